@@ -1,0 +1,1 @@
+"""Pure data: events, execution state, factors, the processor catalogue and errors. No I/O."""

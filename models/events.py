@@ -1,0 +1,94 @@
+"""The lifecycle event of an execution, as the core sees it: validated, typed, in UTC microseconds.
+
+The wire form is read by :mod:`topics.decoding`. Here no value can be wrong any more.
+"""
+
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+
+import msgspec
+
+from models.numbers import Scalar
+
+__all__ = ["ALL_ATTEMPTS", "MAX_MICROS", "MIN_MICROS", "LifecycleEvent", "Position", "Status", "micros_of", "rfc3339"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
+_MICROSECOND = timedelta(microseconds=1)
+
+MIN_MICROS = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+MAX_MICROS = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+ALL_ATTEMPTS = None
+"""The attempt of a ``superseded`` or ``cancelled`` event that names none: it closes every attempt."""
+
+
+class Status(IntEnum):
+    """What happened to an execution. The numbers are wire tags of the state rows: never reuse one."""
+
+    REQUESTED = 1
+    STARTED = 2
+    COMPLETED = 3
+    FAILED = 4
+    SUPERSEDED = 5
+    CANCELLED = 6
+
+    @property
+    def text(self) -> str:
+        """The status on the wire of the topics: ``completed`` and so on."""
+        return _STATUS_TEXTS[self]
+
+
+_STATUS_TEXTS = {status: status.name.lower() for status in Status}
+
+
+class LifecycleEvent(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened to one execution of one processor, for one application.
+
+    Attributes:
+        application_id: the loan application.
+        execution_id: the execution, unique within its application and processor.
+        processor: the processor's name; one that the catalogue does not know is legal.
+        status: what happened.
+        attempt: 1, 2, …; :data:`ALL_ATTEMPTS` only on ``superseded`` and ``cancelled``.
+        sequence: the producer's counter within the execution, or -1 where it gave none.
+        occurred_at: microseconds since 1970-01-01T00:00:00Z.
+        factors: what a ``completed`` execution found; null values still in; empty on any other status.
+        code: the error code of a ``failed`` execution.
+        supersedes: the execution that this one replaces.
+        event_id: the event's identity: a re-publication has the same one.
+        digest: SHA-256 of the canonical content.
+        output_ignored: there was an output on a status that has none: a quality issue.
+    """
+
+    application_id: str
+    execution_id: str
+    processor: str
+    status: Status
+    attempt: int | None
+    sequence: int
+    occurred_at: int
+    factors: dict[str, Scalar | None]
+    code: str | None
+    supersedes: str | None
+    event_id: str
+    digest: bytes
+    output_ignored: bool = False
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """Where a record stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def micros_of(moment: datetime) -> int:
+    """A time with an offset as microseconds since the epoch."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def rfc3339(micros: int) -> str:
+    """Microseconds since the epoch as RFC 3339 in UTC, always with six decimals: texts sort like times."""
+    return (_NAIVE_EPOCH + timedelta(0, 0, micros)).isoformat("T", "microseconds") + "Z"

@@ -1,0 +1,49 @@
+"""What a consolidation came to, told from counts alone (design, section 2; the mission's scenarios)."""
+
+from enum import StrEnum
+
+import msgspec
+
+__all__ = ["Counts", "Outcome", "outcome_of"]
+
+
+class Outcome(StrEnum):
+    """The outcome of one (application, processor)."""
+
+    NOT_ATTEMPTED = "not_attempted"
+    """No event yet; only ever a previous outcome."""
+    IN_PROGRESS = "in_progress"
+    """No execution is active, some are open."""
+    WITHDRAWN = "withdrawn"
+    """No execution is active and none is open."""
+    CONSOLIDATED = "consolidated"
+    """Some are active, none failed."""
+    PARTIAL = "partial"
+    """Some active executions failed, some completed."""
+    CLEARED = "cleared"
+    """Every active execution failed: no factors, and the consolidation has succeeded."""
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """How many executions are active, by what became of them.
+
+    Attributes:
+        active: completed and failed ones together: a failed execution is active.
+        completed: active executions that succeeded.
+        failed: active executions that failed; they contribute nothing.
+        contributing: completed ones with at least one accepted, non-null factor.
+    """
+
+    active: int
+    completed: int
+    failed: int
+    contributing: int
+
+
+def outcome_of(counts: Counts, opened: int) -> Outcome:
+    """The outcome from the counts of active and of open executions."""
+    if not counts.active:
+        return Outcome.IN_PROGRESS if opened else Outcome.WITHDRAWN
+    if not counts.failed:
+        return Outcome.CONSOLIDATED
+    return Outcome.PARTIAL if counts.completed else Outcome.CLEARED

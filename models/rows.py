@@ -1,0 +1,139 @@
+"""The state row of one (application, processor): every unerased event, compact, and nothing derivable.
+
+A row is a function of the *set* of its events, so it keeps that set. What follows from it (which executions are
+active, the consolidated factors, the counts) is derived when the row is read: see :mod:`streams.core.tally`.
+
+Rows are MessagePack arrays with a leading version tag. Golden files of every version stay in ``tests/contracts/``.
+"""
+
+import msgspec
+
+from models.events import Status
+
+__all__ = ["DIGEST_BYTES", "MAX_EXECUTIONS", "MAX_WEIGHT", "Entry", "Erasures", "PartitionMark", "Row", "Rows"]
+
+MAX_EXECUTIONS = 2_000
+"""Executions in one row: with three events of ~150 bytes each they take 60 % of :data:`MAX_WEIGHT`."""
+
+MAX_WEIGHT = 1_500_000
+"""Greatest weight of a row: five times as much, a change with everything before and after, stays below the 8 MiB that
+the topics allow a record."""
+
+# The digest, the time, attempt, sequence, and the lengths of the texts, at their longest in MessagePack.
+_ENTRY_WEIGHT = 72
+# Lengths in MessagePack; and a change takes 51 bytes around a factor's name and value, five times as much.
+_FACTOR_WEIGHT = 10
+_WIDEST_CHARACTER = 6
+
+DIGEST_BYTES = 16
+"""Of an event's SHA-256 kept in a row: enough to tell two contents of one event id apart."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True):
+    """One event of an execution, as the row keeps it.
+
+    Attributes:
+        event_id: the event's identity.
+        digest: the first :data:`DIGEST_BYTES` of the content's SHA-256.
+        status: what happened.
+        occurred_at: microseconds since the epoch, UTC.
+        attempt: None: all attempts (``superseded``, ``cancelled`` only).
+        sequence: -1: none.
+        supersedes: the execution that this one replaces, if it names another one.
+        code: a failure's error code.
+        contributes: the output had an accepted, non-null factor of any name.
+        factors: accepted values by output field, those that a factor reads, as canonical JSON text.
+    """
+
+    event_id: str
+    digest: bytes
+    status: Status
+    occurred_at: int
+    attempt: int | None = 1
+    sequence: int = -1
+    supersedes: str | None = None
+    code: str | None = None
+    contributes: bool = False
+    factors: dict[str, str] = {}
+
+    @property
+    def order(self) -> tuple[int, int, int, str, bytes]:
+        """Sorts the ends of one execution: the greatest is the end (design, section 2)."""
+        return (self.attempt or 0, self.sequence, self.occurred_at, self.event_id, self.digest)
+
+    def weight(self, execution_id: str) -> int:
+        """At least the bytes that this entry, of this execution, takes in a row."""
+        texts = [execution_id, self.event_id, *self.factors, *self.factors.values()]
+        if self.supersedes is not None:
+            texts.append(self.supersedes)
+        if self.code is not None:
+            texts.append(self.code)
+        whole = "".join(texts)
+        # Together first: they are nearly always plain, and each look costs as much as the sum.
+        characters = len(whole) if _is_plain(whole) else sum(map(_weight_of, texts))
+        return _ENTRY_WEIGHT + _FACTOR_WEIGHT * len(self.factors) + characters
+
+
+def _weight_of(text: str) -> int:
+    # JSON writes a control character as \\u0000, six bytes; no other character takes more in UTF-8 or JSON.
+    return len(text) if _is_plain(text) else _WIDEST_CHARACTER * len(text)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False):
+    """The state of one processor of one application.
+
+    Attributes:
+        application_id: the application.
+        processor: the processor.
+        ruleset: name and digest of the catalogue under which the entries were accepted.
+        applied: source offset of the last event that changed this row.
+        version: source offset of the last change published for it.
+        weight: the sum of the entries' weights, at most :data:`MAX_WEIGHT`.
+        executions: the unerased events of each execution, in order of arrival.
+    """
+
+    application_id: str
+    processor: str
+    ruleset: str
+    applied: int
+    version: int
+    weight: int
+    executions: dict[str, tuple[Entry, ...]]
+
+
+class Erasures(msgspec.Struct, frozen=True, array_like=True, tag="erased1", gc=False):
+    """The events of one application that a tombstone erased: their late copies are ignored.
+
+    Attributes:
+        application_id: the application.
+        applied: source offset of the last tombstone.
+        hashes: the first 16 bytes of the SHA-256 of each erased event's id, sorted: equal rows have equal bytes.
+    """
+
+    application_id: str
+    applied: int
+    hashes: tuple[bytes, ...]
+
+
+class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=False):
+    """How far a source partition is applied; written in every transaction.
+
+    Attributes:
+        partition: the source partition.
+        applied: the last source offset that state and outputs contain.
+        ruleset: name and digest of the catalogue that the partition's rows were folded with.
+        erasures: how many applications of this partition have erased events.
+    """
+
+    partition: int
+    applied: int
+    ruleset: str
+    erasures: int = 0
+
+
+Rows = Row | Erasures | PartitionMark
+"""Whatever the table can hold; the tag in front tells which."""
