@@ -1,0 +1,88 @@
+"""Create the declared topics, and verify that they still are as declared. Nothing is ever altered or reset."""
+
+from collections.abc import Mapping
+
+from models.errors import ContractError
+from topics.cluster import REACH_TIMEOUT_S, Cluster
+from topics.declared import Topics
+from topics.drift import Drift, drifts
+
+
+def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> list[str]:
+    """Create the topics that are missing; calling it again changes nothing.
+
+    1. Where an existing topic differs from its declaration, refuse before anything is created.
+    2. Create the missing ones.
+    3. Wait until every partition has a leader, so that the next producer does not meet one without.
+    4. Look again: somebody else may have created one of them meanwhile, differently.
+
+    Args:
+        topics: the declaration.
+        admin: the configuration for librdkafka, as :meth:`topics.connection.Connection.librdkafka` makes it.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Returns:
+        The names of the topics created.
+
+    Raises:
+        ContractError: naming each drifting setting, and what to do; or the cluster's own refusal.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    cluster = Cluster(admin, timeout_s=timeout_s)
+    names = [topic.name for topic in topics]
+    found = drifts(topics, cluster.find(names))
+    _refuse([drift for drift in found if not drift.is_missing])
+    missing = {drift.topic for drift in found}
+    if not missing:
+        return []
+    created = cluster.create(
+        (topic for topic in topics if topic.name in missing),
+        partitions=topics.partitions,
+        replication_factor=topics.replication_factor,
+    )
+    cluster.wait_for_leaders(names)
+    _refuse(drifts(topics, cluster.find(names)))
+    return created
+
+
+def check(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> list[Drift]:
+    """Everything in which the cluster's topics differ from their declaration; empty when nothing does.
+
+    Raises:
+        ContractError: when we are not allowed to see a topic's settings.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    cluster = Cluster(admin, timeout_s=timeout_s)
+    return drifts(topics, cluster.find(topic.name for topic in topics))
+
+
+def existing(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> frozenset[str]:
+    """The names of those declared topics that the cluster has, as declared or not.
+
+    Raises:
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    metadata = Cluster(admin, timeout_s=timeout_s).metadata()
+    return frozenset(topic.name for topic in topics if topic.name in metadata)
+
+
+def require(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> None:
+    """Return only when every topic exists as declared: what a worker asks before it starts.
+
+    Raises:
+        ContractError: naming each missing topic and each drifting setting, and what to do.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    _refuse(check(topics, admin, timeout_s=timeout_s))
+
+
+def _refuse(found: list[Drift]) -> None:
+    if found:
+        lines = [f"  {drift}" for drift in found]
+        # Many topics often share one remedy: say it once.
+        remedies = [f"  {remedy}" for remedy in dict.fromkeys(drift.remedy() for drift in found)]
+        raise ContractError("\n".join(["the topics are not as declared:", *lines, "to do:", *remedies]))

@@ -1,0 +1,214 @@
+"""A Kafka cluster as the admin tools see it: every call ends in bounded time, with an error saying who has to act."""
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as re-exported
+    AdminClient,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    ResourceType,
+    TopicMetadata,
+)
+
+from models.errors import ConsolidatorError, ContractError, InfrastructureError, SettingsError
+from topics.declared import Topic
+from topics.drift import Found, Setting
+
+# Long enough for a broker that is starting, short enough for a person who mistyped a host name.
+REACH_TIMEOUT_S: Final = 10.0
+# Creating topics makes files on every broker: allow more than for a question.
+_CREATE_TIMEOUT_S: Final = 30.0
+# How long one metadata request may take before errors reported meanwhile are looked at.
+_ATTEMPT_S: Final = 1.0
+
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.INVALID_CONFIG,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
+
+
+class Cluster:
+    """An admin client with limits.
+
+    Args:
+        config: for librdkafka, as :meth:`topics.connection.Connection.librdkafka` makes it.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Raises:
+        SettingsError: when librdkafka refuses the configuration (a certificate that cannot be read, for instance).
+    """
+
+    def __init__(self, config: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> None:
+        self._servers = str(config.get("bootstrap.servers", ""))
+        self._timeout_s = timeout_s
+        self._last_error: KafkaError | None = None
+        # log_level 2: librdkafka would print each failed attempt on stderr; they are reported once, by us.
+        watched: dict[str, Any] = {**config, "error_cb": self._remember, "log_level": 2}
+        try:
+            self._admin = AdminClient(watched)
+        except KafkaException as error:
+            raise SettingsError(f"the Kafka connection settings are refused: {error.args[0].str()}") from error
+
+    def metadata(self) -> dict[str, TopicMetadata]:
+        """Every topic that the cluster shows us, by name. Creates none.
+
+        Raises:
+            SettingsError: at once, when the credentials or certificates are refused.
+            InfrastructureError: when no broker answers in time.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._admin.list_topics(timeout=_ATTEMPT_S).topics
+            except KafkaException as error:
+                self._admin.poll(0)
+                self._give_up_if_refused()
+                if time.monotonic() >= deadline:
+                    raise self._unreachable(error.args[0]) from error
+
+    def find(self, names: Iterable[str]) -> dict[str, Found]:
+        """Those of the named topics that exist, with their settings.
+
+        Raises:
+            ContractError: when we are not allowed to see a topic's settings.
+            InfrastructureError: when no broker answers in time.
+        """
+        metadata = self.metadata()
+        present = [name for name in names if name in metadata]
+        if not present:
+            return {}
+        settings = self._settings(present)
+        return {
+            name: Found(
+                partitions=len(metadata[name].partitions),
+                replicas=frozenset(len(partition.replicas) for partition in metadata[name].partitions.values()),
+                settings=settings[name],
+            )
+            for name in present
+        }
+
+    def create(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
+        """Create topics, and return the names of those that somebody else had not created meanwhile.
+
+        Raises:
+            ContractError: when the cluster refuses (rights, policy, too few brokers for the replication).
+            InfrastructureError: when no broker answers in time.
+        """
+        wanted = [NewTopic(topic.name, partitions, replication_factor, config=dict(topic.config)) for topic in topics]
+        futures = self._admin.create_topics(
+            wanted, request_timeout=_CREATE_TIMEOUT_S, operation_timeout=_CREATE_TIMEOUT_S
+        )
+        created = []
+        for name, future in futures.items():
+            try:
+                self._result(future, f"create topic {name}", _CREATE_TIMEOUT_S)
+            except _AlreadyExistsError:
+                continue
+            created.append(name)
+        return created
+
+    def wait_for_leaders(self, names: Iterable[str]) -> None:
+        """Return when every partition of the named topics has a leader.
+
+        Raises:
+            InfrastructureError: when one has none in time.
+        """
+        wanted = list(names)
+        deadline = time.monotonic() + _CREATE_TIMEOUT_S
+        while True:
+            metadata = self.metadata()
+            leaderless = [name for name in wanted if not _has_leaders(metadata.get(name))]
+            if not leaderless:
+                return
+            if time.monotonic() >= deadline:
+                raise InfrastructureError(
+                    f"{', '.join(leaderless)}: a partition has no leader after {_CREATE_TIMEOUT_S:.0f} s "
+                    f"at {self._servers} (KAFKA_BOOTSTRAP_SERVERS)"
+                )
+            time.sleep(0.1)
+
+    def _settings(self, names: list[str]) -> dict[str, dict[str, Setting]]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
+        settings = {}
+        for resource, future in futures.items():
+            entries = self._result(future, f"read the settings of topic {resource.name}", self._timeout_s)
+            settings[resource.name] = {
+                name: Setting(
+                    value=entry.value or "",
+                    # The source comes as a number from the C extension, whatever the type hint says.
+                    overridden=ConfigSource(entry.source) is ConfigSource.DYNAMIC_TOPIC_CONFIG,
+                )
+                for name, entry in entries.items()
+            }
+        return settings
+
+    def _result(self, future: Future[Any], action: str, timeout_s: float) -> Any:
+        try:
+            # One second on top: librdkafka's own limit comes first, and says more.
+            return future.result(timeout=timeout_s + 1)
+        except TimeoutError as error:
+            raise InfrastructureError(
+                f"cannot {action}: no answer from {self._servers} in {timeout_s:.0f} s"
+            ) from error
+        except KafkaException as error:
+            raise self._translated(error.args[0], action) from error
+
+    def _translated(self, error: KafkaError, action: str) -> ConsolidatorError:
+        if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return _AlreadyExistsError(error.str())
+        if error.code() in _REFUSALS:
+            return ContractError(f"the cluster refuses to {action}: {error.name()}: {error.str()}")
+        return InfrastructureError(
+            f"cannot {action} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
+        )
+
+    def _unreachable(self, error: KafkaError) -> InfrastructureError:
+        reason = self._last_error or error
+        return InfrastructureError(
+            f"no Kafka broker answers at {self._servers} (KAFKA_BOOTSTRAP_SERVERS) within {self._timeout_s:.0f} s: "
+            f"{reason.name()}: {reason.str()}"
+        )
+
+    def _give_up_if_refused(self) -> None:
+        error = self._last_error
+        if error is not None and error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(
+                f"{self._servers} refuses the credentials: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and "
+                f"KAFKA_SASL_MECHANISM: {error.str()}"
+            )
+        if error is not None and error.code() == KafkaError._SSL:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(
+                f"no TLS connection to {self._servers}: check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION "
+                f"and KAFKA_SSL_KEY_LOCATION: {error.str()}"
+            )
+
+    def _remember(self, error: KafkaError) -> None:
+        # "All brokers down" only repeats what the error before it explained.
+        if self._last_error is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._last_error = error
+
+
+class _AlreadyExistsError(ContractError):
+    """The topic exists already: somebody else created it meanwhile."""
+
+
+def _has_leaders(topic: TopicMetadata | None) -> bool:
+    return (
+        topic is not None
+        and topic.error is None
+        and len(topic.partitions) > 0
+        and all(partition.leader >= 0 for partition in topic.partitions.values())
+    )

@@ -1,0 +1,132 @@
+"""Strict JSON: what every lenient parser lets through is refused here, at the speed of a lenient parser.
+
+``msgspec`` parses; it already refuses NaN, Infinity, a byte-order mark, trailing text and lone surrogates, and gives
+every fraction as an exact :class:`~decimal.Decimal`. It keeps the last of two equal keys, though. Every key is followed
+by a colon, so where the text has no more colons than keys came out, none was lost. Where it has more (a string may hold
+colons too) the keys are counted more closely, and at last by the standard library, which shows every pair.
+"""
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from models.errors import BadEventError, Defect
+from models.numbers import MAX_DIGITS, MAX_EXPONENT, within_limits
+
+__all__ = ["MAX_DEPTH", "parse_object"]
+
+MAX_DEPTH = 32
+"""Deepest nesting of arrays and objects. An event needs three levels; the rest is room for fields we ignore."""
+
+_INTEGER_LIMIT = 10**MAX_DIGITS
+_TIME_KEY = "occurred_at"
+"""The one field of an event that has colons in its value."""
+
+
+def _number(text: str) -> Decimal:
+    """A JSON fraction, exactly; called by the parser."""
+    number = Decimal(text)
+    # So short and without an exponent it has fewer digits and decimal places than the limits allow.
+    if (len(text) > MAX_DIGITS or "e" in text or "E" in text) and not within_limits(number):
+        raise _number_limit()
+    return number
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Parse one JSON object.
+
+    Returns:
+        The object; integers as int, other numbers as Decimal.
+
+    Raises:
+        BadEventError: empty, not UTF-8, not JSON, not an object, a key twice, too deep, or a number beyond 38 digits.
+    """
+    if not raw:
+        raise BadEventError(Defect.EMPTY, "the value is empty")
+    try:
+        value = _decoder.decode(raw)
+    except UnicodeDecodeError:
+        raise BadEventError(Defect.INVALID_UTF8, "the value is not UTF-8") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except (msgspec.ValidationError, InvalidOperation):
+        # msgspec refuses an integer of thousands of digits, Decimal an exponent of twenty.
+        raise _number_limit() from None
+    except msgspec.DecodeError as error:
+        raise _malformed(raw, str(error)) from None
+    if type(value) is not dict:
+        raise BadEventError(Defect.NOT_AN_OBJECT, "the top level is not a JSON object")
+    if _may_have_lost_a_key(raw, _count_keys(value, 1), value.get(_TIME_KEY)):
+        _refuse_duplicate_keys(raw)
+    return value
+
+
+def _may_have_lost_a_key(raw: bytes, keys: int, time: Any) -> bool:
+    if b"\\" in raw:
+        # An escaped colon or quote would upset the counts.
+        return True
+    colons = raw.count(b":") - (time.count(":") if type(time) is str else 0)
+    if colons == keys:
+        return False
+    # White space between a key and its colon hides the key from the closer count.
+    return raw.count(b'":') != keys or b" :" in raw or b"\n" in raw or b"\r" in raw or b"\t" in raw
+
+
+def _malformed(raw: bytes, reason: str) -> BadEventError:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return BadEventError(Defect.INVALID_UTF8, "the value is not UTF-8")
+    return BadEventError(Defect.INVALID_JSON, reason)
+
+
+def _too_deep() -> BadEventError:
+    return BadEventError(Defect.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _number_limit() -> BadEventError:
+    return BadEventError(
+        Defect.NUMBER_LIMIT, f"a number has more than {MAX_DIGITS} digits or an exponent beyond ±{MAX_EXPONENT}"
+    )
+
+
+def _count_keys(value: Any, depth: int) -> int:
+    """Count the keys of an object or array and below; refuse integers beyond the limit and nesting beyond the cap."""
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    keys = 0
+    children = value
+    if type(value) is dict:
+        keys = len(value)
+        children = value.values()
+    for child in children:
+        kind = type(child)
+        if kind is str:
+            continue
+        if kind is int:
+            if not -_INTEGER_LIMIT < child < _INTEGER_LIMIT:
+                raise _number_limit()
+        elif kind is dict or kind is list:
+            keys += _count_keys(child, depth + 1)
+    return keys
+
+
+def _refuse_duplicate_keys(raw: bytes) -> None:
+    # Integers stay text: Python refuses to parse thousands of digits, and those were judged already.
+    try:
+        json.loads(raw, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+    except RecursionError:
+        # The lost value of a key may be nested deeper than what came out, and than this parser bears.
+        raise _too_deep() from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise BadEventError(Defect.DUPLICATE_KEY, "an object has the same key twice")
+    return unique

@@ -1,0 +1,45 @@
+"""Questions to a cluster that may have to be asked again: leaders and coordinators move, most of all after a start."""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+__all__ = ["ask_patiently"]
+
+_POLL_S: Final = 0.1
+
+# What passes by itself. Just after a topic was created its leader is known before it answers.
+_PASSING: Final = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._WAIT_COORD,  # noqa: SLF001 - librdkafka's name
+    }
+)
+
+_Answer = TypeVar("_Answer")
+
+
+def ask_patiently(question: Callable[[], _Answer], *, limit_s: float) -> _Answer:
+    """The answer to a question to Kafka, asked again while the reason for its failure may pass.
+
+    Args:
+        question: asks once; its own time limit comes on top.
+        limit_s: after which no new attempt is made.
+
+    Raises:
+        KafkaException: of the last attempt.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            return question()
+        except KafkaException as error:
+            if error.args[0].code() not in _PASSING or time.monotonic() >= deadline:
+                raise
+        time.sleep(_POLL_S)
