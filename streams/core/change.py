@@ -1,0 +1,196 @@
+"""The factor-change event and the current-factors record, as values and as bytes.
+
+The bytes are a function of the events alone: no clock, no random ids. A replay gives the same bytes and the same ids.
+They are written from parts, because this runs once an event; ``models.contract`` is the schema of the same JSON, and a
+contract test holds the two together.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+
+from models.events import Position, rfc3339
+from models.numbers import quote
+from models.outcomes import Counts, Outcome
+from models.quality import QualityIssue
+from streams.core.strategies import Contributions
+from streams.core.tally import Failures, Tally
+
+__all__ = [
+    "MAX_LISTED",
+    "Cause",
+    "Change",
+    "Common",
+    "change_id",
+    "common_parts",
+    "encode_change",
+    "encode_factors",
+]
+
+MAX_LISTED = 50
+"""Contributors and failures listed in one record, the latest ones: enough for a person, small enough for a topic."""
+
+ERASED = "erased"
+"""The status of a cause that is a tombstone."""
+
+
+class Cause(msgspec.Struct, frozen=True, gc=False):
+    """The source event after which something differed.
+
+    Attributes:
+        execution_id: the execution it is about.
+        status: the event's status, or ``erased`` for a tombstone.
+        attempt: None: all attempts.
+        event_id: the event's identity.
+        digest: the first bytes of the content's SHA-256.
+        occurred_at: microseconds since the epoch.
+        position: where the record stands; the tombstone's own place for an erasure.
+    """
+
+    execution_id: str
+    status: str
+    attempt: int | None
+    event_id: str
+    digest: bytes
+    occurred_at: int
+    position: Position
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """What one source event changed in one (application, processor).
+
+    Attributes:
+        application_id: the application.
+        processor: the processor.
+        processor_type: ``document``, ``application``, ``stipulation``; None: MERGE.
+        before: the tally before; None: the pair was never seen.
+        after: the tally after.
+        cause: the source event.
+        issues: what was odd about the source event.
+    """
+
+    application_id: str
+    processor: str
+    processor_type: str | None
+    before: Tally | None
+    after: Tally
+    cause: Cause
+    issues: tuple[QualityIssue, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The change's identity, equal in every replay."""
+        return change_id(self.cause, self.processor)
+
+    @property
+    def previous_outcome(self) -> Outcome:
+        """The outcome before the event."""
+        return Outcome.NOT_ATTEMPTED if self.before is None else self.before.outcome
+
+
+def change_id(cause: Cause, processor: str) -> str:
+    """Derive a change's id from the causing event's id and content, and the processor: 32 hexadecimal digits."""
+    mark = ERASED if cause.status == ERASED else ""
+    text = f"{cause.event_id}\0{cause.digest.hex()}\0{processor}\0{mark}"
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+class Common(msgspec.Struct, frozen=True, gc=False):
+    """What a change and the ``factors`` record of its pair have in common, as JSON text; so they always agree."""
+
+    head: str
+    body: str
+    tail: str
+
+
+def common_parts(change: Change, ruleset_json: str) -> Common:
+    """Write what both records of a change consist of.
+
+    Args:
+        change: the change.
+        ruleset_json: the ruleset as JSON text.
+    """
+    tally = change.after
+    cause = change.cause
+    position = cause.position
+    kind = "null" if change.processor_type is None else f'"{change.processor_type}"'
+    factors = ",".join([f"{quote(name)}:{text}" for name, text in tally.factors.items()])
+    return Common(
+        f'"application_id":{quote(change.application_id)},"processor":{quote(change.processor)},'
+        f'"processor_type":{kind},"outcome":"{tally.outcome}"',
+        f'"factors":{{{factors}}},"executions":{_executions(tally.counts, tally.contributions, tally.failures)}',
+        f'"ruleset":{ruleset_json},"version":{{"partition":{position.partition},"offset":{position.offset}}},'
+        f'"occurred_at":"{rfc3339(cause.occurred_at)}"',
+    )
+
+
+def encode_change(change: Change, identity: str, common: Common) -> bytes:
+    """The value of a ``factor-changes`` record.
+
+    Args:
+        change: the change.
+        identity: its id, see :func:`change_id`.
+        common: its common parts.
+    """
+    cause = change.cause
+    position = cause.position
+    before = {} if change.before is None else change.before.factors
+    attempt = "" if cause.attempt is None else f'"attempt":{cause.attempt},'
+    return (
+        f'{{"schema_version":1,"id":"{identity}",{common.head},'
+        f'"previous_outcome":"{change.previous_outcome}",'
+        f'"changed":[{_differences(before, change.after.factors)}],{common.body},'
+        f'"cause":{{"execution_id":{quote(cause.execution_id)},"status":"{cause.status}",{attempt}'
+        f'"event_id":{quote(cause.event_id)},"topic":{quote(position.topic)},'
+        f'"partition":{position.partition},"offset":{position.offset}}},'
+        f'{common.tail},"quality":[{_issues(change.issues)}]}}'
+    ).encode()
+
+
+def encode_factors(common: Common) -> bytes:
+    """The value of a ``factors`` record: the pair as it is after the change."""
+    return f'{{"schema_version":1,{common.head},{common.body},{common.tail}}}'.encode()
+
+
+def _executions(counts: Counts, contributions: Contributions, failures: Failures) -> str:
+    contributors = ",".join([quote(execution_id) for _, execution_id, _ in contributions[-MAX_LISTED:]])
+    failed = ",".join(
+        [
+            f'{{"execution_id":{quote(execution_id)},"attempt":{attempt}'
+            + ("}" if code is None else f',"code":{quote(code)}}}')
+            for _, execution_id, attempt, code in failures[-MAX_LISTED:]
+        ]
+    )
+    truncated = "true" if len(contributions) > MAX_LISTED or len(failures) > MAX_LISTED else "false"
+    return (
+        f'{{"active":{counts.active},"completed":{counts.completed},"failed":{counts.failed},'
+        f'"contributing":{counts.contributing},"contributors":[{contributors}],"failures":[{failed}],'
+        f'"truncated":{truncated}}}'
+    )
+
+
+def _differences(before: dict[str, str], after: dict[str, str]) -> str:
+    if before is after:
+        return ""
+    parts = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if old is None:
+            parts.append(f'{{"factor":{quote(name)},"op":"set","after":{new}}}')
+        elif new is None:
+            parts.append(f'{{"factor":{quote(name)},"op":"cleared","before":{old}}}')
+        else:
+            parts.append(f'{{"factor":{quote(name)},"op":"updated","before":{old},"after":{new}}}')
+    return ",".join(parts)
+
+
+def _issues(issues: Sequence[QualityIssue]) -> str:
+    if not issues:
+        return ""
+    return ",".join(
+        f'{{"issue":"{issue}"}}' if factor is None else f'{{"issue":"{issue}","factor":{quote(factor)}}}'
+        for issue, factor in issues
+    )

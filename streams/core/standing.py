@@ -1,0 +1,117 @@
+"""Where an execution stands, from the set of its events: the state machine of design section 2.
+
+    requested, started ──► OPEN ──► completed ──► COMPLETED ┐
+                             │  └─► failed ─────► FAILED    ├─► OUT (superseded, cancelled, or evicted)
+                             └────────────────────────────► ┘
+
+There are no transitions to get wrong: a standing is computed from all events of the execution, so that neither their
+order, nor duplicates, nor where a batch ends can matter. COMPLETED and FAILED are both *active*.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+import msgspec
+
+from models.events import Status
+from models.rows import Entry
+
+__all__ = ["Claims", "Kind", "Standing", "evicts", "is_evicted", "standing_of"]
+
+Executions = Mapping[str, tuple[Entry, ...]]
+Claims = Mapping[str, tuple[str, ...]]
+"""Which executions name an execution in ``supersedes``, by the one that is named (seen yet or not)."""
+
+
+class Kind(Enum):
+    """How an execution counts."""
+
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    OUT = "out"
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """How an execution counts, and the event that decided it where it is active."""
+
+    kind: Kind
+    end: Entry | None = None
+
+
+_UNKNOWN = Standing(Kind.UNKNOWN)
+_OPEN = Standing(Kind.OPEN)
+_OUT = Standing(Kind.OUT)
+
+
+_COMPLETED = Status.COMPLETED
+_FAILED = Status.FAILED
+_CLOSING = (Status.SUPERSEDED, Status.CANCELLED)
+_CANCELLING = (Status.CANCELLED,)
+
+
+def _end_of(entries: tuple[Entry, ...]) -> Entry | None:
+    """The greatest completed or failed event: a later attempt that only started never undoes an end."""
+    end = None
+    for entry in entries:
+        status = entry.status
+        if (status is _COMPLETED or status is _FAILED) and (end is None or entry.order > end.order):
+            end = entry
+    return end
+
+
+def _closed(entries: tuple[Entry, ...], end: Entry | None, closing: tuple[Status, ...]) -> bool:
+    """Whether an event of the given statuses closes the execution: for all attempts, or for the last that counts."""
+    decisive = -1
+    for entry in entries:
+        if entry.status in closing:
+            if entry.attempt is None:
+                return True
+            if decisive < 0:
+                decisive = max(other.attempt or 0 for other in entries) if end is None else end.attempt or 0
+            if entry.attempt >= decisive:
+                return True
+    return False
+
+
+def standing_of(entries: tuple[Entry, ...], *, evicted: bool) -> Standing:
+    """Where an execution stands.
+
+    Args:
+        entries: every event of the execution.
+        evicted: another execution replaced it, see :func:`is_evicted`.
+    """
+    if not entries:
+        return _UNKNOWN
+    end = _end_of(entries)
+    if _closed(entries, end, _CLOSING):
+        return _OUT
+    if end is None:
+        # Replaced or not: it is still running, and only an end can be active.
+        return _OPEN
+    if evicted:
+        return _OUT
+    return Standing(Kind.COMPLETED if end.status is _COMPLETED else Kind.FAILED, end)
+
+
+def evicts(entries: tuple[Entry, ...], *, keep_previous: bool) -> bool:
+    """Whether an execution throws out those that it supersedes: it has an end and was not cancelled.
+
+    Its own eviction or supersession changes nothing: of A ← B ← C only C is left.
+
+    Args:
+        entries: every event of the execution.
+        keep_previous: the policy under which a failed rerun replaces nothing.
+    """
+    end = _end_of(entries)
+    if end is None or (keep_previous and end.status is not _COMPLETED):
+        return False
+    return not _closed(entries, end, _CANCELLING)
+
+
+def is_evicted(execution_id: str, executions: Executions, claims: Claims, *, keep_previous: bool) -> bool:
+    """Whether any other execution replaced this one."""
+    return any(
+        evicts(executions.get(claimant, ()), keep_previous=keep_previous) for claimant in claims.get(execution_id, ())
+    )
