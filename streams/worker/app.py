@@ -1,0 +1,156 @@
+"""The composition root: settings in, a wired Faust application out. Nothing happens at import."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.serializers.schemas import Schema
+from faust.types import Message
+from yarl import URL
+
+from streams.core.rules import Rules
+from streams.settings import Settings
+from streams.worker.credentials import broker_credentials
+from streams.worker.engine import Engine
+from streams.worker.folding import Observer
+from streams.worker.transport.consumer import BatchTransport
+from streams.worker.transport.recovery import BatchTableManager
+from streams.worker.transport.store import BatchStore, BatchTable
+from topics.connection import Connection
+from topics.declared import TABLE_NAME, Topics
+
+__all__ = ["BatchOptions", "ConsolidatorApp", "create_app"]
+
+_FETCH_BYTES = 8 * 1024 * 1024
+"""From one partition in one fetch: about 18,000 events; 1 MiB, the default, halves the throughput."""
+
+_FETCH_MAX_WAIT_MS = 50
+"""How long the broker holds a fetch that finds nothing. Faust's 1,500 makes each recovery that much slower."""
+
+_QUEUED_BATCHES = 2
+"""Batches between the consumer and the agent. Faust's default, 4,096, counts records; these are thousands each."""
+
+_REBALANCE_TIMEOUT_S = 60.0
+_REQUEST_TIMEOUT_S = 90.0
+"""Above the session timeout's greatest value but one, as Faust demands; see ``create_app``."""
+
+_HEARTBEATS_PER_SESSION = 3
+"""A member may miss two heartbeats: Kafka's own recommendation."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What the batch transport needs to know.
+
+    Attributes:
+        batch_events: most records of one partition in one batch.
+        fetch_bytes: most bytes of one partition in one fetch.
+        fetch_max_wait_ms: how long the broker holds a fetch that finds nothing.
+    """
+
+    batch_events: int
+    fetch_bytes: int = _FETCH_BYTES
+    fetch_max_wait_ms: int = _FETCH_MAX_WAIT_MS
+
+
+class _AsIs(Schema):
+    """Hands keys and values on as they are: the batch is decoded in the fold, where a bad event is a dead letter."""
+
+    def loads_key(self, _app: Any, message: Message, **_: Any) -> Any:
+        return message.key
+
+    def loads_value(self, _app: Any, message: Message, **_: Any) -> Any:
+        return message.value
+
+
+class ConsolidatorApp(faust.App):
+    """A Faust application with what the batch transport asks of it.
+
+    Attributes:
+        batch_options: the transport's options.
+        source_topic: the topic whose records come in batches.
+        partition_owner: processes the source partitions.
+    """
+
+    batch_options: BatchOptions
+    source_topic: str
+    partition_owner: Engine
+
+
+def create_app(
+    settings: Settings,
+    connection: Connection,
+    topics: Topics,
+    rules: Rules,
+    *,
+    data_dir: Path,
+    observer: Observer,
+    on_fatal: Callable[[BaseException], None],
+) -> ConsolidatorApp:
+    """Wire a worker.
+
+    Args:
+        settings: the settings.
+        connection: how to reach Kafka.
+        topics: the declared topics; they must exist.
+        rules: the catalogue.
+        data_dir: RocksDB lies below it; no other process uses it.
+        observer: told about each event.
+        on_fatal: called with an error after which the worker must not go on.
+    """
+    session_timeout = settings.session_timeout_s
+    app = ConsolidatorApp(
+        settings.app_id,
+        broker=[URL(f"kafka://{server.strip()}") for server in connection.bootstrap_servers.split(",")],
+        broker_credentials=broker_credentials(connection),
+        broker_session_timeout=session_timeout,
+        broker_heartbeat_interval=session_timeout / _HEARTBEATS_PER_SESSION,
+        broker_rebalance_timeout=_REBALANCE_TIMEOUT_S,
+        broker_request_timeout=max(_REQUEST_TIMEOUT_S, session_timeout + 1),
+        consumer_group_instance_id=settings.instance_id,
+        # At least once, because exactly once is ours: see docs/decisions/0003.
+        processing_guarantee="at_least_once",
+        store="rocksdb://",
+        datadir=str(data_dir),
+        Table=BatchTable,
+        TableManager=BatchTableManager,
+        table_standby_replicas=settings.standby_replicas,
+        stream_buffer_maxsize=_QUEUED_BATCHES,
+        stream_wait_empty=True,
+        # Topics are created by "consolidator topics apply", with their settings, never by accident.
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        # Faust's web server listens everywhere without authentication, and shows the table.
+        web_enabled=False,
+        autodiscover=False,
+    )
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    app.batch_options = BatchOptions(settings.batch_events)
+    app.source_topic = topics.executions.name
+    table = app.Table(TABLE_NAME, partitions=topics.partitions, key_type=bytes, value_type=bytes)
+    app.partition_owner = Engine(
+        connection,
+        settings.app_id,
+        topics,
+        rules,
+        max_event_bytes=settings.max_event_bytes,
+        observer=observer,
+        store=lambda: _store_of(table),
+        on_fatal=on_fatal,
+    )
+    source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)
+
+    async def consolidate(stream: Any) -> None:
+        # Acknowledged by the engine when the transaction is committed, not when the next batch is taken.
+        async for event in stream.noack().events():
+            await app.partition_owner.process(event.value, event.ack)
+
+    app.agent(source, name="consolidate")(consolidate)
+    return app
+
+
+def _store_of(table: Any) -> BatchStore:
+    store: BatchStore = table.data
+    return store

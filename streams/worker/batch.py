@@ -1,0 +1,76 @@
+"""A batch: the records that one poll returned for one partition, and between which offsets they stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+__all__ = ["Batch", "Membership", "Outgoing", "SourceRecord"]
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class SourceRecord(Protocol):
+    """What the fold reads of a Kafka record; aiokafka's and the replay's records both are such."""
+
+    @property
+    def offset(self) -> int:
+        """Where it stands in its partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch, by the broker's clock."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key as it came."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value as it came; None: a tombstone."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers as they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Which member of the consumer group received a batch, and in which generation of the group."""
+
+    group: str
+    generation: int
+    member: str
+    instance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one partition from one poll.
+
+    Attributes:
+        topic: the source topic.
+        partition: the source partition.
+        start: the consumer's position before the poll: where the last batch ended, or something was lost.
+        end: the position after it; past the last record by whatever compaction and transaction markers left empty.
+        records: the records, in order.
+        membership: who received it; the broker refuses the commit of a stale generation.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    records: Sequence[SourceRecord]
+    membership: Membership
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A record to be produced."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+    headers: Headers | None = None

@@ -1,0 +1,187 @@
+"""Owns the source partitions of this worker: fences, begins, processes and releases them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from faust.types import TP
+
+from models.errors import ContractError
+from streams.core.rules import Rules
+from streams.worker.batch import Batch
+from streams.worker.folding import Observer, PartitionFold
+from streams.worker.lane import Lane
+from streams.worker.transaction import PartitionTransactions
+from streams.worker.transport.consumer import BatchConsumer
+from streams.worker.transport.store import BatchStore
+from topics.connection import Connection
+from topics.declared import Topics
+
+__all__ = ["Engine", "start_offset"]
+
+_CACHED_PAIRS = 40_000
+"""Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
+
+_THREADS = 8
+"""Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
+
+_log = structlog.get_logger()
+
+
+class Engine:
+    """The worker's :class:`~streams.worker.transport.consumer.PartitionOwner`.
+
+    Args:
+        connection: how to reach Kafka.
+        app_id: the consumer group's id and the transactional ids' prefix.
+        topics: the declared topics.
+        rules: the catalogue.
+        max_event_bytes: larger events become dead letters.
+        observer: told about each event.
+        store: gives the table's RocksDB, once the table is there.
+        on_fatal: called with an error after which the worker must not go on.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        app_id: str,
+        topics: Topics,
+        rules: Rules,
+        *,
+        max_event_bytes: int,
+        observer: Observer,
+        store: Callable[[], BatchStore],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._connection = connection
+        self._app_id = app_id
+        self._topics = topics
+        self._rules = rules
+        self._max_event_bytes = max_event_bytes
+        self._observer = observer
+        self._store = store
+        self._on_fatal = on_fatal
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
+        self._transactions: dict[int, PartitionTransactions] = {}
+        self._lanes: dict[int, Lane] = {}
+
+    async def acquire(self, partitions: set[int]) -> None:
+        """Fence every earlier owner of these partitions: new producers, all at once, before recovery."""
+        try:
+            await self.release(set(self._transactions))
+            for partition in partitions:
+                self._transactions[partition] = PartitionTransactions(self._connection, self._app_id, partition)
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(
+                *(loop.run_in_executor(self._executor, self._transactions[partition].fence) for partition in partitions)
+            )
+        except BaseException as error:
+            self._on_fatal(error)
+            raise
+        _log.info("partitions acquired", partitions=sorted(partitions))
+
+    async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:
+        """Check where the state, the group and the topic stand, and make the lanes."""
+        try:
+            tps = {partition: TP(self._topics.executions.name, partition) for partition in partitions}
+            thread = consumer.thread
+            earliest = await thread.earliest_offsets(*tps.values())
+            latest = await thread.end_offsets(tps.values())
+            starts = {}
+            for partition, tp in tps.items():
+                fold = self._new_fold(partition, len(partitions))
+                starts[partition] = start_offset(
+                    tp,
+                    applied=fold.mark.applied,
+                    committed=await thread.committed(tp),
+                    earliest=earliest[tp],
+                    latest=latest[tp],
+                )
+                self._lanes[partition] = Lane(
+                    partition,
+                    fold,
+                    self._transactions[partition],
+                    self._store(),
+                    changelog=self._topics.changelog.name,
+                    executor=self._executor,
+                    start=starts[partition],
+                )
+        except BaseException as error:
+            self._on_fatal(error)
+            raise
+        _log.info("partitions ready", offsets={str(partition): starts[partition] for partition in sorted(starts)})
+        return starts
+
+    async def process(self, batch: Batch, acknowledge: Callable[[], object]) -> None:
+        """Process a batch; whatever goes wrong stops the worker with nothing of the batch acknowledged."""
+        try:
+            await self._lanes[batch.partition].process(batch, acknowledge, self._on_fatal)
+        except Exception as error:
+            self._on_fatal(error)
+            raise
+
+    async def release(self, partitions: set[int]) -> None:
+        """Finish what is in flight and give the partitions up."""
+        held = partitions & set(self._transactions)
+        lanes = [self._lanes.pop(partition) for partition in held if partition in self._lanes]
+        await asyncio.gather(*(lane.close() for lane in lanes))
+        for partition in held:
+            del self._transactions[partition]
+        if held:
+            _log.info("partitions released", partitions=sorted(held))
+
+    async def close(self) -> None:
+        """Release everything; for an orderly stop."""
+        await self.release(set(self._transactions))
+        self._executor.shutdown()
+
+    def _new_fold(self, partition: int, partitions: int) -> PartitionFold:
+        return PartitionFold(
+            partition,
+            self._topics,
+            self._rules,
+            self._store().rows(partition),
+            max_event_bytes=self._max_event_bytes,
+            cached_pairs=_CACHED_PAIRS // max(partitions, 1),
+            observer=self._observer,
+        )
+
+
+def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int) -> int:
+    """Where a source partition goes on; state and group moved in one transaction, so they must agree.
+
+    Args:
+        tp: the source partition.
+        applied: the last offset that the state contains; -1: no state.
+        committed: the group's committed offset; None: none.
+        earliest: the first offset that the topic still has.
+        latest: one past the last readable offset.
+
+    Raises:
+        ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
+    """
+    where = f"{tp.topic} partition {tp.partition}"
+    start = applied + 1
+    if committed is not None and committed > start:
+        raise ContractError(
+            f"{where}: the group's committed offset is {committed}, but the state ends at {applied}. "
+            f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
+            f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
+        )
+    if committed is None and applied >= 0:
+        _log.warning("committed offset missing, going on from the state", topic=tp.topic, partition=tp.partition)
+    elif committed is not None and committed < start:
+        _log.warning("group was set back; events that the state contains are skipped", partition=tp.partition)
+    if start > latest:
+        raise ContractError(
+            f"{where}: ends at offset {latest}, but the state contains {applied}: the topic was re-created "
+            "or truncated. Restore the topic, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    if applied >= 0 and start < earliest:
+        raise ContractError(
+            f"{where}: starts at offset {earliest}, but the next event to fold is {start}: the events in between were "
+            "removed unfolded (retention?). Restore them, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    return max(start, earliest)

@@ -1,0 +1,306 @@
+"""One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import msgspec
+
+from models.errors import BadEventError, ContractError, Defect
+from models.events import LifecycleEvent, Position
+from models.quality import QualityIssue
+from models.rows import Erasures, PartitionMark, Row
+from streams.core.change import Common, common_parts, encode_change, encode_factors
+from streams.core.fold import Pair, Step, apply_event, erase_event, holds_event, load_pair
+from streams.core.rules import Rules
+from streams.worker.batch import Batch, Outgoing, SourceRecord
+from streams.worker.rowcache import MARK_KEY, PairCache, RowReader, decode_row, encode_row
+from topics.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
+from topics.dead_letters import dead_letter_headers
+from topics.declared import Topics
+from topics.decoding import decode_event
+from topics.keys import application_prefix, change_key, dlq_key, parse_event_key, partition_of
+
+__all__ = ["Folded", "Observer", "PartitionFold"]
+
+_CHANGE_TYPE = CHANGE_TYPE.encode()
+_FACTORS_TYPE = FACTORS_TYPE.encode()
+_SOURCE = SOURCE.encode()
+
+_ERASED_HASH_BYTES = 16
+
+
+class Observer:
+    """Told about each event; the worker counts and logs, a replay does not care."""
+
+    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
+        """An event was put into the state, a copy or not."""
+
+    def rejected(self, position: Position, error: BadEventError) -> None:
+        """A record became a dead letter."""
+
+    def republished(self, position: Position) -> None:
+        """A record had a foreign key or partition and goes out again under its canonical one."""
+
+    def batch_ended(self) -> None:
+        """All records of a batch were told."""
+
+
+class _Latest(msgspec.Struct, frozen=True, gc=False):
+    """The last change of a pair: what its ``factors`` record needs of it."""
+
+    ce_id: bytes
+    subject: bytes
+    common: Common
+
+
+@dataclass(slots=True)
+class Folded:
+    """What one batch comes to: all of it, or nothing, takes effect.
+
+    Attributes:
+        mark: how far the partition is applied.
+        events: records that were folded.
+        outgoing: changes, re-publications and dead letters, in order.
+        latest: the last change of each pair, of which its ``factors`` record is made.
+        pairs: pairs that changed, by row key.
+        erasures: erasure rows that changed, by row key.
+    """
+
+    mark: PartitionMark
+    events: int = 0
+    outgoing: list[Outgoing] = field(default_factory=list)
+    latest: dict[bytes, _Latest] = field(default_factory=dict)
+    pairs: dict[bytes, Pair] = field(default_factory=dict)
+    erasures: dict[bytes, Erasures] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every changed row with its bytes; the mark is last."""
+        for key, pair in self.pairs.items():
+            yield key, encode_row(pair.row)
+        for key, erasures in self.erasures.items():
+            yield key, encode_row(erasures)
+        yield MARK_KEY, encode_row(self.mark)
+
+
+class PartitionFold:
+    """Folds the batches of one partition, one after the other.
+
+    Args:
+        partition: the source partition.
+        topics: the declared topics.
+        rules: the catalogue.
+        rows: the stored rows of the partition.
+        max_event_bytes: larger events become dead letters.
+        cached_pairs: how many unpinned pairs stay decoded in memory.
+        observer: told about each event.
+
+    Raises:
+        ContractError: the stored rows were folded with another catalogue.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        topics: Topics,
+        rules: Rules,
+        rows: RowReader,
+        *,
+        max_event_bytes: int,
+        cached_pairs: int,
+        observer: Observer | None = None,
+    ) -> None:
+        self._partition = partition
+        self._topics = topics
+        self._partitions = topics.partitions
+        self._source_topic = topics.executions.name
+        self._changes_topic = topics.factor_changes.name
+        self._factors_topic = topics.factors.name
+        self._rules = rules
+        self._rows = rows
+        self._max_event_bytes = max_event_bytes
+        self._observer = observer or Observer()
+        self._pairs = PairCache(cached_pairs)
+        self._pinned: list[Folded] = []
+        raw = rows.get(MARK_KEY)
+        stored = None if raw is None else decode_row(raw)
+        self.mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
+        if self.mark.ruleset != rules.tag:
+            raise ContractError(
+                f"partition {partition} was folded with catalogue {self.mark.ruleset}, this worker has {rules.tag}: "
+                "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or begin anew under another "
+                "CONSOLIDATOR_APP_ID, which rebuilds all factors with the new one"
+            )
+
+    def fold(self, batch: Batch) -> Folded:
+        """Fold a batch; the result stays pinned until :meth:`written` is called for it.
+
+        1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
+        2. Apply each record: event, tombstone, foreign record, or dead letter.
+        3. Add the ``factors`` record of each pair that changed.
+        """
+        folded = Folded(self.mark)
+        self._pinned.append(folded)
+        applied = self.mark.applied
+        for record in batch.records:
+            # 1.
+            if record.offset <= applied:
+                continue
+            # 2.
+            folded.events += 1
+            try:
+                if record.value is None:
+                    self._erase(record, folded)
+                else:
+                    self._apply(record, record.value, folded)
+            except BadEventError as error:
+                self._reject(record, error, folded)
+        self._observer.batch_ended()
+        # 3.
+        for row_key, latest in folded.latest.items():
+            headers = cloudevent_headers(latest.ce_id, _FACTORS_TYPE, _SOURCE, latest.subject)
+            value = encode_factors(latest.common)
+            folded.outgoing.append(Outgoing(self._factors_topic, self._partition, row_key, value, headers))
+        self.mark = folded.mark = PartitionMark(
+            self._partition, max(applied, batch.end - 1), self._rules.tag, self.mark.erasures
+        )
+        return folded
+
+    def written(self, folded: Folded) -> None:
+        """RocksDB has the rows of this batch: they need no pinning any more."""
+        self._pinned.remove(folded)
+        self._pairs.shrink([pinned.pairs for pinned in self._pinned])
+
+    def _position(self, record: SourceRecord) -> Position:
+        return Position(self._source_topic, self._partition, record.offset)
+
+    def _apply(self, record: SourceRecord, value: bytes, folded: Folded) -> None:
+        event = decode_event(value, max_bytes=self._max_event_bytes, recorded_at=record.timestamp * 1000)
+        position = self._position(record)
+        prefix = application_prefix(event.application_id)
+        key = prefix + event.event_id.encode()
+        partition = partition_of(event.application_id, self._partitions)
+        if key != record.key or partition != self._partition:
+            self._republish(record, key, partition, folded)
+            return
+        if self.mark.erasures and self._is_erased(event):
+            return
+        row_key = prefix + event.processor.encode()
+        pair = self._pair(row_key)
+        step = apply_event(pair, event, position, self._rules)
+        self._keep(row_key, pair, step, folded)
+        self._observer.folded(event, position, step.issues)
+
+    def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
+        if step.pair is before:
+            return
+        folded.pairs[row_key] = step.pair
+        self._pairs.put(row_key, step.pair)
+        change = step.change
+        if change is None:
+            return
+        # Last again, so that the versions of an application never go back in "factors" either.
+        folded.latest.pop(row_key, None)
+        identity = change.id
+        common = common_parts(change, self._rules.json)
+        subject = change.application_id.encode()
+        ce_id = identity.encode()
+        folded.outgoing.append(
+            Outgoing(
+                self._changes_topic,
+                self._partition,
+                change_key(change.application_id, identity),
+                encode_change(change, identity, common),
+                cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject),
+            )
+        )
+        folded.latest[row_key] = _Latest(ce_id, subject, common)
+
+    def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
+        topic = self._topics.executions.name
+        # A list, because confluent-kafka refuses the tuple that aiokafka gives.
+        folded.outgoing.append(Outgoing(topic, partition, key, record.value, list(record.headers)))
+        self._observer.republished(self._position(record))
+
+    def _reject(self, record: SourceRecord, error: BadEventError, folded: Folded) -> None:
+        position = self._position(record)
+        folded.outgoing.append(
+            Outgoing(
+                self._topics.dlq.name,
+                self._partition,
+                dlq_key(position.topic, position.partition, position.offset),
+                record.value,
+                dead_letter_headers(
+                    error,
+                    topic=position.topic,
+                    partition=position.partition,
+                    offset=position.offset,
+                    timestamp_ms=record.timestamp,
+                    key=record.key,
+                    headers=record.headers,
+                ),
+            )
+        )
+        self._observer.rejected(position, error)
+
+    def _erase(self, record: SourceRecord, folded: Folded) -> None:
+        """A tombstone: forget the event for good, in whichever pair of the application it is."""
+        identity = None if record.key is None else parse_event_key(record.key)
+        if identity is None or record.key is None:
+            raise BadEventError(
+                Defect.TOMBSTONE_KEY, "a tombstone needs the key of the event that it erases: application_id/event_id"
+            )
+        application_id, event_id = identity
+        partition = partition_of(application_id, self._partitions)
+        if partition != self._partition:
+            self._republish(record, record.key, partition, folded)
+            return
+        erasures_key = application_prefix(application_id)
+        erasures = self._erasures(erasures_key)
+        erased = _erased_hash(event_id)
+        hashes = () if erasures is None else erasures.hashes
+        if erased in hashes:
+            return
+        if erasures is None:
+            mark = self.mark
+            self.mark = PartitionMark(mark.partition, mark.applied, mark.ruleset, mark.erasures + 1)
+        folded.erasures[erasures_key] = Erasures(application_id, record.offset, tuple(sorted((*hashes, erased))))
+        for row_key, pair in self._pairs_of(erasures_key):
+            if holds_event(pair, event_id):
+                step = erase_event(pair, event_id, self._position(record), self._rules)
+                self._keep(row_key, pair, step, folded)
+
+    def _is_erased(self, event: LifecycleEvent) -> bool:
+        erasures = self._erasures(application_prefix(event.application_id))
+        return erasures is not None and _erased_hash(event.event_id) in erasures.hashes
+
+    def _erasures(self, key: bytes) -> Erasures | None:
+        for folded in reversed(self._pinned):
+            if key in folded.erasures:
+                return folded.erasures[key]
+        raw = self._rows.get(key)
+        row = None if raw is None else decode_row(raw)
+        return row if isinstance(row, Erasures) else None
+
+    def _pair(self, key: bytes) -> Pair | None:
+        pair = self._pairs.get(key)
+        if pair is not None:
+            return pair
+        raw = self._rows.get(key)
+        return None if raw is None else self._load(raw)
+
+    def _load(self, raw: bytes) -> Pair:
+        row = decode_row(raw)
+        assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
+        return load_pair(row, self._rules)
+
+    def _pairs_of(self, prefix: bytes) -> Sequence[tuple[bytes, Pair]]:
+        """Every pair of an application, the newest state of each."""
+        keys = {key for key, _ in self._rows.scan(prefix) if key != prefix}
+        keys.update(self._pairs.keys(prefix))
+        found = [(key, self._pair(key)) for key in sorted(keys)]
+        return [(key, pair) for key, pair in found if pair is not None]
+
+
+def _erased_hash(event_id: str) -> bytes:
+    return sha256(event_id.encode()).digest()[:_ERASED_HASH_BYTES]

@@ -1,0 +1,119 @@
+"""One source partition at work: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+from models.errors import ContractError
+from streams.worker.batch import Batch
+from streams.worker.folding import Folded, PartitionFold
+from streams.worker.transaction import PartitionTransactions
+from streams.worker.transport.store import BatchStore
+
+__all__ = ["Lane"]
+
+
+class Lane:
+    """Takes the batches of one partition in order; the next one is folded while the last one commits.
+
+    Args:
+        partition: the partition.
+        fold: its fold.
+        transactions: its transactions, fenced already.
+        store: the table's RocksDB.
+        changelog: the changelog topic's name.
+        executor: runs the blocking steps.
+        start: the offset at which the first batch has to start.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        fold: PartitionFold,
+        transactions: PartitionTransactions,
+        store: BatchStore,
+        *,
+        changelog: str,
+        executor: Executor,
+        start: int,
+    ) -> None:
+        self._partition = partition
+        self._fold = fold
+        self._transactions = transactions
+        self._store = store
+        self._changelog = changelog
+        self._executor = executor
+        self._next = start
+        self._committing: asyncio.Task[None] | None = None
+
+    async def process(
+        self, batch: Batch, acknowledge: Callable[[], object], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Process a batch up to its commit, which goes on in the background.
+
+        1. Check that it starts where the last one ended: a hole means that something was lost on the way.
+        2. Fold it.
+        3. Wait for the commit of the last batch; a partition has one transaction at a time.
+        4. Produce everything, then commit in a thread: see :meth:`_commit`.
+
+        Args:
+            batch: the batch.
+            acknowledge: called on the event loop when everything is done.
+            failed: called with the error when the commit failed.
+
+        Raises:
+            ContractError: a hole, or the state is of another catalogue.
+            InfrastructureError: producing failed.
+        """
+        # 1.
+        if batch.start != self._next:
+            raise ContractError(
+                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected was "
+                f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
+                "Restart the worker; if this comes again, compare the topic's offsets with the group's"
+            )
+        self._next = batch.end
+        # 2.
+        folded = self._fold.fold(batch)
+        rows = list(folded.rows())
+        # 3.
+        await self.drained()
+        # 4.
+        self._transactions.begin()
+        self._transactions.produce(folded.outgoing)
+        self._transactions.produce_rows(self._changelog, rows)
+        self._committing = asyncio.create_task(self._finish(batch, folded, rows, acknowledge))
+        self._committing.add_done_callback(lambda task: _report(task, failed))
+
+    async def drained(self) -> None:
+        """Wait until nothing is in flight."""
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    async def close(self) -> None:
+        """Wait for what is in flight, then give the partition up."""
+        await self.drained()
+        await self._in_thread(self._transactions.close)
+
+    async def _finish(
+        self, batch: Batch, folded: Folded, rows: list[tuple[bytes, bytes]], acknowledge: Callable[[], object]
+    ) -> None:
+        await self._in_thread(lambda: self._commit(batch, rows))
+        self._fold.written(folded)
+        acknowledge()
+
+    def _commit(self, batch: Batch, rows: list[tuple[bytes, bytes]]) -> None:
+        """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
+
+        Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
+        """
+        changelog_offset = self._transactions.commit(batch)
+        self._store.write_rows(self._partition, rows, changelog_offset)
+
+    def _in_thread(self, call: Callable[[], None]) -> Awaitable[None]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _report(task: asyncio.Task[None], failed: Callable[[BaseException], None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        failed(error)

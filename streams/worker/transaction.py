@@ -1,0 +1,169 @@
+"""One partition's Kafka transactions: outputs, state and source offset take effect together or not at all."""
+
+import logging
+import struct
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from models.errors import InfrastructureError
+from streams.worker.batch import Batch, Membership, Outgoing
+from topics.connection import Connection
+
+__all__ = ["PartitionTransactions", "group_metadata"]
+
+_TIMEOUT_S = 60.0
+"""For each blocking step; a broker that takes longer counts as failed and the worker stops."""
+
+_TRANSACTION_TIMEOUT_MS = 60_000
+"""After which the broker aborts a dead owner's transaction; a new owner's fence does it at once."""
+
+_LINGER_MS = 5
+"""A batch's records are produced in one go and flushed: waiting longer would only add latency."""
+
+_METADATA_HEADER = b"CGMDv2:"
+
+
+def group_metadata(membership: Membership) -> bytes:
+    """The consumer group's metadata as librdkafka serialises it (``rd_kafka_consumer_group_metadata_write``).
+
+    Our member is aiokafka's, so librdkafka has no consumer to ask. With the generation and the member that received
+    the batch, the broker refuses the offsets of a worker that has lost its partitions since.
+    """
+    instance = membership.instance
+    return b"".join(
+        (
+            _METADATA_HEADER,
+            struct.pack("=i", membership.generation),
+            membership.group.encode() + b"\0",
+            membership.member.encode() + b"\0",
+            b"\x01" if instance is None else b"\x00" + instance.encode() + b"\0",
+        )
+    )
+
+
+class PartitionTransactions:
+    """The transactional producer of one source partition.
+
+    Its ``transactional.id`` is ``<app id>-<partition>``: initialising it fences whoever owned the partition before.
+    Every call blocks; the worker calls them from a thread.
+
+    Raises:
+        InfrastructureError: from every method, when Kafka refuses or does not answer. There is no way on: the caller
+            stops the process, and whoever owns the partition next goes on from the last committed transaction.
+    """
+
+    def __init__(self, connection: Connection, app_id: str, partition: int) -> None:
+        self._partition = partition
+        self._producer = Producer(
+            {
+                **connection.librdkafka(),
+                "transactional.id": f"{app_id}-{partition}",
+                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
+                "compression.type": "lz4",
+                "linger.ms": _LINGER_MS,
+                "batch.num.messages": 10_000,
+                "queue.buffering.max.messages": 0,
+                "queue.buffering.max.kbytes": 1_048_576,
+                # The topics bound compressed batches, librdkafka uncompressed messages: a dead letter that came in
+                # compressed must go out again.
+                "message.max.bytes": 256 * 1024 * 1024,
+            },
+            logger=logging.getLogger("librdkafka"),
+        )
+        self._changelog_offset = -1
+
+    def fence(self) -> None:
+        """Shut out every earlier owner, and finish or abort its open transaction."""
+        self._guarded("init_transactions", lambda: self._producer.init_transactions(_TIMEOUT_S))
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._guarded("begin_transaction", self._producer.begin_transaction)
+
+    def produce(self, outgoing: Iterable[Outgoing]) -> None:
+        """Add records to the transaction."""
+        produce = self._producer.produce
+        for record in outgoing:
+            try:
+                produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    record.partition,
+                    headers=None if record.headers is None else list(record.headers),
+                )
+            except (BufferError, KafkaException) as error:
+                raise self._failure("produce", error) from error
+
+    def produce_rows(self, changelog: str, rows: list[tuple[bytes, bytes]]) -> None:
+        """Add the changed rows; the changelog offset of the last one is asked for."""
+        produce = self._producer.produce
+        partition = self._partition
+        last = len(rows) - 1
+        try:
+            for key, value in rows[:last]:
+                produce(changelog, value, key, partition)
+            key, value = rows[last]
+            produce(changelog, value, key, partition, on_delivery=self._delivered)
+        except (BufferError, KafkaException) as error:
+            raise self._failure("produce", error) from error
+
+    def commit(self, batch: Batch) -> int:
+        """Commit everything, the batch's source offset with it.
+
+        Returns:
+            The changelog offset of the last row.
+        """
+        self._changelog_offset = -1
+        self._guarded(
+            "send_offsets_to_transaction",
+            lambda: self._producer.send_offsets_to_transaction(
+                [TopicPartition(batch.topic, batch.partition, batch.end)],
+                group_metadata(batch.membership),
+                _TIMEOUT_S,
+            ),
+        )
+        left = self._producer.flush(_TIMEOUT_S)
+        if left or self._changelog_offset < 0:
+            raise InfrastructureError(
+                f"partition {self._partition}: {left} records of a transaction were not delivered within "
+                f"{_TIMEOUT_S:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+            )
+        self._guarded("commit_transaction", lambda: self._producer.commit_transaction(_TIMEOUT_S))
+        return self._changelog_offset
+
+    def close(self) -> None:
+        """Give the producer up; an open transaction is aborted by the next owner's fence."""
+        self._producer.close()
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._changelog_offset = message.offset() or 0
+
+    def _guarded(self, step: str, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except KafkaException as error:
+            raise self._failure(step, error) from error
+
+    def _failure(self, step: str, error: Exception) -> InfrastructureError:
+        cause = error.args[0] if error.args else error
+        fenced = isinstance(cause, KafkaError) and cause.code() in {
+            KafkaError._FENCED,  # noqa: SLF001 - that is its name
+            KafkaError.PRODUCER_FENCED,
+            KafkaError.INVALID_PRODUCER_EPOCH,
+            KafkaError.ILLEGAL_GENERATION,
+            KafkaError.UNKNOWN_MEMBER_ID,
+            KafkaError.FENCED_INSTANCE_ID,
+        }
+        text = cause.str() if isinstance(cause, KafkaError) else str(cause)
+        if fenced:
+            return InfrastructureError(
+                f"partition {self._partition}: fenced in {step}: another worker owns the partition now ({text}); "
+                "nothing of this batch took effect here"
+            )
+        return InfrastructureError(
+            f"partition {self._partition}: {step} failed: {text}; nothing was acknowledged, a restart goes on from the "
+            "last committed transaction"
+        )

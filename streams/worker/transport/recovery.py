@@ -1,0 +1,61 @@
+"""Recovery of the table from a transactional changelog.
+
+Faust ends a recovery when it has seen the record before the high watermark. In a transactional changelog the last
+offset is a commit marker, which no reader ever sees, and Faust would wait for ever. Here a partition is recovered when
+the consumer's *position* has passed the high watermark, and rows are written a poll at a time.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.types import TP
+
+__all__ = ["BatchRecovery", "BatchTableManager"]
+
+
+class BatchRecovery(Recovery):
+    """Faust's recovery, told of progress by the transport instead of record by record."""
+
+    async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Mapping[TP, int], title: str) -> None:  # noqa: ARG002
+        """Seek past the last applied record.
+
+        Faust seeks *to* it, reads it again, and for an empty partition turns -1 into 0: the same off-by-one, which in
+        a changelog that starts later than 0 is an offset out of range.
+        """
+        await consumer.seek_wait({tp: offsets[tp] + 1 for tp in tps})
+
+    def applied(self, tp: TP, offset: int) -> None:
+        """Rows up to a changelog offset are in RocksDB."""
+        offsets = self.active_offsets if tp in self.active_tps else self.standby_offsets
+        offsets[tp] = max(offset, offsets[tp] or -1)
+
+    def signal_when_complete(self, positions: Mapping[TP, int]) -> None:
+        """End the recovery once every active partition's position has passed its high watermark.
+
+        Called after each poll: should Faust clear the signal before it waits for it, the next poll sets it again.
+
+        Args:
+            positions: the consumer's positions in changelog partitions, as far as known.
+        """
+        if not self.in_recovery:
+            return
+        for tp, highwater in self.active_highwaters.items():
+            if tp in self.active_tps and highwater is not None and positions.get(tp, -1) > highwater:
+                self.active_offsets[tp] = max(highwater, self.active_offsets[tp] or -1)
+        if self.active_highwaters and not self.need_recovery():
+            self.signal_recovery_end.set()
+
+
+class BatchTableManager(TableManager):
+    """Faust's table manager with :class:`BatchRecovery`."""
+
+    _recovery: BatchRecovery | None
+
+    @property
+    def recovery(self) -> BatchRecovery:
+        """The recovery service; Faust has no setting for its class."""
+        if self._recovery is None:
+            self._recovery = BatchRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
