@@ -1,0 +1,64 @@
+"""What every command shares: data on stdout, chatter on stderr, progress only on a terminal."""
+
+import json
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+# Columns; wider than any table of ours.
+_UNBOUNDED = 10_000
+
+format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="table for people, json (one object a line) for programs.",
+)
+
+
+def stdout() -> Console:
+    """The console for data. Made per call, so that a redirected ``sys.stdout`` is honoured."""
+    return Console(soft_wrap=False)
+
+
+def stderr() -> Console:
+    """The console for chatter: progress, hints, errors."""
+    return Console(stderr=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout: folded into a terminal's width; a pipe has none, there it is as wide as it has to be."""
+    console = stdout()
+    if not console.is_terminal:
+        console.width = console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
+    console.print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on one line of stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def complain(message: str) -> None:
+    """Print an error on stderr, without markup: the message may quote foreign text."""
+    click.echo(f"error: {message}", err=True)
+
+
+def progress() -> Progress:
+    """A progress display on stderr that is silent when stderr is not a terminal."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

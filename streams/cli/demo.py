@@ -1,0 +1,115 @@
+"""``consolidator demo``."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from models.errors import ConsolidatorError
+from streams.cli.broker import told_progress
+from streams.cli.console import format_option
+from streams.cli.demo_page import demo_json, next_steps, print_demo
+from streams.deferred_signals import ENDING
+from streams.demo.demonstration import demonstrate
+from streams.demo.installation import Installation
+from streams.settings import load_settings
+
+EXIT_WRONG = 1
+
+# What a shell shows for a program that a signal ended: this and the signal's number.
+_EXIT_SIGNALLED = 128
+
+# Beyond it the demonstration would be a benchmark: benchmarks/throughput.py is one.
+_MOST_APPLICATIONS = 10_000
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  consolidator demo
+  consolidator demo --keep
+  consolidator demo --applications 2000 --seed 7 --format json | jq .timing
+
+Exit codes: 0 every number is right; 1 a scenario came out wrong, or a replay disagrees; 2 wrong settings; 3 Kafka, the
+disk or the network failed; 130 after Ctrl-C. Whatever happened, only a --keep that came to its end leaves topics or
+processes behind.
+"""
+)
+@click.option("--keep", is_flag=True, help="Leave topics, worker and broker as they are at the end, to look around.")
+@click.option(
+    "--applications",
+    type=click.IntRange(1, _MOST_APPLICATIONS),
+    default=300,
+    show_default=True,
+    help="How many applications the invented day has.",
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of the invented day: the same seed, the same day."
+)
+@format_option
+def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> None:
+    """Show the whole system at work on a real broker, in a minute.
+
+    Starts the embedded broker unless KAFKA_BOOTSTRAP_SERVERS is set, creates topics of its own, starts a worker,
+    publishes the strategy's three scenarios and an invented day of a lending platform, and shows what came of it: the
+    scenarios' numbers, failure rates, changes with their cause, dead letters.
+
+    Nothing of it mixes with other data, and nothing is left at the end unless --keep is given.
+    """
+    began = time.monotonic()
+    installation = Installation(load_settings())
+    keeping = False
+    with _ended_by_signals():
+        try:
+            with told_progress() as tell:
+                count: Callable[[str], None] = tell if sys.stderr.isatty() else lambda _: None
+                report = demonstrate(
+                    installation, seed=seed, applications=applications, began=began, tell=tell, count=count
+                )
+            if output_format == "json":
+                click.echo(demo_json(report, installation, kept=keep))
+            else:
+                print_demo(report)
+                click.echo()
+                click.secho("What to try next", bold=True)
+                for step in next_steps(installation, kept=keep):
+                    click.echo(f"  {step}")
+            keeping = keep
+        finally:
+            if not keeping:
+                with told_progress() as tell:
+                    installation.close(tell)
+    if not report.is_right:
+        raise SystemExit(EXIT_WRONG)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the command through every ``finally``, and further ones not disturb that.
+
+    The exception of a signal that arrives inside confluent-kafka's C code may come out of it as another one; so what
+    came is remembered, and told by the exit code.
+    """
+    received: list[int] = []
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, leave) for number in ENDING}
+    try:
+        yield
+    except ConsolidatorError:
+        raise
+    except BaseException:
+        if not received:
+            raise
+        raise SystemExit(_EXIT_SIGNALLED + received[0]) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

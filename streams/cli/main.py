@@ -1,0 +1,77 @@
+"""The ``consolidator`` command: one module per noun, loaded only when it is called.
+
+Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or input,
+nothing was done; 3 Kafka, the disk or the network failed.
+"""
+
+from importlib import import_module
+
+import click
+
+from models.errors import ConsolidatorError, ContractError
+from streams.cli.console import complain
+
+EXIT_CONTRACT = 2
+EXIT_INFRASTRUCTURE = 3
+
+# name -> (module below streams.cli, attribute, one line of help)
+COMMANDS = {
+    "demo": ("demo", "demo", "Show the whole system at work on a real broker, in a minute."),
+    "run": ("run", "run", "Run a worker."),
+    "topics": ("topics", "topics", "Create, check and list the topics."),
+    "broker": ("broker", "broker", "Start, stop and inspect the embedded Kafka broker."),
+    "publish": ("publish", "publish", "Publish lifecycle events from JSON Lines."),
+    "tail": ("tail", "tail", "Print records of a topic as they arrive."),
+    "factors": ("factors", "factors", "Show an application's current factors, and why."),
+    "replay": ("replay", "replay", "Fold lifecycle events again, without a worker."),
+    "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
+    "version": ("version", "version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is wanted: ``--help`` stays instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every command, in the order in which a newcomer wants to read them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command by its name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"streams.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands from the table above, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Start with: consolidator demo",
+)
+def cli() -> None:
+    """Turn execution lifecycle events into consolidated factors, and prove every one of them.
+
+    Settings come from the environment (KAFKA_BOOTSTRAP_SERVERS, CONSOLIDATOR_*) and from flags, which win.
+
+    Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or
+    input, nothing was done; 3 Kafka, the disk or the network failed.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends as one readable message and an exit code."""
+    try:
+        cli()
+    except ContractError as error:
+        complain(str(error))
+        raise SystemExit(EXIT_CONTRACT) from None
+    except ConsolidatorError as error:
+        complain(str(error))
+        raise SystemExit(EXIT_INFRASTRUCTURE) from None

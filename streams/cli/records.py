@@ -1,0 +1,96 @@
+"""Kafka records for programs: one JSON object a line, numbers digit by digit as they were published."""
+
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from streams.cli.escaping import escaped
+from topics import dead_letters
+from topics.keys import parse_event_key
+from topics.reading import Record
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def payload_of(record: Record) -> dict[str, Any] | None:
+    """The record's value if it is a JSON object, decimals exact; None for anything else, tombstones included."""
+    if record.value is None:
+        return None
+    try:
+        record.value.decode()
+        return _OBJECT.decode(record.value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def event_of(payload: dict[str, Any]) -> dict[str, Any]:
+    """The event inside a structured-mode CloudEvent; any other payload is the event itself."""
+    data = payload.get("data")
+    return data if "specversion" in payload and isinstance(data, dict) else payload
+
+
+def is_about(kind: str, record: Record, application_id: str) -> bool:
+    """Whether a record is about an application: the payload decides; without one, a key that tells it.
+
+    Args:
+        kind: executions, factor-changes, factors or dlq.
+        record: the record.
+        application_id: the application asked for.
+    """
+    payload = payload_of(record)
+    if payload is not None:
+        return bool(event_of(payload).get("application_id") == application_id)
+    # A dead letter's own key is a place; the key it once had is in a header.
+    key = last_header(record, dead_letters.KEY) if kind == "dlq" else record.key
+    identity = parse_event_key(key) if key is not None else None
+    return identity is not None and identity[0] == application_id
+
+
+def last_header(record: Record, name: str) -> bytes | None:
+    """The last header of that name: Kafka allows a name twice, and what we add comes last."""
+    return next((value for header, value in reversed(record.headers) if header == name), None)
+
+
+def json_line(record: Record) -> str:
+    """The record as one line of JSON, safe for a terminal.
+
+    A value that is a JSON object stands as it was published, digit by digit. Any other value, and every key and header,
+    is a string: UTF-8 text, or ``base64:`` and the bytes. A tombstone's value is null.
+    """
+    fields = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": rfc3339_of(record.timestamp_ms),
+        "key": _text(record.key),
+        "headers": [[name, _text(value)] for name, value in record.headers],
+        "value": _value(record),
+    }
+    return escaped(_ENCODER.encode(fields).decode())
+
+
+def rfc3339_of(timestamp_ms: int) -> str:
+    """A record's timestamp, milliseconds since the epoch, as RFC 3339 in UTC."""
+    moment = _EPOCH + timedelta(milliseconds=timestamp_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _value(record: Record) -> msgspec.Raw | str | None:
+    if record.value is None or payload_of(record) is None:
+        return _text(record.value)
+    # Formatted, not decoded and encoded: a number keeps every digit. On one line, whatever it looked like.
+    return msgspec.Raw(msgspec.json.format(record.value, indent=-1))
+
+
+def _text(data: bytes | None) -> str | None:
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "base64:" + b64encode(data).decode()

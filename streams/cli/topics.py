@@ -1,0 +1,133 @@
+"""``consolidator topics``."""
+
+from collections.abc import Collection
+
+import click
+
+from models.errors import ConsolidatorError
+from streams.cli.broker import told_progress
+from streams.cli.console import format_option, print_json
+from streams.connection import connection_of, topics_of
+from streams.settings import Settings, load_settings
+from topics.admin import apply as apply_topics
+from topics.admin import check as check_topics
+from topics.admin import existing
+from topics.declared import Topic, Topics
+
+_EXIT_DRIFT = 1
+# The declaration is what was asked for; a broker that is away should not delay it for long.
+_LIST_TIMEOUT_S = 3.0
+
+_servers_option = click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  consolidator topics apply
+  consolidator topics check --format json
+  consolidator topics list
+"""
+)
+def topics() -> None:
+    """Create, check and list the topics."""
+
+
+@topics.command(epilog="Example: CONSOLIDATOR_PARTITIONS=12 consolidator topics apply")
+@_servers_option
+@format_option
+def apply(bootstrap_servers: str | None, output_format: str) -> None:
+    """Create the topics that are missing. Existing ones are never altered.
+
+    Where an existing topic is not as declared, nothing is created: each setting is named with what to do, and the exit
+    code is 2. Without KAFKA_BOOTSTRAP_SERVERS the embedded broker is started.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    declared = topics_of(settings)
+    with told_progress() as tell:
+        connection = connection_of(settings, start_broker=True, on_progress=tell)
+    created = apply_topics(declared, connection.librdkafka())
+    for topic in declared:
+        state = "created" if topic.name in created else "unchanged"
+        if output_format == "json":
+            print_json({"topic": topic.name, "state": state, "partitions": declared.partitions})
+        else:
+            click.echo(f"{state:<10} {topic.name} ({declared.partitions} partitions)")
+
+
+@topics.command(epilog="Example: consolidator topics check && consolidator run")
+@_servers_option
+@format_option
+def check(bootstrap_servers: str | None, output_format: str) -> None:
+    """Compare the topics with their declaration: exit 0 if all is as declared, 1 if not.
+
+    Every line names a topic, a setting, the expected and the actual value.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    found = check_topics(topics_of(settings), connection_of(settings).librdkafka())
+    for drift in found:
+        if output_format == "json":
+            print_json(
+                {
+                    "topic": drift.topic,
+                    "setting": drift.setting,
+                    "expected": drift.expected,
+                    "actual": drift.actual,
+                    "remedy": drift.remedy(),
+                }
+            )
+        else:
+            click.echo(str(drift))
+    if output_format == "table":
+        for remedy in dict.fromkeys(drift.remedy() for drift in found):
+            click.echo(f"to do: {remedy}", err=True)
+        if not found:
+            click.echo("all topics are as declared")
+    if found:
+        raise SystemExit(_EXIT_DRIFT)
+
+
+@topics.command(name="list", epilog="Example: consolidator topics list --format json")
+@_servers_option
+@format_option
+def list_topics(bootstrap_servers: str | None, output_format: str) -> None:
+    """Show the declared topics: keys, partitions, settings, why they are like that, and whether they exist.
+
+    Works without a broker; whether the topics exist is unknown then.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    declared = topics_of(settings)
+    names = _existing(settings, declared)
+    if output_format == "json":
+        for topic in declared:
+            print_json(_description(topic, declared, _exists(topic, names)))
+        return
+    for topic in declared:
+        exists = {True: "exists", False: "does not exist", None: "unknown whether it exists"}[_exists(topic, names)]
+        click.echo(f"{topic.name} ({declared.partitions} partitions, {exists})")
+        click.echo(f"    key  {topic.key}")
+        click.echo(click.wrap_text(topic.why, initial_indent="    why  ", subsequent_indent=" " * 9))
+
+
+def _existing(settings: Settings, declared: Topics) -> Collection[str] | None:
+    try:
+        return existing(declared, connection_of(settings).librdkafka(), timeout_s=_LIST_TIMEOUT_S)
+    except ConsolidatorError as error:
+        click.echo(f"whether the topics exist is unknown: {error}", err=True)
+        return None
+
+
+def _exists(topic: Topic, names: Collection[str] | None) -> bool | None:
+    return None if names is None else topic.name in names
+
+
+def _description(topic: Topic, declared: Topics, exists: bool | None) -> dict[str, object]:  # noqa: FBT001
+    return {
+        "topic": topic.name,
+        "key": topic.key,
+        "partitions": declared.partitions,
+        "replication_factor": declared.replication_factor,
+        "config": dict(topic.config),
+        "why": topic.why,
+        "exists": exists,
+    }

@@ -1,0 +1,174 @@
+"""A place of its own for one demonstration: topics, group, worker and directory that no other data is in.
+
+What was made is taken away again, whatever happened in between; only what the demonstration itself started is stopped.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from models.errors import InfrastructureError
+from streams.broker.choice import data_dir
+from streams.broker.embedded import broker_status, stop_broker
+from streams.broker.process import running_pid, spawn, terminate
+from streams.connection import connection_of, topics_of
+from streams.deferred_signals import deferred_signals
+from streams.settings import Settings, variable_of
+from topics.admin import apply
+from topics.connection import Connection
+
+__all__ = ["Installation"]
+
+Tell = Callable[[str], None]
+
+# The worker drains for 30 s at most (streams.worker.runner), then ends by itself.
+_WORKER_GRACE_S: Final = 40.0
+_DELETE_LIMIT_S: Final = 30.0
+_LAST_LINES: Final = 15
+
+# What the worker is told besides what is set already. The sample catalogue is the one that the scenarios' numbers are
+# of; a group instance of the user's own worker must not be taken over.
+_UNSET_FOR_THE_WORKER: Final = ("catalogue", "instance_id")
+
+
+class Installation:
+    """One demonstration's own topics, group, worker and directory.
+
+    Args:
+        settings: the user's settings; prefix, application id and catalogue are the demonstration's own.
+
+    Attributes:
+        settings: the demonstration's settings.
+        topics: its topics.
+        directory: its state and logs.
+        events_file: where the published events are kept, for a replay.
+        connection: how to reach Kafka; after :meth:`open`.
+        started_broker: whether the embedded broker was started for this demonstration.
+    """
+
+    connection: Connection
+
+    def __init__(self, settings: Settings) -> None:
+        # The time for people who find it later, the random part for two who start in the same second.
+        name = f"demo-{datetime.now(UTC):%m%d-%H%M%S}-{token_hex(1)}"
+        own = {"topic_prefix": f"{name}-", "app_id": name, "catalogue": None, "instance_id": None}
+        self.settings = settings.model_copy(update=own)
+        self.topics = topics_of(self.settings)
+        self.directory = settings.state_dir / name
+        self.events_file = self.directory / "events.jsonl"
+        self.started_broker = False
+        self._cleanup = ExitStack()
+
+    @property
+    def config(self) -> dict[str, str | int]:
+        """The configuration for Kafka clients."""
+        return self.connection.librdkafka()
+
+    def open(self, tell: Tell) -> None:
+        """Start the broker if none is there, create the topics, start the worker.
+
+        Args:
+            tell: told in words what takes time.
+
+        Raises:
+            ContractError: settings or the cluster do not allow it.
+            InfrastructureError: the broker or the worker cannot be started, or Kafka does not answer.
+        """
+        self._open_broker(tell)
+        tell("Creating the topics")
+        self._cleanup.callback(self._delete_topics)
+        apply(self.topics, self.config)
+        self.directory.mkdir(parents=True)
+        self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        tell("Starting a worker")
+        self._start_worker()
+
+    def close(self, tell: Tell) -> None:
+        """Stop and delete everything that :meth:`open` started and made, as far as it came. May be called twice.
+
+        Args:
+            tell: told in words what takes time.
+        """
+        # Else a second Ctrl-C would leave half of it running.
+        with deferred_signals():
+            tell("Cleaning up: stopping what was started, deleting the demonstration's topics")
+            self._cleanup.close()
+
+    def worker_pid(self) -> int:
+        """The worker's process id.
+
+        Raises:
+            InfrastructureError: it has ended; with the last lines of its log.
+        """
+        pid = running_pid(self._pid_file)
+        if pid is None:
+            raise InfrastructureError(f"the worker has ended; the last lines of its log:\n{self.last_log_lines()}")
+        return pid
+
+    def last_log_lines(self) -> str:
+        """The end of the worker's log, for an error's message."""
+        text = self.log_file.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-_LAST_LINES:])
+
+    @property
+    def log_file(self) -> Path:
+        """The worker's log."""
+        return self.directory / "worker.log"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory / "worker.pid"
+
+    def _open_broker(self, tell: Tell) -> None:
+        data = data_dir(self.settings)
+        if self.settings.bootstrap_servers is None and broker_status(data) is None:
+            self.started_broker = True
+            self._cleanup.callback(stop_broker, data)
+        self.connection = connection_of(self.settings, start_broker=True, on_progress=tell)
+
+    def _start_worker(self) -> None:
+        environment = {**os.environ, **self._variables()}
+        for field in _UNSET_FOR_THE_WORKER:
+            environment.pop(variable_of(field), None)
+        self._cleanup.callback(self._stop_worker)
+        spawn(
+            # -P: a folder called "streams" where the user happens to be is not ours. The last argument is its mark.
+            [sys.executable, "-P", "-m", "streams.cli", "run", "--app-id", self.settings.app_id],
+            pid_file=self._pid_file,
+            log_file=self.log_file,
+            environment=environment,
+        )
+
+    def _variables(self) -> dict[str, str]:
+        own = {
+            "bootstrap_servers": self.connection.bootstrap_servers,
+            "state_dir": str(self.settings.state_dir),
+            "topic_prefix": self.settings.topic_prefix,
+            "log_level": "info",
+            "log_format": "json",
+        }
+        return {variable_of(field): value for field, value in own.items()}
+
+    def _stop_worker(self) -> None:
+        terminate(self._pid_file, grace_s=_WORKER_GRACE_S)
+
+    def _delete_topics(self) -> None:
+        """Topics and group; what was never made cannot be deleted, and that is as good."""
+        # Kept in a variable until every answer is there: librdkafka forgets the questions of a client that is gone.
+        admin = AdminClient({**self.config, "log_level": 2})
+        futures = [
+            *admin.delete_topics([topic.name for topic in self.topics], request_timeout=_DELETE_LIMIT_S).values(),
+            *admin.delete_consumer_groups([self.settings.app_id], request_timeout=_DELETE_LIMIT_S).values(),
+        ]
+        for future in futures:
+            with suppress(KafkaException):
+                future.result(_DELETE_LIMIT_S + 1)
