@@ -1,0 +1,50 @@
+"""Fixtures that every folder of tests may use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from streams.broker.choice import cache_dir
+from streams.broker.embedded import start_broker, stop_broker
+from streams.settings import load_settings
+from tests.installation import Installation
+
+# Laws take as long as they take: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough looks longer.
+for _name, _examples in (("fast", 50), ("thorough", 2_000)):
+    settings.register_profile(
+        _name, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture(scope="session")
+def kafka_cache_dir() -> Path:
+    """Where the jars of Kafka are kept between test runs: the user's own state directory, read before any test."""
+    return cache_dir(load_settings())
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[str]:
+    """The address of a real broker, started once per session with data of its own.
+
+    Tests share it: each names its topics and groups for itself.
+    """
+    data_dir = tmp_path_factory.mktemp("kafka")
+    try:
+        yield start_broker(data_dir, kafka_cache_dir).bootstrap_servers
+    finally:
+        stop_broker(data_dir)
+
+
+@pytest.fixture
+def installation(kafka: str, tmp_path: Path) -> Iterator[Installation]:
+    """An installation of the test's own: topics, group and state directory; its workers die with it."""
+    found = Installation(kafka, tmp_path)
+    found.create_topics()
+    try:
+        yield found
+    finally:
+        found.close()

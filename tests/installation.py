@@ -1,0 +1,296 @@
+"""One installation of the consolidator on a shared broker: topics, group and state directory of its own."""
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streams.catalogue_file import load_catalogue as load_rules
+from streams.connection import topics_of
+from streams.core.rules import Rules
+from streams.settings import Settings
+from tests.bad_inputs import bad_positions
+from tests.checker import Observed, Report, check
+from tests.design_workload import Message
+from tests.oracle import Tombstone
+from tests.stored_table import table_of_changelog, table_on_disk
+from tests.worker_process import WorkerProcess, wait_until
+from tests.workloads import Item, load_catalogue, to_json
+from topics.admin import apply, existing
+from topics.keys import event_key, partition_of
+from topics.positions import Beginning
+from topics.reading import Record, TopicReader
+
+Raw = tuple[bytes | None, bytes | None, int]
+"""Key, value and partition of a record."""
+
+LIMIT_S = 60.0
+SESSION_TIMEOUT_S = 3
+"""Short, so that a killed worker's partitions move within a test's patience."""
+
+
+class Installation:
+    """Topics under a prefix of their own, and the workers that serve them.
+
+    Args:
+        servers: the broker.
+        directory: for state directories and logs.
+        variables: further settings.
+    """
+
+    def __init__(self, servers: str, directory: Path, **variables: str) -> None:
+        self.name = f"w{uuid4().hex[:12]}"
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.variables = {
+            "KAFKA_BOOTSTRAP_SERVERS": servers,
+            "CONSOLIDATOR_TOPIC_PREFIX": f"{self.name}.",
+            "CONSOLIDATOR_APP_ID": self.name,
+            "CONSOLIDATOR_PARTITIONS": "4",
+            "CONSOLIDATOR_STATE_DIR": str(directory / "state"),
+            "CONSOLIDATOR_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
+            "CONSOLIDATOR_LOG_FORMAT": "json",
+            "CONSOLIDATOR_LOG_LEVEL": "info",
+        } | variables
+        self.config: dict[str, str | int] = {"bootstrap.servers": servers, "log_level": 2}
+        self.topics = topics_of(Settings.model_validate(self.variables))
+        self.partitions = self.topics.partitions
+        self.admin = AdminClient(self.config)
+        self._stack = contextlib.ExitStack()
+        # Read uncommitted: "committed" waits for open transactions and times out beside one.
+        self._monitor = self._stack.enter_context(self._consumer("read_uncommitted"))
+        self._workers = 0
+
+    def create_topics(self) -> None:
+        """What ``consolidator topics apply`` does."""
+        apply(self.topics, self.config)
+
+    def existing_topics(self) -> frozenset[str]:
+        """Those of the installation's topics that the broker has."""
+        return existing(self.topics, self.config)
+
+    def close(self) -> None:
+        """Kill the workers that still run."""
+        self._stack.close()
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the workers keep their state, unless told otherwise."""
+        return Path(self.variables["CONSOLIDATOR_STATE_DIR"])
+
+    def start(self, **variables: str) -> WorkerProcess:
+        """Start a worker; it is killed at the end of the test if it still runs."""
+        self._workers += 1
+        worker = WorkerProcess(self.variables | variables, self.directory / f"worker-{self._workers}.log")
+        return self._stack.enter_context(worker)
+
+    def logs(self) -> str:
+        """What all workers have logged so far."""
+        return "".join(path.read_text(encoding="utf-8") for path in sorted(self.directory.glob("worker-*.log")))
+
+    # -- publishing
+
+    def publish(self, items: Iterable[Item], *, seed: int = 1) -> int:
+        """Publish events and tombstones under their canonical keys; those without an event id as a stranger would."""
+        rng = random.Random(seed)
+        return self.publish_raw(self._record(item, rng) for item in items)
+
+    def publish_messages(self, messages: Iterable[Message]) -> int:
+        """Publish messages of the design's workload."""
+        return self.publish_raw(
+            (message.key, message.value, partition_of(message.application_id, self.partitions)) for message in messages
+        )
+
+    def publish_raw(self, records: Iterable[Raw], *, headers: Sequence[tuple[str, bytes | None]] = ()) -> int:
+        """Publish key, value and partition, all with the same headers, and wait for every acknowledgement.
+
+        Returns:
+            How many.
+        """
+        producer = Producer(self.config | {"linger.ms": 20, "compression.type": "lz4", "enable.idempotence": True})
+        count = 0
+        for key, value, partition in records:
+            while True:
+                try:
+                    producer.produce(self.topics.executions.name, value, key, partition, headers=list(headers))
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            count += 1
+        assert producer.flush(LIMIT_S) == 0
+        return count
+
+    def _record(self, item: Item, rng: random.Random) -> Raw:
+        if isinstance(item, Tombstone):
+            partition = partition_of(item.application_id, self.partitions)
+            return event_key(item.application_id, item.event_id), None, partition
+        application = item["application_id"]
+        if "event_id" not in item:
+            return application.encode(), to_json(item), rng.randrange(self.partitions)
+        return event_key(application, item["event_id"]), to_json(item), partition_of(application, self.partitions)
+
+    # -- reading
+
+    def read(self, topic: str) -> list[Record]:
+        """Every committed record of a topic, in the order of each partition."""
+        with TopicReader(self.config, topic, Beginning()) as reader:
+            return list(reader.until_end())
+
+    def read_uncommitted(self, topic: str) -> list[bytes | None]:
+        """The values of every record of a topic, those of aborted transactions too."""
+        with self._consumer("read_uncommitted") as consumer:
+            remaining = set(range(self.partitions))
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in remaining])
+            values = []
+            while remaining:
+                message = consumer.poll(LIMIT_S)
+                assert message is not None, f"{topic}: nothing before the end of {remaining}"
+                if message.error() is None:
+                    values.append(message.value())
+                else:
+                    remaining.discard(message.partition())
+            return values
+
+    def committed(self) -> dict[int, int]:
+        """The group's committed offset of each partition; 0 where there is none."""
+        return {partition: max(offset, 0) for partition, offset in self._committed_raw().items()}
+
+    def _committed_raw(self) -> dict[int, int]:
+        return {place.partition: place.offset for place in self._monitor.committed(self._places(), timeout=LIMIT_S)}
+
+    def ends(self, topic: str | None = None) -> dict[int, int]:
+        """The high watermark of each partition of a topic, the source's by default."""
+        return {
+            place.partition: self._monitor.get_watermark_offsets(place, timeout=LIMIT_S)[1]
+            for place in self._places(topic)
+        }
+
+    def stable_ends(self, topic: str) -> dict[int, int]:
+        """The last stable offset of each partition: below the high watermark while a transaction is open."""
+        with TopicReader(self.config, topic, Beginning()) as reader:
+            return {partition: span.end for partition, span in reader.spans.items()}
+
+    def progress(self) -> float:
+        """The share of the source that is committed."""
+        return sum(self.committed().values()) / max(1, sum(self.ends().values()))
+
+    def lag(self) -> dict[int, int]:
+        """Partitions that have an unread record, with its offset: markers and aborted records are no lag."""
+        committed, ends = self.committed(), self.ends()
+        behind = {partition: offset for partition, offset in committed.items() if offset < ends[partition]}
+        return {partition: offset for partition, offset in behind.items() if self._has_record_from(partition, offset)}
+
+    def _has_record_from(self, partition: int, offset: int) -> bool:
+        with self._consumer("read_committed") as consumer:
+            consumer.assign([TopicPartition(self.topics.executions.name, partition, offset)])
+            message = consumer.poll(LIMIT_S)
+            assert message is not None, f"no answer from partition {partition} at offset {offset}"
+            if message.error() is None:
+                return True
+            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+            return False
+
+    def wait_consumed(self, *workers: WorkerProcess, limit_s: float = LIMIT_S) -> None:
+        """Wait until the lag is zero: a reader placed at the committed offset reaches the end without a record."""
+
+        def consumed() -> bool:
+            for worker in workers:
+                assert worker.exit_code is None, worker.tail()
+            return not self.lag()
+
+        wait_until(
+            consumed,
+            "the lag to be zero",
+            limit_s=limit_s,
+            details=lambda: f"lag {self.lag()}, ends {self.ends()}\n" + "\n".join(w.tail() for w in workers),
+        )
+
+    def wait_progress(self, share: float, worker: WorkerProcess, *, limit_s: float = LIMIT_S) -> None:
+        """Wait until that share of the source is committed."""
+        worker.wait(lambda: self.progress() >= share, f"{share:.0%} of the source to be committed", limit_s=limit_s)
+
+    # -- the laws
+
+    def observe(self, *, state: Path | None = None) -> Observed:
+        """Read everything.
+
+        Args:
+            state: a directory below which every partition's database is up to date; no worker runs on it.
+        """
+        tables = {"changelog": table_of_changelog(self.read(self.topics.changelog.name))}
+        if state is not None:
+            tables["RocksDB"] = table_on_disk(state)
+        source = self.read(self.topics.executions.name)
+        return Observed(
+            source=source,
+            changes=self.read(self.topics.factor_changes.name),
+            factors=self.read(self.topics.factors.name),
+            dead_letters=self.read(self.topics.dlq.name),
+            tables=tables,
+            bad=bad_positions(source),
+        )
+
+    def report(self, observed: Observed) -> Report:
+        """Compare what was observed with what the oracle derives from the source."""
+        return check(load_catalogue(), Rules(load_rules(None)), observed)
+
+    def check_laws(self, *, state: Path | None = None) -> Report:
+        """Fail where a law of ``tests/checker.py`` is broken; arguments as for :meth:`observe`."""
+        report = self.report(self.observe(state=state))
+        report.require()
+        return report
+
+    # -- the group
+
+    def set_group(self, offsets: Mapping[int, int]) -> None:
+        """Move the group; it must have no member."""
+        places = [TopicPartition(self.topics.executions.name, part, offset) for part, offset in offsets.items()]
+        wait_until(lambda: self._moved(places), "the group to be empty and moved", limit_s=LIMIT_S)
+
+    def _moved(self, places: list[TopicPartition]) -> bool:
+        try:
+            self._monitor.commit(offsets=places, asynchronous=False)
+        except KafkaException:
+            return False
+        return True
+
+    def forget_group(self) -> None:
+        """Delete the group and with it its committed offsets, as their retention would."""
+        self.admin.delete_consumer_groups([self.name])[self.name].result(LIMIT_S)
+        assert set(self._committed_raw().values()) == {-1001}
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic and wait until it is gone."""
+        self.admin.delete_topics([topic])[topic].result(LIMIT_S)
+        wait_until(lambda: topic not in self.existing_topics(), f"{topic} to go", limit_s=LIMIT_S)
+
+    def _places(self, topic: str | None = None) -> list[TopicPartition]:
+        name = topic or self.topics.executions.name
+        return [TopicPartition(name, partition) for partition in range(self.partitions)]
+
+    @contextlib.contextmanager
+    def _consumer(self, isolation: str) -> Iterator[Consumer]:
+        consumer = Consumer(
+            self.config
+            | {
+                "group.id": self.name,
+                "isolation.level": isolation,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+            }
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+def by_partition(records: Iterable[Record]) -> Counter[int]:
+    """How many records each partition has."""
+    return Counter(record.partition for record in records)

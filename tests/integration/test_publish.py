@@ -1,0 +1,172 @@
+"""``consolidator publish`` on a real broker: all of a file or nothing, under canonical keys, acknowledged."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from streams.cli.main import cli
+from tests.installation import LIMIT_S
+from tests.worker_process import CONSOLIDATOR
+from tests.workloads import to_json
+from topics.keys import event_key, partition_of
+
+pytestmark = pytest.mark.kafka
+
+LINES = 5_000
+
+
+def event(number, *, application=None, **more):
+    return {
+        "event_id": f"evt-{number}",
+        "application_id": application or f"app-{number % 50}",
+        "execution_id": f"e{number}",
+        "processor": "credit_check",
+        "status": "failed",
+        "occurred_at": "2025-03-03T09:00:00Z",
+    } | more
+
+
+@pytest.fixture
+def publish(installation):
+    """Run the command with lines as its stdin, and return its result."""
+    runner = CliRunner(env=installation.variables)
+
+    def run(lines, *arguments, file="-"):
+        data = b"\n".join(line if isinstance(line, bytes) else to_json(line) for line in lines)
+        return runner.invoke(cli, ["publish", file, *arguments], input=data, catch_exceptions=False)
+
+    return run
+
+
+def published(installation):
+    return installation.read(installation.topics.executions.name)
+
+
+def test_a_file_is_published_and_every_event_acknowledged(installation, publish, tmp_path):
+    """What the command says it published is in the topic when it returns, every event once, byte for byte."""
+    lines = [to_json(event(number)) for number in range(LINES)]
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join(lines) + b"\n\n")
+    result = publish([], "--format", "json", file=str(file))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "published": LINES,
+        "skipped": 0,
+        "topic": installation.topics.executions.name,
+    }
+    assert result.stderr == ""
+    assert sorted(record.value for record in published(installation)) == sorted(lines)
+
+
+def test_key_partition_and_headers_are_canonical(installation, publish):
+    """Keys are application and event id, partitions follow the application alone, CloudEvents headers say the rest."""
+    strange = event(1, application="a/b%c")
+    nameless = {name: value for name, value in event(2).items() if name != "event_id"}
+    assert publish([strange, nameless, event(3)]).exit_code == 0
+    records = published(installation)
+    assert len(records) == 3
+    for record in records:
+        payload = json.loads(record.value)
+        headers = dict(record.headers)
+        identity = headers["ce_id"].decode()
+        assert payload.get("event_id") in {None, identity}
+        assert record.key == event_key(payload["application_id"], identity)
+        assert record.partition == partition_of(payload["application_id"], installation.partitions)
+        assert headers == {
+            "content-type": b"application/json",
+            "ce_specversion": b"1.0",
+            "ce_id": identity.encode(),
+            "ce_type": b"consolidator.execution.failed",
+            "ce_source": b"/consolidator/publish",
+            "ce_subject": payload["application_id"].encode(),
+        }
+
+
+def test_events_of_an_application_keep_their_order(installation, publish):
+    """The order of the file is the order of the log, within each application."""
+    publish([event(number) for number in range(LINES)])
+    by_application = {}
+    for record in published(installation):
+        payload = json.loads(record.value)
+        by_application.setdefault(payload["application_id"], []).append(int(payload["execution_id"][1:]))
+    assert len(by_application) == 50
+    assert all(numbers == sorted(numbers) for numbers in by_application.values())
+
+
+BAD = [b"{", event(1), b"", event(2, status="done"), event(3), to_json(event(4)).replace(b"}", b',"status":"failed"}')]
+
+
+def test_one_bad_line_and_nothing_is_published(installation, publish):
+    """Every bad line is told with its number and reason, the exit code is 2, and the topic stays empty."""
+    result = publish(BAD)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    *told, summary = result.stderr.splitlines()
+    assert [line.split(": ")[:2] for line in told] == [
+        ["line 1", "invalid_json"],
+        ["line 4", "unknown_status"],
+        ["line 6", "duplicate_key"],
+    ]
+    assert summary == "3 of 5 events are bad, nothing was published"
+    assert published(installation) == []
+
+
+def test_the_good_lines_are_published_when_bad_ones_may_be_skipped(installation, publish):
+    """--skip-invalid publishes the good ones, still tells the bad ones, and succeeds."""
+    result = publish(BAD, "--skip-invalid")
+    assert result.exit_code == 0
+    assert result.stdout == f"published 2 events to {installation.topics.executions.name}, skipped 3\n"
+    assert "line 4: unknown_status" in result.stderr
+    assert {json.loads(record.value)["event_id"] for record in published(installation)} == {"evt-1", "evt-3"}
+
+
+def test_a_pipe_is_read(installation):
+    """As a program at the end of a pipe: stdin cannot be read twice, and need not be."""
+    done = subprocess.run(
+        [str(CONSOLIDATOR), "publish", "-", "--format", "json"],
+        input=b"\n".join(to_json(event(number)) for number in range(10)),
+        env=os.environ | installation.variables,
+        capture_output=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["published"] == 10
+    assert len(published(installation)) == 10
+
+
+def test_no_input_publishes_nothing(installation, publish):
+    """An empty input is no error."""
+    result = publish([])
+    assert (result.exit_code, result.stdout) == (0, f"published 0 events to {installation.topics.executions.name}\n")
+
+
+def test_a_file_that_cannot_be_read_is_a_usage_error(publish, tmp_path):
+    """Exit code 2, and the message names the file."""
+    missing = tmp_path / "none.jsonl"
+    result = publish([], file=str(missing))
+    assert result.exit_code == 2
+    assert Path(missing).name in result.stderr
+
+
+def test_topics_that_do_not_exist_are_refused(kafka, tmp_path):
+    """Publishing creates no topics: exit code 2 by way of an error that says what to run."""
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CONSOLIDATOR_TOPIC_PREFIX": "nowhere.",
+        "CONSOLIDATOR_STATE_DIR": str(tmp_path),
+    }
+    done = subprocess.run(
+        [str(CONSOLIDATOR), "publish", "-"],
+        input=to_json(event(1)),
+        env=os.environ | environment,
+        capture_output=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"consolidator topics apply" in done.stderr

@@ -1,0 +1,55 @@
+"""Several workers on one group: shared partitions, a take-over, and a zombie that comes back."""
+
+import pytest
+
+from tests.design_workload import design_workload
+from tests.installation import SESSION_TIMEOUT_S
+from tests.worker_process import wait_until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+SMALL_BATCHES = {"CONSOLIDATOR_BATCH_EVENTS": "200"}
+TAKE_OVER_LIMIT_S = SESSION_TIMEOUT_S + 40
+
+
+def two_workers(installation):
+    """Two workers that have two partitions each."""
+    first = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
+    second = installation.start(**SMALL_BATCHES).wait_ready(2)
+    first.wait(lambda: len(first.owned()) == 2, "the first worker to give two partitions up", limit_s=TAKE_OVER_LIMIT_S)
+    assert first.owned() | second.owned() == set(range(installation.partitions))
+    return first, second
+
+
+def test_a_killed_workers_partitions_move_to_the_other(installation):
+    """Two workers share the partitions; after kill -9 of one the other has them all, and every law holds."""
+    messages = list(design_workload(16_000, 800, 51))
+    first, second = two_workers(installation)
+    installation.publish_messages(messages[:8_000])
+    installation.wait_progress(0.3, second)
+    first.kill()
+    installation.publish_messages(messages[8_000:])
+    second.wait_ready(installation.partitions, limit_s=TAKE_OVER_LIMIT_S)
+    installation.wait_consumed(second)
+    second.stop()
+    installation.check_laws(state=second.state())
+
+
+def test_a_zombie_is_fenced_and_ends(installation):
+    """A worker that was frozen past its session wakes up beside its successor: it ends, and no version goes back."""
+    messages = list(design_workload(24_000, 800, 52))
+    installation.publish_messages(messages[:20_000])
+    zombie = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
+    installation.wait_progress(0.1, zombie)
+    zombie.freeze()
+    assert installation.progress() < 0.95
+    successor = installation.start(**SMALL_BATCHES)
+    successor.wait_ready(installation.partitions, limit_s=TAKE_OVER_LIMIT_S)
+    installation.wait_consumed(successor)
+    zombie.cont()
+    assert zombie.wait_exit() > 0, zombie.tail()
+    installation.publish_messages(messages[20_000:])
+    wait_until(lambda: len(successor.owned()) == 4, "the successor to own everything", limit_s=TAKE_OVER_LIMIT_S)
+    installation.wait_consumed(successor)
+    successor.stop()
+    installation.check_laws(state=successor.state())

@@ -1,0 +1,46 @@
+"""Copies of the worker's table: from its changelog, and from the RocksDB of a stopped worker."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import rocksdict
+
+from topics.reading import Record
+
+Table = dict[int, dict[bytes, bytes]]
+"""By partition: row keys with their bytes."""
+
+_OFFSET_KEY = b"__faust\0offset__"
+"""Where Faust keeps the changelog offset up to which a database is complete."""
+
+
+def table_of_changelog(records: Iterable[Record]) -> Table:
+    """The last value of each key, as a recovery on an empty disk would have it."""
+    table: Table = {}
+    for record in records:
+        rows = table.setdefault(record.partition, {})
+        if record.key is None:
+            raise AssertionError(f"{record.topic}[{record.partition}] at {record.offset} has no key")
+        if record.value is None:
+            rows.pop(record.key, None)
+        else:
+            rows[record.key] = record.value
+    return table
+
+
+def table_on_disk(directory: Path) -> Table:
+    """Every partition's database below a directory; its worker must have ended, be it by kill -9."""
+    return {_partition_of(path): _rows(path) for path in sorted(directory.rglob("*.db"))}
+
+
+def _partition_of(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
+def _rows(path: Path) -> dict[bytes, bytes]:
+    options = rocksdict.Options(raw_mode=True)
+    database = rocksdict.Rdict(str(path), options=options, access_type=rocksdict.AccessType.read_only())
+    try:
+        return {key: value for key, value in database.items() if key != _OFFSET_KEY}
+    finally:
+        database.close()

@@ -1,0 +1,167 @@
+"""A real worker in a process of its own: started, watched through its JSON log, signalled, killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+CONSOLIDATOR = Path(sys.executable).parent / "consolidator"
+"""The console script of the environment that runs the tests."""
+
+READY_LIMIT_S = 60.0
+EXIT_LIMIT_S = 45.0
+"""Above the worker's own grace period of 30 s."""
+
+_POLL_S = 0.02
+_LOG_TAIL_CHARACTERS = 4_000
+
+
+def wait_until(condition: Callable[[], Any], what: str, *, limit_s: float, details: Callable[[], str] = str) -> Any:
+    """Poll until the condition is truthy, and return what it is.
+
+    Args:
+        condition: asked every 20 ms.
+        what: what is waited for, for the failure's message.
+        limit_s: after which the test fails.
+        details: more for the failure's message.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {limit_s:.0f} s for {what}\n{details()}")
+        time.sleep(_POLL_S)
+
+
+class WorkerProcess:
+    """One ``consolidator run``. As a context it is killed at the end, whatever happened.
+
+    Args:
+        variables: its settings, as environment variables.
+        log: the file for its stdout and stderr; must not exist.
+    """
+
+    def __init__(self, variables: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        self._parsed_to = 0
+        self._entries: list[dict[str, Any]] = []
+        with log.open("xb") as output:
+            self._process = subprocess.Popen(
+                [str(CONSOLIDATOR), "run"],
+                env=os.environ | dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self.started_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.cont()
+            self._process.kill()
+            self._process.wait(EXIT_LIMIT_S)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: killed by that signal."""
+        return self._process.poll()
+
+    @property
+    def log(self) -> str:
+        """Everything that this process wrote to stderr and stdout."""
+        return self._log.read_text(encoding="utf-8")
+
+    def entries(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The log entries, those with this text only if one is given, in order."""
+        with self._log.open("rb") as file:
+            file.seek(self._parsed_to)
+            lines = file.read().splitlines(keepends=True)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            self._parsed_to += len(line)
+            if line.startswith(b"{"):
+                self._entries.append(json.loads(line))
+        return [entry for entry in self._entries if event in {None, entry.get("event")}]
+
+    def tail(self) -> str:
+        """What to show when a test fails."""
+        return f"worker {self.pid}, exit code {self.exit_code}:\n{self.log[-_LOG_TAIL_CHARACTERS:]}"
+
+    def wait(self, condition: Callable[[], Any], what: str, *, limit_s: float) -> Any:
+        """Like :func:`wait_until`, but fails at once when the worker has ended."""
+
+        def met() -> Any:
+            found = condition()
+            if not found and self.exit_code is not None:
+                raise AssertionError(f"the worker ended; waited for {what}\n{self.tail()}")
+            return found
+
+        return wait_until(met, what, limit_s=limit_s, details=self.tail)
+
+    def owned(self) -> set[int]:
+        """The partitions that it has ready by its own account."""
+        found: set[int] = set()
+        for entry in self.entries():
+            if entry.get("event") == "partitions ready":
+                found = {int(partition) for partition in entry["offsets"]}
+            elif entry.get("event") == "partitions released":
+                found = set()
+        return found
+
+    def state(self) -> Path:
+        """The directory that it took for its databases."""
+        return Path(self.entries("worker starting")[0]["state"])
+
+    def peak_memory_mib(self) -> float:
+        """The greatest resident size so far; it must be running."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+    def wait_ready(self, partitions: int = 1, *, limit_s: float = READY_LIMIT_S) -> Self:
+        """Wait until it has at least so many partitions ready."""
+        self.wait(lambda: len(self.owned()) >= partitions, f"{partitions} partitions to be ready", limit_s=limit_s)
+        return self
+
+    def wait_exit(self, *, limit_s: float = EXIT_LIMIT_S) -> int:
+        """Wait until it has ended, and return its exit code."""
+        wait_until(lambda: self.exit_code is not None, "the worker to end", limit_s=limit_s, details=self.tail)
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self._process.kill()
+        self._process.wait(EXIT_LIMIT_S)
+
+    def terminate(self) -> None:
+        """SIGTERM: ask it to drain and stop."""
+        self._process.terminate()
+
+    def stop(self) -> None:
+        """SIGTERM, and it has to end with exit code 0."""
+        self.terminate()
+        code = self.wait_exit()
+        assert code == 0, self.tail()
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
