@@ -1,0 +1,43 @@
+# The worker's image. First stage: everything that needs a compiler or the network; the image that runs has neither.
+
+FROM python:3.13.12-bookworm AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /src
+
+# Each locked package is checked against its hash. On linux/amd64 all of them are ready-made wheels;
+# on linux/arm64 Faust's is built here from its locked source.
+COPY requirements.lock ./
+RUN pip wheel --require-hashes --requirement requirements.lock --wheel-dir /wheels
+
+# --no-index: the project, its build backend and its dependencies come from the checked wheels alone. The lock's
+# development tools are not dependencies, so they stay behind.
+COPY LICENSE README.md pyproject.toml ./
+COPY models/ models/
+COPY topics/ topics/
+COPY streams/ streams/
+RUN python -m venv --without-pip /opt/consolidator \
+    && pip --python /opt/consolidator/bin/python install --no-index --find-links /wheels .
+
+
+FROM python:3.13.12-slim-bookworm
+
+COPY --from=build /opt/consolidator /opt/consolidator
+
+# A new volume takes its owner from this directory. The user is a number: orchestrators can see that it is not root.
+RUN install --directory --owner=10001 --group=10001 --mode=0750 /var/lib/consolidator
+
+ENV PATH=/opt/consolidator/bin:$PATH \
+    HOME=/var/lib/consolidator \
+    CONSOLIDATOR_STATE_DIR=/var/lib/consolidator \
+    PYTHONUNBUFFERED=1
+
+USER 10001:10001
+WORKDIR /var/lib/consolidator
+VOLUME ["/var/lib/consolidator"]
+
+ENTRYPOINT ["consolidator"]
+CMD ["run"]
