@@ -125,17 +125,18 @@ class PartitionTransactions:
             ),
         )
         left = self._producer.flush(_TIMEOUT_S)
-        if left or self._changelog_offset < 0:
+        if left:
             raise InfrastructureError(
                 f"partition {self._partition}: {left} records of a transaction were not delivered within "
                 f"{_TIMEOUT_S:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
             )
+        # Fails, and says why, if any of the records was not delivered.
         self._guarded("commit_transaction", lambda: self._producer.commit_transaction(_TIMEOUT_S))
         return self._changelog_offset
 
     def close(self) -> None:
         """Give the producer up; an open transaction is aborted by the next owner's fence."""
-        self._producer.close()
+        self._guarded("close", self._producer.close)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -148,7 +149,7 @@ class PartitionTransactions:
             raise self._failure(step, error) from error
 
     def _failure(self, step: str, error: Exception) -> InfrastructureError:
-        cause = error.args[0] if error.args else error
+        cause = self._cause(error)
         fenced = isinstance(cause, KafkaError) and cause.code() in {
             KafkaError._FENCED,  # noqa: SLF001 - that is its name
             KafkaError.PRODUCER_FENCED,
@@ -167,3 +168,14 @@ class PartitionTransactions:
             f"partition {self._partition}: {step} failed: {text}; nothing was acknowledged, a restart goes on from the "
             "last committed transaction"
         )
+
+    def _cause(self, error: Exception) -> object:
+        """What librdkafka says of a failure; for one that was fatal, first seen here or before, what made it so."""
+        cause = error.args[0] if error.args else error
+        if isinstance(cause, KafkaError) and cause.code() == KafkaError._FATAL:  # noqa: SLF001 - that is its name
+            # The client names a fatal error's own code in the transactional calls only.
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as fatal:
+                return fatal.args[0]
+        return cause

@@ -5,13 +5,16 @@ import shutil
 import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
+from models.errors import InfrastructureError
 from models.rows import PartitionMark
-from streams.worker.batch import Membership
+from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.rowcache import MARK_KEY, encode_row
-from streams.worker.transaction import group_metadata
+from streams.worker.transaction import PartitionTransactions, group_metadata
 from tests.design_workload import design_workload
 from tests.installation import LIMIT_S, Installation
+from tests.worker_process import wait_until
 from tests.workloads import believable
+from topics.connection import Connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -104,6 +107,33 @@ def test_faust_never_commits_source_offsets(installation):
     installation.wait_consumed(worker)
     worker.stop()
     installation.check_laws(state=installation.state_dir)
+
+
+def test_a_producer_that_was_fenced_says_so_in_every_later_call(installation):
+    """Of a fatal error the client's later calls tell no more than that it was one; the message names the fence."""
+    transactions = PartitionTransactions(Connection(installation.config["bootstrap.servers"]), installation.name, 0)
+    transactions.fence()
+    DeadOwner(installation)
+    record = Outgoing(installation.topics.factor_changes.name, 0, b"ghost/1", b'"never committed"')
+
+    def refused():
+        try:
+            transactions.begin()
+            transactions.produce([record])
+            transactions.commit(
+                Batch(installation.topics.executions.name, 0, 0, 1, [], Membership(installation.name, -1, ""))
+            )
+        except InfrastructureError as error:
+            return error
+        return None
+
+    assert "fenced in" in str(wait_until(refused, "the fence to be noticed", limit_s=LIMIT_S))
+    with pytest.raises(InfrastructureError, match="fenced in produce"):
+        transactions.produce([record])
+    with pytest.raises(InfrastructureError, match="fenced in begin_transaction"):
+        transactions.begin()
+    with pytest.raises(InfrastructureError, match="fenced in close"):
+        transactions.close()
 
 
 def test_64_partitions_are_opened_and_taken_over_on_the_same_disk(kafka, tmp_path):

@@ -1,0 +1,83 @@
+"""What a partition's transactions say when Kafka refuses, by the step that hears of it first."""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from models.errors import InfrastructureError
+from streams.worker import transaction
+from streams.worker.batch import Batch, Membership, Outgoing
+from streams.worker.transaction import PartitionTransactions
+from topics.connection import Connection
+
+FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
+FATAL = KafkaException(KafkaError(KafkaError._FATAL))
+ROWS = [(b"key", b"row")]
+
+
+class ScriptedProducer:
+    """Behaves as librdkafka's transactional producer does after another one took its id over."""
+
+    def __init__(self, failures):
+        self._failures = failures
+        self._on_delivery = None
+
+    def _step(self, name):
+        if name in self._failures:
+            raise self._failures[name]
+
+    def begin_transaction(self):
+        self._step("begin")
+
+    def produce(self, *_, on_delivery=None, **__):
+        self._step("produce")
+        self._on_delivery = on_delivery
+
+    def send_offsets_to_transaction(self, *_):
+        self._step("offsets")
+
+    def flush(self, _):
+        if self._on_delivery is not None:
+            self._on_delivery(KafkaError(KafkaError._PURGE_QUEUE), None)
+        return self._failures.get("left", 0)
+
+    def commit_transaction(self, _):
+        self._step("commit")
+
+
+@pytest.fixture
+def transactions(monkeypatch):
+    def build(**failures):
+        monkeypatch.setattr(transaction, "Producer", lambda *_, **__: ScriptedProducer(failures))
+        return PartitionTransactions(Connection("localhost:9"), "app", 3)
+
+    return build
+
+
+def batch():
+    return Batch("executions", 3, 0, 1, [], Membership("app", 1, "member"))
+
+
+def test_a_producer_that_was_fenced_between_two_calls_says_so_in_produce(transactions):
+    with pytest.raises(InfrastructureError, match=r"fenced in produce: .* newer instance"):
+        transactions(produce=FATAL, begin=FENCED).produce([Outgoing("t", 0, b"k", b"v")])
+    with pytest.raises(InfrastructureError, match="partition 3: fenced in produce"):
+        transactions(produce=FATAL, begin=FENCED).produce_rows("changelog", ROWS)
+
+
+def test_a_fatal_error_without_a_known_cause_is_told_as_it_is(transactions):
+    with pytest.raises(InfrastructureError, match="partition 3: produce failed: "):
+        transactions(produce=FATAL).produce([Outgoing("t", 0, b"k", b"v")])
+
+
+def test_a_record_that_was_not_delivered_fails_the_commit_with_the_cause(transactions):
+    refused = transactions(commit=FENCED)
+    refused.begin()
+    refused.produce_rows("changelog", ROWS)
+    with pytest.raises(InfrastructureError, match="partition 3: fenced in commit_transaction"):
+        refused.commit(batch())
+
+
+def test_records_that_nobody_answers_for_are_counted(transactions):
+    silent = transactions(left=7)
+    with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 60 s"):
+        silent.commit(batch())
