@@ -1,7 +1,7 @@
 """Fixtures that every folder of tests may use."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from streams.broker.choice import cache_dir
 from streams.broker.embedded import start_broker, stop_broker
 from streams.settings import load_settings
+from tests.fault_figures import Figures, save
 from tests.installation import Installation
 
 # Laws take as long as they take: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough looks longer.
@@ -48,3 +49,15 @@ def installation(kafka: str, tmp_path: Path) -> Iterator[Installation]:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def record_figures(capsys: pytest.CaptureFixture[str]) -> Callable[[Figures], None]:
+    """Show and save what a fault scenario saw; see ``tests/fault_figures.py``."""
+
+    def record(figures: Figures) -> None:
+        with capsys.disabled():
+            print(f"\n{figures}")  # noqa: T201 - a run tells its seed and figures
+        save(figures)
+
+    return record
