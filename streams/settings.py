@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import SettingsError
+from streams.worker.failpoints import PATTERN as FAILPOINT_PATTERN
 
 _MEBIBYTE = 1024 * 1024
 
@@ -107,6 +108,13 @@ class Settings(BaseSettings):
         "CONSOLIDATOR_LOG_FORMAT",
         "json, text, or auto: text on a terminal, JSON elsewhere.",
         default="auto",
+    )
+    failpoint: str | None = _env(
+        "CONSOLIDATOR_FAILPOINT",
+        "For fault tests only: where a worker kills or stops itself, as PLACE:ACTION:N (at the N-th passing). "
+        "docs/decisions/0006-fault-harness.md tells the places.",
+        default=None,
+        pattern=FAILPOINT_PATTERN,
     )
     security_protocol: Annotated[str, Field(pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")] = _env(
         "KAFKA_SECURITY_PROTOCOL",

@@ -85,8 +85,17 @@ class Installation:
 
     def start(self, **variables: str) -> WorkerProcess:
         """Start a worker; it is killed at the end of the test if it still runs."""
+        return self._started(WorkerProcess(self.variables | variables, self._next_log()))
+
+    def start_program(self, *command: str, **variables: str) -> WorkerProcess:
+        """Start another program as a worker."""
+        return self._started(WorkerProcess(self.variables | variables, self._next_log(), command=command))
+
+    def _next_log(self) -> Path:
         self._workers += 1
-        worker = WorkerProcess(self.variables | variables, self.directory / f"worker-{self._workers}.log")
+        return self.directory / f"worker-{self._workers}.log"
+
+    def _started(self, worker: WorkerProcess) -> WorkerProcess:
         return self._stack.enter_context(worker)
 
     def logs(self) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,15 +46,18 @@ class WorkerProcess:
     Args:
         variables: its settings, as environment variables.
         log: the file for its stdout and stderr; must not exist.
+        command: the program and its arguments, if it is another one.
     """
 
-    def __init__(self, variables: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, variables: Mapping[str, str], log: Path, *, command: Sequence[str] = (str(CONSOLIDATOR), "run")
+    ) -> None:
         self._log = log
         self._parsed_to = 0
         self._entries: list[dict[str, Any]] = []
         with log.open("xb") as output:
             self._process = subprocess.Popen(
-                [str(CONSOLIDATOR), "run"],
+                command,
                 env=os.environ | dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -161,6 +164,12 @@ class WorkerProcess:
     def freeze(self) -> None:
         """SIGSTOP."""
         self._process.send_signal(signal.SIGSTOP)
+
+    def is_frozen(self) -> bool:
+        """Whether it is stopped by a signal."""
+        status = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+        # The name before it, in parentheses, may hold anything.
+        return status.rpartition(")")[2].split()[0] == "T"
 
     def cont(self) -> None:
         """SIGCONT."""

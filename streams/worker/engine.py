@@ -10,6 +10,7 @@ from faust.types import TP
 from models.errors import ContractError
 from streams.core.rules import Rules
 from streams.worker.batch import Batch
+from streams.worker.failpoints import reach
 from streams.worker.folding import Observer, PartitionFold
 from streams.worker.lane import Lane
 from streams.worker.transaction import PartitionTransactions
@@ -80,6 +81,7 @@ class Engine:
         except BaseException as error:
             self._on_fatal(error)
             raise
+        reach("acquired")
         _log.info("partitions acquired", partitions=sorted(partitions))
 
     async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:

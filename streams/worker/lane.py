@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 from models.errors import ContractError
 from streams.worker.batch import Batch
+from streams.worker.failpoints import reach
 from streams.worker.folding import Folded, PartitionFold
 from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.store import BatchStore
@@ -108,7 +109,9 @@ class Lane:
         Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
         """
         changelog_offset = self._transactions.commit(batch)
+        reach("committed")
         self._store.write_rows(self._partition, rows, changelog_offset)
+        reach("written")
 
     def _in_thread(self, call: Callable[[], None]) -> Awaitable[None]:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -13,6 +13,7 @@ from streams.catalogue_file import load_catalogue
 from streams.connection import connection_of, topics_of
 from streams.core.rules import Rules
 from streams.settings import Settings
+from streams.worker import failpoints
 from streams.worker.app import create_app
 from streams.worker.logs import EventLog, configure_logging
 from streams.worker.observer import LoggingObserver
@@ -46,6 +47,9 @@ def run_worker(settings: Settings) -> None:
         InfrastructureError: Kafka or the disk failed before the start.
     """
     configure_logging(settings.log_level, settings.log_format)
+    if settings.failpoint is not None:
+        failpoints.arm(settings.failpoint)
+        _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     rules = Rules(load_catalogue(settings.catalogue))
     connection = connection_of(settings)

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from models.errors import InfrastructureError
 from streams.worker.batch import Batch, Membership, Outgoing
+from streams.worker.failpoints import reach
 from topics.connection import Connection
 
 __all__ = ["PartitionTransactions", "group_metadata"]
@@ -130,6 +131,7 @@ class PartitionTransactions:
                 f"partition {self._partition}: {left} records of a transaction were not delivered within "
                 f"{_TIMEOUT_S:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
             )
+        reach("produced")
         # Fails, and says why, if any of the records was not delivered.
         self._guarded("commit_transaction", lambda: self._producer.commit_transaction(_TIMEOUT_S))
         return self._changelog_offset

@@ -17,6 +17,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
 from streams.worker.batch import Batch, Membership
+from streams.worker.failpoints import reach
 
 __all__ = ["BatchConsumer", "BatchConsumerThread", "BatchTransport", "PartitionOwner"]
 
@@ -279,6 +280,7 @@ class BatchConsumer(driver.Consumer):
         last = records[-1].offset
         table.data.write_rows(tp.partition, [(record.key, record.value) for record in records], last)
         recovery.applied(tp, last)
+        reach("restored")
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]

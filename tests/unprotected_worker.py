@@ -1,0 +1,35 @@
+"""A worker whose transactions are switched off for what it publishes: the checker has to catch it.
+
+Run as a program it takes the arguments of ``consolidator``. State and source offset stay in a transaction, so that
+after a death between the two the outputs are there and the state is not.
+"""
+
+from collections.abc import Iterable
+
+from confluent_kafka import Producer
+
+from streams.cli.main import main
+from streams.worker import engine
+from streams.worker.batch import Outgoing
+from streams.worker.transaction import PartitionTransactions
+from topics.connection import Connection
+
+_TIMEOUT_S = 30.0
+
+
+class WithoutTransaction(PartitionTransactions):
+    """Publishes at once, beside the transaction."""
+
+    def __init__(self, connection: Connection, app_id: str, partition: int) -> None:
+        super().__init__(connection, app_id, partition)
+        self._beside = Producer(connection.librdkafka())
+
+    def produce(self, outgoing: Iterable[Outgoing]) -> None:
+        for record in outgoing:
+            self._beside.produce(record.topic, record.value, record.key, record.partition)
+        assert self._beside.flush(_TIMEOUT_S) == 0
+
+
+if __name__ == "__main__":
+    engine.PartitionTransactions = WithoutTransaction
+    main()
