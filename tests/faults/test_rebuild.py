@@ -20,7 +20,7 @@ BATCH_EVENTS = 500
 
 @pytest.mark.timeout(300 + EVENTS / 500)
 def test_an_empty_disk_is_rebuilt_at_speed(installation, record_figures):
-    """The worker moves to a machine with an empty disk: everything comes from the changelog, and equals the oracle's."""
+    """On a machine with an empty disk everything comes from the changelog, and equals the oracle's."""
     installation.publish_messages(design_workload(EVENTS, APPLICATIONS, SEED))
     worker = installation.start(CONSOLIDATOR_BATCH_EVENTS=str(BATCH_EVENTS)).wait_ready(installation.partitions)
     installation.wait_consumed(worker, limit_s=LIMIT_S)
