@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
+from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from models.errors import ContractError
@@ -78,14 +79,17 @@ class Engine:
             await asyncio.gather(
                 *(loop.run_in_executor(self._executor, self._transactions[partition].fence) for partition in partitions)
             )
-        except BaseException as error:
+        except Exception as error:
             self._on_fatal(error)
             raise
         reach("acquired")
         _log.info("partitions acquired", partitions=sorted(partitions))
 
     async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:
-        """Check where the state, the group and the topic stand, and make the lanes."""
+        """Check where the state, the group and the topic stand, and make the lanes.
+
+        Another rebalance may begin meanwhile: Faust then cancels this, or the partitions are gone while it waits.
+        """
         try:
             tps = {partition: TP(self._topics.executions.name, partition) for partition in partitions}
             thread = consumer.thread
@@ -101,6 +105,8 @@ class Engine:
                     earliest=earliest[tp],
                     latest=latest[tp],
                 )
+                if partition not in self._transactions:
+                    raise RebalanceAgain  # noqa: TRY301 - Faust's own signal
                 self._lanes[partition] = Lane(
                     partition,
                     fold,
@@ -110,7 +116,9 @@ class Engine:
                     executor=self._executor,
                     start=starts[partition],
                 )
-        except BaseException as error:
+        except RebalanceAgain:
+            raise
+        except Exception as error:
             self._on_fatal(error)
             raise
         _log.info("partitions ready", offsets={str(partition): starts[partition] for partition in sorted(starts)})

@@ -1,0 +1,65 @@
+"""The races of a take-over, forced by a worker that lingers at the step where they happen."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import lingering_worker
+from tests.fault_figures import Figures
+from tests.fault_load import BATCH_EVENTS, publish_load
+from tests.fault_scale import SEED
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+EVENTS = 24_000
+
+
+def start(installation, step):
+    return installation.start_program(
+        sys.executable,
+        str(Path(lingering_worker.__file__)),
+        "run",
+        CONSOLIDATOR_BATCH_EVENTS=str(BATCH_EVENTS),
+        CONSOLIDATOR_TEST_LINGER=step,
+    )
+
+
+def leave_half_done(installation):
+    """A backlog, and a changelog to recover from without a disk."""
+    publish_load(installation, EVENTS, SEED)
+    worker = installation.start(CONSOLIDATOR_BATCH_EVENTS=str(BATCH_EVENTS))
+    installation.wait_progress(0.2, worker)
+    worker.kill()
+    assert installation.progress() < 1
+    shutil.rmtree(installation.state_dir)
+
+
+def finish(installation, worker, record_figures, scenario, fault):
+    installation.wait_consumed(worker)
+    worker.stop()
+    report = installation.report(installation.observe(state=worker.state()))
+    record_figures(Figures.of(report, scenario, fault=fault, seeds=(SEED,)))
+    report.require()
+
+
+def test_no_batch_vanishes_at_the_end_of_a_recovery(installation, record_figures):
+    """The source is held back until Faust has cleared its queues: every batch is folded, in order."""
+    leave_half_done(installation)
+    worker = start(installation, "sought").wait_ready(installation.partitions)
+    fault = f"{lingering_worker.AT_THE_END_S} s between the source's resumption and the clearing of Faust's queues"
+    finish(installation, worker, record_figures, "race: end of recovery", fault)
+
+
+def test_a_rebalance_while_partitions_begin_is_survived(installation, record_figures):
+    """Another worker joins while this one looks where it stands: it begins anew with what it is left."""
+    publish_load(installation, EVENTS, SEED)
+    first = start(installation, "beginning")
+    first.wait(lambda: first.entries("partitions acquired"), "the take-over to begin", limit_s=60)
+    second = installation.start(CONSOLIDATOR_BATCH_EVENTS=str(BATCH_EVENTS)).wait_ready(2)
+    first.wait_ready(2)
+    second.stop()
+    first.wait_ready(installation.partitions)
+    fault = "a rebalance begins while a worker looks where its partitions stand"
+    finish(installation, first, record_figures, "race: rebalance again", fault)
