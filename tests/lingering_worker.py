@@ -15,8 +15,8 @@ from streams.worker.transport.consumer import BatchConsumer, BatchConsumerThread
 AT_THE_END_S = 0.5
 """Many polls long, and shorter than the work that is waiting."""
 
-AT_THE_BEGINNING_S = 2.0
-"""Longer than it takes another worker to join."""
+AT_THE_BEGINNING_S = 20.0
+"""Longer than it takes another worker to join, which ends it; the first time only."""
 
 _seek = BatchConsumer.perform_seek
 _end_offsets = BatchConsumerThread.end_offsets
@@ -28,6 +28,7 @@ async def _seek_and_linger(consumer):
 
 
 async def _linger_and_ask(thread, tps):
+    BatchConsumerThread.end_offsets = _end_offsets
     await asyncio.sleep(AT_THE_BEGINNING_S)
     return await _end_offsets(thread, tps)
 
