@@ -1,0 +1,549 @@
+"""Workers on a simulated Kafka, one step at a time: the product's lane, fold, transactions and RocksDB store.
+
+Nothing happens by itself: a batch is fetched, its commit runs, a worker dies or the group is rebalanced when a test says
+so, and always in the same order. What Faust does around the lane is done here, in the order of ``engine.py`` and
+``consumer.py``: fence, recover from the changelog beyond the stored offset, go on where the state ends.
+
+A worker can die, or something else can happen, at each :data:`POINTS` that it reaches.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.types import TP
+from yarl import URL
+
+from models.errors import InfrastructureError
+from models.rows import PartitionMark
+from streams.worker.batch import Batch, Membership
+from streams.worker.engine import start_offset
+from streams.worker.folding import PartitionFold
+from streams.worker.lane import Lane
+from streams.worker.rowcache import MARK_KEY, decode_row
+from streams.worker.transport.store import BatchStore, BatchTable
+from tests import folds
+from tests.checker import Observed, check
+from tests.folds import MAX_EVENT_BYTES, rules_of, topics_of
+from tests.oracle import Tombstone
+from tests.simulated_kafka import PartitionLog, SimulatedKafka, SimulatedTransactions, transactional_id
+from tests.stored_table import table_of_changelog
+from tests.strategies import ADVERSARIAL_CATALOGUE
+from tests.workloads import Item, to_json
+from topics.keys import event_key, partition_of
+from topics.reading import Record
+
+__all__ = ["PARTITIONS", "POINTS", "WORKERS", "Killed", "Simulation", "SimulatedStore", "Worker"]
+
+PARTITIONS = 2
+WORKERS = 2
+
+POINTS = ("fenced", "begin", "produce", "offsets", "commit", "committed", "written")
+"""What a worker reaches, in this order: of its own fence, of a batch; ``written`` of a recovery, too."""
+
+_TOPICS = topics_of(PARTITIONS)
+_RULES = rules_of(ADVERSARIAL_CATALOGUE)
+_SOURCE = _TOPICS.executions.name
+_CHANGELOG = _TOPICS.changelog.name
+_EVERYTHING = 1_000
+
+
+class Killed(Exception):  # noqa: N818 - no error: it was planned
+    """The process is gone at this point."""
+
+
+class SimulatedStore(BatchStore):
+    """The product's store, which tells when a batch is written."""
+
+    def __init__(self, directory: Path, reach: Callable[[str], None]) -> None:
+        table = _faust_table()
+        super().__init__(
+            URL(f"rocksdb://{directory}/rows"),
+            table.app,
+            table,
+            table_name=table.name,
+            key_type=bytes,
+            value_type=bytes,
+        )
+        self.reach = reach
+
+    def write_rows(self, partition: int, rows: Any, changelog_offset: int) -> None:
+        super().write_rows(partition, rows, changelog_offset)
+        self.reach("written")
+
+    def stored(self, partition: int) -> dict[bytes, bytes]:
+        """Every row of a partition."""
+        return {key: value for key, value in self.rows(partition).scan(b"") if key != self.offset_key}
+
+    def close(self) -> None:
+        """Close every database."""
+        for partition in list(self._dbs):
+            self._close(partition)
+
+
+@lru_cache
+def _faust_table() -> Any:
+    """What a store asks of Faust: an application that is never started."""
+    app = faust.App("simulation", store="rocksdb://", Table=BatchTable, web_enabled=False, autodiscover=False)
+    return app.Table("rows", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+
+
+class StepExecutor(Executor):
+    """Runs what is submitted when it is told to."""
+
+    def __init__(self) -> None:
+        self._submitted: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._submitted.append((future, lambda: call(*args, **kwargs)))
+        return future
+
+    def run(self) -> bool:
+        """Run the next call; False: there is none."""
+        if not self._submitted:
+            return False
+        future, call = self._submitted.pop(0)
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - whoever waits for the future gets it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        return True
+
+
+@dataclass(eq=False)
+class Seat:
+    """A partition at a worker: its lane, and where its consumer stands.
+
+    Attributes:
+        next: where the next batch starts; before the position if what was polled since was invisible.
+        processing: the lane at work on the last batch that it was handed.
+        unfinished: where the batches start that are not acknowledged.
+    """
+
+    lane: Lane
+    transactions: SimulatedTransactions
+    executor: StepExecutor
+    membership: Membership
+    next: int
+    processing: asyncio.Task[None] | None = None
+    unfinished: list[int] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker's process, and the disk that survives it.
+
+    Attributes:
+        doom: where the process will die, and how often it gets past there before.
+        meanwhile: what happens in the world when the process reaches a point.
+        failure: what it told its ``on_fatal``.
+    """
+
+    name: str
+    directory: Path
+    store: SimulatedStore | None = None
+    seats: dict[int, Seat] = field(default_factory=dict)
+    doom: tuple[str, int] | None = None
+    meanwhile: tuple[str, Callable[[], None]] | None = None
+    failure: BaseException | None = None
+
+    def reach(self, point: str) -> None:
+        """Called at each point: die, or let something happen, where it was planned."""
+        if self.failure is not None:
+            raise Killed
+        if self.meanwhile is not None and self.meanwhile[0] == point:
+            _, happen = self.meanwhile
+            self.meanwhile = None
+            happen()
+        if self.doom is not None and self.doom[0] == point:
+            self.doom = (point, self.doom[1] - 1)
+            if self.doom[1] < 0:
+                self.doom = None
+                raise Killed
+
+
+class Simulation:
+    """Kafka, the workers, and what was done to them.
+
+    The classes and the steps that have a name are what a planted defect replaces.
+
+    Args:
+        directory: for the disks.
+        cached_pairs: of each fold.
+    """
+
+    lane = Lane
+    fold = PartitionFold
+    transactions = SimulatedTransactions
+    store = SimulatedStore
+
+    def __init__(self, directory: Path, *, cached_pairs: int) -> None:
+        self.kafka = SimulatedKafka()
+        self.workers = [Worker(f"worker-{number}", directory / f"worker-{number}") for number in range(WORKERS)]
+        self._cached_pairs = cached_pairs
+        self._loop = asyncio.new_event_loop()
+        self._bad: set[tuple[int, int]] = set()
+        self._foreign: set[tuple[int, int]] = set()
+        self._published = 0
+        self._verified = 0
+
+    # -- the source
+
+    def source(self, partition: int) -> PartitionLog:
+        return self.kafka.log(_SOURCE, partition)
+
+    def changelog(self, partition: int) -> PartitionLog:
+        return self.kafka.log(_CHANGELOG, partition)
+
+    def publish(self, item: Item) -> None:
+        """An event or a tombstone, as a producer that keeps to the canonical key sends it."""
+        record = folds.record_of(0, item)
+        application = item.application_id if isinstance(item, Tombstone) else item["application_id"]
+        self.source(partition_of(application, PARTITIONS)).append(record.key, record.value, ())
+
+    def publish_foreign(self, event: dict[str, Any], *, canonical_key: bool, canonical_partition: bool) -> None:
+        """An event under another key, in another partition, or both; no two have the same bytes."""
+        self._published += 1
+        home = partition_of(event["application_id"], PARTITIONS)
+        partition = home if canonical_partition else 1 - home
+        key = event_key(event["application_id"], event["event_id"]) if canonical_key else b"foreign"
+        value = to_json({**event, "copy": self._published})
+        offset = self.source(partition).append(key, value, (("trace", b"1"),))
+        self._foreign.add((partition, offset))
+
+    def publish_bad(self, partition: int, value: bytes | None) -> None:
+        """What has to become a dead letter; each under a key of its own."""
+        self._published += 1
+        key = f"bad {self._published}".encode()
+        self._bad.add((partition, self.source(partition).append(key, value, ())))
+
+    def publish_aborted(self, event: dict[str, Any]) -> None:
+        """An event that was taken back: a gap of two offsets."""
+        log = self.source(partition_of(event["application_id"], PARTITIONS))
+        self.kafka.abort_stranger(log, event_key(event["application_id"], event["event_id"]), to_json(event))
+
+    def compact_source(self, partition: int) -> None:
+        """What is in flight is left alone, so that each record was read or was not."""
+        in_flight = [
+            start
+            for worker in self.workers
+            if partition in worker.seats
+            for start in worker.seats[partition].unfinished
+        ]
+        log = self.source(partition)
+        log.compact(below=min(in_flight, default=log.end), read=self.kafka.furthest[partition])
+
+    def compact_changelog(self, partition: int) -> None:
+        log = self.changelog(partition)
+        log.compact(below=log.end, read=log.end)
+
+    # -- the group
+
+    def seats(self) -> list[tuple[Worker, int]]:
+        """Every partition at every worker that is alive, be it the owner or a zombie."""
+        return [(worker, partition) for worker in self.workers for partition in sorted(worker.seats)]
+
+    def rebalance(self, owners: tuple[int, ...], *, unaware: bool) -> None:
+        """Give each partition to a worker, which is started if it is dead.
+
+        Args:
+            owners: by partition, the worker's number.
+            unaware: a worker that gets nothing hears nothing of it and keeps what it has: a zombie.
+        """
+        aware = [worker for number, worker in enumerate(self.workers) if number in owners or not unaware]
+        for worker in aware:
+            self._release(worker)
+        self.kafka.rebalanced({worker.name for worker in aware})
+        for number in sorted(set(owners)):
+            worker = self.workers[number]
+            partitions = [partition for partition, owner in enumerate(owners) if owner == number]
+            try:
+                self._acquire(worker, partitions)
+            except Killed:
+                self.kill(worker)
+
+    def redeliver(self, worker: Worker, partition: int, back: int) -> None:
+        """Hand the partition to its owner again, some records before the end of the state: they have to be skipped."""
+        others = [each for each in worker.seats if each != partition]
+        self._release(worker)
+        if worker.store is None or worker.name not in self.kafka.members:
+            return
+        try:
+            self._acquire(worker, [partition, *others], back=back)
+        except Killed:
+            self.kill(worker)
+
+    def set_back(self, partition: int, back: int | None) -> None:
+        """The group's offset goes back, or is gone."""
+        committed = self.kafka.committed.pop(partition, None)
+        if committed is not None and back is not None:
+            self.kafka.committed[partition] = max(0, committed - back)
+
+    def expire(self, partition: int) -> None:
+        """The broker aborts a transaction that took too long, and shuts its producer out."""
+        self.kafka.fence(transactional_id(partition))
+
+    def kill(self, worker: Worker) -> None:
+        """The process ends at once; the disk stays."""
+        for seat in worker.seats.values():
+            for task in (seat.processing, seat.lane._committing):
+                if task is not None:
+                    task.cancel()
+        self._settle_loop()
+        worker.seats.clear()
+        worker.failure = worker.doom = worker.meanwhile = None
+        if worker.store is not None:
+            self._require_not_ahead(worker.store)
+            worker.store.close()
+            worker.store = None
+
+    def lose_disk(self, worker: Worker) -> None:
+        self.kill(worker)
+        shutil.rmtree(worker.directory, ignore_errors=True)
+
+    # -- a worker's steps
+
+    def deliver(self, worker: Worker, partition: int, limit: int) -> None:
+        """Hand the lane its next batch: it is folded, and produced once the last one is committed."""
+        seat = worker.seats[partition]
+        if seat.processing is not None and not seat.processing.done():
+            self.commit(worker, partition)
+            if worker.seats.get(partition) is not seat:
+                return
+        batch = self._poll(seat, partition, limit)
+        if batch is None:
+            return
+        seat.unfinished.append(batch.start)
+        seat.processing = self._loop.create_task(
+            seat.lane.process(batch, lambda: seat.unfinished.remove(batch.start), lambda error: _fail(worker, error))
+        )
+        self._settle(worker, partition)
+
+    def commit(self, worker: Worker, partition: int) -> None:
+        """Let the commit run that is waiting: offsets, commit, RocksDB, acknowledgement."""
+        seat = worker.seats[partition]
+        if seat.executor.run():
+            self._settle(worker, partition)
+
+    def poll(self, log: PartitionLog, start: int, limit: int) -> tuple[list[Record], int]:
+        """Read as a read-committed consumer."""
+        return log.poll(start, limit)
+
+    def fence(self, transactions: dict[int, SimulatedTransactions], recover: Callable[[], None]) -> None:
+        """Fence all partitions, then recover them."""
+        for each in transactions.values():
+            each.fence()
+        recover()
+
+    def recover(self, store: SimulatedStore, partition: int) -> None:
+        """Write the changelog beyond the stored offset to RocksDB, poll by poll."""
+        log = self.changelog(partition)
+        stored = store.persisted_offset(TP(_CHANGELOG, partition))
+        position = 0 if stored is None else stored + 1
+        end = log.stable_end
+        while position < end:
+            records, position = self.poll(log, position, 3)
+            self.restore(store, partition, records)
+
+    def restore(self, store: SimulatedStore, partition: int, records: list[Record]) -> None:
+        """Write the changelog records of one poll."""
+        if records:
+            rows = [(record.key or b"", record.value) for record in records]
+            store.write_rows(partition, rows, records[-1].offset)
+
+    def _poll(self, seat: Seat, partition: int, limit: int) -> Batch | None:
+        records, end = self.poll(self.source(partition), seat.next, limit)
+        if not records:
+            return None
+        start, seat.next = seat.next, end
+        read = tuple(folds.Record(each.offset, each.key, each.value, headers=each.headers) for each in records)
+        return Batch(_SOURCE, partition, start, end, read, seat.membership)
+
+    def _acquire(self, worker: Worker, partitions: list[int], *, back: int = 0) -> None:
+        store = worker.store = worker.store or self.store(worker.directory, worker.reach)
+        transactions = {each: self.transactions(self.kafka, each, worker.reach) for each in partitions}
+
+        def recover() -> None:
+            for partition in partitions:
+                self.recover(store, partition)
+
+        self.fence(transactions, recover)
+        for partition in partitions:
+            self._require_recovered(store, partition)
+            worker.seats[partition] = self._seat(worker, store, transactions[partition], partition, back)
+
+    def _seat(
+        self, worker: Worker, store: SimulatedStore, transactions: SimulatedTransactions, partition: int, back: int
+    ) -> Seat:
+        fold = self.fold(
+            partition,
+            _TOPICS,
+            _RULES,
+            store.rows(partition),
+            max_event_bytes=MAX_EVENT_BYTES,
+            cached_pairs=self._cached_pairs,
+        )
+        start = start_offset(
+            TP(_SOURCE, partition),
+            applied=fold.mark.applied,
+            committed=self.kafka.committed.get(partition),
+            earliest=0,
+            latest=self.source(partition).stable_end,
+        )
+        start = max(0, start - back)
+        executor = StepExecutor()
+        lane = self.lane(partition, fold, transactions, store, changelog=_CHANGELOG, executor=executor, start=start)
+        return Seat(lane, transactions, executor, Membership("app", self.kafka.generation, worker.name), start)
+
+    def _release(self, worker: Worker) -> None:
+        """What is in flight is finished, then the partitions and their databases are given up."""
+        for partition in sorted(worker.seats):
+            while partition in worker.seats and worker.seats[partition].executor._submitted:
+                self.commit(worker, partition)
+            if partition not in worker.seats:
+                return
+            seat = worker.seats[partition]
+            closing = self._loop.create_task(seat.lane.close())
+            self._settle_loop()
+            seat.executor.run()
+            self._settle_loop()
+            assert closing.done()
+            closing.result()
+        worker.seats.clear()
+        if worker.store is not None:
+            self._require_not_ahead(worker.store)
+            worker.store.close()
+
+    def _settle(self, worker: Worker, partition: int) -> None:
+        """Let the event loop come to rest; a worker that failed is dead."""
+        self._settle_loop()
+        seat = worker.seats.get(partition)
+        if seat is None:
+            return
+        if seat.processing is not None and seat.processing.done():
+            failure = seat.processing.exception()
+            seat.processing = None
+            if failure is not None:
+                _fail(worker, failure)
+        if worker.failure is None:
+            return
+        error = worker.failure
+        if not isinstance(error, Killed):
+            if not isinstance(error, InfrastructureError):
+                raise error
+            stale = seat.membership.generation != self.kafka.generation or worker.name not in self.kafka.members
+            assert stale or not seat.transactions.is_current, f"refused without a reason: {error}"
+        self.kill(worker)
+
+    def _settle_loop(self) -> None:
+        while self._loop._ready:  # type: ignore[attr-defined]
+            self._loop.run_until_complete(asyncio.sleep(0))
+
+    # -- the laws
+
+    def verify(self) -> None:
+        """The committed outputs are the image of the folded prefix of each source partition, exactly once."""
+        if self._verified == self.kafka.commits:
+            return
+        self._verified = self.kafka.commits
+        folded = [
+            record
+            for partition in range(PARTITIONS)
+            for record in self.source(partition).history(end=self.kafka.furthest[partition])
+        ]
+        places = {(record.partition, record.offset) for record in folded}
+        for record in folded:
+            if (record.partition, record.offset) in self._foreign:
+                copies = self._copies(record)
+                assert copies == 1, f"{copies} re-publications of what stands at {record.partition}, {record.offset}"
+        native = [record for record in folded if (record.partition, record.offset) not in self._foreign]
+        self._check(native, frozenset(self._bad & places), {"changelog": self._changelog_table()})
+        for partition in range(PARTITIONS):
+            self._require_mark(partition)
+
+    def finish(self) -> None:
+        """Everything is delivered, to owners with nothing on their minds, and once more on an empty disk; all holds."""
+        for worker in self.workers:
+            self.kill(worker)
+        first, second = self.workers
+        self.rebalance((0,) * PARTITIONS, unaware=False)
+        while any(self._is_behind(partition) for partition in range(PARTITIONS)):
+            for partition in range(PARTITIONS):
+                self.deliver(first, partition, _EVERYTHING)
+                self.commit(first, partition)
+        self.verify()
+        assert first.store is not None
+        disk = {partition: first.store.stored(partition) for partition in range(PARTITIONS)}
+        source = [record for partition in range(PARTITIONS) for record in self.source(partition).history()]
+        places = {(record.partition, record.offset) for record in source}
+        self._check(source, frozenset(self._bad & places), {"changelog": self._changelog_table(), "disk": disk})
+        self.lose_disk(second)
+        self.rebalance((1,) * PARTITIONS, unaware=False)
+
+    def close(self) -> None:
+        """Let go of the disks and the event loop."""
+        for worker in self.workers:
+            for seat in worker.seats.values():
+                for task in (seat.processing, seat.lane._committing):
+                    if task is not None:
+                        task.cancel()
+            if worker.store is not None:
+                worker.store.close()
+        self._settle_loop()
+        self._loop.close()
+
+    def _is_behind(self, partition: int) -> bool:
+        records, _ = self.source(partition).poll(self.kafka.furthest[partition], 1)
+        return bool(records)
+
+    def _copies(self, foreign: Record) -> int:
+        return sum(
+            record.value == foreign.value and (partition, record.offset) not in self._foreign
+            for partition in range(PARTITIONS)
+            for record in self.source(partition).history()
+        )
+
+    def _check(self, source: list[Record], bad: frozenset[tuple[int, int]], tables: dict[str, Any]) -> None:
+        outputs = [
+            [record for partition in range(PARTITIONS) for record in self.kafka.log(topic.name, partition).history()]
+            for topic in (_TOPICS.factor_changes, _TOPICS.factors, _TOPICS.dlq)
+        ]
+        check(ADVERSARIAL_CATALOGUE, _RULES, Observed(source, *outputs, tables, bad)).require()
+
+    def _changelog_table(self) -> dict[int, dict[bytes, bytes]]:
+        return {partition: self._changelog_rows(partition) for partition in range(PARTITIONS)}
+
+    def _changelog_rows(self, partition: int) -> dict[bytes, bytes]:
+        log = self.changelog(partition)
+        return table_of_changelog(log.history()).get(partition, {})
+
+    def _require_mark(self, partition: int) -> None:
+        raw = self._changelog_rows(partition).get(MARK_KEY)
+        mark = None if raw is None else decode_row(raw)
+        applied = mark.applied if isinstance(mark, PartitionMark) else -1
+        furthest = self.kafka.furthest[partition]
+        assert applied == furthest - 1, f"partition {partition}: applied to {applied}, the group came to {furthest}"
+
+    def _require_recovered(self, store: SimulatedStore, partition: int) -> None:
+        assert store.stored(partition) == self._changelog_rows(partition), f"partition {partition}: disk, changelog"
+
+    def _require_not_ahead(self, store: SimulatedStore) -> None:
+        """No database holds what the changelog has not."""
+        for partition in store._dbs:
+            stored = store.persisted_offset(TP(_CHANGELOG, partition))
+            if stored is not None:
+                last = max((record.offset for record in self.changelog(partition).history()), default=-1)
+                assert stored <= last, f"partition {partition}: stored {stored}, committed {last}"
+
+
+def _fail(worker: Worker, error: BaseException) -> None:
+    worker.failure = worker.failure or error
