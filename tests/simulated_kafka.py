@@ -237,6 +237,7 @@ class _SimulatedProducer:
         value: bytes | None,
         key: bytes | None,
         partition: int,
+        *,
         headers: Headers | None = None,
         on_delivery: Callable[[KafkaError | None, _Delivered], None] | None = None,
     ) -> None:

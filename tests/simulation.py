@@ -1,7 +1,7 @@
 """Workers on a simulated Kafka, one step at a time: the product's lane, fold, transactions and RocksDB store.
 
-Nothing happens by itself: a batch is fetched, its commit runs, a worker dies or the group is rebalanced when a test says
-so, and always in the same order. What Faust does around the lane is done here, in the order of ``engine.py`` and
+Nothing happens by itself: a batch is fetched, its commit runs, a worker dies or the group is rebalanced when a test
+says so, and always in the same order. What Faust does around the lane is done here, in the order of ``engine.py`` and
 ``consumer.py``: fence, recover from the changelog beyond the stored offset, go on where the state ends.
 
 A worker can die, or something else can happen, at each :data:`POINTS` that it reaches.
@@ -39,7 +39,7 @@ from tests.workloads import Item, to_json
 from topics.keys import event_key, partition_of
 from topics.reading import Record
 
-__all__ = ["PARTITIONS", "POINTS", "WORKERS", "Killed", "Simulation", "SimulatedStore", "Worker"]
+__all__ = ["PARTITIONS", "POINTS", "WORKERS", "Killed", "SimulatedStore", "Simulation", "Worker"]
 
 PARTITIONS = 2
 WORKERS = 2
