@@ -82,6 +82,9 @@ class Machine(RuleBasedStateMachine):
     @rule(new=st.lists(EVENTS, min_size=1, max_size=4), pair=st.sampled_from(PAIRS))
     def publish(self, new: list[dict[str, Any]], pair: tuple[str, str]) -> None:
         """Some events of one pair."""
+        self._publish(new, pair)
+
+    def _publish(self, new: list[dict[str, Any]], pair: tuple[str, str]) -> None:
         for event in new:
             named = event | {"application_id": pair[0], "processor": pair[1], "event_id": f"e{len(self.events)}"}
             self.events.append(named)
@@ -135,6 +138,20 @@ class Machine(RuleBasedStateMachine):
         for _ in range(times):
             if partition in worker.seats:
                 self.sim.deliver(worker, partition, limit)
+
+    @precondition(lambda self: self.sim.seats())
+    @rule(new=st.lists(EVENTS, min_size=2, max_size=3), pair=st.sampled_from(PAIRS))
+    def fold_ahead(self, new: list[dict[str, Any]], pair: tuple[str, str]) -> None:
+        """Each event of a pair in a batch of its own, folded before the last one is in RocksDB."""
+        partition = partition_of(pair[0], PARTITIONS)
+        for worker, owned in self.sim.seats():
+            if owned == partition:
+                self.sim.deliver(worker, partition, 100)
+        self._publish(new, pair)
+        for worker in self.sim.workers:
+            for _ in new:
+                if partition in worker.seats:
+                    self.sim.deliver(worker, partition, 1)
 
     @precondition(lambda self: self.sim.seats())
     @rule(seat=SEAT)
@@ -283,7 +300,7 @@ class _OutputsBeforeCommit(Simulation):
         def produce(self, outgoing: Any) -> None:
             super().produce(outgoing)
             if outgoing:
-                self._producer.commit_transaction(1)
+                self._guarded("commit_transaction", lambda: self._producer.commit_transaction(1))
                 self.begin()
 
 
