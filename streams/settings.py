@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         "Seconds without a heartbeat after which the group gives a worker's partitions to another.",
         default=10.0,
     )
+    broker_patience_s: Annotated[float, Field(ge=10, le=900)] = _env(
+        "CONSOLIDATOR_BROKER_PATIENCE_S",
+        "Seconds that a transaction waits for brokers that are down or change, before the worker ends with exit code 3. "
+        "It is the transactions' timeout too, and must not exceed the brokers' transaction.max.timeout.ms.",
+        default=300.0,
+    )
     instance_id: str | None = _env(
         "CONSOLIDATOR_INSTANCE_ID",
         "Static group membership (group.instance.id): a restarted worker gets its partitions back at once.",

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from streams.broker.choice import cache_dir
 from streams.broker.embedded import start_broker, stop_broker
 from streams.settings import load_settings
+from tests.cluster import Cluster
 from tests.fault_figures import Figures, save
 from tests.installation import Installation
 
@@ -38,6 +39,17 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> It
         yield start_broker(data_dir, kafka_cache_dir).bootstrap_servers
     finally:
         stop_broker(data_dir)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[Cluster]:
+    """Three real brokers, for the tests that kill them; each test leaves all three running and in sync."""
+    found = Cluster(tmp_path_factory.mktemp("cluster"), kafka_cache_dir)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.close()
 
 
 @pytest.fixture

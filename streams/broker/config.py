@@ -14,6 +14,8 @@ _MIN_SESSION_TIMEOUT_MS = 1_000
 # Kafka forgets the offsets of a group that was idle for 7 days: less than a holiday of a developer's machine.
 _OFFSETS_RETENTION_MINUTES = 365 * 24 * 60
 _MAX_REPLICAS = 3
+# Enough for tens of thousands of events a second; a developer's machine has other things to hold.
+_HEAP = "768m"
 
 PID_FILE = "broker.pid"
 
@@ -29,6 +31,7 @@ class BrokerConfig:
         node_id: unique in the cluster.
         voters: the controller quorum as node id → controller port; empty: this node alone.
         properties: Kafka properties that win over the ones chosen here.
+        heap: the JVM's greatest heap, as ``-Xmx`` takes it.
     """
 
     data_dir: Path
@@ -37,6 +40,7 @@ class BrokerConfig:
     node_id: int = 1
     voters: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     properties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    heap: str = _HEAP
 
     @property
     def bootstrap_servers(self) -> str:

@@ -20,10 +20,7 @@ from models.errors import InfrastructureError
 from streams.broker.config import LOOPBACK, BrokerConfig, broker_properties, render_properties
 from streams.broker.process import ended_within, spawn
 
-# Enough for tens of thousands of events a second; a developer's machine has other things to hold.
-_HEAP = "768m"
 _JVM_OPTIONS = (
-    f"-Xmx{_HEAP}",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:+ExitOnOutOfMemoryError",
@@ -138,7 +135,7 @@ def _answers(config: BrokerConfig) -> bool:
 
 def _java(config: BrokerConfig, jars: Path, *arguments: str) -> list[str]:
     crash_file = f"-XX:ErrorFile={config.data_dir}/java-crash-%p.log"
-    return [str(JAVA), *_JVM_OPTIONS, crash_file, "-cp", f"{jars}/*", *arguments]
+    return [str(JAVA), f"-Xmx{config.heap}", *_JVM_OPTIONS, crash_file, "-cp", f"{jars}/*", *arguments]
 
 
 def _environment() -> dict[str, str]:

@@ -136,6 +136,7 @@ def create_app(
         topics,
         rules,
         max_event_bytes=settings.max_event_bytes,
+        patience_s=settings.broker_patience_s,
         observer=observer,
         store=lambda: _store_of(table),
         on_fatal=on_fatal,

@@ -40,6 +40,7 @@ class Engine:
         topics: the declared topics.
         rules: the catalogue.
         max_event_bytes: larger events become dead letters.
+        patience_s: how long a transaction waits for brokers that are down.
         observer: told about each event.
         store: gives the table's RocksDB, once the table is there.
         on_fatal: called with an error after which the worker must not go on.
@@ -53,6 +54,7 @@ class Engine:
         rules: Rules,
         *,
         max_event_bytes: int,
+        patience_s: float,
         observer: Observer,
         store: Callable[[], BatchStore],
         on_fatal: Callable[[BaseException], None],
@@ -62,6 +64,7 @@ class Engine:
         self._topics = topics
         self._rules = rules
         self._max_event_bytes = max_event_bytes
+        self._patience_s = patience_s
         self._observer = observer
         self._store = store
         self._on_fatal = on_fatal
@@ -74,7 +77,9 @@ class Engine:
         try:
             await self.release(set(self._transactions))
             for partition in partitions:
-                self._transactions[partition] = PartitionTransactions(self._connection, self._app_id, partition)
+                self._transactions[partition] = PartitionTransactions(
+                    self._connection, self._app_id, partition, patience_s=self._patience_s
+                )
             loop = asyncio.get_running_loop()
             await asyncio.gather(
                 *(loop.run_in_executor(self._executor, self._transactions[partition].fence) for partition in partitions)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
+import structlog
+
 from models.errors import ContractError
 from streams.worker.batch import Batch
 from streams.worker.failpoints import reach
@@ -12,6 +14,11 @@ from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.store import BatchStore
 
 __all__ = ["Lane"]
+
+_SLOW_COMMIT_S = 10.0
+"""A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
+
+_log = structlog.get_logger()
 
 
 class Lane:
@@ -99,7 +106,11 @@ class Lane:
     async def _finish(
         self, batch: Batch, folded: Folded, rows: list[tuple[bytes, bytes]], acknowledge: Callable[[], object]
     ) -> None:
-        await self._in_thread(lambda: self._commit(batch, rows))
+        slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, batch)
+        try:
+            await self._in_thread(lambda: self._commit(batch, rows))
+        finally:
+            slow.cancel()
         self._fold.written(folded)
         acknowledge()
 
@@ -115,6 +126,16 @@ class Lane:
 
     def _in_thread(self, call: Callable[[], None]) -> Awaitable[None]:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _warn_of_slow_commit(batch: Batch) -> None:
+    _log.warning(
+        "a transaction waits for Kafka: are the brokers up, and enough replicas in sync?",
+        waited_s=_SLOW_COMMIT_S,
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.start,
+    )
 
 
 def _report(task: asyncio.Task[None], failed: Callable[[BaseException], None]) -> None:

@@ -3,6 +3,7 @@
 import logging
 import struct
 from collections.abc import Callable, Iterable
+from time import monotonic, sleep
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -13,11 +14,13 @@ from topics.connection import Connection
 
 __all__ = ["PartitionTransactions", "group_metadata"]
 
-_TIMEOUT_S = 60.0
-"""For each blocking step; a broker that takes longer counts as failed and the worker stops."""
+_RETRY_S = 0.1
+"""Between two calls of a step that may be called again; most of them wait by themselves."""
 
-_TRANSACTION_TIMEOUT_MS = 60_000
-"""After which the broker aborts a dead owner's transaction; a new owner's fence does it at once."""
+_MAX_IDLE_MS = 5_000
+"""librdkafka looks for a group coordinator that has moved only when one of its connections comes or goes. After the
+coordinator's broker died none does, and ``send_offsets_to_transaction`` waits, whatever its time limit, until that very
+broker is back. Closing idle connections wakes it (``test_coordinators_are_killed``)."""
 
 _LINGER_MS = 5
 """A batch's records are produced in one go and flushed: waiting longer would only add latency."""
@@ -49,18 +52,27 @@ class PartitionTransactions:
     Its ``transactional.id`` is ``<app id>-<partition>``: initialising it fences whoever owned the partition before.
     Every call blocks; the worker calls them from a thread.
 
+    Args:
+        connection: how to reach Kafka.
+        app_id: the transactional id's prefix.
+        partition: the source partition.
+        patience_s: seconds that a step waits for brokers that are down or change. It is the transaction's timeout as
+            well: after it the broker aborts what a dead owner left open, unless a new owner's fence did so before.
+
     Raises:
         InfrastructureError: from every method, when Kafka refuses or does not answer. There is no way on: the caller
             stops the process, and whoever owns the partition next goes on from the last committed transaction.
     """
 
-    def __init__(self, connection: Connection, app_id: str, partition: int) -> None:
+    def __init__(self, connection: Connection, app_id: str, partition: int, *, patience_s: float) -> None:
         self._partition = partition
+        self._patience_s = patience_s
         self._producer = Producer(
             {
                 **connection.librdkafka(),
                 "transactional.id": f"{app_id}-{partition}",
-                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
+                "transaction.timeout.ms": round(patience_s * 1000),
+                "connections.max.idle.ms": _MAX_IDLE_MS,
                 "compression.type": "lz4",
                 "linger.ms": _LINGER_MS,
                 "batch.num.messages": 10_000,
@@ -76,7 +88,7 @@ class PartitionTransactions:
 
     def fence(self) -> None:
         """Shut out every earlier owner, and finish or abort its open transaction."""
-        self._guarded("init_transactions", lambda: self._producer.init_transactions(_TIMEOUT_S))
+        self._patiently("init_transactions", lambda: self._producer.init_transactions(self._patience_s))
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -117,23 +129,23 @@ class PartitionTransactions:
             The changelog offset of the last row.
         """
         self._changelog_offset = -1
-        self._guarded(
+        self._patiently(
             "send_offsets_to_transaction",
             lambda: self._producer.send_offsets_to_transaction(
                 [TopicPartition(batch.topic, batch.partition, batch.end)],
                 group_metadata(batch.membership),
-                _TIMEOUT_S,
+                self._patience_s,
             ),
         )
-        left = self._producer.flush(_TIMEOUT_S)
+        left = self._producer.flush(self._patience_s)
         if left:
             raise InfrastructureError(
                 f"partition {self._partition}: {left} records of a transaction were not delivered within "
-                f"{_TIMEOUT_S:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+                f"{self._patience_s:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
             )
         reach("produced")
         # Fails, and says why, if any of the records was not delivered.
-        self._guarded("commit_transaction", lambda: self._producer.commit_transaction(_TIMEOUT_S))
+        self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
         return self._changelog_offset
 
     def close(self) -> None:
@@ -143,6 +155,20 @@ class PartitionTransactions:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self._changelog_offset = message.offset() or 0
+
+    def _patiently(self, step: str, call: Callable[[], object]) -> None:
+        """Call again while librdkafka says that it may be: a commit whose answer is missing is then resumed."""
+        deadline = monotonic() + self._patience_s
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                cause = error.args[0]
+                if not cause.retriable() or monotonic() >= deadline:
+                    raise self._failure(step, error) from error
+            else:
+                return
+            sleep(_RETRY_S)
 
     def _guarded(self, step: str, call: Callable[[], object]) -> None:
         try:

@@ -111,7 +111,9 @@ def test_faust_never_commits_source_offsets(installation):
 
 def test_a_producer_that_was_fenced_says_so_in_every_later_call(installation):
     """Of a fatal error the client's later calls tell no more than that it was one; the message names the fence."""
-    transactions = PartitionTransactions(Connection(installation.config["bootstrap.servers"]), installation.name, 0)
+    transactions = PartitionTransactions(
+        Connection(installation.config["bootstrap.servers"]), installation.name, 0, patience_s=LIMIT_S
+    )
     transactions.fence()
     DeadOwner(installation)
     record = Outgoing(installation.topics.factor_changes.name, 0, b"ghost/1", b'"never committed"')

@@ -48,7 +48,7 @@ class ScriptedProducer:
 def transactions(monkeypatch):
     def build(**failures):
         monkeypatch.setattr(transaction, "Producer", lambda *_, **__: ScriptedProducer(failures))
-        return PartitionTransactions(Connection("localhost:9"), "app", 3)
+        return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=60)
 
     return build
 
