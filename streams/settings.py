@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
     broker_patience_s: Annotated[float, Field(ge=10, le=900)] = _env(
         "CONSOLIDATOR_BROKER_PATIENCE_S",
-        "Seconds that a transaction waits for brokers that are down or change, before the worker ends with exit code 3. "
+        "Seconds that a transaction waits for brokers that are down, before the worker ends with exit code 3. "
         "It is the transactions' timeout too, and must not exceed the brokers' transaction.max.timeout.ms.",
         default=300.0,
     )

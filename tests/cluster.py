@@ -21,7 +21,7 @@ STOP_GRACE_S = 30.0
 HEAP = "384m"
 """Half of the embedded broker's: three JVMs share the machine with the worker and the oracle."""
 BROKER_SESSION_TIMEOUT_MS = 6_000
-"""After which the controller takes a killed node's partitions away. Kafka's default, 9 s, would be most of each pause."""
+"""After which a killed node's partitions get other leaders. Kafka's default, 9 s, would be most of each pause."""
 BROKER_HEARTBEAT_MS = 1_000
 
 

@@ -42,7 +42,7 @@ def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
         replication_factor=topics.replication_factor,
     )
     cluster.wait_for_leaders(names)
-    _refuse(drifts(topics, cluster.find(names)))
+    _refuse(drifts(topics, cluster.find_created(names)))
     return created
 
 

@@ -25,6 +25,7 @@ REACH_TIMEOUT_S: Final = 10.0
 _CREATE_TIMEOUT_S: Final = 30.0
 # How long one metadata request may take before errors reported meanwhile are looked at.
 _ATTEMPT_S: Final = 1.0
+_POLL_S: Final = 0.1
 
 _REFUSALS: Final = frozenset(
     {
@@ -96,8 +97,21 @@ class Cluster:
                 replicas=frozenset(len(partition.replicas) for partition in metadata[name].partitions.values()),
                 settings=settings[name],
             )
-            for name in present
+            for name in settings
         }
+
+    def find_created(self, names: Iterable[str]) -> dict[str, Found]:
+        """Like :meth:`find`, just after the topics were created: waits until the broker that is asked knows them all.
+
+        Brokers hear of a new topic one after the other, and each question may go to another one.
+        """
+        wanted = list(names)
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            found = self.find(wanted)
+            if len(found) == len(wanted) or time.monotonic() >= deadline:
+                return found
+            time.sleep(_POLL_S)
 
     def create(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
         """Create topics, and return the names of those that somebody else had not created meanwhile.
@@ -137,14 +151,17 @@ class Cluster:
                     f"{', '.join(leaderless)}: a partition has no leader after {_CREATE_TIMEOUT_S:.0f} s "
                     f"at {self._servers} (KAFKA_BOOTSTRAP_SERVERS)"
                 )
-            time.sleep(0.1)
+            time.sleep(_POLL_S)
 
     def _settings(self, names: list[str]) -> dict[str, dict[str, Setting]]:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         futures = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
         settings = {}
         for resource, future in futures.items():
-            entries = self._result(future, f"read the settings of topic {resource.name}", self._timeout_s)
+            try:
+                entries = self._result(future, f"read the settings of topic {resource.name}", self._timeout_s)
+            except _UnknownTopicError:
+                continue
             settings[resource.name] = {
                 name: Setting(
                     value=entry.value or "",
@@ -169,6 +186,8 @@ class Cluster:
     def _translated(self, error: KafkaError, action: str) -> ConsolidatorError:
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _AlreadyExistsError(error.str())
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return _UnknownTopicError(error.str())
         if error.code() in _REFUSALS:
             return ContractError(f"the cluster refuses to {action}: {error.name()}: {error.str()}")
         return InfrastructureError(
@@ -203,6 +222,10 @@ class Cluster:
 
 class _AlreadyExistsError(ContractError):
     """The topic exists already: somebody else created it meanwhile."""
+
+
+class _UnknownTopicError(ContractError):
+    """This broker does not know the topic: it was deleted meanwhile, or the broker has not heard of it yet."""
 
 
 def _has_leaders(topic: TopicMetadata | None) -> bool:
