@@ -26,9 +26,10 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 KILLS = int(os.environ.get("CONSOLIDATOR_FAULT_KILLS", "2"))
 OUTAGE_S = float(os.environ.get("CONSOLIDATOR_FAULT_OUTAGE_S", "20"))
-RATE = float(os.environ.get("CONSOLIDATOR_FAULT_RATE", "200"))
+RATE = float(os.environ.get("CONSOLIDATOR_FAULT_RATE", "100"))
 SEED = int(os.environ.get("CONSOLIDATOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
 
+APPLICATIONS_OF_TOPICS = 5
 PAUSE_LIMIT_S = 60.0
 """For an election, a new coordinator and the first commit after them, on a busy machine."""
 DRAIN_LIMIT_S = 120.0
@@ -106,6 +107,19 @@ def laws(scene, record_figures):
         report.require()
 
     return check
+
+
+def test_topics_are_applied_although_brokers_hear_of_them_one_by_one(cluster, tmp_path):
+    """Whichever broker is asked after the creation, ``topics apply`` finds all five topics as declared."""
+    for number in range(APPLICATIONS_OF_TOPICS):
+        installation = Installation(
+            cluster.bootstrap_servers, tmp_path / str(number), CONSOLIDATOR_REPLICATION_FACTOR="3"
+        )
+        try:
+            installation.create_topics()
+            assert installation.existing_topics() == {topic.name for topic in installation.topics}
+        finally:
+            installation.close()
 
 
 @pytest.mark.timeout(180 + KILLS * 90)

@@ -10,6 +10,7 @@ from streams.worker.transaction import PartitionTransactions
 from topics.connection import Connection
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
+PASSING = KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", retriable=True))
 FATAL = KafkaException(KafkaError(KafkaError._FATAL))
 ROWS = [(b"key", b"row")]
 
@@ -20,10 +21,15 @@ class ScriptedProducer:
     def __init__(self, failures):
         self._failures = failures
         self._on_delivery = None
+        self.calls = []
 
     def _step(self, name):
-        if name in self._failures:
-            raise self._failures[name]
+        self.calls.append(name)
+        failure = self._failures.get(name)
+        if isinstance(failure, list):
+            failure = failure.pop() if failure else None
+        if failure is not None:
+            raise failure
 
     def begin_transaction(self):
         self._step("begin")
@@ -46,9 +52,10 @@ class ScriptedProducer:
 
 @pytest.fixture
 def transactions(monkeypatch):
-    def build(**failures):
-        monkeypatch.setattr(transaction, "Producer", lambda *_, **__: ScriptedProducer(failures))
-        return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=60)
+    def build(patience_s=60, **failures):
+        producer = ScriptedProducer(failures)
+        monkeypatch.setattr(transaction, "Producer", lambda *_, **__: producer)
+        return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=patience_s)
 
     return build
 
@@ -81,3 +88,18 @@ def test_records_that_nobody_answers_for_are_counted(transactions):
     silent = transactions(left=7)
     with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 60 s"):
         silent.commit(batch())
+
+
+def test_a_commit_without_an_answer_is_resumed_and_nothing_is_produced_again(transactions):
+    passing = transactions(commit=[PASSING, PASSING])
+    passing.begin()
+    passing.produce_rows("changelog", ROWS)
+    passing.commit(batch())
+    assert passing._producer.calls == ["begin", "produce", "offsets", "commit", "commit", "commit"]
+
+
+def test_patience_with_brokers_ends(transactions):
+    impatient = transactions(patience_s=0, commit=PASSING)
+    impatient.begin()
+    with pytest.raises(InfrastructureError, match="partition 3: commit_transaction failed: retry call to resume"):
+        impatient.commit(batch())
