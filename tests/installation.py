@@ -23,6 +23,7 @@ from tests.worker_process import WorkerProcess, wait_until
 from tests.workloads import Item, load_catalogue, to_json
 from topics.admin import apply, existing
 from topics.keys import event_key, partition_of
+from topics.patience import ask_patiently
 from topics.positions import Beginning
 from topics.reading import Record, TopicReader
 
@@ -170,7 +171,8 @@ class Installation:
         return {partition: max(offset, 0) for partition, offset in self._committed_raw().items()}
 
     def _committed_raw(self) -> dict[int, int]:
-        return {place.partition: place.offset for place in self._monitor.committed(self._places(), timeout=LIMIT_S)}
+        places = ask_patiently(lambda: self._monitor.committed(self._places(), timeout=LIMIT_S), limit_s=LIMIT_S)
+        return {place.partition: place.offset for place in places}
 
     def ends(self, topic: str | None = None) -> dict[int, int]:
         """The high watermark of each partition of a topic, the source's by default."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import partial
 from typing import Self
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tests.design_workload import DESIGN_EVENTS, design_workload
 from tests.installation import Installation
@@ -16,6 +16,9 @@ from topics.keys import partition_of
 APPLICATIONS = 2_000
 TICK_S = 0.05
 DELIVERY_LIMIT_S = 300.0
+
+_UNANSWERED = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
+"""No broker answers a question: nothing is known of the group then."""
 
 
 class SteadyLoad:
@@ -78,7 +81,12 @@ class SteadyLoad:
 
         def folded() -> bool:
             offsets = self.first_after(moment)
-            committed = self._installation.committed()
+            try:
+                committed = self._installation.committed()
+            except KafkaException as error:
+                if error.args[0].code() in _UNANSWERED:
+                    return False
+                raise
             return len(offsets) == self._installation.partitions and all(
                 committed[number] > offset for number, offset in offsets.items()
             )
