@@ -64,5 +64,9 @@ class SettingsError(ContractError):
     """A setting is missing or wrong; the message names it."""
 
 
+class AuthorizationError(ContractError):
+    """The cluster does not permit an operation; the message names it, its resource and what to do."""
+
+
 class InfrastructureError(ConsolidatorError):
     """Kafka, the disk or the network failed: the worker stops and acknowledges nothing."""

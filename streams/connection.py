@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
 
 from models.errors import SettingsError
 from streams.broker.choice import bootstrap_servers
 from streams.settings import Settings, variable_of
 from topics.connection import Connection
 from topics.declared import Topics, declare
+
+_TLS_FILES: Final = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
 
 
 def connection_of(
@@ -26,17 +31,20 @@ def connection_of(
         InfrastructureError: when the embedded broker could not be started.
     """
     _require_credentials(settings)
-    password = settings.sasl_password
-    return Connection(
+    files = {field: _file(field, getattr(settings, field)) for field in _TLS_FILES}
+    connection = Connection(
         bootstrap_servers=bootstrap_servers(settings, start=start_broker, on_progress=on_progress),
         security_protocol=settings.security_protocol,
         sasl_mechanism=settings.sasl_mechanism,
         sasl_username=settings.sasl_username,
-        sasl_password=password.get_secret_value() if password is not None else None,
-        ssl_ca_location=_file("ssl_ca_location", settings.ssl_ca_location),
-        ssl_certificate_location=_file("ssl_certificate_location", settings.ssl_certificate_location),
-        ssl_key_location=_file("ssl_key_location", settings.ssl_key_location),
+        sasl_password=_revealed(settings.sasl_password),
+        ssl_key_password=_revealed(settings.ssl_key_password),
+        **files,
     )
+    if connection.uses_tls:
+        # Names the file that cannot be used; librdkafka would say "PEM lib".
+        connection.tls_context()
+    return connection
 
 
 def topics_of(settings: Settings) -> Topics:
@@ -64,6 +72,10 @@ def _require_credentials(settings: Settings) -> None:
             f"{variable_of('ssl_certificate_location')} and {variable_of('ssl_key_location')} belong together: "
             "set both, or neither"
         )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _file(field: str, path: Path | None) -> str | None:

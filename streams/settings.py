@@ -139,6 +139,9 @@ class Settings(BaseSettings):
         "KAFKA_SSL_CERTIFICATE_LOCATION", "Client certificate file (PEM).", default=None
     )
     ssl_key_location: Path | None = _env("KAFKA_SSL_KEY_LOCATION", "Client key file (PEM).", default=None)
+    ssl_key_password: SecretStr | None = _env(
+        "KAFKA_SSL_KEY_PASSWORD", "Password of the client key file. Unset: the key is not encrypted.", default=None
+    )
 
 
 def load_settings(**overrides: Any) -> Settings:

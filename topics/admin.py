@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from models.errors import ContractError
 from topics.cluster import REACH_TIMEOUT_S, Cluster
-from topics.declared import Topics
+from topics.declared import Topic, Topics
 from topics.drift import Drift, drifts
 
 
@@ -69,15 +69,29 @@ def existing(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float
     return frozenset(topic.name for topic in topics if topic.name in metadata)
 
 
-def require(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> None:
+def require(
+    topics: Topics,
+    admin: Mapping[str, str | int],
+    *,
+    only: Topic | None = None,
+    timeout_s: float = REACH_TIMEOUT_S,
+) -> None:
     """Return only when every topic exists as declared: what a worker asks before it starts.
+
+    Args:
+        topics: the declaration.
+        admin: the configuration for librdkafka.
+        only: look at this topic alone: whoever only publishes need not be permitted to see the others.
+        timeout_s: seconds after which an unreachable cluster is an error.
 
     Raises:
         ContractError: naming each missing topic and each drifting setting, and what to do.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
-    _refuse(check(topics, admin, timeout_s=timeout_s))
+    wanted = [*topics] if only is None else [only]
+    found = Cluster(admin, timeout_s=timeout_s).find(topic.name for topic in wanted)
+    _refuse(drifts(topics, found, only=wanted))
 
 
 def _refuse(found: list[Drift]) -> None:

@@ -1,12 +1,13 @@
 """A Kafka cluster as the admin tools see it: every call ends in bounded time, with an error saying who has to act."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as re-exported
+    AclOperation,
     AdminClient,
     ConfigResource,
     ConfigSource,
@@ -15,9 +16,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     TopicMetadata,
 )
 
-from models.errors import ConsolidatorError, ContractError, InfrastructureError, SettingsError
+from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError, SettingsError
 from topics.declared import Topic
 from topics.drift import Found, Setting
+from topics.patience import ask_patiently
+from topics.tls import client_context, why_refused
 
 # Long enough for a broker that is starting, short enough for a person who mistyped a host name.
 REACH_TIMEOUT_S: Final = 10.0
@@ -27,10 +30,11 @@ _CREATE_TIMEOUT_S: Final = 30.0
 _ATTEMPT_S: Final = 1.0
 _POLL_S: Final = 0.1
 
+# How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake.
+_TLS_ALERT: Final = "SSL alert number"
+
 _REFUSALS: Final = frozenset(
     {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.POLICY_VIOLATION,
         KafkaError.INVALID_REPLICATION_FACTOR,
         KafkaError.INVALID_PARTITIONS,
@@ -38,6 +42,16 @@ _REFUSALS: Final = frozenset(
         KafkaError.TOPIC_EXCEPTION,
     }
 )
+
+
+_FORBIDDEN: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+_UNKNOWN: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
 
 
 class Cluster:
@@ -52,6 +66,7 @@ class Cluster:
     """
 
     def __init__(self, config: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> None:
+        self._config = config
         self._servers = str(config.get("bootstrap.servers", ""))
         self._timeout_s = timeout_s
         self._last_error: KafkaError | None = None
@@ -113,6 +128,38 @@ class Cluster:
                 return found
             time.sleep(_POLL_S)
 
+    def topic_operations(self, name: str) -> frozenset[str] | None:
+        """What we are permitted to do with a topic, as ``kafka-acls`` spells it; None: the cluster does not say.
+
+        It does not for a topic that is not there, but for one that we may not see: nothing is permitted.
+
+        Raises:
+            InfrastructureError: when no broker answers in time.
+        """
+
+        def ask() -> Future[Any]:
+            future: Future[Any] = self._admin.describe_topics(
+                TopicCollection([name]), include_authorized_operations=True, request_timeout=self._timeout_s
+            )[name]
+            return future
+
+        return self._operations(ask, f"look at topic {name}")
+
+    def group_operations(self, group: str) -> frozenset[str] | None:
+        """What we are permitted to do with a consumer group; see :meth:`topic_operations`.
+
+        Raises:
+            InfrastructureError: when its coordinator does not answer in time.
+        """
+
+        def ask() -> Future[Any]:
+            future: Future[Any] = self._admin.describe_consumer_groups(
+                [group], include_authorized_operations=True, request_timeout=self._timeout_s
+            )[group]
+            return future
+
+        return self._operations(ask, f"look at group {group}")
+
     def create(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
         """Create topics, and return the names of those that somebody else had not created meanwhile.
 
@@ -121,8 +168,16 @@ class Cluster:
             InfrastructureError: when no broker answers in time.
         """
         wanted = [NewTopic(topic.name, partitions, replication_factor, config=dict(topic.config)) for topic in topics]
+        # First without effect: of several topics none is created where one is refused.
+        self._create(wanted, validate_only=True)
+        return self._create(wanted, validate_only=False)
+
+    def _create(self, wanted: list[NewTopic], *, validate_only: bool) -> list[str]:
         futures = self._admin.create_topics(
-            wanted, request_timeout=_CREATE_TIMEOUT_S, operation_timeout=_CREATE_TIMEOUT_S
+            wanted,
+            request_timeout=_CREATE_TIMEOUT_S,
+            operation_timeout=_CREATE_TIMEOUT_S,
+            validate_only=validate_only,
         )
         created = []
         for name, future in futures.items():
@@ -130,6 +185,11 @@ class Cluster:
                 self._result(future, f"create topic {name}", _CREATE_TIMEOUT_S)
             except _AlreadyExistsError:
                 continue
+            except AuthorizationError as error:
+                raise AuthorizationError(
+                    f"{error} To do: grant Create on topic {name}, or on the cluster; `consolidator topics acls` lists "
+                    "everything that a role needs"
+                ) from error
             created.append(name)
         return created
 
@@ -172,22 +232,39 @@ class Cluster:
             }
         return settings
 
+    def _operations(self, ask: Callable[[], Future[Any]], action: str) -> frozenset[str] | None:
+        try:
+            described = ask_patiently(lambda: ask().result(self._timeout_s + 1), limit_s=self._timeout_s)
+        except TimeoutError as error:
+            raise self._no_answer(action, self._timeout_s) from error
+        except KafkaException as error:
+            if error.args[0].code() in _UNKNOWN:
+                return None
+            if error.args[0].code() in _FORBIDDEN:
+                return frozenset()
+            raise self._translated(error.args[0], action) from error
+        operations = described.authorized_operations
+        return None if operations is None else frozenset(_spelt(operation) for operation in operations)
+
     def _result(self, future: Future[Any], action: str, timeout_s: float) -> Any:
         try:
             # One second on top: librdkafka's own limit comes first, and says more.
             return future.result(timeout=timeout_s + 1)
         except TimeoutError as error:
-            raise InfrastructureError(
-                f"cannot {action}: no answer from {self._servers} in {timeout_s:.0f} s"
-            ) from error
+            raise self._no_answer(action, timeout_s) from error
         except KafkaException as error:
             raise self._translated(error.args[0], action) from error
+
+    def _no_answer(self, action: str, timeout_s: float) -> InfrastructureError:
+        return InfrastructureError(f"cannot {action}: no answer from {self._servers} in {timeout_s:.0f} s")
 
     def _translated(self, error: KafkaError, action: str) -> ConsolidatorError:
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _AlreadyExistsError(error.str())
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return _UnknownTopicError(error.str())
+        if error.code() in _FORBIDDEN:
+            return AuthorizationError(f"the cluster does not permit to {action}: {error.name()}: {error.str()}")
         if error.code() in _REFUSALS:
             return ContractError(f"the cluster refuses to {action}: {error.name()}: {error.str()}")
         return InfrastructureError(
@@ -198,7 +275,8 @@ class Cluster:
         reason = self._last_error or error
         return InfrastructureError(
             f"no Kafka broker answers at {self._servers} (KAFKA_BOOTSTRAP_SERVERS) within {self._timeout_s:.0f} s: "
-            f"{reason.name()}: {reason.str()}"
+            f"{reason.name()}: {reason.str()}. Is it up, and does its listener speak "
+            f"{self._config.get('security.protocol', 'PLAINTEXT')} (KAFKA_SECURITY_PROTOCOL)?"
         )
 
     def _give_up_if_refused(self) -> None:
@@ -209,10 +287,23 @@ class Cluster:
                 f"KAFKA_SASL_MECHANISM: {error.str()}"
             )
         if error is not None and error.code() == KafkaError._SSL:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(f"no TLS connection to {self._servers}: {self._tls_reason(error)}")
+        if error is not None and _TLS_ALERT in error.str():
             raise SettingsError(
-                f"no TLS connection to {self._servers}: check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION "
-                f"and KAFKA_SSL_KEY_LOCATION: {error.str()}"
+                f"{self._servers} refuses the client's certificate, or asks for one and there is none: check "
+                f"KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: {error.str()}"
             )
+
+    def _tls_reason(self, error: KafkaError) -> str:
+        files = (self._config.get(f"ssl.{name}") for name in ("ca.location", "certificate.location", "key.location"))
+        ca, certificate, key = (None if file is None else str(file) for file in files)
+        password = self._config.get("ssl.key.password")
+        context = client_context(
+            ca=ca, certificate=certificate, key=key, key_password=None if password is None else str(password)
+        )
+        return why_refused(self._servers, context) or (
+            "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: " + error.str()
+        )
 
     def _remember(self, error: KafkaError) -> None:
         # "All brokers down" only repeats what the error before it explained.
@@ -226,6 +317,10 @@ class _AlreadyExistsError(ContractError):
 
 class _UnknownTopicError(ContractError):
     """This broker does not know the topic: it was deleted meanwhile, or the broker has not heard of it yet."""
+
+
+def _spelt(operation: AclOperation) -> str:
+    return operation.name.title().replace("_", "")
 
 
 def _has_leaders(topic: TopicMetadata | None) -> bool:

@@ -1,7 +1,10 @@
 """How to reach the Kafka cluster: one value from which every client's configuration is made."""
 
+import ssl
 from dataclasses import dataclass, field
 from typing import Final
+
+from topics.tls import client_context
 
 # Shown in the brokers' logs and quotas.
 CLIENT_ID: Final = "consolidator"
@@ -20,6 +23,7 @@ class Connection:
         ssl_ca_location: CA certificate file (PEM); None means the system's.
         ssl_certificate_location: client certificate file (PEM).
         ssl_key_location: the client certificate's key file (PEM).
+        ssl_key_password: the key's password; None: it is not encrypted.
     """
 
     bootstrap_servers: str
@@ -30,6 +34,7 @@ class Connection:
     ssl_ca_location: str | None = None
     ssl_certificate_location: str | None = None
     ssl_key_location: str | None = None
+    ssl_key_password: str | None = field(default=None, repr=False)
 
     @property
     def uses_sasl(self) -> bool:
@@ -41,8 +46,21 @@ class Connection:
         """Whether the connection is encrypted and the broker's certificate and host name are verified."""
         return self.security_protocol.endswith("SSL")
 
+    def tls_context(self) -> ssl.SSLContext:
+        """The context for clients that are no librdkafka.
+
+        Raises:
+            SettingsError: a certificate or key cannot be used.
+        """
+        return client_context(
+            ca=self.ssl_ca_location,
+            certificate=self.ssl_certificate_location,
+            key=self.ssl_key_location,
+            key_password=self.ssl_key_password,
+        )
+
     def librdkafka(self) -> dict[str, str | int]:
-        """The configuration for confluent-kafka's producers, consumers and admin clients. It holds the password."""
+        """The configuration for confluent-kafka's producers, consumers and admin clients. It holds the passwords."""
         config: dict[str, str | int | None] = {
             "bootstrap.servers": self.bootstrap_servers,
             "client.id": CLIENT_ID,
@@ -59,6 +77,7 @@ class Connection:
                 "ssl.ca.location": self.ssl_ca_location,
                 "ssl.certificate.location": self.ssl_certificate_location,
                 "ssl.key.location": self.ssl_key_location,
+                "ssl.key.password": self.ssl_key_password,
                 # librdkafka's default today, and not left to a default: the certificate has to be the host's.
                 "ssl.endpoint.identification.algorithm": "https",
             }

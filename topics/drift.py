@@ -1,7 +1,7 @@
 """The difference between a declared topic and the one that a cluster has. No Kafka here: values in, values out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -81,14 +81,15 @@ class Drift:
         return f"kafka-configs.sh --alter --entity-type topics --entity-name {self.topic} {change}"
 
 
-def drifts(topics: Topics, found: Mapping[str, Found]) -> list[Drift]:
+def drifts(topics: Topics, found: Mapping[str, Found], *, only: Iterable[Topic] | None = None) -> list[Drift]:
     """Everything in which the topics found differ from the declared ones, topic by topic in declared order.
 
     Args:
         topics: the declaration.
         found: by name, what the cluster has; a name that is not in it is missing there.
+        only: compare these topics; None: all.
     """
-    return [drift for topic in topics for drift in _drifts_of(topic, topics, found.get(topic.name))]
+    return [drift for topic in only or topics for drift in _drifts_of(topic, topics, found.get(topic.name))]
 
 
 def _drifts_of(topic: Topic, topics: Topics, found: Found | None) -> Iterator[Drift]:

@@ -9,9 +9,11 @@ from typing import Any, Final, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from models.errors import ContractError, InfrastructureError
+from topics.authorization import require_permissions
 from topics.cluster import REACH_TIMEOUT_S, Cluster
 from topics.keys import partition_of
 from topics.patience import ask_patiently
+from topics.permissions import Permission, Resource
 from topics.positions import AtOffset, AtTime, Beginning, End, Start
 
 _POLL_S: Final = 0.2
@@ -57,6 +59,7 @@ class TopicReader:
 
     Raises:
         ContractError: when the topic does not exist, or the offset that is asked for does not.
+        AuthorizationError: when we may not read it.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
@@ -74,6 +77,7 @@ class TopicReader:
         self._servers = str(config.get("bootstrap.servers", ""))
         self._application_id = application_id
         self._timeout_s = timeout_s
+        require_permissions([Permission("Read", Resource.TOPIC, topic, "reads it")], config, timeout_s=timeout_s)
         metadata = Cluster(config, timeout_s=timeout_s).metadata().get(topic)
         if metadata is None:
             raise ContractError(f"there is no topic {topic} at {self._servers}: run `consolidator topics apply`")

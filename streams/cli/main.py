@@ -18,7 +18,7 @@ EXIT_INFRASTRUCTURE = 3
 COMMANDS = {
     "demo": ("demo", "demo", "Show the whole system at work on a real broker, in a minute."),
     "run": ("run", "run", "Run a worker."),
-    "topics": ("topics", "topics", "Create, check and list the topics."),
+    "topics": ("topics", "topics", "Create, check and list the topics; list the permissions."),
     "broker": ("broker", "broker", "Start, stop and inspect the embedded Kafka broker."),
     "publish": ("publish", "publish", "Publish lifecycle events from JSON Lines."),
     "tail": ("tail", "tail", "Print records of a topic as they arrive."),

@@ -11,6 +11,8 @@ from streams.connection import connection_of, topics_of
 from streams.event_lines import BadLine, read_event_lines, rereadable
 from streams.settings import load_settings
 from topics.admin import require
+from topics.authorization import require_permissions
+from topics.permissions import Role, permissions
 from topics.publishing import publish_events
 
 EXIT_BAD_LINES = 2
@@ -37,7 +39,8 @@ def publish(file: str, *, skip_invalid: bool, output_format: str) -> None:
             raise SystemExit(EXIT_BAD_LINES)
         connection = connection_of(settings)
         topics = topics_of(settings)
-        require(topics, connection.librdkafka())
+        require_permissions(permissions(Role.PUBLISHER, topics, settings.app_id), connection.librdkafka())
+        require(topics, connection.librdkafka(), only=topics.executions)
         lines.seek(0)
         with progress() as display:
             task = display.add_task("publishing", total=good)

@@ -3,16 +3,20 @@
 from collections.abc import Collection
 
 import click
+from rich.markup import escape
+from rich.table import Table
 
 from models.errors import ConsolidatorError
 from streams.cli.broker import told_progress
-from streams.cli.console import format_option, print_json
+from streams.cli.console import format_option, print_json, print_table
 from streams.connection import connection_of, topics_of
 from streams.settings import Settings, load_settings
 from topics.admin import apply as apply_topics
 from topics.admin import check as check_topics
 from topics.admin import existing
+from topics.authorization import require_permissions
 from topics.declared import Topic, Topics
+from topics.permissions import Permission, Role, inspection, permissions
 
 _EXIT_DRIFT = 1
 # The declaration is what was asked for; a broker that is away should not delay it for long.
@@ -27,10 +31,11 @@ Examples:
   consolidator topics apply
   consolidator topics check --format json
   consolidator topics list
+  consolidator topics acls --role worker --principal User:consolidator
 """
 )
 def topics() -> None:
-    """Create, check and list the topics."""
+    """Create, check and list the topics, and who has to be permitted what."""
 
 
 @topics.command(epilog="Example: CONSOLIDATOR_PARTITIONS=12 consolidator topics apply")
@@ -46,6 +51,7 @@ def apply(bootstrap_servers: str | None, output_format: str) -> None:
     declared = topics_of(settings)
     with told_progress() as tell:
         connection = connection_of(settings, start_broker=True, on_progress=tell)
+    require_permissions([*inspection(declared)], connection.librdkafka())
     created = apply_topics(declared, connection.librdkafka())
     for topic in declared:
         state = "created" if topic.name in created else "unchanged"
@@ -64,7 +70,9 @@ def check(bootstrap_servers: str | None, output_format: str) -> None:
     Every line names a topic, a setting, the expected and the actual value.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers)
-    found = check_topics(topics_of(settings), connection_of(settings).librdkafka())
+    declared, config = topics_of(settings), connection_of(settings).librdkafka()
+    require_permissions([*inspection(declared)], config)
+    found = check_topics(declared, config)
     for drift in found:
         if output_format == "json":
             print_json(
@@ -107,6 +115,42 @@ def list_topics(bootstrap_servers: str | None, output_format: str) -> None:
         click.echo(f"{topic.name} ({declared.partitions} partitions, {exists})")
         click.echo(f"    key  {topic.key}")
         click.echo(click.wrap_text(topic.why, initial_indent="    why  ", subsequent_indent=" " * 9))
+
+
+@topics.command(epilog="Example: consolidator topics acls --role publisher --principal User:bank-feeds --format json")
+@click.option("--role", type=click.Choice([*Role]), help="Only this role; all by default.")
+@click.option("--principal", default="User:NAME", show_default=True, help="Whom to permit it, as Kafka writes it.")
+@format_option
+def acls(role: str | None, principal: str, output_format: str) -> None:
+    """Show what each role has to be permitted: the least, for a cluster with access control lists.
+
+    The names are those of the settings. Works without a broker. A row is a "kafka-acls.sh --add --allow-principal"; JSON
+    is one object a line: role, principal, operation, resource_type, name, pattern and why.
+    """
+    settings = load_settings()
+    declared = topics_of(settings)
+    wanted = [Role(role)] if role else [*Role]
+    rows = [(one, needed) for one in wanted for needed in permissions(one, declared, settings.app_id)]
+    if output_format == "json":
+        for one, needed in rows:
+            print_json(_acl(one, principal, needed))
+        return
+    table = Table("role", "principal", "operation", "resource", "name", "pattern", "why")
+    for one, needed in rows:
+        table.add_row(*map(escape, _acl(one, principal, needed).values()))
+    print_table(table)
+
+
+def _acl(role: Role, principal: str, needed: Permission) -> dict[str, str]:
+    return {
+        "role": role,
+        "principal": principal,
+        "operation": needed.operation,
+        "resource_type": needed.resource,
+        "name": needed.name,
+        "pattern": needed.pattern,
+        "why": needed.why,
+    }
 
 
 def _existing(settings: Settings, declared: Topics) -> Collection[str] | None:

@@ -1,6 +1,5 @@
 """The same connection for aiokafka, in Faust's terms."""
 
-import ssl
 from typing import Any
 
 import faust
@@ -12,7 +11,7 @@ __all__ = ["broker_credentials"]
 
 def broker_credentials(connection: Connection) -> Any:
     """Faust's credentials for a connection; None for plain text."""
-    context = _tls_context(connection) if connection.uses_tls else None
+    context = connection.tls_context() if connection.uses_tls else None
     if connection.uses_sasl:
         return faust.SASLCredentials(
             mechanism=connection.sasl_mechanism,
@@ -21,10 +20,3 @@ def broker_credentials(connection: Connection) -> Any:
             ssl_context=context,
         )
     return None if context is None else faust.SSLCredentials(context)
-
-
-def _tls_context(connection: Connection) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=connection.ssl_ca_location)
-    if connection.ssl_certificate_location is not None:
-        context.load_cert_chain(connection.ssl_certificate_location, connection.ssl_key_location)
-    return context

@@ -16,6 +16,9 @@ subclasses goes by their module, ``streams.worker``; what we say goes through st
 
 _LEVELS = ("debug", "info", "warning", "error")
 
+_TELLS_TOO_MUCH = "aiokafka.conn"
+"""With ``debug`` it prints each request and response whole: passwords of PLAIN, and every event's factor values."""
+
 _NOISY_AT_START = "aiokafka.consumer.group_coordinator"
 """Calls it an error that a new cluster has no coordinator yet, and tries again: of no use to anybody."""
 
@@ -44,12 +47,17 @@ def configure_logging(level: str, output: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(_TELLS_TOO_MUCH).setLevel(max(root.level, logging.INFO))
     if level != "debug":
         for name in _QUIET_LIBRARIES:
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -96,7 +104,10 @@ class EventLog:
 
 def _renderer(output: str) -> Any:
     if output == "text" or (output == "auto" and sys.stderr.isatty()):
-        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Its own rendering of an exception prints the local variables: passwords and factor values.
+        return structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     return structlog.processors.JSONRenderer(serializer=_json_text)
 
 

@@ -19,8 +19,10 @@ from streams.worker.logs import EventLog, configure_logging
 from streams.worker.observer import LoggingObserver
 from streams.worker.slots import WorkerSlot
 from topics.admin import require
+from topics.authorization import require_permissions
 from topics.connection import Connection
 from topics.declared import Topics
+from topics.permissions import Role, permissions
 
 __all__ = ["GRACE_S", "run_worker"]
 
@@ -54,6 +56,7 @@ def run_worker(settings: Settings) -> None:
     rules = Rules(load_catalogue(settings.catalogue))
     connection = connection_of(settings)
     topics = topics_of(settings)
+    require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
     require(topics, connection.librdkafka())
     slot = WorkerSlot(settings.state_dir, settings.app_id)
     asyncio.run(_serve(settings, connection, topics, rules, slot))

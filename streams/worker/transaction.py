@@ -7,10 +7,12 @@ from time import monotonic, sleep
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from models.errors import InfrastructureError
+from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
 from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.failpoints import reach
+from topics.authorization import not_permitted
 from topics.connection import Connection
+from topics.permissions import Permission, Resource
 
 __all__ = ["PartitionTransactions", "group_metadata"]
 
@@ -24,6 +26,15 @@ broker is back. Closing idle connections wakes it (``test_coordinators_are_kille
 
 _LINGER_MS = 5
 """A batch's records are produced in one go and flushed: waiting longer would only add latency."""
+
+_FORBIDDEN = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
 
 _METADATA_HEADER = b"CGMDv2:"
 
@@ -60,6 +71,7 @@ class PartitionTransactions:
             well: after it the broker aborts what a dead owner left open, unless a new owner's fence did so before.
 
     Raises:
+        AuthorizationError: from every method, when the cluster does not permit a step.
         InfrastructureError: from every method, when Kafka refuses or does not answer. There is no way on: the caller
             stops the process, and whoever owns the partition next goes on from the last committed transaction.
     """
@@ -67,6 +79,7 @@ class PartitionTransactions:
     def __init__(self, connection: Connection, app_id: str, partition: int, *, patience_s: float) -> None:
         self._partition = partition
         self._patience_s = patience_s
+        self._app_id = app_id
         self._producer = Producer(
             {
                 **connection.librdkafka(),
@@ -176,8 +189,10 @@ class PartitionTransactions:
         except KafkaException as error:
             raise self._failure(step, error) from error
 
-    def _failure(self, step: str, error: Exception) -> InfrastructureError:
+    def _failure(self, step: str, error: Exception) -> ConsolidatorError:
         cause = self._cause(error)
+        if isinstance(cause, KafkaError) and cause.code() in _FORBIDDEN:
+            return self._forbidden(step, cause)
         fenced = isinstance(cause, KafkaError) and cause.code() in {
             KafkaError._FENCED,  # noqa: SLF001 - that is its name
             KafkaError.PRODUCER_FENCED,
@@ -195,6 +210,19 @@ class PartitionTransactions:
         return InfrastructureError(
             f"partition {self._partition}: {step} failed: {text}; nothing was acknowledged, a restart goes on from the "
             "last committed transaction"
+        )
+
+    def _forbidden(self, step: str, cause: KafkaError) -> AuthorizationError:
+        """What is missing: known for the transactional id; for topics and the group the cluster can be asked."""
+        if cause.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            return not_permitted(
+                Permission(
+                    "Write", Resource.TRANSACTIONAL_ID, f"{self._app_id}-", "one transaction a batch", prefixed=True
+                )
+            )
+        return AuthorizationError(
+            f"partition {self._partition}: {step}: the cluster does not permit it: {cause.str()}; nothing was "
+            "acknowledged. `consolidator topics acls --role worker` lists everything that the worker needs"
         )
 
     def _cause(self, error: Exception) -> object:
