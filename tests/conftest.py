@@ -13,6 +13,7 @@ from streams.settings import load_settings
 from tests.cluster import Cluster
 from tests.fault_figures import Figures, save
 from tests.installation import Installation
+from tests.secured_broker import SecuredBroker, secured_broker
 
 # Laws take as long as they take: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough looks longer.
 for _name, _examples in (("fast", 50), ("thorough", 2_000)):
@@ -50,6 +51,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> 
         yield found
     finally:
         found.close()
+def secured(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[SecuredBroker]:
+    """A real broker with passwords, certificates and access control lists, started for those who ask for it."""
+    with secured_broker(tmp_path_factory.mktemp("secured"), kafka_cache_dir) as broker:
+        yield broker
 
 
 @pytest.fixture

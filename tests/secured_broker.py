@@ -29,6 +29,7 @@ from streams.broker.ports import free_port
 from streams.broker.process import terminate
 from tests.certificates import Authority, Identity
 from tests.worker_process import wait_until
+from topics.permissions import Permission
 
 __all__ = ["KEY_PASSWORD", "PASSWORD", "USER", "SecuredBroker", "secured_broker"]
 
@@ -58,6 +59,13 @@ _LOGINS: Final = {
     "SCRAM-SHA-512": _SCRAM_LOGIN,
 }
 
+_OPERATIONS = {
+    "Read": AclOperation.READ,
+    "Write": AclOperation.WRITE,
+    "Create": AclOperation.CREATE,
+    "Describe": AclOperation.DESCRIBE,
+    "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
+}
 _EVERYTHING = AclBindingFilter(
     ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
 )
@@ -103,6 +111,10 @@ class SecuredBroker:
 
     def _trust(self) -> dict[str, str]:
         return {"KAFKA_SSL_CA_LOCATION": str(self.authority.certificate)}
+
+    def permit(self, wanted: Iterable[Permission]) -> None:
+        """Permit the user this, and nobody anything else."""
+        self.permit_only(_binding(one) for one in wanted)
 
     @property
     def admin(self) -> AdminClient:
@@ -201,6 +213,18 @@ def _add_user(servers: str) -> None:
         return len(described.scram_credential_infos) == len(wanted)
 
     wait_until(known, "the user to be known", limit_s=LIMIT_S)
+
+
+def _binding(permission: Permission) -> AclBinding:
+    return AclBinding(
+        ResourceType[permission.resource.name],
+        permission.name,
+        ResourcePatternType[permission.pattern.upper()],
+        f"User:{USER}",
+        "*",
+        _OPERATIONS[permission.operation],
+        AclPermissionType.ALLOW,
+    )
 
 
 def _filter_of(binding: AclBinding) -> AclBindingFilter:

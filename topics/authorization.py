@@ -1,12 +1,19 @@
 """Ask the cluster what this client is permitted to do, before anything is begun."""
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from models.errors import AuthorizationError
 from topics.cluster import REACH_TIMEOUT_S, Cluster
 from topics.permissions import Permission, Resource
 
 __all__ = ["not_permitted", "require_permissions"]
+
+
+_REMEDY: Final = (
+    "to do: grant it to this client's principal (KAFKA_SASL_USERNAME, or the subject of its certificate); "
+    "`consolidator topics acls` lists everything that a role needs"
+)
 
 
 def require_permissions(
@@ -43,13 +50,4 @@ def require_permissions(
 def not_permitted(*missing: Permission) -> AuthorizationError:
     """The error that names what the cluster does not permit, and says what to do."""
     lines = [f"  {one} ({one.why})" for one in missing]
-    return AuthorizationError(
-        "\n".join(
-            [
-                "the cluster does not permit what this needs:",
-                *lines,
-                "to do: grant it to this client's principal (KAFKA_SASL_USERNAME, or the subject of its certificate); "
-                "`consolidator topics acls` lists everything that a role needs",
-            ]
-        )
-    )
+    return AuthorizationError("\n".join(["the cluster does not permit what this needs:", *lines, _REMEDY]))

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from topics.declared import Topics
 
-__all__ = ["Permission", "Resource", "Role", "inspection", "permissions"]
+__all__ = ["Permission", "Resource", "Role", "inspection", "permissions", "transactions"]
 
 
 class Role(StrEnum):
@@ -97,7 +97,12 @@ def _worker(topics: Topics, app_id: str) -> Iterator[Permission]:
             yield Permission(operation, Resource.TOPIC, topic, why)
         yield Permission("DescribeConfigs", Resource.TOPIC, topic, "checks that the topic is as declared")
     yield Permission("Read", Resource.GROUP, app_id, "shares the partitions, commits offsets")
-    yield Permission("Write", Resource.TRANSACTIONAL_ID, f"{app_id}-", "one transaction a batch", prefixed=True)
+    yield transactions(app_id)
+
+
+def transactions(app_id: str) -> Permission:
+    """What the worker's transactions take."""
+    return Permission("Write", Resource.TRANSACTIONAL_ID, f"{app_id}-", "one transaction a batch", prefixed=True)
 
 
 def inspection(topics: Topics) -> Iterator[Permission]:

@@ -118,14 +118,14 @@ def list_topics(bootstrap_servers: str | None, output_format: str) -> None:
 
 
 @topics.command(epilog="Example: consolidator topics acls --role publisher --principal User:bank-feeds --format json")
-@click.option("--role", type=click.Choice([*Role]), help="Only this role; all by default.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), help="Only this role; all by default.")
 @click.option("--principal", default="User:NAME", show_default=True, help="Whom to permit it, as Kafka writes it.")
 @format_option
 def acls(role: str | None, principal: str, output_format: str) -> None:
     """Show what each role has to be permitted: the least, for a cluster with access control lists.
 
-    The names are those of the settings. Works without a broker. A row is a "kafka-acls.sh --add --allow-principal"; JSON
-    is one object a line: role, principal, operation, resource_type, name, pattern and why.
+    The names are those of the settings. Works without a broker. JSON is one object a line: role, principal,
+    operation, resource_type, name, pattern and why, all as kafka-acls.sh spells them.
     """
     settings = load_settings()
     declared = topics_of(settings)

@@ -7,8 +7,9 @@ import signal
 import sys
 
 import structlog
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
-from models.errors import ConsolidatorError, ContractError
+from models.errors import AuthorizationError, ConsolidatorError, ContractError
 from streams.catalogue_file import load_catalogue
 from streams.connection import connection_of, topics_of
 from streams.core.rules import Rules
@@ -22,7 +23,7 @@ from topics.admin import require
 from topics.authorization import require_permissions
 from topics.connection import Connection
 from topics.declared import Topics
-from topics.permissions import Role, permissions
+from topics.permissions import Permission, Role, permissions
 
 __all__ = ["GRACE_S", "run_worker"]
 
@@ -34,6 +35,9 @@ _GARBAGE_INTERVAL_S = 300.0
 _SWITCH_INTERVAL_S = 0.02
 """How long the fold may go on while another thread wants the interpreter. At Python's 5 ms it loses a tenth of its
 speed to switches; heartbeats and commits can wait for 20 ms, and find it free when there is little to do."""
+
+_FORBIDDEN = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""What Faust's consumer raises when a permission is taken away while the worker runs."""
 
 _EXIT_CONTRACT = 2
 _EXIT_INFRASTRUCTURE = 3
@@ -77,7 +81,11 @@ async def _collect_garbage_rarely() -> None:
 
 async def _serve(settings: Settings, connection: Connection, topics: Topics, rules: Rules, slot: WorkerSlot) -> None:
     observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
-    app = create_app(settings, connection, topics, rules, data_dir=slot.directory, observer=observer, on_fatal=_die)
+
+    def die(error: BaseException) -> None:
+        _die(_named(error, permissions(Role.WORKER, topics, settings.app_id), connection))
+
+    app = create_app(settings, connection, topics, rules, data_dir=slot.directory, observer=observer, on_fatal=die)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -88,7 +96,7 @@ async def _serve(settings: Settings, connection: Connection, topics: Topics, rul
     crashed = asyncio.create_task(app.wait_until_stopped())
     await asyncio.wait({crashed, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
-        _die(app.crash_reason or RuntimeError("the application stopped by itself"))
+        die(app.crash_reason or RuntimeError("the application stopped by itself"))
     _log.info("worker stopping, draining what is in flight")
     try:
         async with asyncio.timeout(GRACE_S):
@@ -99,6 +107,17 @@ async def _serve(settings: Settings, connection: Connection, topics: Topics, rul
         _die(RuntimeError(f"not drained within {GRACE_S:.0f} s"))
     collecting.cancel()
     _log.info("worker stopped", **observer.counts)
+
+
+def _named(error: BaseException, needed: list[Permission], connection: Connection) -> BaseException:
+    """The error, or the permissions that are missing where Kafka refused something for lack of one."""
+    if not isinstance(error, (AuthorizationError, *_FORBIDDEN)):
+        return error
+    try:
+        require_permissions(needed, connection.librdkafka())
+    except ConsolidatorError as named:
+        return named
+    return error if isinstance(error, AuthorizationError) else AuthorizationError(str(error))
 
 
 def _die(error: BaseException) -> None:

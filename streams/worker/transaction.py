@@ -12,7 +12,7 @@ from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.failpoints import reach
 from topics.authorization import not_permitted
 from topics.connection import Connection
-from topics.permissions import Permission, Resource
+from topics.permissions import transactions
 
 __all__ = ["PartitionTransactions", "group_metadata"]
 
@@ -215,11 +215,7 @@ class PartitionTransactions:
     def _forbidden(self, step: str, cause: KafkaError) -> AuthorizationError:
         """What is missing: known for the transactional id; for topics and the group the cluster can be asked."""
         if cause.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-            return not_permitted(
-                Permission(
-                    "Write", Resource.TRANSACTIONAL_ID, f"{self._app_id}-", "one transaction a batch", prefixed=True
-                )
-            )
+            return not_permitted(transactions(self._app_id))
         return AuthorizationError(
             f"partition {self._partition}: {step}: the cluster does not permit it: {cause.str()}; nothing was "
             "acknowledged. `consolidator topics acls --role worker` lists everything that the worker needs"

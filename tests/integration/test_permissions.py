@@ -1,0 +1,188 @@
+"""Access control lists: with the documented ones everything works, and without any one of them its name is told."""
+
+import json
+
+import pytest
+
+from tests.fault_figures import Figures
+from tests.secured_installation import SecuredInstallation
+from tests.worker_process import WorkerProcess
+from tests.workloads import believable, to_json
+from topics.declared import declare
+from topics.permissions import Role, permissions
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+REFUSED = 2
+START_LIMIT_S = 20.0
+STOP_LIMIT_S = 20.0
+"""From a permission's end to the worker's: a fetch or a heartbeat has to ask for it first."""
+
+FIXED = declare(
+    "", app_id="app", partitions=4, replication_factor=1, audit_window_days=1, max_event_bytes=1024
+)  # fmt: skip
+"""Only for the number of permissions, which is needed before there is an installation."""
+
+
+def each_of(role: Role) -> pytest.MarkDecorator:
+    """One case for each permission of a role, by its place in the list."""
+    named = [(place, str(one)) for place, one in enumerate(permissions(role, FIXED, "app"))]
+    return pytest.mark.parametrize("place", [place for place, _ in named], ids=[name for _, name in named])
+
+
+@pytest.fixture(scope="module")
+def shared(secured, tmp_path_factory):
+    """An installation with topics, an event in each partition, and a user who proves itself by SCRAM."""
+    found = SecuredInstallation(secured, tmp_path_factory.mktemp("permissions"), secured.scram())
+    found.create_topics()
+    found.publish(believable(71, 25))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def said_by(worker: WorkerProcess) -> str:
+    """What the worker said; its JSON log's text as people read it."""
+    return worker.log.replace("\\n", "\n")
+
+
+@each_of(Role.WORKER)
+def test_a_worker_that_lacks_one_permission_names_it_and_does_nothing(shared, place):
+    """Operation and resource are named, the exit code is 2, and neither outputs nor offsets are there."""
+    wanted = shared.needed(Role.WORKER)
+    missing = wanted.pop(place)
+    shared.broker.permit(wanted)
+    worker = shared.start()
+    assert worker.wait_exit(limit_s=START_LIMIT_S) == REFUSED, worker.tail()
+    assert str(missing) in said_by(worker), worker.tail()
+    assert "to do: grant it" in said_by(worker)
+    assert not any(shared.ends(topic.name)[0] for topic in [*shared.topics][1:])
+    assert not any(shared.committed().values())
+
+
+def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, record_figures):
+    """The documented list is enough to fold, re-publish, reject and recover."""
+    installation = SecuredInstallation(secured, tmp_path, secured.scram())
+    installation.create_topics()
+    try:
+        installation.permit(Role.WORKER)
+        installation.publish(believable(72, 60))
+        run(installation)
+        installation.publish(believable(73, 40))
+        run(installation)
+        report = installation.report(installation.observe(state=installation.state_dir))
+        record_figures(
+            Figures.of(
+                report,
+                "least permissions",
+                fault="a cluster that denies whatever is not permitted; each permission of the list taken away in turn",
+                held="the laws with the whole list; without any one the worker refuses to start and names it",
+                faults=len(installation.needed(Role.WORKER)),
+                seeds=(72, 73),
+            )
+        )
+        report.require()
+    finally:
+        installation.close()
+
+
+def run(installation: SecuredInstallation) -> None:
+    """Fold everything and stop."""
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    worker.stop()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [place for place, one in enumerate(permissions(Role.WORKER, FIXED, "app")) if one.operation != "DescribeConfigs"],
+    ids=[str(one) for one in permissions(Role.WORKER, FIXED, "app") if one.operation != "DescribeConfigs"],
+)
+def test_a_permission_that_is_taken_away_stops_a_running_worker(secured, tmp_path, place):
+    """It ends with the permission's name, with whole batches done or nothing of them; with it back, it goes on."""
+    installation = SecuredInstallation(secured, tmp_path, secured.scram())
+    installation.create_topics()
+    try:
+        wanted = installation.needed(Role.WORKER)
+        missing = wanted[place]
+        secured.permit(wanted)
+        installation.publish(believable(74, 30))
+        worker = installation.start().wait_ready(installation.partitions)
+        installation.wait_consumed(worker)
+        secured.permit([one for one in wanted if one != missing])
+        installation.publish([*believable(75, 30), *strangers()])
+        assert worker.wait_exit(limit_s=STOP_LIMIT_S) == REFUSED, worker.tail()
+        assert str(missing) in said_by(worker), worker.tail()
+        secured.permit(wanted)
+        run(installation)
+        installation.check_laws(state=installation.state_dir)
+    finally:
+        installation.close()
+
+
+def strangers():
+    """Events that have to be published once more: without an id, their key is not canonical."""
+    for event in believable(76, 10):
+        yield {name: value for name, value in event.items() if name != "event_id"}
+
+
+@each_of(Role.PUBLISHER)
+def test_a_publisher_that_lacks_one_permission_names_it(shared, place):
+    """Nothing is published, and the exit code is 2; with the whole list it is published."""
+    wanted = shared.needed(Role.PUBLISHER)
+    missing = wanted[place]
+    shared.broker.permit([one for one in wanted if one != missing])
+    before = shared.ends()
+    line = to_json(believable(77, 1)[0])
+    refused = shared.command("publish", "-", stdin=line)
+    assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
+    assert shared.ends() == before
+    shared.broker.permit(wanted)
+    assert shared.command("publish", "-", stdin=line).code == 0
+
+
+@each_of(Role.READER)
+def test_a_reader_that_lacks_one_permission_names_it(shared, place):
+    """``tail`` and ``factors`` need Read on their topic, no group, and say so."""
+    missing = shared.needed(Role.READER)[place]
+    command = ("tail", missing.name.removeprefix(f"{shared.name}."), "--from", "beginning", "--until-end")
+    shared.permit(Role.READER)
+    assert shared.command(*command).code == 0
+    shared.broker.permit([one for one in shared.needed(Role.READER) if one != missing])
+    refused = shared.command(*command)
+    assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
+
+
+@each_of(Role.ADMIN)
+def test_who_applies_topics_and_lacks_one_permission_is_told_its_name(secured, tmp_path, place):
+    """Not even the topics that may be created are; with the whole list ``apply`` and ``check`` succeed."""
+    installation = SecuredInstallation(secured, tmp_path, secured.scram())
+    try:
+        wanted = installation.needed(Role.ADMIN)
+        missing = wanted.pop(place)
+        if missing.operation != "Create":
+            installation.create_topics()
+        existed = installation.existing_topics()
+        secured.permit(wanted)
+        refused = installation.command("topics", "apply")
+        assert refused.code == REFUSED, refused
+        assert str(missing) in refused.stderr, refused
+        assert installation.existing_topics() == existed
+        installation.permit(Role.ADMIN)
+        assert installation.command("topics", "apply").code == 0
+        assert installation.command("topics", "check").code == 0
+    finally:
+        installation.close()
+
+
+def test_the_list_is_printed_for_the_settings(shared):
+    """``topics acls`` names the topics, the group and the transactional ids that the settings stand for."""
+    done = shared.command("topics", "acls", "--role", "worker", "--principal", "User:w", "--format", "json")
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [f"{row['operation']} on {row['resource_type']} {row['name']}" for row in printed] == [
+        str(one).removesuffix("*") for one in shared.needed(Role.WORKER)
+    ]
+    assert {row["principal"] for row in printed} == {"User:w"}
+    table = shared.command("topics", "acls").stdout
+    assert all(one.name in table for role in Role for one in shared.needed(role))
