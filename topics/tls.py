@@ -55,7 +55,7 @@ def client_context(
         context.load_cert_chain(certificate, key, password=key_password or "")
     except (OSError, ValueError) as error:
         encrypted = (
-            "which does not decrypt it" if key_password is not None else "is not set: it is needed if it is encrypted"
+            "does not decrypt it" if key_password is not None else "is not set, and needed if the key is encrypted"
         )
         raise SettingsError(
             f"the client's certificate and key cannot be used: KAFKA_SSL_CERTIFICATE_LOCATION is {certificate}, "

@@ -8,6 +8,7 @@ import sys
 
 import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import AuthorizationError, ConsolidatorError, ContractError
 from streams.catalogue_file import load_catalogue
@@ -38,6 +39,9 @@ speed to switches; heartbeats and commits can wait for 20 ms, and find it free w
 
 _FORBIDDEN = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 """What Faust's consumer raises when a permission is taken away while the worker runs."""
+
+_ASK_LIMIT_S = 3.0
+"""A worker that has to end does not wait longer to say why."""
 
 _EXIT_CONTRACT = 2
 _EXIT_INFRASTRUCTURE = 3
@@ -111,13 +115,21 @@ async def _serve(settings: Settings, connection: Connection, topics: Topics, rul
 
 def _named(error: BaseException, needed: list[Permission], connection: Connection) -> BaseException:
     """The error, or the permissions that are missing where Kafka refused something for lack of one."""
-    if not isinstance(error, (AuthorizationError, *_FORBIDDEN)):
+    if not isinstance(error, (AuthorizationError, *_FORBIDDEN)) and not _is_aftermath(error):
         return error
     try:
-        require_permissions(needed, connection.librdkafka())
-    except ConsolidatorError as named:
+        require_permissions(needed, connection.librdkafka(), timeout_s=_ASK_LIMIT_S)
+    except AuthorizationError as named:
         return named
-    return error if isinstance(error, AuthorizationError) else AuthorizationError(str(error))
+    except ConsolidatorError:
+        return error
+    return AuthorizationError(str(error)) if isinstance(error, _FORBIDDEN) else error
+
+
+def _is_aftermath(error: BaseException) -> bool:
+    """Whether librdkafka only says that the transaction had failed before: a refused record is told to nobody else."""
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError._STATE  # noqa: SLF001 - its name
 
 
 def _die(error: BaseException) -> None:
