@@ -1,5 +1,6 @@
 """A real worker in a process of its own: started, watched through its JSON log, signalled, killed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,9 @@ EXIT_LIMIT_S = 45.0
 """Above the worker's own grace period of 30 s."""
 
 _POLL_S = 0.02
+_LISTENING = "0A"
+"""The state of a socket in /proc/net/tcp."""
+
 _LOG_TAIL_CHARACTERS = 4_000
 
 
@@ -130,6 +134,18 @@ class WorkerProcess:
     def state(self) -> Path:
         """The directory that it took for its databases."""
         return Path(self.entries("worker starting")[0]["state"])
+
+    def listening_sockets(self) -> list[str]:
+        """The sockets on which it waits for connections, by their inode; it must be running."""
+        tables = [Path(f"/proc/{self.pid}/net/{name}").read_text(encoding="ascii") for name in ("tcp", "tcp6")]
+        rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+        listening = {row[9] for row in rows if row[3] == _LISTENING}
+        held = set()
+        for link in Path(f"/proc/{self.pid}/fd").iterdir():
+            # It may be closed meanwhile; a listener stays.
+            with contextlib.suppress(FileNotFoundError):
+                held.add(str(link.readlink()))
+        return sorted(inode for inode in listening if f"socket:[{inode}]" in held)
 
     def peak_memory_mib(self) -> float:
         """The greatest resident size so far; it must be running."""

@@ -56,6 +56,7 @@ def test_everything_works_over(way, secured, connected, record_figures):
     assert published.code == 0, published
     worker = installation.start().wait_ready(installation.partitions)
     installation.wait_consumed(worker)
+    assert worker.listening_sockets() == []
     worker.stop()
     assert installation.command("tail", "factor-changes", "--from", "beginning", "--until-end").code == 0
     assert str(CANARY) in installation.command("factors", "canary-application").stdout

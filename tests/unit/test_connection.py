@@ -35,6 +35,7 @@ def test_sasl_over_tls_is_complete():
         ssl_ca_location="/ca.pem",
         ssl_certificate_location="/cert.pem",
         ssl_key_location="/key.pem",
+        ssl_key_password=PASSWORD,
     )
     assert connection.librdkafka() == {
         "bootstrap.servers": "broker:9093",
@@ -46,6 +47,7 @@ def test_sasl_over_tls_is_complete():
         "ssl.ca.location": "/ca.pem",
         "ssl.certificate.location": "/cert.pem",
         "ssl.key.location": "/key.pem",
+        "ssl.key.password": PASSWORD,
         "ssl.endpoint.identification.algorithm": "https",
     }
 
@@ -57,7 +59,8 @@ def test_without_a_ca_file_the_systems_authorities_are_used():
 
 def test_no_secret_in_repr():
     """Printing a connection does not show its password."""
-    assert PASSWORD not in repr(Connection("broker:9092", sasl_password=PASSWORD))
+    assert PASSWORD not in repr(Connection("broker:9092", sasl_password=PASSWORD, ssl_key_password=PASSWORD))
+    assert PASSWORD not in repr(settings(sasl_password=PASSWORD, ssl_key_password=PASSWORD))
 
 
 def test_settings_become_a_connection():
