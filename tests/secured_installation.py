@@ -14,7 +14,7 @@ from topics.permissions import Permission, Role, permissions
 
 __all__ = ["COMMAND_LIMIT_S", "Done", "SecuredInstallation"]
 
-COMMAND_LIMIT_S = 30.0
+COMMAND_LIMIT_S = 60.0
 SECRETS = (PASSWORD, KEY_PASSWORD, "PRIVATE KEY")
 
 

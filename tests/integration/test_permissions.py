@@ -14,8 +14,8 @@ from topics.permissions import Role, permissions
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 REFUSED = 2
-START_LIMIT_S = 20.0
-STOP_LIMIT_S = 20.0
+START_LIMIT_S = 45.0
+STOP_LIMIT_S = 45.0
 """From a permission's end to the worker's: a fetch or a heartbeat has to ask for it first."""
 
 FIXED = declare(
