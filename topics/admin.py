@@ -12,9 +12,10 @@ def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
     """Create the topics that are missing; calling it again changes nothing.
 
     1. Where an existing topic differs from its declaration, refuse before anything is created.
-    2. Create the missing ones.
-    3. Wait until every partition has a leader, so that the next producer does not meet one without.
-    4. Look again: somebody else may have created one of them meanwhile, differently.
+    2. Ask the cluster whether it would create all the missing ones, and look at those that it has since a moment ago.
+    3. Create the missing ones.
+    4. Wait until every partition has a leader, so that the next producer does not meet one without.
+    5. Look again: somebody else may have created one of them meanwhile, differently.
 
     Args:
         topics: the declaration.
@@ -36,11 +37,12 @@ def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
     missing = {drift.topic for drift in found}
     if not missing:
         return []
-    created = cluster.create(
-        (topic for topic in topics if topic.name in missing),
-        partitions=topics.partitions,
-        replication_factor=topics.replication_factor,
-    )
+    wanted = [topic for topic in topics if topic.name in missing]
+    size = {"partitions": topics.partitions, "replication_factor": topics.replication_factor}
+    if appeared := missing.difference(cluster.creatable(wanted, **size)):
+        cluster.wait_for_leaders(appeared)
+        _refuse([drift for drift in drifts(topics, cluster.find(names)) if not drift.is_missing])
+    created = cluster.create(wanted, **size)
     cluster.wait_for_leaders(names)
     _refuse(drifts(topics, cluster.find_created(names)))
     return created

@@ -167,10 +167,18 @@ class Cluster:
             ContractError: when the cluster refuses (rights, policy, too few brokers for the replication).
             InfrastructureError: when no broker answers in time.
         """
-        wanted = [NewTopic(topic.name, partitions, replication_factor, config=dict(topic.config)) for topic in topics]
-        # First without effect: of several topics none is created where one is refused.
-        self._create(wanted, validate_only=True)
-        return self._create(wanted, validate_only=False)
+        return self._create(_new(topics, partitions, replication_factor), validate_only=False)
+
+    def creatable(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
+        """The names of those topics that do not exist yet and could be created; creates none.
+
+        The broker that creates topics knows a new one before those that are asked for metadata do.
+
+        Raises:
+            ContractError: when the cluster would refuse one of them; see :meth:`create`.
+            InfrastructureError: when no broker answers in time.
+        """
+        return self._create(_new(topics, partitions, replication_factor), validate_only=True)
 
     def _create(self, wanted: list[NewTopic], *, validate_only: bool) -> list[str]:
         futures = self._admin.create_topics(
@@ -317,6 +325,10 @@ class _AlreadyExistsError(ContractError):
 
 class _UnknownTopicError(ContractError):
     """This broker does not know the topic: it was deleted meanwhile, or the broker has not heard of it yet."""
+
+
+def _new(topics: Iterable[Topic], partitions: int, replication_factor: int) -> list[NewTopic]:
+    return [NewTopic(topic.name, partitions, replication_factor, config=dict(topic.config)) for topic in topics]
 
 
 def _spelt(operation: AclOperation) -> str:
