@@ -51,6 +51,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> 
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="session")
 def secured(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[SecuredBroker]:
     """A real broker with passwords, certificates and access control lists, started for those who ask for it."""
     with secured_broker(tmp_path_factory.mktemp("secured"), kafka_cache_dir) as broker:
