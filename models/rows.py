@@ -127,12 +127,15 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", g
         applied: the last source offset that state and outputs contain.
         ruleset: name and digest of the catalogue that the partition's rows were folded with.
         erasures: how many applications of this partition have erased events.
+        topic_id: the source topic's id (KIP-516), which tells it from another one under its name; "": not known, as in
+            marks that were written before ids were kept.
     """
 
     partition: int
     applied: int
     ruleset: str
     erasures: int = 0
+    topic_id: str = ""
 
 
 Rows = Row | Erasures | PartitionMark

@@ -151,6 +151,11 @@ class Installation:
         with TopicReader(self.config, topic, Beginning()) as reader:
             return list(reader.until_end())
 
+    def published(self) -> tuple[list[Record], list[Record], list[Record]]:
+        """Every committed change, ``factors`` record and dead letter."""
+        topics = self.topics
+        return self.read(topics.factor_changes.name), self.read(topics.factors.name), self.read(topics.dlq.name)
+
     def read_uncommitted(self, topic: str) -> list[bytes | None]:
         """The values of every record of a topic, those of aborted transactions too."""
         with self._consumer("read_uncommitted") as consumer:
@@ -237,11 +242,12 @@ class Installation:
         if state is not None:
             tables["RocksDB"] = table_on_disk(state)
         source = self.read(self.topics.executions.name)
+        changes, factors, dead_letters = self.published()
         return Observed(
             source=source,
-            changes=self.read(self.topics.factor_changes.name),
-            factors=self.read(self.topics.factors.name),
-            dead_letters=self.read(self.topics.dlq.name),
+            changes=changes,
+            factors=factors,
+            dead_letters=dead_letters,
             tables=tables,
             bad=bad_positions(source),
         )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -32,6 +33,8 @@ _POLL_S: Final = 0.1
 
 # How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake.
 _TLS_ALERT: Final = "SSL alert number"
+# What a cluster says of a topic that has no id: brokers before 2.8.
+_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 
 _REFUSALS: Final = frozenset(
     {
@@ -42,8 +45,12 @@ _REFUSALS: Final = frozenset(
         KafkaError.TOPIC_EXCEPTION,
     }
 )
-
-
+_UNKNOWN_TOPIC: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's name
+    }
+)
 _FORBIDDEN: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -51,7 +58,20 @@ _FORBIDDEN: Final = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-_UNKNOWN: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
+_UNKNOWN: Final = _UNKNOWN_TOPIC | {KafkaError.GROUP_ID_NOT_FOUND}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which topic it is that a name stands for.
+
+    Attributes:
+        topic_id: the topic's UUID (KIP-516) in base 64; "" where the cluster gives topics none.
+        partitions: how many it has.
+    """
+
+    topic_id: str
+    partitions: int
 
 
 class Cluster:
@@ -159,6 +179,30 @@ class Cluster:
             return future
 
         return self._operations(ask, f"look at group {group}")
+
+    def identify(self, name: str, *, absence_s: float) -> Identity | None:
+        """Which topic it is; None: there is none of that name.
+
+        Args:
+            name: the topic's name.
+            absence_s: seconds for which it has to be absent: not every broker knows at once of a topic that is new.
+
+        Raises:
+            ContractError: when we are not allowed to see the topic.
+            InfrastructureError: when no broker answers in time.
+        """
+        deadline = time.monotonic() + absence_s
+        while True:
+            future = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._timeout_s)[name]
+            try:
+                found = self._result(future, f"look at topic {name}", self._timeout_s)
+            except _UnknownTopicError:
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(_POLL_S)
+                continue
+            topic_id = str(found.topic_id)
+            return Identity("" if topic_id == _NO_ID else topic_id, len(found.partitions))
 
     def create(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
         """Create topics, and return the names of those that somebody else had not created meanwhile.
@@ -269,7 +313,7 @@ class Cluster:
     def _translated(self, error: KafkaError, action: str) -> ConsolidatorError:
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _AlreadyExistsError(error.str())
-        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        if error.code() in _UNKNOWN_TOPIC:
             return _UnknownTopicError(error.str())
         if error.code() in _FORBIDDEN:
             return AuthorizationError(f"the cluster does not permit to {action}: {error.name()}: {error.str()}")

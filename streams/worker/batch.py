@@ -54,7 +54,7 @@ class Batch:
         partition: the source partition.
         start: the consumer's position before the poll: where the last batch ended, or something was lost.
         end: the position after it; past the last record by whatever compaction and transaction markers left empty.
-        records: the records, in order.
+        records: the records, in order; none where only offsets without a readable record are to be committed.
         membership: who received it; the broker refuses the commit of a stale generation.
     """
 

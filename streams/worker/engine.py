@@ -14,6 +14,7 @@ from streams.worker.batch import Batch
 from streams.worker.failpoints import reach
 from streams.worker.folding import Observer, PartitionFold
 from streams.worker.lane import Lane
+from streams.worker.source_watch import SourceWatch
 from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.consumer import BatchConsumer
 from streams.worker.transport.store import BatchStore
@@ -69,6 +70,7 @@ class Engine:
         self._store = store
         self._on_fatal = on_fatal
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
+        self._source = SourceWatch(connection, topics)
         self._transactions: dict[int, PartitionTransactions] = {}
         self._lanes: dict[int, Lane] = {}
 
@@ -96,13 +98,15 @@ class Engine:
         Another rebalance may begin meanwhile: Faust then cancels this, or the partitions are gone while it waits.
         """
         try:
+            loop = asyncio.get_running_loop()
+            topic_id = await loop.run_in_executor(self._executor, self._source.look)
             tps = {partition: TP(self._topics.executions.name, partition) for partition in partitions}
             thread = consumer.thread
             earliest = await thread.earliest_offsets(*tps.values())
             latest = await thread.end_offsets(tps.values())
             starts = {}
             for partition, tp in tps.items():
-                fold = self._new_fold(partition, len(partitions))
+                fold = self._new_fold(partition, len(partitions), topic_id)
                 starts[partition] = start_offset(
                     tp,
                     applied=fold.mark.applied,
@@ -137,6 +141,10 @@ class Engine:
             self._on_fatal(error)
             raise
 
+    async def watch_source(self) -> None:
+        """Halt when the source topic is deleted, re-created or given more partitions under the running worker."""
+        await self._source.run(self._executor, self._on_fatal)
+
     async def release(self, partitions: set[int]) -> None:
         """Finish what is in flight and give the partitions up."""
         held = partitions & set(self._transactions)
@@ -152,7 +160,7 @@ class Engine:
         await self.release(set(self._transactions))
         self._executor.shutdown()
 
-    def _new_fold(self, partition: int, partitions: int) -> PartitionFold:
+    def _new_fold(self, partition: int, partitions: int, topic_id: str) -> PartitionFold:
         return PartitionFold(
             partition,
             self._topics,
@@ -160,6 +168,7 @@ class Engine:
             self._store().rows(partition),
             max_event_bytes=self._max_event_bytes,
             cached_pairs=_CACHED_PAIRS // max(partitions, 1),
+            topic_id=topic_id,
             observer=self._observer,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
+from msgspec.structs import replace
 
 from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
@@ -93,10 +94,11 @@ class PartitionFold:
         rows: the stored rows of the partition.
         max_event_bytes: larger events become dead letters.
         cached_pairs: how many unpinned pairs stay decoded in memory.
+        topic_id: the source topic's id; "": not known.
         observer: told about each event.
 
     Raises:
-        ContractError: the stored rows were folded with another catalogue.
+        ContractError: the stored rows were folded with another catalogue, or from another topic of the same name.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class PartitionFold:
         *,
         max_event_bytes: int,
         cached_pairs: int,
+        topic_id: str = "",
         observer: Observer | None = None,
     ) -> None:
         self._partition = partition
@@ -124,13 +127,20 @@ class PartitionFold:
         self._pinned: list[Folded] = []
         raw = rows.get(MARK_KEY)
         stored = None if raw is None else decode_row(raw)
-        self.mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
-        if self.mark.ruleset != rules.tag:
+        mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
+        if mark.ruleset != rules.tag:
             raise ContractError(
-                f"partition {partition} was folded with catalogue {self.mark.ruleset}, this worker has {rules.tag}: "
+                f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {rules.tag}: "
                 "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or begin anew under another "
                 "CONSOLIDATOR_APP_ID, which rebuilds all factors with the new one"
             )
+        if topic_id and mark.topic_id not in {"", topic_id}:
+            raise ContractError(
+                f"{self._source_topic} partition {partition}: the topic was deleted and re-created: the state is of "
+                f"the one with id {mark.topic_id} up to offset {mark.applied}, this one has id {topic_id}. Nothing of "
+                "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
+            )
+        self.mark = replace(mark, topic_id=topic_id or mark.topic_id)
 
     def fold(self, batch: Batch) -> Folded:
         """Fold a batch; the result stays pinned until :meth:`written` is called for it.
@@ -161,9 +171,7 @@ class PartitionFold:
             headers = cloudevent_headers(latest.ce_id, _FACTORS_TYPE, _SOURCE, latest.subject)
             value = encode_factors(latest.common)
             folded.outgoing.append(Outgoing(self._factors_topic, self._partition, row_key, value, headers))
-        self.mark = folded.mark = PartitionMark(
-            self._partition, max(applied, batch.end - 1), self._rules.tag, self.mark.erasures
-        )
+        self.mark = folded.mark = replace(self.mark, applied=max(applied, batch.end - 1))
         return folded
 
     def written(self, folded: Folded) -> None:
@@ -262,8 +270,7 @@ class PartitionFold:
         if erased in hashes:
             return
         if erasures is None:
-            mark = self.mark
-            self.mark = PartitionMark(mark.partition, mark.applied, mark.ruleset, mark.erasures + 1)
+            self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
         folded.erasures[erasures_key] = Erasures(application_id, record.offset, tuple(sorted((*hashes, erased))))
         for row_key, pair in self._pairs_of(erasures_key):
             if holds_event(pair, event_id):

@@ -97,11 +97,13 @@ async def _serve(settings: Settings, connection: Connection, topics: Topics, rul
     collecting = asyncio.create_task(_collect_garbage_rarely())
     _log.info("worker starting", app_id=settings.app_id, ruleset=rules.name, state=str(slot.directory))
     starting = asyncio.create_task(app.start())
+    watching = asyncio.create_task(app.partition_owner.watch_source())
     crashed = asyncio.create_task(app.wait_until_stopped())
     await asyncio.wait({crashed, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         die(app.crash_reason or RuntimeError("the application stopped by itself"))
     _log.info("worker stopping, draining what is in flight")
+    watching.cancel()
     try:
         async with asyncio.timeout(GRACE_S):
             await app.stop()

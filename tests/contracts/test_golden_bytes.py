@@ -59,7 +59,7 @@ ROWS = {
         },
     ),
     "erased1": Erasures("app/1", 2**40, (DIGEST,)),
-    "mark1": PartitionMark(11, 2**40, RULESET, 3),
+    "mark1-topic": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
 }
 
 CATALOGUE = {
@@ -100,6 +100,12 @@ def test_rows_are_written_and_read_as_ever(name):
     written = bytes.fromhex(golden(f"{name}.msgpack.hex").decode())
     assert encode_row(ROWS[name]) == written
     assert decode_row(written) == ROWS[name]
+
+
+def test_marks_without_a_topics_id_are_read_as_ever():
+    """A mark that was written before topics' ids were kept is one whose topic's id is not known."""
+    written = bytes.fromhex(golden("mark1.msgpack.hex").decode())
+    assert decode_row(written) == PartitionMark(11, 2**40, RULESET, 3)
 
 
 def test_equal_erasures_have_equal_bytes():

@@ -121,11 +121,3 @@ def test_a_lost_changelog_and_disk_are_refused(installation):
     installation.delete_topic(installation.topics.changelog.name)
     installation.create_topics()
     assert "changelog topic was lost" in halted(installation)
-
-
-def test_a_recreated_source_topic_is_refused(installation):
-    """A state that is ahead of its topic is of another topic: the worker halts and says so."""
-    settle(installation)
-    installation.delete_topic(installation.topics.executions.name)
-    installation.create_topics()
-    assert "re-created or truncated" in halted(installation)

@@ -7,15 +7,17 @@ agent, table, assignor, recovery, standbys - stays. The changelog goes straight 
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
 import aiokafka
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
+from models.errors import ContractError
 from streams.worker.batch import Batch, Membership
 from streams.worker.failpoints import reach
 
@@ -26,6 +28,25 @@ Polled = dict[TP, Any]
 
 _CHANGELOG_RECORDS = 10_000
 """Changelog records of one partition in one poll: a write batch of a few megabytes."""
+
+_QUIET_S = 1.0
+"""How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
+Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    """Offsets without a readable record: transaction markers, aborted records, what compaction removed.
+
+    Attributes:
+        start: the first one.
+        end: one past the last one.
+        since: when they were met, in monotonic seconds.
+    """
+
+    start: int
+    end: int
+    since: float
 
 
 class PartitionOwner(Protocol):
@@ -47,15 +68,17 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
-        # Where a poll found markers or aborted records only, the next batch starts before them: (start, end).
-        self._skipped: dict[TP, tuple[int, int]] = {}
+        # Where a poll found markers or aborted records only, the next batch starts before them.
+        self._skipped: dict[TP, _Skipped] = {}
         self.positions: dict[TP, int] = {}
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """Create the consumer, like Faust but for three things.
 
         Faust reads uncommitted unless its own, broken, ``exactly_once`` is on; it waits 1.5 s in a fetch that finds
-        nothing, which every recovery pays; and it offers no way to set either.
+        nothing, which every recovery pays; and it offers no way to set either. It also goes silently to the beginning
+        where an offset is out of range: here every position comes from a seek, and one that is gone is an error.
+        (``test_events_removed_before_a_running_worker_read_them_halt_it``)
         """
         conf = self.app.conf
         options = self.app.batch_options
@@ -66,7 +89,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[self.app.assignor],
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",
             isolation_level="read_committed",
             fetch_max_wait_ms=options.fetch_max_wait_ms,
             max_partition_fetch_bytes=options.fetch_bytes,
@@ -123,7 +146,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher  # noqa: SLF001
         limit = _CHANGELOG_RECORDS if self._is_changelog(tp) else self.app.batch_options.batch_events
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
-            drained = await fetcher.fetched_records({tp}, timeout=0, max_records=limit)
+            try:
+                drained = await fetcher.fetched_records({tp}, timeout=0, max_records=limit)
+            except OffsetOutOfRangeError as error:
+                raise self._gone(tp, start) from error
         end = _position(consumer, tp)
         if end is None:
             return None
@@ -131,15 +157,29 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         records = drained.get(tp)
         if self._is_changelog(tp):
             return records
-        if tp in self._skipped:
-            skipped_from, skipped_to = self._skipped.pop(tp)
-            if skipped_to == start:
-                start = skipped_from
-        if not records:
+        since = monotonic()
+        skipped = self._skipped.pop(tp, None)
+        if skipped is not None and skipped.end == start:
+            start = skipped.start
+            since = skipped.since
+        if not records and (end == start or monotonic() - since < _QUIET_S):
             if end > start:
-                self._skipped[tp] = (start, end)
+                self._skipped[tp] = _Skipped(start, end, since)
             return None
-        return Batch(tp.topic, tp.partition, start, end, records, self._membership(consumer))
+        return Batch(tp.topic, tp.partition, start, end, records or (), self._membership(consumer))
+
+    def _gone(self, tp: TP, position: int) -> ContractError:
+        where = f"{tp.topic} partition {tp.partition}: there is no offset {position} any more"
+        if self._is_changelog(tp):
+            return ContractError(
+                f"{where}: the changelog was truncated or re-created under the running worker. Start it again: it "
+                "compares its state with what is left"
+            )
+        return ContractError(
+            f"{where}, and it is the next to fold: the events from there on were removed unfolded (retention? deleted "
+            "records?), or the topic was truncated or re-created. Restore them, or begin anew under another "
+            "CONSOLIDATOR_APP_ID"
+        )
 
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
         coordinator = consumer._coordinator  # noqa: SLF001
@@ -288,12 +328,11 @@ class BatchConsumer(driver.Consumer):
         reach("restored")
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        last = batch.records[-1]
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000,
+            batch.end - 1,
+            batch.records[-1].timestamp / 1000 if batch.records else 0.0,
             None,  # the type of the timestamp
             (),
             None,

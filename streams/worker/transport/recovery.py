@@ -26,6 +26,24 @@ class BatchRecovery(Recovery):
         """
         await consumer.seek_wait({tp: offsets[tp] + 1 for tp in tps})
 
+    async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
+        """Wipe local state that is ahead of its changelog, then go on as for an empty disk.
+
+        A worker writes its database after the commit, so it never is ahead: the changelog was re-created or truncated,
+        or the directory is another installation's. Faust raises a ``ConsistencyError``, at every start again.
+        (``test_local_state_ahead_of_its_changelog_is_rebuilt``)
+        """
+        ends = await consumer.highwaters(*tps)
+        for tp in tps:
+            stored = destination[tp]
+            if stored is not None and stored >= (ends[tp] or 0):
+                reason = (
+                    f"it stands at offset {stored} of {tp.topic} partition {tp.partition}, which ends at {ends[tp]}"
+                )
+                self.tp_to_table[tp].data.discard(tp.partition, reason)
+                destination[tp] = None
+        await super()._build_offsets(consumer, tps, destination, title)
+
     def applied(self, tp: TP, offset: int) -> None:
         """Rows up to a changelog offset are in RocksDB."""
         offsets = self.active_offsets if tp in self.active_tps else self.standby_offsets

@@ -1,7 +1,7 @@
 """The table's RocksDB: one database a partition, one bounded cache for all, whole batches written at once."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import rocksdict
@@ -9,7 +9,10 @@ from faust import Table
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
-__all__ = ["BatchStore", "BatchTable", "PartitionRows"]
+from streams.worker.rowcache import RowReader
+from streams.worker.transport.database import Database
+
+__all__ = ["BatchStore", "BatchTable"]
 
 _CACHE_BYTES = 128 * 1024 * 1024
 """Block cache of all partitions together. Faust's default is 2 GiB for each partition."""
@@ -20,26 +23,6 @@ _MEMTABLES = 2
 
 _BLOOM_BITS_PER_KEY = 10
 """One false positive in a hundred: most look-ups of a new application never touch the disk."""
-
-
-class PartitionRows:
-    """Reads the rows of one partition (:class:`streams.worker.rowcache.RowReader`)."""
-
-    def __init__(self, db: rocksdict.Rdict) -> None:
-        self._db = db
-
-    def get(self, key: bytes) -> bytes | None:
-        """The bytes under a key, if any."""
-        value: bytes | None = self._db.get(key)
-        return value
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts so, with its bytes."""
-        cursor = self._db.iter()
-        cursor.seek(prefix)
-        while cursor.valid() and cursor.key().startswith(prefix):
-            yield cursor.key(), cursor.value()
-            cursor.next()
 
 
 class BatchStore(Store):
@@ -53,9 +36,10 @@ class BatchStore(Store):
         super().__init__(*args, **kwargs)
         self._cache = rocksdict.Cache(_CACHE_BYTES)
 
-    def rows(self, partition: int) -> PartitionRows:
+    def rows(self, partition: int) -> RowReader:
         """Read access to a partition."""
-        return PartitionRows(self._db_for_partition(partition))
+        rows: RowReader = self._db_for_partition(partition)
+        return rows
 
     def write_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int) -> None:
         """Write rows and the changelog offset that they stand for, in one atomic batch.
@@ -74,8 +58,33 @@ class BatchStore(Store):
         batch.put(self.offset_key, str(changelog_offset).encode())
         self._db_for_partition(partition).write(batch)
 
-    def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
-        return rocksdict.Rdict(str(self.partition_path(partition)), options=self._options())
+    def discard(self, partition: int, reason: str) -> None:
+        """Wipe a partition's database; the changelog has all of it.
+
+        Args:
+            partition: the partition.
+            reason: why, for the log.
+        """
+        self._close(partition)
+        Database.discard(self.partition_path(partition), reason)
+
+    async def _try_open_db_for_partition(
+        self,
+        partition: int,
+        max_retries: int = 0,  # noqa: ARG002 - Faust's signature
+        retry_delay: float = 0,  # noqa: ARG002
+        generation_id: int = 0,  # noqa: ARG002
+    ) -> Database:
+        """Open a database, or fail at once.
+
+        Faust tries for 30 s whatever has the letters "lock" in it, as "block checksum mismatch" has. There is no other
+        process to wait for: each worker has a directory of its own. (``tests/faults/test_local_state.py``)
+        """
+        database: Database = self._db_for_partition(partition)
+        return database
+
+    def _open_for_partition(self, partition: int) -> Database:
+        return Database(self.partition_path(partition), self._options())
 
     def _options(self) -> rocksdict.Options:
         options = rocksdict.Options(raw_mode=True)

@@ -1,0 +1,164 @@
+"""One partition's RocksDB: opened, read and written; what is damaged is wiped and comes back from the changelog.
+
+The changelog has everything that a database has, so damage costs a recovery and nothing else. RocksDB notices it in two
+places: when it opens, and then the database is wiped at once; or when a block is read for the first time, be it weeks
+later. Then the fold may have used what was read before, so the worker stops with nothing of the batch acknowledged, and
+a note beside the database makes the next start wipe it.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import rocksdict
+import structlog
+
+from models.errors import ConsolidatorError, InfrastructureError
+
+__all__ = ["Database"]
+
+_NOTE_SUFFIX = ".damaged"
+
+_MAX_REASON_CHARACTERS = 300
+"""RocksDB's reasons name a file and two checksums; more would be somebody's whole log."""
+
+_log = structlog.get_logger()
+
+
+class Database:
+    """The database of one partition.
+
+    Args:
+        path: its directory.
+        options: how it is opened.
+
+    Raises:
+        InfrastructureError: from every method: the disk failed or is full, or damage was found after the opening.
+    """
+
+    def __init__(self, path: Path, options: rocksdict.Options) -> None:
+        self._path = path
+        if self._note(path).exists():
+            _wipe(path, self._note(path).read_text(encoding="utf-8"))
+        try:
+            self._db = self._open(options)
+        except Exception as error:
+            if not _is_damage(error):
+                raise self._failure(error) from error
+            self.discard(path, _reason(error))
+            try:
+                self._db = self._open(options)
+            except Exception as again:
+                raise self._failure(again) from again
+
+    @classmethod
+    def discard(cls, path: Path, reason: str) -> None:
+        """Wipe a database that is not open; interrupted, the next opening goes on with it.
+
+        Args:
+            path: its directory.
+            reason: why, for the log.
+
+        Raises:
+            InfrastructureError: the files cannot be removed.
+        """
+        cls._write_note(path, reason)
+        _wipe(path, reason)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The bytes under a key, if any."""
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failure(error) from error
+        return value
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Every key that starts so, with its bytes."""
+        try:
+            cursor = self._db.iter()
+            cursor.seek(prefix)
+            while cursor.valid() and cursor.key().startswith(prefix):
+                yield cursor.key(), cursor.value()
+                cursor.next()
+            # An unreadable block ends the iteration like the last key does.
+            cursor.status()
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write one key."""
+        try:
+            self._db.put(key, value)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def write(self, batch: rocksdict.WriteBatch) -> None:
+        """Write a batch: all of it or nothing."""
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close it; what was written is on the disk or in the log that the next opening replays."""
+        self._db.close()
+
+    def _open(self, options: rocksdict.Options) -> rocksdict.Rdict:
+        return rocksdict.Rdict(str(self._path), options=options)
+
+    def _failure(self, error: Exception) -> ConsolidatorError:
+        reason = _reason(error)
+        if _is_damage(error):
+            self._write_note(self._path, reason)
+            return InfrastructureError(
+                f"the local state in {self._path} is damaged: {reason}; nothing was acknowledged. Start the worker "
+                "again: it wipes this directory and rebuilds it from the changelog. If it happens again, check the disk"
+            )
+        if "No space left" in reason:
+            return InfrastructureError(
+                f"the disk of {self._path} is full: {reason}; nothing was acknowledged that is not committed. Make "
+                "room, or set CONSOLIDATOR_STATE_DIR to a larger disk, and start the worker again"
+            )
+        return InfrastructureError(f"the local state in {self._path} cannot be used: {reason}")
+
+    @staticmethod
+    def _note(path: Path) -> Path:
+        return path.with_suffix(_NOTE_SUFFIX)
+
+    @classmethod
+    def _write_note(cls, path: Path, reason: str) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cls._note(path).write_text(reason, encoding="utf-8")
+        except OSError as error:
+            raise InfrastructureError(
+                f"the local state in {path} has to be wiped ({reason}), which cannot be noted: {error.strerror}. "
+                "Remove that directory by hand, and start the worker again: it is rebuilt from the changelog"
+            ) from error
+
+
+def _wipe(path: Path, reason: str) -> None:
+    _log.warning("local state wiped, it comes back from the changelog", database=str(path), reason=reason)
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+        path.with_suffix(_NOTE_SUFFIX).unlink()
+    except OSError as error:
+        raise InfrastructureError(
+            f"the damaged local state in {path} cannot be removed: {error.strerror}. Remove that directory by hand, "
+            "and start the worker again: it is rebuilt from the changelog"
+        ) from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the files contradict each other, rather than the disk refusing to read or write them.
+
+    A CURRENT that names a missing MANIFEST is reported as a missing file.
+    """
+    reason = str(error)
+    return reason.startswith("Corruption") or ("No such file" in reason and "MANIFEST" in reason)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_REASON_CHARACTERS]

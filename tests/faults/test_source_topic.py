@@ -1,0 +1,204 @@
+"""The source topic is not what was agreed: the worker halts, says what to do, and touches nothing.
+
+Nothing was published and nothing committed after the fault: what was there before is compared record by record.
+"""
+
+import base64
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+
+from tests.checker import Observed
+from tests.fault_figures import Figures
+from tests.installation import LIMIT_S, Installation
+from tests.workloads import believable, to_json
+from topics.keys import event_key, partition_of
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+EXIT_CONTRACT = 2
+
+PADDED_EVENTS = 4_000
+PADDING_BYTES = 12_000
+"""Far more than a worker fetches ahead, which is 8 MiB at a time, before it could have folded a tenth of it."""
+
+
+@dataclass
+class Contract:
+    """An installation whose worker has to halt, and what was there before.
+
+    Attributes:
+        installation: the installation, settled: there are a state and a group.
+        before: everything, as it was before the fault.
+        record: shows and saves figures.
+    """
+
+    installation: Installation
+    before: Observed
+    record: Callable[[Figures], None]
+
+    @property
+    def source(self) -> str:
+        return self.installation.topics.executions.name
+
+    def require_halted(self, worker, *said: str) -> None:
+        """The worker ends by itself, as for a broken contract, and says all of this."""
+        assert worker.wait_exit() == EXIT_CONTRACT, worker.tail()
+        [halt] = worker.entries("worker halted")
+        for text in (self.source, *said):
+            assert text in halt["error"], halt
+
+    def require_untouched(self, scenario: str, fault: str) -> None:
+        """What was published is what was there before, and the laws hold for that."""
+        before = (self.before.changes, self.before.factors, self.before.dead_letters)
+        for then, now in zip(before, self.installation.published(), strict=True):
+            assert set(now) == set(then)
+            assert len(now) == len(then)
+        report = self.installation.report(self.before)
+        held = "the laws for what was there before; exit 2, nothing published, nothing committed"
+        self.record(Figures.of(report, scenario, fault=fault, held=held))
+        report.require()
+
+
+@pytest.fixture
+def contract(installation, record_figures):
+    installation.publish(believable(71, 30))
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    worker.stop()
+    return Contract(installation, installation.observe(state=installation.state_dir), record_figures)
+
+
+@pytest.mark.parametrize("applications", [3, 120], ids=["shorter than before", "grown past the state"])
+def test_a_recreated_topic_is_refused(contract, applications):
+    """Another topic of the same name is refused by its id, also where it has more events than the state had."""
+    installation = contract.installation
+    old = installation.ends()
+    installation.delete_topic(contract.source)
+    installation.create_topics()
+    installation.publish(believable(72, applications))
+    assert all(installation.ends()[partition] > old[partition] for partition in old) == (applications > 100)
+    for _ in range(2):
+        contract.require_halted(installation.start(), "re-created", "CONSOLIDATOR_APP_ID")
+    contract.require_untouched("15 source re-created", "source topic deleted and re-created while the worker was down")
+
+
+def test_a_topic_deleted_under_a_running_worker_halts_it(contract):
+    """To the clients an absent topic is no error; the worker ends within seconds."""
+    installation = contract.installation
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.delete_topic(contract.source)
+    contract.require_halted(worker, "is gone", "topics apply", "CONSOLIDATOR_APP_ID")
+    contract.require_untouched("15 source deleted", "source topic deleted under a running worker")
+
+
+def test_a_topic_recreated_under_a_running_worker_halts_it(contract):
+    """A worker that reads by name notices that the name stands for another topic now."""
+    installation = contract.installation
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.delete_topic(contract.source)
+    installation.create_topics()
+    contract.require_halted(worker, "re-created", "CONSOLIDATOR_APP_ID")
+    contract.require_untouched("15 source re-created, running", "source topic deleted and re-created under a worker")
+
+
+def test_more_partitions_halt_the_running_worker_and_the_next_one(contract):
+    """Applications would move to other partitions: the worker ends, and none starts."""
+    installation = contract.installation
+    worker = installation.start().wait_ready(installation.partitions)
+    wanted = NewPartitions(contract.source, 2 * installation.partitions)
+    installation.admin.create_partitions([wanted])[contract.source].result(LIMIT_S)
+    contract.require_halted(worker, "8 partitions, expected 4", "CONSOLIDATOR_TOPIC_PREFIX")
+    refused = installation.start()
+    assert refused.wait_exit() == EXIT_CONTRACT, refused.tail()
+    assert f"{contract.source}: partitions is 8, expected 4" in refused.log
+    contract.require_untouched("15 partitions added", "partitions added to the source topic, worker running and down")
+
+
+def test_retention_that_was_switched_on_is_refused_and_so_is_what_it_removed(contract):
+    """First the altered setting is named; once it is mended, the offset of the next event to fold, which is gone."""
+    installation = contract.installation
+    ends = installation.ends()
+    installation.publish(believable(73, 60))
+    set_policy(installation, "compact,delete")
+    refused = installation.start()
+    assert refused.wait_exit() == EXIT_CONTRACT, refused.tail()
+    assert f"{contract.source}: cleanup.policy is compact,delete, expected compact" in refused.log
+    assert "--add-config 'cleanup.policy=compact'" in refused.log
+    contract.require_untouched("15 drift", "clean-up policy of the source topic altered")
+    remove_records(installation, installation.ends())
+    set_policy(installation, "compact")
+    for _ in range(2):
+        contract.require_halted(installation.start(), "removed unfolded", "CONSOLIDATOR_APP_ID")
+    assert installation.committed() == ends
+    contract.require_untouched("15 events removed, down", "unfolded events removed from the source, worker down")
+
+
+def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_path, record_figures):
+    """A position that is gone is an error: the consumer does not start over, nor go on where the topic begins."""
+    installation = Installation(kafka, tmp_path, CONSOLIDATOR_PARTITIONS="1", CONSOLIDATOR_BATCH_EVENTS="50")
+    installation.create_topics()
+    try:
+        installation.publish_raw(padded_records())
+        source = installation.observe().source
+        worker = installation.start().wait_ready()
+        set_policy(installation, "compact,delete")
+        installation.wait_progress(0.02, worker)
+        remove_records(installation, installation.ends())
+        Contract(installation, installation.observe(), record_figures).require_halted(
+            worker, "there is no offset", "removed unfolded"
+        )
+        [committed] = installation.committed().values()
+        assert 0 < committed < PADDED_EVENTS
+        # What was folded before the hole is right and complete.
+        observed = installation.observe(state=installation.state_dir)
+        observed = Observed(
+            source[:committed], observed.changes, observed.factors, observed.dead_letters, observed.tables
+        )
+        report = installation.report(observed)
+        record_figures(
+            Figures.of(
+                report,
+                "15 events removed, running",
+                fault="unfolded events removed from the source under a running worker",
+                held="the laws for what was folded; exit 2",
+            )
+        )
+        report.require()
+    finally:
+        installation.close()
+
+
+def set_policy(installation: Installation, policy: str) -> None:
+    """Alter the clean-up policy of the source topic."""
+    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, installation.topics.executions.name, incremental_configs=[entry])
+    installation.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
+
+
+def remove_records(installation: Installation, offsets: dict[int, int]) -> None:
+    """Remove everything below these offsets, as retention does; the broker allows it with a policy of ``delete``."""
+    name = installation.topics.executions.name
+    places = [TopicPartition(name, partition, offset) for partition, offset in offsets.items()]
+    for future in installation.admin.delete_records(places).values():
+        future.result(LIMIT_S)
+
+
+def padded_records():
+    """Large events of one partition, of bytes that do not compress."""
+    rng = random.Random(74)
+    for number in range(PADDED_EVENTS):
+        event = {
+            "application_id": f"app-{number}",
+            "event_id": f"evt-{number}",
+            "execution_id": "e1",
+            "processor": "p",
+            "status": "requested",
+            "occurred_at": "2025-03-03T09:00:00Z",
+            "ignored": base64.b64encode(rng.randbytes(PADDING_BYTES)).decode(),
+        }
+        yield event_key(event["application_id"], event["event_id"]), to_json(event), partition_of("any", 1)
