@@ -1,0 +1,273 @@
+"""Workers come and go under load: one owner a partition at every moment, the laws, and no rebalance storm.
+
+CONSOLIDATOR_FAULT_SEED repeats a run's schedule; CONSOLIDATOR_FAULT_CHANGES makes it longer.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+
+from tests.design_workload import design_workload
+from tests.fault_figures import Figures
+from tests.installation import Installation
+from tests.worker_process import WorkerProcess, wait_until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+CHANGES = int(os.environ.get("CONSOLIDATOR_FAULT_CHANGES", "6"))
+SEED = int(os.environ.get("CONSOLIDATOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
+
+MOST_WORKERS = 4
+ROLLED_WORKERS = 3
+BATCH_EVENTS = "100"
+EVENTS_A_SECOND = 400
+CHANGE_LIMIT_S = 90.0
+
+SESSION_TIMEOUT_S = "20"
+"""For a rolling restart: a worker is back before its session ends, on a busy machine too."""
+
+
+@dataclass
+class Ownership:
+    """One worker's claim to one partition.
+
+    Attributes:
+        worker: its process id.
+        partition: the partition.
+        start: when it said that the partition is ready, in seconds.
+        end: when it said that it gave it up, or when it was dead.
+    """
+
+    worker: int
+    partition: int
+    start: float
+    end: float
+
+
+class Group:
+    """The workers of one installation, those that ended too."""
+
+    def __init__(self, installation: Installation, **variables: str) -> None:
+        self._installation = installation
+        self._variables = {"CONSOLIDATOR_BATCH_EVENTS": BATCH_EVENTS} | variables
+        self._dead_at: dict[int, float] = {}
+        self.started: list[WorkerProcess] = []
+
+    @property
+    def alive(self) -> list[WorkerProcess]:
+        return [worker for worker in self.started if worker.pid not in self._dead_at]
+
+    def start(self, **variables: str) -> WorkerProcess:
+        worker = self._installation.start(**self._variables, **variables)
+        self.started.append(worker)
+        return worker
+
+    def stop(self, worker: WorkerProcess) -> None:
+        worker.stop()
+        self._dead_at[worker.pid] = datetime.now(UTC).timestamp()
+
+    def kill(self, worker: WorkerProcess) -> None:
+        worker.kill()
+        self._dead_at[worker.pid] = datetime.now(UTC).timestamp()
+
+    def wait_settled(self) -> None:
+        """Wait until the living have all partitions between them."""
+
+        def settled() -> bool:
+            for worker in self.alive:
+                assert worker.exit_code is None, worker.tail()
+            owned = [partition for worker in self.alive for partition in worker.owned()]
+            return sorted(owned) == list(range(self._installation.partitions))
+
+        wait_until(
+            settled,
+            "every partition to have an owner",
+            limit_s=CHANGE_LIMIT_S,
+            details=lambda: "\n".join(worker.tail() for worker in self.alive),
+        )
+
+    def rebalances(self) -> int:
+        """How often a worker acquired partitions, over all workers."""
+        return sum(len(worker.entries("partitions acquired")) for worker in self.started)
+
+    def ownerships(self) -> Iterator[Ownership]:
+        """Every claim that the workers' logs tell of."""
+        for worker in self.started:
+            since: dict[int, float] = {}
+            for entry in worker.entries():
+                if entry.get("event") == "partitions ready":
+                    since |= dict.fromkeys(map(int, entry["offsets"]), moment(entry))
+                elif entry.get("event") == "partitions released":
+                    for partition in entry["partitions"]:
+                        if partition in since:
+                            yield Ownership(worker.pid, partition, since.pop(partition), moment(entry))
+            end = self._dead_at.get(worker.pid, float("inf"))
+            for partition, start in since.items():
+                yield Ownership(worker.pid, partition, start, end)
+
+    def require_one_owner_a_partition(self) -> int:
+        """No two claims to a partition overlap; returns how many claims there were."""
+        claims = sorted(self.ownerships(), key=lambda claim: (claim.partition, claim.start))
+        for earlier, later in pairwise(claims):
+            assert earlier.partition != later.partition or earlier.end <= later.start, (earlier, later)
+        return len(claims)
+
+
+def moment(entry: Mapping[str, str]) -> float:
+    return datetime.fromisoformat(entry["timestamp"]).timestamp()
+
+
+@contextmanager
+def load(installation: Installation, seed: int) -> Iterator[None]:
+    """Publish at a steady rate, until the context ends."""
+    over = threading.Event()
+    failures: list[BaseException] = []
+
+    def publish() -> None:
+        messages = design_workload(1_000_000, 400, seed)
+        try:
+            while not over.is_set():
+                begun = time.monotonic()
+                installation.publish_messages(next(messages) for _ in range(EVENTS_A_SECOND // 4))
+                over.wait(max(0.0, 0.25 - (time.monotonic() - begun)))
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(CHANGE_LIMIT_S)
+    assert not thread.is_alive()
+    assert not failures, failures
+
+
+def wait_beyond(installation: Installation, group: Group, before: int) -> None:
+    """Wait until more than that many offsets are committed."""
+
+    def moved() -> bool:
+        for worker in group.alive:
+            assert worker.exit_code is None, worker.tail()
+        return sum(installation.committed().values()) > before
+
+    wait_until(moved, "new work to be committed", limit_s=CHANGE_LIMIT_S)
+
+
+def change_at_random(group: Group, rng: random.Random) -> str:
+    """A worker joins, leaves in order or is killed: never more than four, never none."""
+    kinds = ["join"] * (len(group.alive) < MOST_WORKERS) + ["leave", "kill"] * (len(group.alive) > 1)
+    kind = rng.choice(kinds)
+    if kind == "join":
+        group.start()
+    elif kind == "leave":
+        worker = rng.choice(group.alive)
+        # Before that Python has not come as far as hearing signals.
+        worker.wait(lambda: worker.entries("worker starting"), "it to start", limit_s=CHANGE_LIMIT_S)
+        group.stop(worker)
+    else:
+        group.kill(rng.choice(group.alive))
+    return kind
+
+
+@pytest.mark.timeout(300 + 60 * CHANGES)
+def test_workers_join_and_leave_at_random(installation, record_figures):
+    """Whoever comes, goes or dies, in any order: one owner a partition at every moment, and every law holds."""
+    rng = random.Random(SEED)
+    group = Group(installation)
+    group.start()
+    group.wait_settled()
+    kinds = []
+    recovery_s = []
+    with load(installation, SEED):
+        for _ in range(CHANGES):
+            wait_beyond(installation, group, sum(installation.committed().values()))
+            begun = time.monotonic()
+            kinds.append(change_at_random(group, rng))
+            committed = sum(installation.committed().values())
+            # Now and then the next change comes before the group has settled after this one.
+            if rng.random() < 0.7:
+                group.wait_settled()
+            wait_beyond(installation, group, committed)
+            recovery_s.append(time.monotonic() - begun)
+    group.wait_settled()
+    installation.wait_consumed(*group.alive)
+    for worker in group.alive:
+        group.stop(worker)
+    claims = group.require_one_owner_a_partition()
+    report = installation.report(installation.observe())
+    record_figures(
+        Figures.of(
+            report,
+            "10 join and leave",
+            fault="workers join, leave by SIGTERM and are killed at random, 1 to 4 of them, under load",
+            held="the laws; one owner a partition at every moment",
+            faults=len(kinds),
+            recovery_s=tuple(recovery_s),
+            seeds=(SEED,),
+            more={"changes": " ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
+        )
+    )
+    report.require()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("membership", ["dynamic", "static"])
+def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, record_figures, membership):
+    """Each of three workers is restarted in turn, under load; a static member gets its partitions back by itself."""
+    installation = Installation(kafka, tmp_path, CONSOLIDATOR_SESSION_TIMEOUT_S=SESSION_TIMEOUT_S)
+    installation.create_topics()
+    names = [f"instance-{number}" for number in range(ROLLED_WORKERS)]
+    variables = [{"CONSOLIDATOR_INSTANCE_ID": name} if membership == "static" else {} for name in names]
+    group = Group(installation)
+    recovery_s = []
+    try:
+        for given in variables:
+            group.start(**given)
+        group.wait_settled()
+        for worker in group.alive:
+            worker.wait_ready()
+        with load(installation, 111):
+            before = group.rebalances()
+            for given, worker in zip(variables, list(group.alive), strict=True):
+                wait_beyond(installation, group, sum(installation.committed().values()))
+                begun = time.monotonic()
+                group.stop(worker)
+                group.start(**given).wait_ready()
+                group.wait_settled()
+                recovery_s.append(time.monotonic() - begun)
+            rebalances = group.rebalances() - before
+        installation.wait_consumed(*group.alive)
+        for worker in group.alive:
+            group.stop(worker)
+        group.require_one_owner_a_partition()
+        report = installation.report(installation.observe())
+        record_figures(
+            Figures.of(
+                report,
+                f"11 rolling restart, {membership}",
+                fault=f"three workers restarted in turn under load, {membership} membership",
+                held="the laws; one owner a partition; no rebalance storm",
+                faults=ROLLED_WORKERS,
+                recovery_s=tuple(recovery_s),
+                more={"acquisitions of all workers": rebalances},
+            )
+        )
+        report.require()
+        if membership == "static":
+            assert rebalances == ROLLED_WORKERS
+        else:
+            # Without the one that is away two acquire, with it again three.
+            assert rebalances <= ROLLED_WORKERS * (ROLLED_WORKERS - 1 + ROLLED_WORKERS)
+    finally:
+        installation.close()
