@@ -1,6 +1,6 @@
 """Workers come and go under load: one owner a partition at every moment, the laws, and no rebalance storm.
 
-CONSOLIDATOR_FAULT_SEED repeats a run's schedule; CONSOLIDATOR_FAULT_CHANGES makes it longer.
+CONSOLIDATOR_FAULT_SEED repeats a run's schedule; CONSOLIDATOR_FAULT_ROUNDS makes it longer.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 
 import pytest
 
@@ -22,10 +22,14 @@ from tests.worker_process import WorkerProcess, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-CHANGES = int(os.environ.get("CONSOLIDATOR_FAULT_CHANGES", "6"))
+ROUNDS = int(os.environ.get("CONSOLIDATOR_FAULT_ROUNDS", "1"))
 SEED = int(os.environ.get("CONSOLIDATOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
 
-MOST_WORKERS = 4
+ROUND = ("join", "join", "leave", "kill")
+"""What happens in a round, in a random order; afterwards there are as many workers as before."""
+
+FIRST_WORKERS = 2
+LEAST_WORKERS, MOST_WORKERS = 1, 4
 ROLLED_WORKERS = 3
 BATCH_EVENTS = "100"
 EVENTS_A_SECOND = 400
@@ -79,13 +83,13 @@ class Group:
         self._dead_at[worker.pid] = datetime.now(UTC).timestamp()
 
     def wait_settled(self) -> None:
-        """Wait until the living have all partitions between them."""
+        """Wait until the living have all partitions between them, and each has one."""
 
         def settled() -> bool:
             for worker in self.alive:
                 assert worker.exit_code is None, worker.tail()
-            owned = [partition for worker in self.alive for partition in worker.owned()]
-            return sorted(owned) == list(range(self._installation.partitions))
+            owned = [worker.owned() for worker in self.alive]
+            return all(owned) and sorted(chain(*owned)) == list(range(self._installation.partitions))
 
         wait_until(
             settled,
@@ -164,41 +168,48 @@ def wait_beyond(installation: Installation, group: Group, before: int) -> None:
     wait_until(moved, "new work to be committed", limit_s=CHANGE_LIMIT_S)
 
 
-def change_at_random(group: Group, rng: random.Random) -> str:
-    """A worker joins, leaves in order or is killed: never more than four, never none."""
-    kinds = ["join"] * (len(group.alive) < MOST_WORKERS) + ["leave", "kill"] * (len(group.alive) > 1)
-    kind = rng.choice(kinds)
+def random_round(rng: random.Random) -> list[str]:
+    """A round in a random order that leaves at every moment at least one worker, and at most four."""
+    while True:
+        kinds = rng.sample(ROUND, len(ROUND))
+        workers = accumulate((1 if kind == "join" else -1 for kind in kinds), initial=FIRST_WORKERS)
+        if all(LEAST_WORKERS <= number <= MOST_WORKERS for number in workers):
+            return kinds
+
+
+def change(group: Group, kind: str, rng: random.Random) -> None:
+    """A worker joins, leaves in order or is killed."""
     if kind == "join":
         group.start()
-    elif kind == "leave":
-        worker = rng.choice(group.alive)
-        # Before that Python has not come as far as hearing signals.
-        worker.wait(lambda: worker.entries("worker starting"), "it to start", limit_s=CHANGE_LIMIT_S)
+        return
+    worker = rng.choice(group.alive)
+    # Before that Python has not come as far as hearing signals.
+    worker.wait(lambda: worker.entries("worker starting"), "it to start", limit_s=CHANGE_LIMIT_S)
+    if kind == "leave":
         group.stop(worker)
     else:
-        group.kill(rng.choice(group.alive))
-    return kind
+        group.kill(worker)
 
 
-@pytest.mark.timeout(300 + 60 * CHANGES)
+@pytest.mark.timeout(300 + 240 * ROUNDS)
 def test_workers_join_and_leave_at_random(installation, record_figures):
     """Whoever comes, goes or dies, in any order: one owner a partition at every moment, and every law holds."""
     rng = random.Random(SEED)
+    kinds = [kind for _ in range(ROUNDS) for kind in random_round(rng)]
     group = Group(installation)
-    group.start()
+    for _ in range(FIRST_WORKERS):
+        group.start()
     group.wait_settled()
-    kinds = []
     recovery_s = []
     with load(installation, SEED):
-        for _ in range(CHANGES):
+        for kind in kinds:
             wait_beyond(installation, group, sum(installation.committed().values()))
             begun = time.monotonic()
-            kinds.append(change_at_random(group, rng))
-            committed = sum(installation.committed().values())
+            change(group, kind, rng)
             # Now and then the next change comes before the group has settled after this one.
             if rng.random() < 0.7:
                 group.wait_settled()
-            wait_beyond(installation, group, committed)
+            wait_beyond(installation, group, sum(installation.committed().values()))
             recovery_s.append(time.monotonic() - begun)
     group.wait_settled()
     installation.wait_consumed(*group.alive)
@@ -215,7 +226,7 @@ def test_workers_join_and_leave_at_random(installation, record_figures):
             faults=len(kinds),
             recovery_s=tuple(recovery_s),
             seeds=(SEED,),
-            more={"changes": " ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
+            more={"changes": ", ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
         )
     )
     report.require()

@@ -18,7 +18,7 @@ from tests.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-SECONDS = int(os.environ.get("CONSOLIDATOR_FAULT_SECONDS", "15"))
+SECONDS = int(os.environ.get("CONSOLIDATOR_FAULT_SECONDS", "12"))
 EVENTS_A_SECOND = 10_000
 SLICES_A_SECOND = 20
 APPLICATIONS = 20_000
