@@ -286,6 +286,8 @@ class SimulatedTransactions(PartitionTransactions):
 
     def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
         self._partition = partition
+        self._app_id = "app"
+        self._patience_s = 1.0
         self._producer = _SimulatedProducer(kafka, transactional_id(partition), reach)
         self._changelog_offset = -1
 

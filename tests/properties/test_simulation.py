@@ -29,7 +29,8 @@ from streams.worker.rowcache import MARK_KEY
 from tests.bad_inputs import BAD_INPUTS
 from tests.oracle import Tombstone
 from tests.simulated_kafka import PartitionLog, SimulatedTransactions
-from tests.simulation import PARTITIONS, POINTS, WORKERS, SimulatedStore, Simulation, Worker
+from tests.simulated_worker import PARTITIONS, POINTS, WORKERS, SimulatedStore, Worker
+from tests.simulation import Simulation
 from tests.strategies import APPLICATION, OTHER_APPLICATION, PROCESSORS, events
 from topics.keys import partition_of
 from topics.reading import Record
@@ -268,14 +269,14 @@ class _WrittenBeforeCommit(Simulation):
         def _commit(self, batch: Batch, rows: list[tuple[bytes, bytes]]) -> None:
             db = self._store._db_for_partition(self._partition)
             for key, value in rows:
-                db[key] = value
+                db.put(key, value)
             super()._commit(batch, rows)
 
 
 class _OffsetApart(Simulation):
     class store(SimulatedStore):  # noqa: N801
         def write_rows(self, partition: int, rows: Any, changelog_offset: int) -> None:
-            self._db_for_partition(partition)[self.offset_key] = str(changelog_offset).encode()
+            self._db_for_partition(partition).put(self.offset_key, str(changelog_offset).encode())
             self.reach("written")
             super().write_rows(partition, rows, changelog_offset)
 
