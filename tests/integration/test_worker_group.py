@@ -35,6 +35,19 @@ def test_a_killed_workers_partitions_move_to_the_other(installation):
     installation.check_laws(state=second.state())
 
 
+def test_a_recovery_right_after_another_one_reads_everything(installation):
+    """A worker that has just recovered some partitions recovers the others when their owner leaves at that moment."""
+    installation.publish_messages(design_workload(8_000, 400, 53))
+    first = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
+    installation.wait_consumed(first)
+    second = installation.start(**SMALL_BATCHES).wait_ready(2)
+    first.stop()
+    second.wait_ready(installation.partitions, limit_s=TAKE_OVER_LIMIT_S)
+    installation.wait_consumed(second)
+    second.stop()
+    installation.check_laws(state=second.state())
+
+
 def test_a_zombie_is_fenced_and_ends(installation):
     """A worker that was frozen past its session wakes up beside its successor: it ends, and no version goes back."""
     messages = list(design_workload(24_000, 800, 52))

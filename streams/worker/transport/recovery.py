@@ -18,13 +18,31 @@ __all__ = ["BatchRecovery", "BatchTableManager"]
 class BatchRecovery(Recovery):
     """Faust's recovery, told of progress by the transport instead of record by record."""
 
-    async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Mapping[TP, int], title: str) -> None:  # noqa: ARG002
-        """Seek past the last applied record.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading = False
+
+    async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
+        """Take no end of what is read so far for the end of the recovery that is about to begin."""
+        self._reading = False
+        await super().on_rebalance(*args, **kwargs)
+
+    async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Mapping[TP, int], title: str) -> None:
+        """Seek past the last applied record; from here on the recovery can end.
 
         Faust seeks *to* it, reads it again, and for an empty partition turns -1 into 0: the same off-by-one, which in
         a changelog that starts later than 0 is an offset out of range.
+
+        Faust withdraws the signal of a recovery's end every 5 s only, and says that a recovery is under way before it
+        has its high watermarks: a recovery soon after another one would end before it began, on the former one's signal
+        or watermarks. (``test_a_recovery_right_after_another_one_reads_everything``)
         """
-        await consumer.seek_wait({tp: offsets[tp] + 1 for tp in tps})
+        starts = {tp: offsets[tp] + 1 for tp in tps}
+        await consumer.seek_wait(starts)
+        consumer.thread.positions.update(starts)
+        if title == "active":
+            self.signal_recovery_end.clear()
+            self._reading = True
 
     async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
         """Wipe local state that is ahead of its changelog, then go on as for an empty disk.
@@ -57,7 +75,7 @@ class BatchRecovery(Recovery):
         Args:
             positions: the consumer's positions in changelog partitions, as far as known.
         """
-        if not self.in_recovery:
+        if not self.in_recovery or not self._reading:
             return
         for tp, highwater in self.active_highwaters.items():
             if tp in self.active_tps and highwater is not None and positions.get(tp, -1) > highwater:
