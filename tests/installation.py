@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from streams.catalogue_file import load_catalogue as load_rules
 from streams.connection import topics_of
@@ -268,6 +268,17 @@ class Installation:
         """Delete a topic and wait until it is gone."""
         self.admin.delete_topics([topic])[topic].result(LIMIT_S)
         wait_until(lambda: topic not in self.existing_topics(), f"{topic} to go", limit_s=LIMIT_S)
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """Delete the records of a partition up to an offset, as retention does."""
+        place = TopicPartition(topic, partition, before)
+        self.admin.delete_records([place])[place].result(LIMIT_S)
+
+    def alter_topic(self, topic: str, setting: str, value: str) -> None:
+        """Set one setting of a topic."""
+        entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        self.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
 
     def _places(self, topic: str | None = None) -> list[TopicPartition]:
         name = topic or self.topics.executions.name
