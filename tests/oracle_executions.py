@@ -83,7 +83,8 @@ def _instant(text: str) -> datetime:
 
 def utc_text(moment: datetime) -> str:
     """The oracle's one way to write a time: UTC, always six digits of a second, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its year has no leading zeros on every platform.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse(event: Mapping[str, Any], rule: Rule) -> Event:

@@ -248,8 +248,8 @@ class Redrive:
             # A batch is refused as a whole, mostly for one letter's size.
             size, (partition, offset), error = max(self._refusals, key=lambda refusal: refusal[0])
             raise ContractError(
-                f"the broker refuses to take dead letter {partition}:{offset} ({size} bytes) back: {error.str()}; nothing "
-                "was redriven. Mend the cause, or name the letters to redrive without it"
+                f"the broker refuses to take dead letter {partition}:{offset} ({size} bytes) back: {error.str()}; "
+                "nothing was redriven. Mend the cause, or name the letters to redrive without it"
             )
 
     def _abort(self) -> None:
