@@ -1,4 +1,4 @@
-"""Fuzzed payloads through a real worker, good events between them: nothing crashes it, and every record is accounted for.
+"""Fuzzed payloads through a real worker, good events between them: no crash, and every record is accounted for.
 
 The short form is part of every test run. The long form is the same test, told by environment variables:
 
