@@ -78,7 +78,8 @@ def _attempt(event: Mapping[str, Any]) -> int | None:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    # RFC 3339 takes a small t and z too.
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
 
 
 def utc_text(moment: datetime) -> str:

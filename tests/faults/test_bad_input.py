@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from tests.bad_inputs import BAD_INPUTS, BAD_KEY, CANARY, ODD_INPUTS
 from tests.checker import Observed
 from tests.fault_figures import Figures
+from tests.foreign_producer import produce_with_header_name
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess
 from tests.workloads import to_json
@@ -156,6 +157,29 @@ def test_the_canary_is_in_no_log_and_no_header_of_ours(run):
     for topic_records in (run.observed.changes, run.observed.factors, run.observed.dead_letters):
         for record in topic_records:
             assert not [name for name, value in record.headers if CANARY.encode() in (value or b"")], record.offset
+
+
+# -- a header's name
+
+
+def test_a_header_name_that_is_no_text_does_not_stop_the_worker(installation):
+    """Bytes that no UTF-8 is made of, as the name of a header: written out, and neither bad nor good events suffer."""
+    servers = installation.variables["KAFKA_BOOTSTRAP_SERVERS"]
+    topic = installation.topics.executions.name
+    (_, good, _), _ = neighbour(2)
+    installation.publish_with_headers([neighbour(1)])
+    produce_with_header_name(servers, topic, (BAD_KEY, b"{", HOME), b"\xff\xfe")
+    produce_with_header_name(servers, topic, (b"a stranger's", good, HOME), b"a\xff")
+    installation.publish_with_headers([neighbour(3)])
+    worker = installation.start().wait_ready(PARTITIONS)
+    installation.wait_consumed(worker)
+    worker.stop()
+    observed = installation.observe(state=installation.state_dir)
+    installation.report(observed).require()
+    [letter] = observed.dead_letters
+    assert letter.headers[0] == ("\\xff\\xfe", b"v")
+    [copy] = [record for record in observed.source if record.key == event_key(APPLICATION, "neighbour-2")]
+    assert (copy.value, copy.headers) == (good, (("a\\xff", b"v"),))
 
 
 # -- the dead letters' topic cannot be written

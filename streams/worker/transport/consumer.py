@@ -17,6 +17,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
 from streams.worker.batch import Batch, Membership
+from streams.worker.transport.records import read_any_header_name
 
 __all__ = ["BatchConsumer", "BatchConsumerThread", "BatchTransport", "PartitionOwner"]
 
@@ -56,6 +57,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         Faust reads uncommitted unless its own, broken, ``exactly_once`` is on; it waits 1.5 s in a fetch that finds
         nothing, which every recovery pays; and it offers no way to set either.
         """
+        read_any_header_name()
         conf = self.app.conf
         options = self.app.batch_options
         return aiokafka.AIOKafkaConsumer(
