@@ -32,5 +32,5 @@ def test_each_record_comes_once_and_a_strange_name_is_written_out(strange):
 def test_a_batch_tells_about_itself():
     """What aiokafka asks before it takes the records is the batch's own."""
     [one] = [_Records(batch(())).next_batch()]
-    assert (one.base_offset, one.next_offset, one.is_control_batch, one.is_transactional) == (0, 3, False, False)
+    assert (one.base_offset, one.next_offset, one.is_control_batch, one.is_transactional) == (0, 3, False, True)
     assert next(one).key == b"k0"
