@@ -207,12 +207,12 @@ def redrive(
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
     choice = Choice(frozenset(places) or None, frozenset(reasons) or None, again, limit)
-    if yes:
+    decisions, strangers = _decisions(config, topics, choice, application)
+    if yes and _to_put_back(decisions):
+        # Looked at once more, behind the fence: another redrive may have put some of them back meanwhile.
         with Redrive(config, topics, settings.app_id) as redriving:
             decisions, strangers = _decisions(config, topics, choice, application)
-            _put_back(redriving, config, topics, [decision for decision in decisions if decision.reason is None])
-    else:
-        decisions, strangers = _decisions(config, topics, choice, application)
+            _put_back(redriving, config, topics, _to_put_back(decisions))
     _print_decisions(decisions, topics.dlq.name, done=yes, output_format=output_format)
     _tell_strangers(strangers, topics.dlq.name)
 
@@ -271,10 +271,13 @@ def _decisions(
     return decide(letters, choice, source=topics.executions.name), strangers
 
 
-def _put_back(redriving: Redrive, config: Config, topics: Topics, decisions: Sequence[Decision]) -> None:
-    if not decisions:
+def _to_put_back(decisions: Sequence[Decision]) -> list[Place]:
+    return [decision.letter.place for decision in decisions if decision.reason is None]
+
+
+def _put_back(redriving: Redrive, config: Config, topics: Topics, places: Sequence[Place]) -> None:
+    if not places:
         return
-    places = [decision.letter.place for decision in decisions]
     with TopicReader(config, topics.dlq.name, Beginning()) as reader, progress() as display:
         task = display.add_task("redriving", total=len(places))
         redriving.put_back(reader.until_end(), places, on_progress=lambda count: display.update(task, completed=count))
@@ -294,7 +297,7 @@ def _print_decisions(decisions: Sequence[Decision], topic: str, *, done: bool, o
             click.echo(letter_json(decision.letter, topic, action=action, reason=decision.reason))
         else:
             click.echo(decision_line(decision.letter, action, decision.reason))
-    chosen = sum(decision.reason is None for decision in decisions)
+    chosen = len(_to_put_back(decisions))
     skipped = len(decisions) - chosen
     if done:
         text = f"{chosen} redriven, {skipped} skipped"

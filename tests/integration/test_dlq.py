@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, Producer
 from models.errors import ContractError
 from streams.cli.main import cli
 from tests.bad_inputs import BAD_KEY
-from tests.installation import LIMIT_S
+from tests.installation import LIMIT_S, Installation
 from tests.worker_process import wait_until
 from tests.workloads import to_json
 from topics.dead_letter_list import list_letters
@@ -267,6 +267,16 @@ def test_places_without_a_letter_are_named_with_the_reason(installation):
 def test_wrong_usage_does_nothing(installation, arguments):
     """Exit code 2 before Kafka is asked anything."""
     run(installation, *arguments, exit_code=EXIT_USAGE)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "0:0"], ["redrive", "--all"], ["redrive", "0:0", "--yes"]])
+def test_without_the_topic_every_command_says_what_to_do(kafka, tmp_path, arguments):
+    """A topic that is not there is named with the command that makes it; exit code 2."""
+    installation = Installation(kafka, tmp_path)
+    try:
+        assert "topics apply" in refusal(installation, *arguments)
+    finally:
+        installation.close()
 
 
 def test_records_that_are_no_dead_letters_are_told_and_left_alone(installation):
