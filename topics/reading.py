@@ -247,8 +247,8 @@ def _record(message: Message) -> Record:
 def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
     try:
         headers = message.headers() or []
-    except SystemError:
-        # confluent-kafka gives none at all where one of the names is no UTF-8: better a record without than no record.
+        pairs = headers.items() if isinstance(headers, dict) else headers
+        return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
+    except (SystemError, UnicodeDecodeError):
+        # One of the names is no UTF-8: confluent-kafka returns a broken list and raises, now or at the next step.
         return ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
