@@ -3,18 +3,18 @@
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from streams.catalogue_file import load_catalogue as load_rules
 from streams.connection import topics_of
 from streams.core.rules import Rules
 from streams.settings import Settings
-from tests.bad_inputs import bad_positions
+from tests.bad_inputs import Headers, bad_positions
 from tests.checker import Observed, Report, check
 from tests.design_workload import Message
 from tests.oracle import Tombstone
@@ -116,15 +116,19 @@ class Installation:
             (message.key, message.value, partition_of(message.application_id, self.partitions)) for message in messages
         )
 
-    def publish_raw(self, records: Iterable[Raw], *, headers: Sequence[tuple[str, bytes | None]] = ()) -> int:
+    def publish_raw(self, records: Iterable[Raw], *, headers: Headers = ()) -> int:
         """Publish key, value and partition, all with the same headers, and wait for every acknowledgement.
 
         Returns:
             How many.
         """
+        return self.publish_with_headers((record, headers) for record in records)
+
+    def publish_with_headers(self, records: Iterable[tuple[Raw, Headers]]) -> int:
+        """Like :meth:`publish_raw`, each record with headers of its own."""
         producer = Producer(self.config | {"linger.ms": 20, "compression.type": "lz4", "enable.idempotence": True})
         count = 0
-        for key, value, partition in records:
+        for (key, value, partition), headers in records:
             while True:
                 try:
                     producer.produce(self.topics.executions.name, value, key, partition, headers=list(headers))
@@ -285,6 +289,17 @@ class Installation:
         """Delete a topic and wait until it is gone."""
         self.admin.delete_topics([topic])[topic].result(LIMIT_S)
         wait_until(lambda: topic not in self.existing_topics(), f"{topic} to go", limit_s=LIMIT_S)
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """Delete the records of a partition up to an offset, as retention does."""
+        place = TopicPartition(topic, partition, before)
+        self.admin.delete_records([place])[place].result(LIMIT_S)
+
+    def alter_topic(self, topic: str, setting: str, value: str) -> None:
+        """Set one setting of a topic."""
+        entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        self.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
 
     def _places(self, topic: str | None = None) -> list[TopicPartition]:
         name = topic or self.topics.executions.name

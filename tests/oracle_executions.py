@@ -78,12 +78,14 @@ def _attempt(event: Mapping[str, Any]) -> int | None:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    # RFC 3339 takes a small t and z too.
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
 
 
 def utc_text(moment: datetime) -> str:
     """The oracle's one way to write a time: UTC, always six digits of a second, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its year has no leading zeros on every platform.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse(event: Mapping[str, Any], rule: Rule) -> Event:

@@ -178,6 +178,9 @@ def _dead_letters(max_message_bytes: int, in_sync: int) -> Mapping[str, str]:
             "retention.ms": str(_DLQ_RETENTION_MS),
             "retention.bytes": "-1",
             "segment.ms": str(_DLQ_SEGMENT_MS),
+            # The dead letter of a tombstone has no value: compaction takes it for a tombstone, and by default removes
+            # it after a day.
+            "delete.retention.ms": str(_DLQ_RETENTION_MS),
         }
         | _common(max_message_bytes, in_sync)
     )

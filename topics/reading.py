@@ -237,8 +237,6 @@ def _place(message: Message) -> tuple[int, int]:
 
 def _record(message: Message) -> Record:
     partition, offset = _place(message)
-    headers = message.headers() or []
-    pairs = headers.items() if isinstance(headers, dict) else headers
     return Record(
         topic=message.topic() or "",
         partition=partition,
@@ -246,5 +244,15 @@ def _record(message: Message) -> Record:
         timestamp_ms=message.timestamp()[1],
         key=message.key(),
         value=message.value(),
-        headers=tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs),
+        headers=_headers(message),
     )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    try:
+        headers = message.headers() or []
+        pairs = headers.items() if isinstance(headers, dict) else headers
+        return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
+    except (SystemError, UnicodeDecodeError):
+        # One of the names is no UTF-8: confluent-kafka returns a broken list and raises, now or at the next step.
+        return ()

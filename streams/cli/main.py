@@ -23,6 +23,7 @@ COMMANDS = {
     "publish": ("publish", "publish", "Publish lifecycle events from JSON Lines."),
     "tail": ("tail", "tail", "Print records of a topic as they arrive."),
     "factors": ("factors", "factors", "Show an application's current factors, and why."),
+    "dlq": ("dlq", "dlq", "List, show and redrive dead letters."),
     "replay": ("replay", "replay", "Fold lifecycle events again, without a worker."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
     "version": ("version", "version", "Print the version."),

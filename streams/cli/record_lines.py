@@ -82,6 +82,10 @@ def _factors(current: Mapping[str, Any]) -> str:
 
 def _dead_letter(record: Record) -> str:
     time = rfc3339_of(record.timestamp_ms)
+    marked = dead_letters.marked_letter(record)
+    if marked is not None:
+        source = ":".join(marked.decode(errors="replace").rsplit("/", 2))
+        return f"{time:<{_TIME}} {source:<{_PLACE}} {'redriven':<{_NAME}} put back into the source"
     source = ":".join(_key(record).rsplit("/", 2))
     error, message = _header(record, dead_letters.CLASS), _header(record, dead_letters.MESSAGE)
     return f"{time:<{_TIME}} {source:<{_PLACE}} {error:<{_NAME}} {message}"

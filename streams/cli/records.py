@@ -67,11 +67,21 @@ def json_line(record: Record) -> str:
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": rfc3339_of(record.timestamp_ms),
-        "key": _text(record.key),
-        "headers": [[name, _text(value)] for name, value in record.headers],
+        "key": text_of(record.key),
+        "headers": [[name, text_of(value)] for name, value in record.headers],
         "value": _value(record),
     }
     return escaped(_ENCODER.encode(fields).decode())
+
+
+def text_of(data: bytes | None) -> str | None:
+    """Bytes as a string: UTF-8 text, or ``base64:`` and the bytes; None stays None."""
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "base64:" + b64encode(data).decode()
 
 
 def rfc3339_of(timestamp_ms: int) -> str:
@@ -82,15 +92,6 @@ def rfc3339_of(timestamp_ms: int) -> str:
 
 def _value(record: Record) -> msgspec.Raw | str | None:
     if record.value is None or payload_of(record) is None:
-        return _text(record.value)
+        return text_of(record.value)
     # Formatted, not decoded and encoded: a number keeps every digit. On one line, whatever it looked like.
     return msgspec.Raw(msgspec.json.format(record.value, indent=-1))
-
-
-def _text(data: bytes | None) -> str | None:
-    if data is None:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return "base64:" + b64encode(data).decode()

@@ -8,27 +8,14 @@ import click
 from streams.cli.console import format_option
 from streams.cli.record_lines import heading, readable_line
 from streams.cli.records import is_about, json_line
+from streams.cli.start_option import StartType
 from streams.connection import connection_of, topics_of
 from streams.settings import load_settings
 from topics.declared import Topics
-from topics.positions import Start, parse_start
+from topics.positions import Start
 from topics.reading import Record, TopicReader
 
 _KINDS = ("factor-changes", "factors", "executions", "dlq")
-
-
-class _StartType(click.ParamType):
-    """A click type for ``--from``: what cannot be read is a usage error, exit code 2."""
-
-    name = "beginning|end|TIME|PARTITION:OFFSET"
-
-    def convert(self, value: str | Start, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        if not isinstance(value, str):
-            return value
-        try:
-            return parse_start(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command(
@@ -44,7 +31,7 @@ Examples:
 @click.option(
     "--from",
     "start",
-    type=_StartType(),
+    type=StartType(),
     default="end",
     show_default=True,
     help="Where to start. TIME is RFC 3339 with its offset from UTC and is compared with the time at which the broker "

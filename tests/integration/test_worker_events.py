@@ -70,7 +70,7 @@ def bad_and_good():
     """Each bad record between good ones of the same partition."""
     home = partition_of(NEIGHBOUR, PARTITIONS)
     for number, (kind, bad) in enumerate(BAD_INPUTS.items()):
-        good = event(NEIGHBOUR, f"e{number}", "device_fingerprint", {"f_device": f"{CANARY}-{number}"}, number)
+        good = event(NEIGHBOUR, f"e{number}", "device_fingerprint", {"f_device": f"{CANARY}-{number}"}, number % 60)
         yield event_key(NEIGHBOUR, good["event_id"]), to_json(good), home
         yield BAD_KEY + kind.encode(), bad.value, home
 

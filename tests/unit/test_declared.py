@@ -73,6 +73,12 @@ def test_nothing_but_dead_letters_is_ever_deleted_by_age():
     assert topics.dlq.config["retention.ms"] == str(30 * DAY_MS)
 
 
+def test_the_dead_letter_of_a_tombstone_is_kept_as_long_as_any_other():
+    """It has no value, so compaction would remove it after a day."""
+    dlq = declared().dlq.config
+    assert dlq["delete.retention.ms"] == dlq["retention.ms"]
+
+
 def test_within_the_audit_window_compaction_removes_nothing():
     """The source and the journal keep every record for the audit window; views are compacted at once."""
     topics = declared(audit_window_days=90)

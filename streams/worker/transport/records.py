@@ -1,0 +1,74 @@
+"""Records as aiokafka parses them, but for header names that are no UTF-8."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
+
+__all__ = ["read_any_header_name"]
+
+
+def read_any_header_name() -> None:
+    r"""Let every consumer of this process read records whose header names are no UTF-8.
+
+    Kafka's protocol calls a header's name a string, and no broker looks: producers in C, Go or Rust may send any bytes.
+    aiokafka raises a UnicodeDecodeError in the middle of the fetch, at the same record after every restart: one record
+    would stop its partition for good. Such a batch is parsed once more, slowly, with ``\xff`` for what is no UTF-8.
+    (``test_a_header_name_that_is_no_text_does_not_stop_the_worker``)
+    """
+    fetcher.MemoryRecords = _Records
+
+
+class _Records(_MemoryRecordsPy):
+    """The batches of one fetch; made by aiokafka's fetcher."""
+
+    def next_batch(self) -> Any:
+        raw = self._next_slice
+        batch = super().next_batch()
+        return _Batch(raw, batch) if isinstance(batch, DefaultRecordBatch) else batch
+
+
+class _Batch:
+    """A batch that is parsed by aiokafka's own fast parser as far as that gets."""
+
+    def __init__(self, raw: memoryview, batch: Any) -> None:
+        self._raw = raw
+        self._batch = batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        done = 0
+        try:
+            for record in self._batch:
+                done += 1
+                yield record
+        except UnicodeDecodeError:
+            yield from islice(_AnyNameBatch(self._raw), done, None)
+
+
+class _AnyNameBatch(_DefaultRecordBatchPy):
+    """aiokafka's slow parser, which decodes nothing but header names."""
+
+    def _maybe_uncompress(self) -> None:
+        super()._maybe_uncompress()
+        if not isinstance(self._buffer, _Bytes):
+            self._buffer: bytearray = _Bytes(self._buffer)
+
+
+class _Bytes(bytearray):
+    """Bytes of which any slice can be decoded."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return _Bytes(found) if isinstance(place, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
+        return super().decode(encoding, errors)

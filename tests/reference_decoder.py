@@ -1,0 +1,151 @@
+"""Which bytes are a lifecycle event, said a second time, to judge the product's decoder.
+
+Written from the README's table and the limits, with the standard library alone, for clarity and not for speed.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = ["is_event"]
+
+MAX_DEPTH = 32
+MAX_DIGITS = 38
+MAX_COUNTER = 2**31 - 1
+DAY_S = 24 * 3600
+
+_STATUSES = ("requested", "started", "completed", "failed", "superseded", "cancelled")
+_NUMBER = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?([Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+
+
+class _BadError(Exception):
+    """The bytes are no event."""
+
+
+class _Number:
+    """A number, as it was written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def is_event(raw: bytes, *, max_bytes: int, recorded_ms: int) -> bool:
+    """Whether the value of a record is a lifecycle event.
+
+    Args:
+        raw: the value.
+        max_bytes: the greatest size of an event.
+        recorded_ms: the record's timestamp, milliseconds since the epoch.
+    """
+    try:
+        _require(len(raw) <= max_bytes)
+        body = json.loads(
+            raw.decode(),
+            object_pairs_hook=_object,
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_constant,
+        )
+        _check_values(body, 1)
+        _require(isinstance(body, dict))
+        if "specversion" in body and "data" in body:
+            body = body["data"]
+            _require(isinstance(body, dict))
+        _check_event(body, recorded_ms)
+    except (_BadError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _require(condition: bool) -> None:  # noqa: FBT001 - an assertion that is part of the answer
+    if not condition:
+        raise _BadError
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _require(len({name for name, _ in pairs}) == len(pairs))
+    return dict(pairs)
+
+
+def _constant(_: str) -> None:
+    raise _BadError
+
+
+def _check_values(value: Any, depth: int) -> None:
+    """Every text has a form in UTF-8, every number is within the limits, nothing is nested too deep."""
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, _Number):
+        _check_number(value.text)
+    elif isinstance(value, dict | list):
+        _require(depth <= MAX_DEPTH)
+        for child in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_values(child, depth + 1)
+
+
+def _check_number(text: str) -> None:
+    match = _NUMBER.fullmatch(text)
+    _require(match is not None)
+    whole, fraction, exponent = match.groups()
+    digits = (whole + (fraction or "")).lstrip("0") or "0"
+    _require(len(digits) <= MAX_DIGITS)
+    _require(len(exponent or "") < MAX_DIGITS)
+    last = int(exponent or 0) - len(fraction or "")
+    _require(last >= -MAX_DIGITS)
+    _require(abs(last + len(digits) - 1) <= MAX_DIGITS)
+
+
+def _check_event(body: dict[str, Any], recorded_ms: int) -> None:
+    for name in ("application_id", "execution_id", "processor"):
+        _require(isinstance(body.get(name), str) and bool(body[name]))
+    for name in ("event_id", "supersedes"):
+        _require(body.get(name) is None or (isinstance(body[name], str) and bool(body[name])))
+    _require(body.get("status") in _STATUSES if isinstance(body.get("status"), str) else False)
+    _check_counter(body.get("attempt"), 1, MAX_COUNTER)
+    _check_counter(body.get("sequence"), 0, MAX_COUNTER)
+    _check_counter(body.get("schema_version"), 1, 1)
+    _check_time(body.get("occurred_at"), recorded_ms)
+    if body["status"] == "completed":
+        _check_output(body.get("output"))
+    if body["status"] == "failed" and body.get("error") is not None:
+        _require(isinstance(body["error"], dict))
+        _require(isinstance(body["error"].get("code"), str | None))
+
+
+def _check_counter(value: Any, least: int, most: int) -> None:
+    if value is not None:
+        _require(isinstance(value, _Number))
+        _require(least <= int(value.text) <= most)
+
+
+def _check_output(output: Any) -> None:
+    if output is None:
+        return
+    _require(isinstance(output, dict))
+    factors = output.get("factors")
+    if factors is not None:
+        _require(isinstance(factors, dict))
+        _require(not any(isinstance(value, dict | list) for value in factors.values()))
+
+
+def _check_time(text: Any, recorded_ms: int) -> None:
+    _require(isinstance(text, str))
+    match = _TIME.fullmatch(text)
+    _require(match is not None)
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    micros = int(((match[7] or "") + "000000")[:6])
+    # Refuses what no calendar or clock has.
+    local = datetime(year, month, day, hour, minute, second, micros, tzinfo=UTC)
+    offset_s = 0
+    if match[9]:
+        hours, minutes = int(match[10]), int(match[11])
+        _require(hours <= 23 and minutes <= 59)
+        offset_s = (hours * 3600 + minutes * 60) * (1 if match[9] == "+" else -1)
+    seconds = (local - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() - offset_s
+    first, end = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    _require(first.timestamp() <= seconds < end.timestamp() + 1)
+    _require(seconds - recorded_ms / 1000 <= DAY_S)
