@@ -49,7 +49,7 @@ class BatchRecovery(Recovery):
 
         A worker writes its database after the commit, so it never is ahead: the changelog was re-created or truncated,
         or the directory is another installation's. Faust raises a ``ConsistencyError``, at every start again.
-        (``test_local_state_ahead_of_its_changelog_is_rebuilt``)
+        (``test_damaged_databases_are_wiped_and_rebuilt``)
         """
         ends = await consumer.highwaters(*tps)
         for tp in tps:
