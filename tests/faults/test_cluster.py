@@ -1,16 +1,10 @@
 """Brokers of a cluster of three die under load; the worker goes on by itself, and every law holds.
 
-The short form is part of every test run. The long form is the same tests, told by environment variables:
-
-    CONSOLIDATOR_FAULT_KILLS=20 CONSOLIDATOR_FAULT_OUTAGE_S=120 pytest tests/faults/test_cluster.py
-
 The load is published at a steady rate for as long as the faults go on, so each of them lands in the middle of work. A
 pause is measured from the kill (of an outage: from its end) until *every* partition has committed work that was
 published after it; the controller alone takes ``BROKER_SESSION_TIMEOUT_MS`` to notice a killed broker.
 """
 
-import os
-import random
 import time
 from dataclasses import dataclass, field
 
@@ -18,16 +12,16 @@ import pytest
 
 from tests.cluster import BROKER_SESSION_TIMEOUT_MS, NODES, Cluster
 from tests.fault_figures import Figures
+from tests.fault_scale import SEED, scale
 from tests.installation import Installation
 from tests.steady_load import SteadyLoad
 from tests.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-KILLS = int(os.environ.get("CONSOLIDATOR_FAULT_KILLS", "2"))
-OUTAGE_S = float(os.environ.get("CONSOLIDATOR_FAULT_OUTAGE_S", "20"))
-RATE = float(os.environ.get("CONSOLIDATOR_FAULT_RATE", "100"))
-SEED = int(os.environ.get("CONSOLIDATOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
+KILLS = scale("LEADER_KILLS", short=2, long=5)
+OUTAGE_S = scale("OUTAGE_S", short=20, long=90)
+RATE = scale("RATE", short=100, long=200)
 
 APPLICATIONS_OF_TOPICS = 5
 PAUSE_LIMIT_S = 120.0

@@ -1,14 +1,9 @@
 """Fuzzed payloads through a real worker, good events between them: no crash, and every record is accounted for.
 
-The short form is part of every test run. The long form is the same test, told by environment variables:
-
-    CONSOLIDATOR_FUZZ_PAYLOADS=100000 pytest tests/faults/test_fuzz.py
-
-CONSOLIDATOR_FUZZ_SEED repeats a run's payloads; by default every run has others. Whether a payload is an event is not
-the product's word: ``tests/reference_decoder.py`` says it, and the oracle folds those that are.
+Whether a payload is an event is not the product's word: ``tests/reference_decoder.py`` says it, and the oracle folds
+those that are.
 """
 
-import os
 import random
 import time
 from collections import Counter
@@ -18,6 +13,7 @@ import pytest
 
 from tests.checker import Observed
 from tests.fault_figures import Figures
+from tests.fault_scale import SEED, scale
 from tests.fuzzing import fuzzed
 from tests.installation import Installation
 from tests.reference_decoder import is_event
@@ -26,8 +22,7 @@ from topics.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-PAYLOADS = int(os.environ.get("CONSOLIDATOR_FUZZ_PAYLOADS", "10000"))
-SEED = int(os.environ.get("CONSOLIDATOR_FUZZ_SEED") or random.SystemRandom().randrange(1_000_000))
+PAYLOADS = scale("PAYLOADS", short=10_000, long=100_000)
 LIMIT_S = 200 + PAYLOADS / 100
 MAX_BYTES = 262_144
 NUMBER = "fuzz-number"

@@ -1,9 +1,5 @@
-"""Workers come and go under load: one owner a partition at every moment, the laws, and no rebalance storm.
+"""Workers come and go under load: one owner a partition at every moment, the laws, and no rebalance storm."""
 
-CONSOLIDATOR_FAULT_SEED repeats a run's schedule; CONSOLIDATOR_FAULT_ROUNDS makes it longer.
-"""
-
-import os
 import random
 import threading
 import time
@@ -17,13 +13,13 @@ import pytest
 
 from tests.design_workload import design_workload
 from tests.fault_figures import Figures
+from tests.fault_scale import SEED, scale
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-ROUNDS = int(os.environ.get("CONSOLIDATOR_FAULT_ROUNDS", "1"))
-SEED = int(os.environ.get("CONSOLIDATOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
+ROUNDS = scale("GROUP_ROUNDS", short=1, long=3)
 
 ROUND = ("join", "join", "leave", "kill")
 """What happens in a round, in a random order; afterwards there are as many workers as before."""

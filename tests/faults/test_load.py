@@ -1,10 +1,9 @@
 """Ten times the normal load: memory stays flat, and the lag drains.
 
-The normal load is taken to be 1,000 events a second. CONSOLIDATOR_FAULT_SECONDS makes the short form longer.
+The normal load is taken to be 1,000 events a second.
 """
 
 import itertools
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -14,11 +13,12 @@ import pytest
 from tests.checker import Observed
 from tests.design_workload import Message, design_workload
 from tests.fault_figures import Figures
+from tests.fault_scale import scale
 from tests.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-SECONDS = int(os.environ.get("CONSOLIDATOR_FAULT_SECONDS", "12"))
+SECONDS = scale("LOAD_SECONDS", short=12, long=60)
 EVENTS_A_SECOND = 10_000
 SLICES_A_SECOND = 20
 APPLICATIONS = 20_000

@@ -1,11 +1,9 @@
 """100,000 fuzzed payloads and Hypothesis's own: each is an event or a bad one, as a second decoder says.
 
-CONSOLIDATOR_FUZZ_SEED repeats a run; by default every run has another seed, which stands in the failure.
+CONSOLIDATOR_FAULT_SEED repeats a run; by default every run has another seed, which stands in the failure.
 """
 
 import json
-import os
-import random
 import time
 from collections import Counter
 
@@ -14,12 +12,12 @@ from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent
+from tests.fault_scale import SEED
 from tests.fuzzing import fuzzed
 from tests.reference_decoder import is_event
 from topics.decoding import decode_event
 
 PAYLOADS = 100_000
-SEED = int(os.environ.get("CONSOLIDATOR_FUZZ_SEED") or random.SystemRandom().randrange(1_000_000))
 MAX_BYTES = 262_144
 MOST_CPU_S = 0.5
 """For one payload of some thousand bytes, which takes some ten microseconds: only runaway work gets near."""
