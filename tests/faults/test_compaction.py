@@ -107,9 +107,12 @@ def test_a_compacted_source_with_aborted_transactions(eager_installation, record
     publish_in_transaction(installation, aborted, commit=False)
     publish_in_transaction(installation, fresh + folded, commit=True)
 
+    in_every_partition = {partition_of(event["application_id"], installation.partitions): event for event in fresh}
+    assert len(in_every_partition) == installation.partitions
+
     def compacted() -> bool:
-        # A segment is rolled, and may be cleaned, when something is written after its time: the copies again.
-        installation.publish(folded[:20] + fresh[:20])
+        # A segment is rolled, and may be cleaned, when something is written after its time: copies again.
+        installation.publish(in_every_partition.values())
         return not superseded & places(installation.read(source))
 
     wait_until(compacted, "the earlier copies to be gone", limit_s=COMPACTION_LIMIT_S)
