@@ -20,8 +20,8 @@ _TIMEOUT_S = 30.0
 class WithoutTransaction(PartitionTransactions):
     """Publishes at once, beside the transaction."""
 
-    def __init__(self, connection: Connection, app_id: str, partition: int) -> None:
-        super().__init__(connection, app_id, partition)
+    def __init__(self, connection: Connection, app_id: str, partition: int, *, patience_s: float) -> None:
+        super().__init__(connection, app_id, partition, patience_s=patience_s)
         self._beside = Producer(connection.librdkafka())
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:
