@@ -19,8 +19,8 @@ from tests.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-KILLS = scale("LEADER_KILLS", short=2, long=5)
-OUTAGE_S = scale("OUTAGE_S", short=20, long=90)
+KILLS = scale("LEADER_KILLS", short=1, long=5)
+OUTAGE_S = scale("OUTAGE_S", short=10, long=90)
 RATE = scale("RATE", short=100, long=200)
 
 APPLICATIONS_OF_TOPICS = 5
