@@ -24,8 +24,8 @@ SLICES_A_SECOND = 20
 APPLICATIONS = 20_000
 
 GROWTH_LIMIT_MIB = 288.0
-"""After the first third. The decoded pairs, some 160 MiB, and RocksDB's blocks, 128 MiB, are still being cached then, up
-to some 900,000 events of this load; nothing else may grow with the number of events."""
+"""After the first third. The decoded pairs, some 160 MiB, and RocksDB's blocks, 128 MiB, are still being cached then,
+up to some 900,000 events of this load; nothing else may grow with the number of events."""
 
 PEAK_LIMIT_MIB = 768.0
 """However long it takes: 2,000,000 events were seen to end at 680 MiB."""
