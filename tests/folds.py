@@ -186,6 +186,7 @@ class Partition:
         partition: int = 0,
         partitions: int = 1,
         cached_pairs: int = 10,
+        cached_weight: int = 1_000_000,
         observer: Observer | None = None,
     ) -> None:
         self.rows = StoredRows() if rows is None else rows
@@ -198,6 +199,7 @@ class Partition:
             self.rows,
             max_event_bytes=MAX_EVENT_BYTES,
             cached_pairs=cached_pairs,
+            cached_weight=cached_weight,
             observer=observer,
         )
 

@@ -26,6 +26,10 @@ __all__ = ["Engine", "start_offset"]
 _CACHED_PAIRS = 40_000
 """Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
 
+_CACHED_WEIGHT = 32 * 1024 * 1024
+"""What their rows may weigh together. Decoded, a row takes three to four times its weight: some 120 MB again, where
+pairs have many executions. (``tests/faults/test_load.py``)"""
+
 _THREADS = 8
 """Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
 
@@ -168,6 +172,7 @@ class Engine:
             self._store().rows(partition),
             max_event_bytes=self._max_event_bytes,
             cached_pairs=_CACHED_PAIRS // max(partitions, 1),
+            cached_weight=_CACHED_WEIGHT // max(partitions, 1),
             topic_id=topic_id,
             observer=self._observer,
         )

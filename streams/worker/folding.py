@@ -94,6 +94,7 @@ class PartitionFold:
         rows: the stored rows of the partition.
         max_event_bytes: larger events become dead letters.
         cached_pairs: how many unpinned pairs stay decoded in memory.
+        cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
         topic_id: the source topic's id; "": not known.
         observer: told about each event.
 
@@ -110,6 +111,7 @@ class PartitionFold:
         *,
         max_event_bytes: int,
         cached_pairs: int,
+        cached_weight: int,
         topic_id: str = "",
         observer: Observer | None = None,
     ) -> None:
@@ -123,7 +125,7 @@ class PartitionFold:
         self._rows = rows
         self._max_event_bytes = max_event_bytes
         self._observer = observer or Observer()
-        self._pairs = PairCache(cached_pairs)
+        self._pairs = PairCache(cached_pairs, cached_weight)
         self._pinned: list[Folded] = []
         raw = rows.get(MARK_KEY)
         stored = None if raw is None else decode_row(raw)

@@ -4,7 +4,6 @@ A row that was folded stays pinned until RocksDB has it; after that it is merely
 """
 
 from collections.abc import Container, Iterator, Sequence
-from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -47,10 +46,13 @@ class PairCache:
 
     Args:
         limit: how many pairs to keep besides those that are pinned.
+        max_weight: how much their rows may weigh together: pairs grow with their executions, by a factor of a thousand.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, max_weight: int) -> None:
         self._limit = limit
+        self._max_weight = max_weight
+        self._weight = 0
         self._pairs: dict[bytes, Pair] = {}
 
     def get(self, key: bytes) -> Pair | None:
@@ -59,21 +61,27 @@ class PairCache:
 
     def put(self, key: bytes, pair: Pair) -> None:
         """Keep a pair as the most recently used one."""
-        self._pairs.pop(key, None)
+        before = self._pairs.pop(key, None)
+        if before is not None:
+            self._weight -= before.row.weight
         self._pairs[key] = pair
+        self._weight += pair.row.weight
 
     def keys(self, prefix: bytes) -> list[bytes]:
         """The keys here that start so."""
         return [key for key in self._pairs if key.startswith(prefix)]
 
     def shrink(self, pinned: Sequence[Container[bytes]]) -> None:
-        """Forget the longest unused beyond the limit.
+        """Forget the longest unused beyond the limits.
 
         Args:
             pinned: the keys of pairs that are being written: they stay.
         """
-        excess = len(self._pairs) - self._limit
-        if excess > 0:
-            for key in list(islice(self._pairs, excess)):
-                if not any(key in keys for keys in pinned):
-                    del self._pairs[key]
+        if not self._is_full():
+            return
+        unpinned = (key for key in list(self._pairs) if not any(key in keys for keys in pinned))
+        while self._is_full() and (key := next(unpinned, None)) is not None:
+            self._weight -= self._pairs.pop(key).row.weight
+
+    def _is_full(self) -> bool:
+        return len(self._pairs) > self._limit or self._weight > self._max_weight

@@ -100,7 +100,9 @@ def honest(rules: Rules) -> Observed:
 
 
 def _fold_partition(partition: int, rules: Rules, logs: dict[str, Log], rows: Rows) -> None:
-    fold = PartitionFold(partition, TOPICS, rules, rows, max_event_bytes=262_144, cached_pairs=10)
+    fold = PartitionFold(
+        partition, TOPICS, rules, rows, max_event_bytes=262_144, cached_pairs=10, cached_weight=1_000_000
+    )
     records = logs[TOPICS.executions.name].partitions[partition]
     for start in range(0, len(records), 100):
         some = [Fed(record.offset, TIMESTAMP_MS, record.key, record.value) for record in records[start : start + 100]]

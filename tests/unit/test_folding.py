@@ -163,17 +163,30 @@ def test_a_tombstone_before_its_event_works_as_well():
     assert decode_row(partition.rows[MARK_KEY]).erasures == 1
 
 
-@pytest.mark.parametrize("cached", [0, 10])
-def test_an_erasure_reaches_every_pair_wherever_its_row_is(cached):
+@pytest.mark.parametrize(("cached", "weight"), [(0, 1_000_000), (10, 0), (10, 1_000_000)])
+def test_an_erasure_reaches_every_pair_wherever_its_row_is(cached, weight):
     """One event id in two processors, one row stored and cached, one still pinned: all forget it."""
     first, second = ok("a", 1, event_id="e"), ok("b", 2, event_id="e", processor="q")
-    partition = fold(cached_pairs=cached)
+    partition = fold(cached_pairs=cached, cached_weight=weight)
     partition.take(record_of(0, first))
     pinned = partition.begin([record_of(1, second)])
     partition.take(record_of(2, erasure_of(first)))
     partition.finish(pinned)
     erased = [change for change in partition.values("factor-changes") if change["cause"]["status"] == "erased"]
     assert [(change["processor"], change["outcome"]) for change in erased] == [("p", "withdrawn"), ("q", "withdrawn")]
+
+
+def test_the_cache_holds_no_more_than_its_weight():
+    """Of pairs that have grown, fewer stay in memory, the latest ones; what is forgotten is read again."""
+    names = ["p", "q", "r"]
+    events = [ok(f"{name}{number}", number, processor=name) for name in names for number in range(5)]
+    rows = fold(*(record_of(offset, event) for offset, event in enumerate(events))).rows
+    weight = max(decode_row(rows[key]).weight for key in rows if key != MARK_KEY)
+    partition = fold(cached_weight=2 * weight)
+    partition.take(*(record_of(offset, event) for offset, event in enumerate(events)))
+    assert [key for key in rows if key != MARK_KEY and partition.fold._pairs.get(key) is None] == [b"app/p"]
+    partition.take(record_of(len(events), ok("late", 9, processor="p")))
+    assert len(row_of(partition, b"app/p").executions) == 6
 
 
 def test_an_erasure_in_a_pinned_batch_is_known_to_the_next():
