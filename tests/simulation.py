@@ -41,6 +41,7 @@ _RULES = rules_of(ADVERSARIAL_CATALOGUE)
 _SOURCE = _TOPICS.executions.name
 _CHANGELOG = _TOPICS.changelog.name
 _EVERYTHING = 1_000
+_CACHED_WEIGHT = 1_000_000
 
 
 class Simulation:
@@ -263,6 +264,7 @@ class Simulation:
             store.rows(partition),
             max_event_bytes=MAX_EVENT_BYTES,
             cached_pairs=self._cached_pairs,
+            cached_weight=_CACHED_WEIGHT,
         )
         start = start_offset(
             TP(_SOURCE, partition),

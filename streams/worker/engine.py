@@ -27,8 +27,8 @@ _CACHED_PAIRS = 40_000
 """Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
 
 _CACHED_WEIGHT = 32 * 1024 * 1024
-"""What their rows may weigh together. Decoded, a row takes three to four times its weight: some 120 MB again, where
-pairs have many executions. (``tests/faults/test_load.py``)"""
+"""What their rows may weigh together. Decoded, a row takes four to five times its weight: some 150 MB, where pairs have
+many executions; unbounded, they would take several times that."""
 
 _THREADS = 8
 """Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
