@@ -20,7 +20,7 @@ from the worker. After each scenario everything is read and compared: source, ch
 RocksDB. *The laws*: no change is lost; none is there twice for a `read_committed` reader; none is wrong or out of
 order; every row equals the oracle's. [How it is done](decisions/0006-fault-harness.md).
 
-This page is generated from the figures of a run (`reliability.jsonl`), on 2 cores shared by Kafka, workers and checker:
+This page is generated from the figures of runs (`reliability.jsonl`), on 2 busy cores for everything:
 
     CONSOLIDATOR_FAULTS=long CONSOLIDATOR_FAULT_REPORT=docs/reliability.jsonl pytest tests/faults
     python -m tests.reliability_page docs/reliability.jsonl > docs/reliability.md
