@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
+from warnings import catch_warnings
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as re-exported
     AdminClient,
     OffsetSpec,
@@ -23,6 +24,7 @@ from topics.dead_letter_list import Listed, Place, State
 from topics.dead_letters import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
 from topics.declared import Topics
 from topics.patience import ask_patiently
+from topics.producer_errors import CLIENT_ERRORS, FENCED, cause_of
 from topics.reading import Record
 
 __all__ = ["Choice", "Decision", "Redrive", "decide"]
@@ -37,6 +39,9 @@ _STABLE_TIMEOUT_S: Final = 90.0
 """A worker's transaction lasts 60 s at most, and the broker looks for those that died every 10 s."""
 
 _POLL_S: Final = 0.1
+
+_NOT_REFUSED: Final = FENCED | {KafkaError._PURGE_QUEUE}  # noqa: SLF001 - librdkafka's name
+"""What says nothing about the letter: another redrive began, or one letter was refused and all others are purged."""
 
 _UNCOMPRESSED_BYTES: Final = 256 * 1024 * 1024
 """The topics bound compressed batches, librdkafka uncompressed messages: what came in compressed must go out again."""
@@ -143,7 +148,7 @@ class Redrive:
         self._refusals: list[tuple[int, Place, KafkaError]] = []
 
     def __enter__(self) -> Self:
-        with _explained("begin"):
+        with self._explained("begin"):
             # 1.
             self._producer.init_transactions(_STEP_TIMEOUT_S)
             # 2.
@@ -154,7 +159,7 @@ class Redrive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A fenced producer complains when it is closed, too: its error was raised where it happened.
-        with suppress(KafkaException):
+        with suppress(*CLIENT_ERRORS), catch_warnings(action="ignore", category=RuntimeWarning):
             self._producer.close()
 
     def put_back(
@@ -172,15 +177,15 @@ class Redrive:
                 effect.
             InfrastructureError: Kafka failed; says whether anything took effect.
         """
-        with _explained("begin_transaction"):
+        with self._explained("begin_transaction"):
             self._producer.begin_transaction()
         try:
-            with _explained("produce"):
+            with self._explained("produce"):
                 self._produce(records, set(chosen), on_progress)
         except BaseException:
             self._abort()
             raise
-        with _explained("commit_transaction"):
+        with self._explained("commit_transaction"):
             self._producer.commit_transaction(_STEP_TIMEOUT_S)
 
     def _produce(self, records: Iterable[Record], missing: set[Place], on_progress: Callable[[int], None]) -> None:
@@ -195,9 +200,10 @@ class Redrive:
                 produced += 1
                 on_progress(produced)
             left = self._producer.flush(_STEP_TIMEOUT_S)
-        except KafkaException:
+        except CLIENT_ERRORS:
             # A refused record fails the transaction: every later call says only that.
-            self._producer.flush(_STEP_TIMEOUT_S)
+            with suppress(*CLIENT_ERRORS):
+                self._producer.flush(_STEP_TIMEOUT_S)
             self._raise_refusal()
             raise
         self._raise_refusal()
@@ -239,8 +245,7 @@ class Redrive:
                 return
 
     def _delivered(self, place: Place, size: int, error: KafkaError | None, _message: Message) -> None:
-        # Once one is refused, all others of the transaction are purged: only the first says why.
-        if error is not None and error.code() != KafkaError._PURGE_QUEUE:  # noqa: SLF001 - librdkafka's name
+        if error is not None and error.code() not in _NOT_REFUSED:
             self._refusals.append((size, place, error))
 
     def _raise_refusal(self) -> None:
@@ -254,7 +259,7 @@ class Redrive:
 
     def _abort(self) -> None:
         # What brought us here is what matters; the broker aborts by itself, or the next redrive does.
-        with suppress(KafkaException):
+        with suppress(*CLIENT_ERRORS):
             self._producer.abort_transaction(_STEP_TIMEOUT_S)
 
     def _wait_until_stable(self) -> None:
@@ -280,6 +285,26 @@ class Redrive:
 
         return ask_patiently(ask, limit_s=_STEP_TIMEOUT_S)
 
+    @contextmanager
+    def _explained(self, step: str) -> Iterator[None]:
+        """What the client says of a failed step, with what that means for the dead letters."""
+        try:
+            yield
+        except CLIENT_ERRORS as error:
+            cause = cause_of(error, self._producer)
+            if not isinstance(cause, KafkaError):
+                raise
+            if cause.code() in FENCED:
+                raise ContractError(
+                    "another redrive of this installation began meanwhile: this one had no effect, try again"
+                ) from error
+            effect = (
+                "it is unknown whether it took effect: run it again, what was redriven is skipped"
+                if step == "commit_transaction"
+                else "nothing was redriven"
+            )
+            raise InfrastructureError(f"redrive, {step}: {cause.name()}: {cause.str()}; {effect}") from error
+
 
 def _silent() -> logging.Logger:
     """Where librdkafka's own lines go: what they say is raised as well, in words."""
@@ -290,31 +315,3 @@ def _silent() -> logging.Logger:
 
 def _behind(stable: Mapping[int, int], ends: Mapping[int, int]) -> list[int]:
     return sorted(partition for partition, end in ends.items() if stable[partition] < end)
-
-
-@contextmanager
-def _explained(step: str) -> Iterator[None]:
-    """What librdkafka says of a failed step, with what that means for the dead letters."""
-    try:
-        yield
-    except KafkaException as error:
-        cause: KafkaError = error.args[0]
-        if cause.code() in _FENCED:
-            raise ContractError(
-                "another redrive of this installation began meanwhile: this one had no effect, try again"
-            ) from error
-        effect = (
-            "it is unknown whether it took effect: run it again, what was redriven is skipped"
-            if step == "commit_transaction"
-            else "nothing was redriven"
-        )
-        raise InfrastructureError(f"redrive, {step}: {cause.name()}: {cause.str()}; {effect}") from error
-
-
-_FENCED: Final = frozenset(
-    {
-        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's name
-        KafkaError.PRODUCER_FENCED,
-        KafkaError.INVALID_PRODUCER_EPOCH,
-    }
-)

@@ -4,6 +4,7 @@ import logging
 import struct
 from collections.abc import Callable, Iterable
 from time import monotonic, sleep
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -13,6 +14,7 @@ from streams.worker.failpoints import reach
 from topics.authorization import not_permitted
 from topics.connection import Connection
 from topics.permissions import transactions
+from topics.producer_errors import CLIENT_ERRORS, FENCED, cause_of
 
 __all__ = ["PartitionTransactions", "group_metadata"]
 
@@ -36,7 +38,16 @@ _FORBIDDEN = frozenset(
     }
 )
 
+_OWNER_CHANGED = FENCED | {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_INSTANCE_ID,
+}
+"""Another worker has the partition: it took the transactional id over, or the group has gone on without this one."""
+
 _METADATA_HEADER = b"CGMDv2:"
+
+_Result = TypeVar("_Result")
 
 
 def group_metadata(membership: Membership) -> bytes:
@@ -119,7 +130,7 @@ class PartitionTransactions:
                     record.partition,
                     headers=None if record.headers is None else list(record.headers),
                 )
-            except (BufferError, KafkaException) as error:
+            except (BufferError, *CLIENT_ERRORS) as error:
                 raise self._failure("produce", error) from error
 
     def produce_rows(self, changelog: str, rows: list[tuple[bytes, bytes]]) -> None:
@@ -132,7 +143,7 @@ class PartitionTransactions:
                 produce(changelog, value, key, partition)
             key, value = rows[last]
             produce(changelog, value, key, partition, on_delivery=self._delivered)
-        except (BufferError, KafkaException) as error:
+        except (BufferError, *CLIENT_ERRORS) as error:
             raise self._failure("produce", error) from error
 
     def commit(self, batch: Batch) -> int:
@@ -150,7 +161,7 @@ class PartitionTransactions:
                 self._patience_s,
             ),
         )
-        left = self._producer.flush(self._patience_s)
+        left = self._guarded("flush", lambda: self._producer.flush(self._patience_s))
         if left:
             raise InfrastructureError(
                 f"partition {self._partition}: {left} records of a transaction were not delivered within "
@@ -176,31 +187,25 @@ class PartitionTransactions:
             try:
                 call()
             except KafkaException as error:
-                cause = error.args[0]
-                if not cause.retriable() or monotonic() >= deadline:
+                if not error.args[0].retriable() or monotonic() >= deadline:
                     raise self._failure(step, error) from error
+            except SystemError as error:
+                raise self._failure(step, error) from error
             else:
                 return
             sleep(_RETRY_S)
 
-    def _guarded(self, step: str, call: Callable[[], object]) -> None:
+    def _guarded(self, step: str, call: Callable[[], _Result]) -> _Result:
         try:
-            call()
-        except KafkaException as error:
+            return call()
+        except CLIENT_ERRORS as error:
             raise self._failure(step, error) from error
 
     def _failure(self, step: str, error: Exception) -> ConsolidatorError:
-        cause = self._cause(error)
+        cause = cause_of(error, self._producer)
         if isinstance(cause, KafkaError) and cause.code() in _FORBIDDEN:
             return self._forbidden(step, cause)
-        fenced = isinstance(cause, KafkaError) and cause.code() in {
-            KafkaError._FENCED,  # noqa: SLF001 - that is its name
-            KafkaError.PRODUCER_FENCED,
-            KafkaError.INVALID_PRODUCER_EPOCH,
-            KafkaError.ILLEGAL_GENERATION,
-            KafkaError.UNKNOWN_MEMBER_ID,
-            KafkaError.FENCED_INSTANCE_ID,
-        }
+        fenced = isinstance(cause, KafkaError) and cause.code() in _OWNER_CHANGED
         text = cause.str() if isinstance(cause, KafkaError) else str(cause)
         if fenced:
             return InfrastructureError(
@@ -220,14 +225,3 @@ class PartitionTransactions:
             f"partition {self._partition}: {step}: the cluster does not permit it: {cause.str()}; nothing was "
             "acknowledged. `consolidator topics acls --role worker` lists everything that the worker needs"
         )
-
-    def _cause(self, error: Exception) -> object:
-        """What librdkafka says of a failure; for one that was fatal, first seen here or before, what made it so."""
-        cause = error.args[0] if error.args else error
-        if isinstance(cause, KafkaError) and cause.code() == KafkaError._FATAL:  # noqa: SLF001 - that is its name
-            # The client names a fatal error's own code in the transactional calls only.
-            try:
-                self._producer.begin_transaction()
-            except KafkaException as fatal:
-                return fatal.args[0]
-        return cause

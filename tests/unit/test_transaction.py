@@ -42,6 +42,7 @@ class ScriptedProducer:
         self._step("offsets")
 
     def flush(self, _):
+        self._step("flush")
         if self._on_delivery is not None:
             self._on_delivery(KafkaError(KafkaError._PURGE_QUEUE), None)
         return self._failures.get("left", 0)
@@ -84,6 +85,16 @@ def test_a_record_that_was_not_delivered_fails_the_commit_with_the_cause(transac
         refused.commit(batch())
 
 
+def test_a_fatal_error_that_the_client_loses_is_named_all_the_same(transactions):
+    """A callback that runs after the error's own makes Python raise a SystemError in its place."""
+    lost = SystemError("returned NULL without setting an exception")
+    for step in ("flush", "commit"):
+        fenced = transactions(**{step: lost, "begin": FENCED})
+        fenced.produce_rows("changelog", ROWS)
+        with pytest.raises(InfrastructureError, match=f"partition 3: fenced in {step}"):
+            fenced.commit(batch())
+
+
 def test_records_that_nobody_answers_for_are_counted(transactions):
     silent = transactions(left=7)
     with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 60 s"):
@@ -95,7 +106,7 @@ def test_a_commit_without_an_answer_is_resumed_and_nothing_is_produced_again(tra
     passing.begin()
     passing.produce_rows("changelog", ROWS)
     passing.commit(batch())
-    assert passing._producer.calls == ["begin", "produce", "offsets", "commit", "commit", "commit"]
+    assert passing._producer.calls == ["begin", "produce", "offsets", "flush", "commit", "commit", "commit"]
 
 
 def test_patience_with_brokers_ends(transactions):
