@@ -83,6 +83,12 @@ class Settings(BaseSettings):
         "Most events of one partition in one transaction.",
         default=4_000,
     )
+    processes: Annotated[int, Field(ge=1, le=64)] = _env(
+        "CONSOLIDATOR_PROCESSES",
+        "Workers under one command, each a process and a member of the group. One keeps about one core busy; more than "
+        "there are partitions have nothing to do.",
+        default=1,
+    )
     session_timeout_s: Annotated[float, Field(ge=1, le=600)] = _env(
         "CONSOLIDATOR_SESSION_TIMEOUT_S",
         "Seconds without a heartbeat after which the group gives a worker's partitions to another.",
@@ -96,7 +102,8 @@ class Settings(BaseSettings):
     )
     instance_id: str | None = _env(
         "CONSOLIDATOR_INSTANCE_ID",
-        "Static group membership (group.instance.id): a restarted worker gets its partitions back at once.",
+        "Static group membership (group.instance.id): a restarted worker gets its partitions back at once. Of several "
+        "processes each appends its number: ID-0, ID-1.",
         default=None,
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
     )

@@ -5,10 +5,13 @@ from pathlib import Path
 import click
 
 from streams.settings import load_settings
+from streams.worker.logs import configure_logging
+from streams.worker.processes import fork_workers
 
 
 @click.command(
-    epilog="Examples: consolidator run; KAFKA_BOOTSTRAP_SERVERS=broker:9092 consolidator run --catalogue rules.toml. "
+    epilog="Examples: consolidator run; KAFKA_BOOTSTRAP_SERVERS=broker:9092 consolidator run --catalogue rules.toml; "
+    "consolidator run --processes 4. "
     "Exit codes: 0 stopped by a signal, everything in flight committed; 2 a contract is broken (settings, catalogue, "
     "topics, state); 3 Kafka or the disk failed, nothing was acknowledged."
 )
@@ -16,6 +19,7 @@ from streams.settings import load_settings
 @click.option("--app-id", help="Consumer group's id and changelog prefix. [CONSOLIDATOR_APP_ID]")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where state is kept. [CONSOLIDATOR_STATE_DIR]")
 @click.option("--instance-id", help="Static group membership. [CONSOLIDATOR_INSTANCE_ID]")
+@click.option("--processes", type=int, help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]")
 @click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
 @click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
 def run(
@@ -24,22 +28,29 @@ def run(
     app_id: str | None,
     state_dir: Path | None,
     instance_id: str | None,
+    processes: int | None,
     log_level: str | None,
     log_format: str | None,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT.
 
     The topics must exist: consolidator topics apply. Start as many workers as there are partitions, on any machines;
-    they share the partitions among themselves.
+    they share the partitions among themselves. --processes starts several at once: one for each core.
     """
     settings = load_settings(
         catalogue=catalogue,
         app_id=app_id,
         state_dir=state_dir,
         instance_id=instance_id,
+        processes=processes,
         log_level=log_level,
         log_format=log_format,
     )
+    if settings.processes > 1:
+        configure_logging(settings.log_level, settings.log_format)
+        number = fork_workers(settings.processes)
+        if settings.instance_id is not None:
+            settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{number}"})
     # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
     from streams.worker.runner import run_worker  # noqa: PLC0415
 
