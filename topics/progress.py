@@ -4,6 +4,7 @@ An offset is no record: transaction markers take offsets up, too. A group has no
 committed offset comes to the end without a record, whatever the difference of the numbers.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -21,6 +22,8 @@ __all__ = ["GroupProgress"]
 
 _NOTHING_COMMITTED: Final = 0
 """Where a group without a committed offset begins: this project's groups begin at the beginning."""
+
+_POLL_S: Final = 0.05
 
 _Answer = TypeVar("_Answer")
 
@@ -60,6 +63,34 @@ class GroupProgress:
         through, ends = self._through(), self._ends(self._everything, self._topics.executions)
         return sum(through.values()), sum(ends.values())
 
+    def committed(self) -> dict[int, int | None]:
+        """The group's committed offset of each partition; None where it has none.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        return {partition: None if offset < 0 else offset for partition, offset in self._answered().items()}
+
+    def wait_decided(self, *topics: Topic, limit_s: float) -> bool:
+        """Wait until every transaction that is open in these topics now is committed or aborted.
+
+        Kafka answers a commit before its markers are written: until then readers do not see what was committed.
+
+        Returns:
+            Whether it came to that within the limit.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        deadline = time.monotonic() + limit_s
+        for topic in topics:
+            wanted = self._ends(self._everything, topic)
+            while any(end < wanted[part] for part, end in self._ends(self._committed, topic).items()):
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_POLL_S)
+        return True
+
     def is_finished(self) -> bool:
         """Whether the group has no lag, and everything that its worker wrote can be read.
 
@@ -86,12 +117,15 @@ class GroupProgress:
             return next(reader.until_end(), None) is not None
 
     def _through(self) -> dict[int, int]:
+        return {part: max(offset, _NOTHING_COMMITTED) for part, offset in self._answered().items()}
+
+    def _answered(self) -> dict[int, int]:
         answer = _patiently(
             lambda: self._everything.committed(self._places(self._topics.executions), timeout=REACH_TIMEOUT_S),
             "the group's offsets",
         )
         # A negative offset stands for none.
-        return {place.partition: max(place.offset, _NOTHING_COMMITTED) for place in answer}
+        return {place.partition: place.offset for place in answer}
 
     def _ends(self, consumer: Consumer, topic: Topic) -> dict[int, int]:
         def ends() -> dict[int, int]:

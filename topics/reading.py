@@ -34,6 +34,11 @@ class Record:
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
 
+    @property
+    def timestamp(self) -> int:
+        """What aiokafka calls it: milliseconds since the epoch, by the broker's clock."""
+        return self.timestamp_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -57,6 +62,11 @@ class TopicReader:
         application_id: read only the partition in which everything about this application is.
         timeout_s: seconds after which an unreachable cluster is an error.
 
+    Attributes:
+        topic: the topic's full name.
+        partitions: how many the topic has.
+        spans: what there is to read, by partition.
+
     Raises:
         ContractError: when the topic does not exist, or the offset that is asked for does not.
         AuthorizationError: when we may not read it.
@@ -73,7 +83,7 @@ class TopicReader:
         application_id: str | None = None,
         timeout_s: float = REACH_TIMEOUT_S,
     ) -> None:
-        self._topic = topic
+        self.topic = topic
         self._servers = str(config.get("bootstrap.servers", ""))
         self._application_id = application_id
         self._timeout_s = timeout_s
@@ -93,9 +103,10 @@ class TopicReader:
             "allow.auto.create.topics": False,
             "log_level": 2,
         }
+        self.partitions = len(metadata.partitions)
         self._consumer = Consumer(watched)
         try:
-            self.spans: Mapping[int, Span] = self._spans(start, len(metadata.partitions))
+            self.spans: Mapping[int, Span] = self._spans(start, self.partitions)
         except BaseException:
             self._consumer.close()
             raise
@@ -120,15 +131,19 @@ class TopicReader:
                 if message.error() is None:
                     yield _record(message)
 
-    def until_end(self) -> Iterator[Record]:
+    def until_end(self, spans: Mapping[int, Span] | None = None) -> Iterator[Record]:
         """Every committed record from the start to the end, as the end was when this reader was made.
+
+        Args:
+            spans: what to read instead, by partition; their ends are not beyond those of :attr:`spans`.
 
         Raises:
             ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
             InfrastructureError: when nothing arrives any more before the end.
         """
-        remaining = {partition: span.end for partition, span in self.spans.items() if span.start < span.end}
-        self._assign({partition: self.spans[partition] for partition in remaining})
+        spans = self.spans if spans is None else spans
+        remaining = {partition: span.end for partition, span in spans.items() if span.start < span.end}
+        self._assign({partition: spans[partition] for partition in remaining})
         last_arrival = time.monotonic()
         while remaining:
             messages = self._poll(_POLL_S)
@@ -136,7 +151,7 @@ class TopicReader:
                 last_arrival = time.monotonic()
             elif time.monotonic() - last_arrival > _STALL_TIMEOUT_S:
                 raise InfrastructureError(
-                    f"{self._topic}: nothing arrived from {self._servers} for {_STALL_TIMEOUT_S:.0f} s, before the end "
+                    f"{self.topic}: nothing arrived from {self._servers} for {_STALL_TIMEOUT_S:.0f} s, before the end "
                     f"of partition {', '.join(map(str, sorted(remaining)))}"
                 )
             for message in messages:
@@ -151,13 +166,28 @@ class TopicReader:
                 if offset >= end:
                     del remaining[partition]
 
+    def offsets_at(self, milliseconds: int) -> dict[int, int]:
+        """In every partition the offset of the first record that the broker stamped at or after a time; else the end.
+
+        Args:
+            milliseconds: since the epoch, not negative.
+
+        Raises:
+            InfrastructureError: when the cluster does not answer in time.
+        """
+        try:
+            found = self._offsets_at(AtTime(milliseconds), [*self.spans])
+        except KafkaException as error:
+            raise self._failure(error.args[0]) from error
+        return {part: min(found.get(part, span.end), span.end) for part, span in self.spans.items()}
+
     def _spans(self, start: Start, partitions: int) -> dict[int, Span]:
         wanted = [start.partition] if isinstance(start, AtOffset) else list(range(partitions))
         if self._application_id is not None:
             wanted = [partition for partition in wanted if partition == partition_of(self._application_id, partitions)]
         if isinstance(start, AtOffset) and start.partition >= partitions:
             raise ContractError(
-                f"{self._topic} has no partition {start.partition}: its partitions are 0 to {partitions - 1}"
+                f"{self.topic} has no partition {start.partition}: its partitions are 0 to {partitions - 1}"
             )
         try:
             edges = ask_patiently(lambda: {part: self._edges(part) for part in wanted}, limit_s=self._timeout_s)
@@ -179,24 +209,22 @@ class TopicReader:
                 if low <= offset <= high:
                     return offset
                 raise ContractError(
-                    f"{self._topic} has no offset {offset} in partition {partition}: the first is {low}, "
+                    f"{self.topic} has no offset {offset} in partition {partition}: the first is {low}, "
                     f"the next to come is {high}"
                 )
 
     def _edges(self, partition: int) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, partition), timeout=self._timeout_s
-        )
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self._timeout_s)
         return low, high
 
     def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:
-        question = [TopicPartition(self._topic, partition, start.milliseconds) for partition in partitions]
+        question = [TopicPartition(self.topic, partition, start.milliseconds) for partition in partitions]
         answer = self._consumer.offsets_for_times(question, timeout=self._timeout_s)
         # A negative offset stands for "no record that late": the end.
         return {place.partition: place.offset for place in answer if place.offset >= 0}
 
     def _assign(self, spans: Mapping[int, Span]) -> None:
-        self._consumer.assign([TopicPartition(self._topic, part, span.start) for part, span in spans.items()])
+        self._consumer.assign([TopicPartition(self.topic, part, span.start) for part, span in spans.items()])
 
     def _poll(self, timeout_s: float) -> list[Message]:
         """What has arrived: records and words of an end. Passing troubles, which librdkafka mends, are left out."""
@@ -212,7 +240,7 @@ class TopicReader:
         return told
 
     def _failure(self, error: KafkaError) -> ContractError | InfrastructureError:
-        reason = f"{self._topic} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
+        reason = f"{self.topic} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
         return ContractError(reason) if error.code() in _LASTING else InfrastructureError(reason)
 
 

@@ -1,94 +1,117 @@
 """``consolidator replay``."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 
 import click
 
-from streams.catalogue_file import load_catalogue
-from streams.cli.console import format_option, print_table, progress
-from streams.cli.escaping import escaped
-from streams.cli.pair_table import pair_lines, pair_table
-from streams.core.rules import Rules
-from streams.event_lines import readable
-from streams.file_replay import replay_lines
-from streams.pair_summary import summary_json
-from streams.replay_fold import ReplayFold
+from streams.audit.log_replay import Selection
+from streams.cli.replay_file import replay_file
+from streams.cli.replay_log import replay_log
+from streams.cli.replay_verify import replay_verify
+from streams.cli.start_option import StartType
 from streams.settings import load_settings
+from topics.positions import Start
+from topics.ranges import require_bounds
 
-EXIT_BAD_LINES = 1
-
-# Redrawing after every line would take longer than folding it.
-_LINES_A_STEP = 1_000
-# A table of so many rows is drawn in half a second.
-_MOST_IN_A_TABLE = 500
+_RANGE = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 
 
 @click.command(
     epilog="""\b
 Examples:
   consolidator replay --input events.jsonl
-  consolidator replay --input events.jsonl --catalogue rules.toml --format json | jq .factors
-  zcat day.jsonl.gz | consolidator replay --input - --format json
+  consolidator replay --application app-1
+  consolidator replay --from 0:1500 --to 0:2000 --show changes --format json
+  consolidator replay --to 2026-03-01T00:00:00Z --format parquet --output february.parquet
+  consolidator replay --verify
+  consolidator replay --verify --format json > report.jsonl
 
-Exit codes: 0 every line was folded; 1 there were bad lines, each told on stderr with its number, and the result is that
-of the others; 2 wrong usage, settings or catalogue.
+Exit codes: 0 done, and with --verify nothing differs; 1 there were bad lines (--input) or differences (--verify), each
+is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or offset; 3 Kafka or the disk failed.
 """
 )
-@click.option("--input", "file", metavar="FILE|-", required=True, help="JSON Lines of lifecycle events; - reads stdin.")
+@click.option("--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin.")
+@click.option("--verify", is_flag=True, help="Compare with what was published, record by record.")
+@click.option(
+    "--from",
+    "starts",
+    type=StartType(),
+    multiple=True,
+    help=f"Show, or verify, what was caused from here on; the events before it are folded all the same. {_RANGE}",
+)
+@click.option("--to", "ends", type=StartType(), multiple=True, help="Fold up to, and without, this. Default: the end.")
+@click.option("--application", help="Only this application; reads its partition only.")
+@click.option("--processor", help="Only this processor.")
+@click.option(
+    "--show",
+    type=click.Choice(["factors", "changes"]),
+    default="factors",
+    show_default=True,
+    help="What the pairs come to, or every change on the way.",
+)
 @click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
-@format_option
-def replay(file: str, catalogue: Path | None, output_format: str) -> None:
-    """Fold lifecycle events again, without a worker and without a broker.
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "parquet"]),
+    help="table for people, json (one object a line) or parquet for programs.  [default: table on a terminal and with "
+    "--input, else json]",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file that parquet is written to.")
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the offsets that this stands on, and the digests, to a JSON file too.",
+)
+@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+def replay(
+    *,
+    file: str | None,
+    verify: bool,
+    starts: tuple[Start, ...],
+    ends: tuple[Start, ...],
+    application: str | None,
+    processor: str | None,
+    show: str,
+    catalogue: Path | None,
+    output_format: str | None,
+    output: Path | None,
+    summary: Path | None,
+    bootstrap_servers: str | None,
+) -> None:
+    """Fold lifecycle events again, from Kafka or from a file, and prove what was published.
 
-    The same consolidation as the worker's, over a file: late, repeated and superseded executions come to the same. One
-    line for each application and processor, sorted by both; those in progress or withdrawn are shown too.
+    The same consolidation as the worker's, beside a live one or without any: no consumer group is touched. One line for
+    each application and processor, those in progress or withdrawn too; from Kafka in the order of their keys. What it
+    stands on (offsets, and a digest of the changes of each partition) goes to stderr, and to --summary.
 
-    JSON is one object a line: application_id, processor, processor_type (null: not in the catalogue), outcome, factors,
-    and executions with their counts active, completed, failed and contributing.
+    JSON is one object a line. Factors: application_id, processor, processor_type (null: not in the catalogue), outcome,
+    factors, and executions with their counts active, completed, failed and contributing; from Kafka also version, the
+    partition and offset of the last change's cause. Changes: the values of factor-changes, byte for byte as the worker
+    publishes them. With --verify: each difference (kind, topic, partition, offset, key, application_id, processor,
+    cause, reason), and last a summary.
     """
-    settings = load_settings(catalogue=catalogue)
-    fold = ReplayFold(Rules(load_catalogue(settings.catalogue)))
-    with readable(file) as lines, _progress_by_line() as advance:
-        counts = replay_lines(
-            lines,
-            fold,
-            source=file,
-            max_event_bytes=settings.max_event_bytes,
-            on_bad=lambda line: click.echo(escaped(str(line)), err=True),
-            on_progress=advance,
-        )
-    _print(fold, output_format)
-    if counts.bad:
-        click.echo(f"{counts.bad} of {counts.folded + counts.bad} lines are bad and were left out", err=True)
-        raise SystemExit(EXIT_BAD_LINES)
-
-
-def _print(fold: ReplayFold, output_format: str) -> None:
-    if output_format == "json":
-        _write(summary_json(summary) for summary in fold.summaries())
-    elif len(fold) <= _MOST_IN_A_TABLE:
-        print_table(pair_table(fold.summaries()))
-    else:
-        _write(pair_lines(list(fold.summaries())))
-
-
-def _write(lines: Iterable[str]) -> None:
-    # Bytes, in blocks: UTF-8 whatever the locale, and no system call for every line.
-    out = click.get_binary_stream("stdout")
-    for line in lines:
-        out.write(f"{escaped(line)}\n".encode())
-    out.flush()
-
-
-@contextmanager
-def _progress_by_line() -> Iterator[Callable[[int], None]]:
-    with progress() as display:
-        task = display.add_task("folding", total=None)
-
-        def advance(lines: int) -> None:
-            if lines % _LINES_A_STEP == 0:
-                display.update(task, completed=lines)
-
-        yield advance
+    settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
+    if (output_format == "parquet") != (output is not None):
+        raise click.UsageError("--format parquet and --output belong together")
+    if file is not None:
+        if verify or starts or ends or application or processor or summary or show == "changes":
+            raise click.UsageError("--input reads a file: the other options are about Kafka's log")
+        if output_format == "parquet":
+            raise click.UsageError("--input prints table or json")
+        replay_file(file, settings, output_format or "table")
+        return
+    for option, bounds in (("--from", starts), ("--to", ends)):
+        try:
+            require_bounds(bounds)
+        except ValueError as error:
+            raise click.UsageError(f"{option}: {error}") from None
+    selection = Selection(starts, ends, application, processor)
+    chosen = output_format or ("table" if sys.stdout.isatty() else "json")
+    if verify:
+        if chosen == "parquet" or show == "changes":
+            raise click.UsageError("--verify prints differences, as table or json")
+        replay_verify(settings, selection, output_format=chosen, summary=summary)
+        return
+    replay_log(settings, selection, changes=show == "changes", output_format=chosen, output=output, summary=summary)

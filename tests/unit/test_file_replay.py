@@ -167,9 +167,9 @@ def test_an_empty_input_gives_nothing(runner):
     assert replay(runner, [])[1] == []
 
 
-def test_without_an_input_or_with_an_unreadable_one_usage_is_wrong(runner, tmp_path):
-    """A missing option, a missing file and a folder are usage errors: exit code 2, nothing on stdout."""
-    for arguments in ([], ["--input"], ["--input", str(tmp_path / "none")], ["--input", str(tmp_path)]):
+def test_with_an_unreadable_input_usage_is_wrong(runner, tmp_path):
+    """A missing value, a missing file and a folder are usage errors: exit code 2, nothing on stdout."""
+    for arguments in (["--input"], ["--input", str(tmp_path / "none")], ["--input", str(tmp_path)]):
         result = runner.invoke(cli, ["replay", *arguments])
         assert (result.exit_code, result.stdout) == (2, ""), arguments
 

@@ -1,0 +1,194 @@
+"""The replay itself: records of the source, partition after partition, through the worker's own fold."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Protocol
+
+import msgspec
+
+from models.errors import ContractError
+from models.rows import Row
+from streams.audit.scratch import Table
+from streams.core.fold import Pair, load_pair
+from streams.core.rules import Rules
+from streams.worker.batch import Batch, Membership, Outgoing
+from streams.worker.folding import Folded, Observer, PartitionFold
+from streams.worker.rowcache import decode_row
+from topics.declared import Topics
+from topics.keys import application_prefix
+from topics.ranges import Range
+from topics.reading import Record, Span
+
+__all__ = ["BATCH_RECORDS", "ChangeHead", "Replay", "ReplayedBatch", "changes_of", "head_of", "require_partitions"]
+
+BATCH_RECORDS: Final = 4_000
+"""Records folded at once: the worker's own default. Where a batch ends changes nothing but the speed."""
+
+_CACHED_PAIRS: Final = 40_000
+_CACHED_WEIGHT: Final = 32 * 1024 * 1024
+"""Decoded pairs in memory, as in the worker: some 150 MB at most."""
+
+_NOBODY: Final = Membership("", -1, "")
+"""No group received these batches, and nothing of them is committed."""
+
+
+class ChangePlace(msgspec.Struct, frozen=True, gc=False):
+    """Where the record stands that caused a change."""
+
+    partition: int
+    offset: int
+
+
+class ChangeHead(msgspec.Struct, frozen=True, gc=False):
+    """What tells of a change, or of current factors, whose they are and what caused them."""
+
+    application_id: str
+    processor: str
+    version: ChangePlace
+    id: str = ""
+
+    @property
+    def pair_key(self) -> bytes:
+        """The key of the pair: of its row, and of its record in ``factors``."""
+        return application_prefix(self.application_id) + self.processor.encode()
+
+
+_HEAD: Final = msgspec.json.Decoder(ChangeHead)
+
+
+def head_of(value: bytes) -> ChangeHead:
+    """Read the head of a change or of current factors.
+
+    Raises:
+        msgspec.DecodeError: it is not what a worker publishes.
+    """
+    return _HEAD.decode(value)
+
+
+class SourceLog(Protocol):
+    """The source topic: in Kafka, :class:`topics.reading.TopicReader`; or kept in a file."""
+
+    @property
+    def topic(self) -> str:
+        """Its full name."""
+
+    @property
+    def partitions(self) -> int:
+        """How many it has."""
+
+    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
+        """Every committed record of these offsets, each partition in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedBatch:
+    """One batch and what the worker would make of it.
+
+    Attributes:
+        batch: the records that were folded.
+        folded: what comes of them; its rows are written already.
+        present: every offset between the batch's ends at which there is a record, folded or not.
+    """
+
+    batch: Batch
+    folded: Folded
+    present: frozenset[int]
+
+
+@dataclass
+class Replay:
+    """Folds ranges of the source, each from the first record that is still there.
+
+    Args:
+        topics: the declared topics.
+        rules: the catalogue.
+        rows: where the state is kept; empty at the start.
+        max_event_bytes: larger events become dead letters.
+        application_id: only the records under this application's keys; None: all.
+        observer: told about each event.
+        on_progress: told after each batch how many offsets it went through.
+
+    Attributes:
+        records: how many were folded, by partition.
+    """
+
+    topics: Topics
+    rules: Rules
+    rows: Table
+    max_event_bytes: int
+    application_id: str | None = None
+    observer: Observer | None = None
+    on_progress: Callable[[int], None] = lambda _: None
+    records: dict[int, int] = field(default_factory=dict)
+
+    def run(self, log: SourceLog, ranges: Mapping[int, Range]) -> Iterator[ReplayedBatch]:
+        """Every batch of every range, partition after partition.
+
+        Args:
+            log: the source topic.
+            ranges: by partition; folded from their first offset to their end, whatever their start.
+
+        Raises:
+            ContractError: the topic has other partitions than declared, or records are gone since the ranges were made.
+            InfrastructureError: Kafka or the disk failed.
+        """
+        require_partitions(log, self.topics)
+        for partition, span in sorted(ranges.items()):
+            fold = PartitionFold(
+                partition,
+                self.topics,
+                self.rules,
+                self.rows,
+                max_event_bytes=self.max_event_bytes,
+                cached_pairs=_CACHED_PAIRS,
+                cached_weight=_CACHED_WEIGHT,
+                observer=self.observer,
+            )
+            self.records[partition] = 0
+            for batch, present in self._batches(log, partition, Span(span.first, span.end)):
+                folded = fold.fold(batch)
+                self.rows.write(folded.rows())
+                fold.written(folded)
+                self.records[partition] += len(batch.records)
+                yield ReplayedBatch(batch, folded, present)
+                self.on_progress(batch.end - batch.start)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Every pair as it is now, in the order of their keys."""
+        for _, raw in self.rows.between(b"", None):
+            row = decode_row(raw)
+            if isinstance(row, Row):
+                yield load_pair(row, self.rules)
+
+    def _batches(self, log: SourceLog, partition: int, span: Span) -> Iterator[tuple[Batch, frozenset[int]]]:
+        prefix = b"" if self.application_id is None else application_prefix(self.application_id)
+        records = log.until_end({partition: span})
+        start = span.start
+        while block := list(islice(records, BATCH_RECORDS)):
+            end = block[-1].offset + 1
+            wanted = [record for record in block if record.key is not None and record.key.startswith(prefix)]
+            present = frozenset(record.offset for record in block)
+            yield Batch(log.topic, partition, start, end, wanted if prefix else block, _NOBODY), present
+            start = end
+        # What is left has no record: markers, or what compaction removed.
+        yield Batch(log.topic, partition, start, span.end, (), _NOBODY), frozenset()
+
+
+def changes_of(folded: Folded, topics: Topics) -> Iterator[Outgoing]:
+    """The changes of a batch, in the order in which a worker publishes them."""
+    topic = topics.factor_changes.name
+    return (sent for sent in folded.outgoing if sent.topic == topic)
+
+
+def require_partitions(log: SourceLog, topics: Topics) -> None:
+    """Refuse to replay with another partition count than the topic has: applications would be looked for elsewhere.
+
+    Raises:
+        ContractError: saying what to set.
+    """
+    if log.partitions != topics.partitions:
+        raise ContractError(
+            f"{log.topic} has {log.partitions} partitions, CONSOLIDATOR_PARTITIONS says {topics.partitions}: "
+            f"set it to {log.partitions}"
+        )
