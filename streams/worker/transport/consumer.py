@@ -20,7 +20,7 @@ from faust.types.tuples import ConsumerMessage, Message
 from models.errors import ContractError
 from streams.worker.batch import Batch, Membership
 from streams.worker.failpoints import reach
-from streams.worker.transport.records import read_any_header_name
+from streams.worker.transport.records import adapt_aiokafka
 
 __all__ = ["BatchConsumer", "BatchConsumerThread", "BatchTransport", "PartitionOwner"]
 
@@ -81,7 +81,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         where an offset is out of range: here every position comes from a seek, and one that is gone is an error.
         (``test_events_removed_before_a_running_worker_read_them_halt_it``)
         """
-        read_any_header_name()
+        adapt_aiokafka()
         conf = self.app.conf
         options = self.app.batch_options
         return aiokafka.AIOKafkaConsumer(
