@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,16 @@ ROUNDS = scale("GROUP_ROUNDS", short=1, long=3)
 
 ROUND = ("join", "join", "leave", "kill")
 """What happens in a round, in a random order; afterwards there are as many workers as before."""
+
+SCHEDULE = (
+    ("join", None),
+    ("kill", "oldest"),
+    ("join", None),
+    ("join", None),
+    ("leave", "newest"),
+    ("leave", "oldest"),
+)
+"""Every kind of change, of a worker that has long been there and of one that has just come; what, and who."""
 
 FIRST_WORKERS = 2
 LEAST_WORKERS, MOST_WORKERS = 1, 4
@@ -90,6 +100,15 @@ class Group:
         wait_until(
             settled,
             "every partition to have an owner",
+            limit_s=CHANGE_LIMIT_S,
+            details=lambda: "\n".join(worker.tail() for worker in self.alive),
+        )
+
+    def wait_called_together(self, before: int) -> None:
+        """Wait until a worker acquires partitions once more: the group has noticed the last change."""
+        wait_until(
+            lambda: self.rebalances() > before,
+            "a worker to acquire partitions",
             limit_s=CHANGE_LIMIT_S,
             details=lambda: "\n".join(worker.tail() for worker in self.alive),
         )
@@ -173,12 +192,12 @@ def random_round(rng: random.Random) -> list[str]:
             return kinds
 
 
-def change(group: Group, kind: str, rng: random.Random) -> None:
+def change(group: Group, kind: str, choose: Callable[[list[WorkerProcess]], WorkerProcess]) -> None:
     """A worker joins, leaves in order or is killed."""
     if kind == "join":
         group.start()
         return
-    worker = rng.choice(group.alive)
+    worker = choose(group.alive)
     # Before that Python has not come as far as hearing signals.
     worker.wait(lambda: worker.entries("worker starting"), "it to start", limit_s=CHANGE_LIMIT_S)
     if kind == "leave":
@@ -201,7 +220,7 @@ def test_workers_join_and_leave_at_random(installation, record_figures):
         for kind in kinds:
             wait_beyond(installation, group, sum(installation.committed().values()))
             begun = time.monotonic()
-            change(group, kind, rng)
+            change(group, kind, rng.choice)
             # Now and then the next change comes before the group has settled after this one.
             if rng.random() < 0.7:
                 group.wait_settled()
@@ -223,6 +242,48 @@ def test_workers_join_and_leave_at_random(installation, record_figures):
             recovery_s=tuple(recovery_s),
             seeds=(SEED,),
             more={"changes": ", ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
+        )
+    )
+    report.require()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("pace", ["settled", "at once"])
+def test_workers_join_and_leave_by_schedule(installation, record_figures, pace):
+    """The same changes each time, one by one or each in the middle of the recovery after the last: the laws hold."""
+    choices = {"oldest": lambda alive: alive[0], "newest": lambda alive: alive[-1], None: None}
+    group = Group(installation)
+    for _ in range(FIRST_WORKERS):
+        group.start()
+    group.wait_settled()
+    recovery_s = []
+    with load(installation, 102):
+        for kind, who in SCHEDULE:
+            begun = time.monotonic()
+            before, acquired = sum(installation.committed().values()), group.rebalances()
+            change(group, kind, choices[who])
+            if pace == "settled":
+                group.wait_settled()
+                wait_beyond(installation, group, before)
+                recovery_s.append(time.monotonic() - begun)
+            else:
+                group.wait_called_together(acquired)
+    group.wait_settled()
+    installation.wait_consumed(*group.alive)
+    for worker in group.alive:
+        group.stop(worker)
+    claims = group.require_one_owner_a_partition()
+    report = installation.report(installation.observe())
+    record_figures(
+        Figures.of(
+            report,
+            f"10 by schedule, {pace}",
+            fault="workers join, leave by SIGTERM and are killed under load, "
+            + ("one change after the other" if pace == "settled" else "each in the recovery after the last change"),
+            held="the laws; one owner a partition at every moment",
+            faults=len(SCHEDULE),
+            recovery_s=tuple(recovery_s),
+            more={"claims to a partition": claims, "rebalances": group.rebalances()},
         )
     )
     report.require()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.design_workload import design_workload
 from tests.fault_figures import Figures
-from tests.stored_table import table_of_changelog, table_on_disk
+from tests.stored_table import stored_offsets, table_of_changelog, table_on_disk
 from tests.workloads import Rates, believable
 from topics.keys import partition_of
 
@@ -65,6 +65,15 @@ def test_sigterm_under_load_drains_and_exits_0(installation, record_figures):
         )
     )
     report.require()
+
+
+def test_a_recovery_begins_where_the_disk_ends(installation):
+    """Each database knows its last changelog record, so that a restart reads nothing of it again."""
+    installation.publish_messages(design_workload(4_000, 200, 45))
+    run(installation, **SMALL_BATCHES)
+    ends = {record.partition: record.offset for record in installation.read(installation.topics.changelog.name)}
+    assert len(ends) == installation.partitions
+    assert stored_offsets(installation.state_dir) == ends
 
 
 def test_an_empty_disk_is_rebuilt_from_the_changelog(installation):

@@ -305,7 +305,7 @@ class BatchConsumer(driver.Consumer):
 
         What was polled before a rebalance is dropped after it, and read again. The generation is the one of the poll
         itself: Faust waits here for a rebalance to be over, and the first rows of the recovery after it would be taken
-        for rows of before, with the position past them. (``test_workers_join_and_leave_at_random``)
+        for rows of before, with the position past them. (``test_the_first_rows_of_a_recovery_are_written``)
         """
         polled, _active = await self._wait_next_records(timeout)
         for tp, found in (polled or {}).items():
@@ -322,7 +322,7 @@ class BatchConsumer(driver.Consumer):
         """Whether a rebalance or recovery is under way, so that source batches may neither be fetched nor yielded.
 
         Faust resumes the partitions and the fetcher before it clears the agents' queues, so batches delivered in
-        between vanish (``tests/faults/test_races.py``).
+        between vanish (``test_no_batch_vanishes_at_the_end_of_a_recovery``).
         """
         held: bool = self.app.rebalancing
         return held
@@ -381,7 +381,7 @@ class BatchConsumer(driver.Consumer):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002 - Faust's signature
         """Commit nothing: a plain commit could move the group behind the transaction's offset.
 
-        (``test_faust_never_commits_source_offsets``)
+        (``test_no_acknowledgement_leads_to_a_commit``)
         """
         return True
 
