@@ -17,7 +17,7 @@ from streams.core.rules import Rules
 from streams.settings import Settings
 from streams.worker import failpoints
 from streams.worker.app import create_app
-from streams.worker.logs import EventLog, configure_logging
+from streams.worker.logs import EventLog
 from streams.worker.observer import LoggingObserver
 from streams.worker.slots import WorkerSlot
 from topics.admin import require
@@ -52,11 +52,13 @@ _log = structlog.get_logger()
 def run_worker(settings: Settings) -> None:
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
+    Logging is configured, and until the worker takes signals for itself they end the process: see
+    ``streams/early_signals.py``.
+
     Raises:
         ContractError: catalogue, topics or settings are not what was agreed upon.
         InfrastructureError: Kafka or the disk failed before the start.
     """
-    configure_logging(settings.log_level, settings.log_format)
     if settings.failpoint is not None:
         failpoints.arm(settings.failpoint)
         _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)

@@ -199,7 +199,7 @@ def change(group: Group, kind: str, choose: Callable[[list[WorkerProcess]], Work
         return
     worker = choose(group.alive)
     # Before that Python has not come as far as hearing signals.
-    worker.wait(lambda: worker.entries("worker starting"), "it to start", limit_s=CHANGE_LIMIT_S)
+    worker.wait(lambda: worker.entries("worker process started"), "its first word", limit_s=CHANGE_LIMIT_S)
     if kind == "leave":
         group.stop(worker)
     else:
