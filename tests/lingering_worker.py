@@ -14,7 +14,8 @@ import time
 from streams.cli.main import main
 from streams.worker.engine import Engine
 from streams.worker.transaction import PartitionTransactions
-from streams.worker.transport.consumer import BatchConsumer, BatchConsumerThread
+from streams.worker.transport.consumer import BatchConsumer
+from streams.worker.transport.polling import BatchConsumerThread
 
 AT_THE_END_S = 3.0
 """At most, if no batch comes to the agents' queues: Faust's fetcher sleeps for a second when nothing is resumed."""

@@ -1,6 +1,7 @@
 """Access control lists: with the documented ones everything works, and without any one of them its name is told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.secured_installation import SecuredInstallation
 from tests.worker_process import WorkerProcess
 from tests.workloads import believable, to_json
 from topics.declared import declare
-from topics.permissions import Role, permissions
+from topics.permissions import Resource, Role, permissions
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -117,6 +118,26 @@ def test_a_permission_that_is_taken_away_stops_a_running_worker(secured, tmp_pat
         secured.permit(wanted)
         run(installation)
         installation.check_laws(state=installation.state_dir)
+    finally:
+        installation.close()
+
+
+def test_an_error_that_nobody_waits_for_ends_the_worker(secured, tmp_path):
+    """Refused by the group in the middle of a take-over, when nothing is polled, the worker is no ghost: it ends."""
+    installation = SecuredInstallation(secured, tmp_path, secured.scram())
+    installation.create_topics()
+    try:
+        wanted = installation.needed(Role.WORKER)
+        missing = next(one for one in wanted if one.resource is Resource.GROUP)
+        secured.permit(wanted)
+        worker = installation.start(CONSOLIDATOR_FAILPOINT="acquired:stop:1")
+        worker.wait(worker.is_frozen, "the worker to freeze in its take-over", limit_s=START_LIMIT_S)
+        # It may still ask where the group stands, but be no member.
+        describe = replace(missing, operation="Describe")
+        secured.permit([describe, *(one for one in wanted if one != missing)])
+        worker.cont()
+        assert worker.wait_exit(limit_s=STOP_LIMIT_S) == REFUSED, worker.tail()
+        assert str(missing) in said_by(worker), worker.tail()
     finally:
         installation.close()
 
