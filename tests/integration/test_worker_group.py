@@ -12,6 +12,7 @@ from tests.worker_process import wait_until
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 SMALL_BATCHES = {"CONSOLIDATOR_BATCH_EVENTS": "200"}
+EXIT_CONTRACT = 2
 TAKE_OVER_LIMIT_S = SESSION_TIMEOUT_S + 40
 
 
@@ -94,3 +95,18 @@ def test_a_zombie_is_fenced_and_ends(installation):
     installation.wait_consumed(successor)
     successor.stop()
     installation.check_laws(state=successor.state())
+
+
+def test_of_two_workers_with_one_instance_id_the_first_one_ends(installation):
+    """The one that was replaced names the setting and ends with exit code 2; the other one goes on undisturbed."""
+    name = {"CONSOLIDATOR_INSTANCE_ID": "the-same"}
+    first = installation.start(**name).wait_ready(installation.partitions)
+    second = installation.start(**name).wait_ready(installation.partitions, limit_s=TAKE_OVER_LIMIT_S)
+    assert first.wait_exit() == EXIT_CONTRACT, first.tail()
+    [halt] = first.entries("worker halted")
+    assert "CONSOLIDATOR_INSTANCE_ID, 'the-same'" in halt["error"]
+    installation.publish_messages(design_workload(2_000, 200, 56))
+    installation.wait_consumed(second)
+    assert len(second.entries("partitions acquired")) == 1
+    second.stop()
+    installation.check_laws(state=second.state())

@@ -13,6 +13,7 @@ from faust.types import TP
 from mode import Service
 
 from streams.worker.batch import Batch, Membership
+from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.read_errors import kept_error, unreadable
 from streams.worker.transport.records import read_any_header_name
 
@@ -57,6 +58,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # Where a poll found markers or aborted records only, the next batch starts before them.
         self._skipped: dict[TP, _Skipped] = {}
         self.positions: dict[TP, int] = {}
+
+    async def on_start(self) -> None:
+        """Start the consumer, and its static membership if it has one."""
+        await super().on_start()
+        instance = self.app.conf.consumer_group_instance_id
+        if instance is not None:
+            end_when_replaced(self._ensure_consumer()._coordinator, instance, self._halt)  # noqa: SLF001
 
     @Service.task  # type: ignore[untyped-decorator]  # mode's
     async def _end_on_kept_errors(self) -> None:
