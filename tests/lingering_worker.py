@@ -17,7 +17,7 @@ from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.consumer import BatchConsumer
 from streams.worker.transport.polling import BatchConsumerThread
 
-AT_THE_END_S = 3.0
+AT_THE_END_S = float(os.environ.get("CONSOLIDATOR_TEST_LINGER_S", "3"))
 """At most, if no batch comes to the agents' queues: Faust's fetcher sleeps for a second when nothing is resumed."""
 
 AT_THE_BEGINNING_S = 20.0

@@ -1,10 +1,12 @@
 """Access control lists: with the documented ones everything works, and without any one of them its name is told."""
 
 import json
-from dataclasses import replace
+import sys
+from pathlib import Path
 
 import pytest
 
+from tests import lingering_worker
 from tests.fault_figures import Figures
 from tests.secured_installation import SecuredInstallation
 from tests.worker_process import WorkerProcess
@@ -18,6 +20,10 @@ REFUSED = 2
 START_LIMIT_S = 45.0
 STOP_LIMIT_S = 45.0
 """From a permission's end to the worker's: a fetch or a heartbeat has to ask for it first."""
+
+UNPOLLED_S = 40
+UNPOLLED_LIMIT_S = 25.0
+"""A heartbeat after the permission is gone, and long before anything is polled again."""
 
 FIXED = declare(
     "", app_id="app", partitions=4, replication_factor=1, audit_window_days=1, max_event_bytes=1024
@@ -123,20 +129,22 @@ def test_a_permission_that_is_taken_away_stops_a_running_worker(secured, tmp_pat
 
 
 def test_an_error_that_nobody_waits_for_ends_the_worker(secured, tmp_path):
-    """Refused by the group in the middle of a take-over, when nothing is polled, the worker is no ghost: it ends."""
+    """Refused by the group while nothing is polled, at the end of a recovery, the worker ends there and then."""
     installation = SecuredInstallation(secured, tmp_path, secured.scram())
     installation.create_topics()
     try:
         wanted = installation.needed(Role.WORKER)
         missing = next(one for one in wanted if one.resource is Resource.GROUP)
         secured.permit(wanted)
-        worker = installation.start(CONSOLIDATOR_FAILPOINT="acquired:stop:1")
-        worker.wait(worker.is_frozen, "the worker to freeze in its take-over", limit_s=START_LIMIT_S)
-        # It may still ask where the group stands, but be no member.
-        describe = replace(missing, operation="Describe")
-        secured.permit([describe, *(one for one in wanted if one != missing)])
-        worker.cont()
-        assert worker.wait_exit(limit_s=STOP_LIMIT_S) == REFUSED, worker.tail()
+        worker = installation.start_program(
+            sys.executable,
+            str(Path(lingering_worker.__file__)),
+            "run",
+            CONSOLIDATOR_TEST_LINGER="sought",
+            CONSOLIDATOR_TEST_LINGER_S=str(UNPOLLED_S),
+        ).wait_ready(installation.partitions)
+        secured.permit([one for one in wanted if one != missing])
+        assert worker.wait_exit(limit_s=UNPOLLED_LIMIT_S) == REFUSED, worker.tail()
         assert str(missing) in said_by(worker), worker.tail()
     finally:
         installation.close()
