@@ -12,7 +12,6 @@ from itertools import accumulate, chain, pairwise
 import pytest
 
 from tests.design_workload import design_workload
-from tests.fault_figures import Figures
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess, wait_until
@@ -132,8 +131,15 @@ class Group:
             for partition, start in since.items():
                 yield Ownership(worker.pid, partition, start, end)
 
-    def require_one_owner_a_partition(self) -> int:
-        """No two claims to a partition overlap; returns how many claims there were."""
+    def finish(self) -> int:
+        """The living consume what is left and stop; no two claims to a partition overlapped.
+
+        Returns:
+            How many claims there were.
+        """
+        self._installation.wait_consumed(*self.alive)
+        for worker in self.alive:
+            self.stop(worker)
         claims = sorted(self.ownerships(), key=lambda claim: (claim.partition, claim.start))
         for earlier, later in pairwise(claims):
             assert earlier.partition != later.partition or earlier.end <= later.start, (earlier, later)
@@ -207,7 +213,7 @@ def change(group: Group, kind: str, choose: Callable[[list[WorkerProcess]], Work
 
 
 @pytest.mark.timeout(300 + 240 * ROUNDS)
-def test_workers_join_and_leave_at_random(installation, record_figures):
+def test_workers_join_and_leave_at_random(installation, conclude):
     """Whoever comes, goes or dies, in any order: one owner a partition at every moment, and every law holds."""
     rng = random.Random(SEED)
     kinds = [kind for _ in range(ROUNDS) for kind in random_round(rng)]
@@ -227,29 +233,22 @@ def test_workers_join_and_leave_at_random(installation, record_figures):
             wait_beyond(installation, group, sum(installation.committed().values()))
             recovery_s.append(time.monotonic() - begun)
     group.wait_settled()
-    installation.wait_consumed(*group.alive)
-    for worker in group.alive:
-        group.stop(worker)
-    claims = group.require_one_owner_a_partition()
-    report = installation.report(installation.observe())
-    record_figures(
-        Figures.of(
-            report,
-            "10 join and leave",
-            fault="workers join, leave by SIGTERM and are killed at random, 1 to 4 of them, under load",
-            held="the laws; one owner a partition at every moment",
-            faults=len(kinds),
-            recovery_s=tuple(recovery_s),
-            seeds=(SEED,),
-            more={"changes": ", ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
-        )
+    claims = group.finish()
+    conclude(
+        installation,
+        scenario="10 join and leave",
+        fault="workers join, leave by SIGTERM and are killed at random, 1 to 4 of them, under load",
+        held="the laws; one owner a partition at every moment",
+        faults=len(kinds),
+        recovery_s=tuple(recovery_s),
+        seeds=(SEED,),
+        more={"changes": ", ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
     )
-    report.require()
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("pace", ["settled", "at once"])
-def test_workers_join_and_leave_by_schedule(installation, record_figures, pace):
+def test_workers_join_and_leave_by_schedule(installation, conclude, pace):
     """The same changes each time, one by one or each in the middle of the recovery after the last: the laws hold."""
     choices = {"oldest": lambda alive: alive[0], "newest": lambda alive: alive[-1], None: None}
     group = Group(installation)
@@ -269,29 +268,22 @@ def test_workers_join_and_leave_by_schedule(installation, record_figures, pace):
             else:
                 group.wait_called_together(acquired)
     group.wait_settled()
-    installation.wait_consumed(*group.alive)
-    for worker in group.alive:
-        group.stop(worker)
-    claims = group.require_one_owner_a_partition()
-    report = installation.report(installation.observe())
-    record_figures(
-        Figures.of(
-            report,
-            f"10 by schedule, {pace}",
-            fault="workers join, leave by SIGTERM and are killed under load, "
-            + ("one change after the other" if pace == "settled" else "each in the recovery after the last change"),
-            held="the laws; one owner a partition at every moment",
-            faults=len(SCHEDULE),
-            recovery_s=tuple(recovery_s),
-            more={"claims to a partition": claims, "rebalances": group.rebalances()},
-        )
+    claims = group.finish()
+    conclude(
+        installation,
+        scenario=f"10 by schedule, {pace}",
+        fault="workers join, leave by SIGTERM and are killed under load, "
+        + ("one change after the other" if pace == "settled" else "each in the recovery after the last change"),
+        held="the laws; one owner a partition at every moment",
+        faults=len(SCHEDULE),
+        recovery_s=tuple(recovery_s),
+        more={"claims to a partition": claims, "rebalances": group.rebalances()},
     )
-    report.require()
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("membership", ["dynamic", "static"])
-def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, record_figures, membership):
+def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, conclude, membership):
     """Each of three workers is restarted in turn, under load; a static member gets its partitions back by itself."""
     installation = Installation(kafka, tmp_path, CONSOLIDATOR_SESSION_TIMEOUT_S=SESSION_TIMEOUT_S)
     installation.create_topics()
@@ -315,23 +307,16 @@ def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, record_figures
                 group.wait_settled()
                 recovery_s.append(time.monotonic() - begun)
             rebalances = group.rebalances() - before
-        installation.wait_consumed(*group.alive)
-        for worker in group.alive:
-            group.stop(worker)
-        group.require_one_owner_a_partition()
-        report = installation.report(installation.observe())
-        record_figures(
-            Figures.of(
-                report,
-                f"11 rolling restart, {membership}",
-                fault=f"three workers restarted in turn under load, {membership} membership",
-                held="the laws; one owner a partition; no rebalance storm",
-                faults=ROLLED_WORKERS,
-                recovery_s=tuple(recovery_s),
-                more={"acquisitions of all workers": rebalances},
-            )
+        group.finish()
+        conclude(
+            installation,
+            scenario=f"11 rolling restart, {membership}",
+            fault=f"three workers restarted in turn under load, {membership} membership",
+            held="the laws; one owner a partition; no rebalance storm",
+            faults=ROLLED_WORKERS,
+            recovery_s=tuple(recovery_s),
+            more={"acquisitions of all workers": rebalances},
         )
-        report.require()
         if membership == "static":
             assert rebalances == ROLLED_WORKERS
         else:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from tests.design_workload import Message, design_workload
-from tests.fault_figures import Figures
 from tests.fault_scale import scale
 from tests.worker_process import wait_until
 
@@ -46,7 +45,7 @@ def steadily(messages: Iterable[Message]) -> Iterator[Message]:
 
 
 @pytest.mark.timeout(600 + 20 * SECONDS)
-def test_ten_times_the_normal_load(installation, record_figures):
+def test_ten_times_the_normal_load(installation, conclude):
     """The worker keeps up or catches up, and its memory does not grow with the events that it has seen."""
     events = EVENTS_A_SECOND * SECONDS
     worker = installation.start().wait_ready(installation.partitions)
@@ -81,25 +80,21 @@ def test_ten_times_the_normal_load(installation, record_figures):
     )
     drained_s = time.monotonic() - begun
     peaks.append(worker.peak_memory_mib())
-    installation.wait_consumed(worker)
-    worker.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "17 ten times the load",
-            fault=f"10,000 events a second for {SECONDS} s",
-            held="the laws; memory bounded; the lag drains",
-            more={
-                "events in all": events,
-                "published, events/s": round(events / published[0]),
-                "lag at the end of publishing": lag,
-                "drained in, s": round(drained_s, 1),
-                "peak memory after the first third, MiB": round(peaks[0]),
-                "peak memory at the end, MiB": round(peaks[-1]),
-            },
-        )
+    conclude(
+        installation,
+        worker,
+        scenario="17 ten times the load",
+        fault=f"10,000 events a second for {SECONDS} s",
+        held="the laws; memory bounded; the lag drains",
+        more={
+            "events in all": events,
+            "published, events/s": round(events / published[0]),
+            "lag at the end of publishing": lag,
+            "drained in, s": round(drained_s, 1),
+            "peak memory after the first third, MiB": round(peaks[0]),
+            "peak memory at the end, MiB": round(peaks[-1]),
+        },
+        state=installation.state_dir,
     )
     assert peaks[-1] < PEAK_LIMIT_MIB
     assert peaks[-1] - peaks[0] < GROWTH_LIMIT_MIB, peaks
-    report.require()

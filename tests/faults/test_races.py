@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests import lingering_worker
-from tests.fault_figures import Figures
 from tests.fault_load import BATCH_EVENTS, publish_load
 from tests.fault_scale import SEED
 
@@ -38,25 +37,17 @@ def leave_half_done(installation):
     shutil.rmtree(installation.state_dir)
 
 
-def finish(installation, worker, record_figures, scenario, fault):
-    installation.wait_consumed(worker)
-    worker.stop()
-    report = installation.report(installation.observe(state=worker.state()))
-    record_figures(Figures.of(report, scenario, fault=fault, seeds=(SEED,)))
-    report.require()
-
-
-def test_no_batch_vanishes_at_the_end_of_a_recovery(installation, record_figures):
+def test_no_batch_vanishes_at_the_end_of_a_recovery(installation, conclude):
     """The source is held back until Faust has cleared its queues: every batch is folded, in order."""
     leave_half_done(installation)
     worker = start(installation, "sought").wait_ready(installation.partitions)
     fault = (
         f"up to {lingering_worker.AT_THE_END_S} s between the source's resumption and the clearing of Faust's queues"
     )
-    finish(installation, worker, record_figures, "race: end of recovery", fault)
+    conclude(installation, worker, scenario="race: end of recovery", fault=fault, seeds=(SEED,), state=worker.state())
 
 
-def test_a_rebalance_while_partitions_begin_is_survived(installation, record_figures):
+def test_a_rebalance_while_partitions_begin_is_survived(installation, conclude):
     """Another worker joins while this one looks where it stands: it begins anew with what it is left."""
     publish_load(installation, EVENTS, SEED)
     first = start(installation, "beginning")
@@ -66,10 +57,10 @@ def test_a_rebalance_while_partitions_begin_is_survived(installation, record_fig
     second.stop()
     first.wait_ready(installation.partitions)
     fault = "a rebalance begins while a worker looks where its partitions stand"
-    finish(installation, first, record_figures, "race: rebalance again", fault)
+    conclude(installation, first, scenario="race: rebalance again", fault=fault, seeds=(SEED,), state=first.state())
 
 
-def test_batches_in_flight_are_finished_before_the_partitions_go(installation, record_figures):
+def test_batches_in_flight_are_finished_before_the_partitions_go(installation, conclude):
     """A rebalance waits for commits that are under way: nobody is fenced by it, and nothing is done twice."""
     publish_load(installation, EVENTS_OF_SLOW_COMMITS, SEED)
     first = start(installation, "committing").wait_ready(installation.partitions)
@@ -81,4 +72,4 @@ def test_batches_in_flight_are_finished_before_the_partitions_go(installation, r
     second.stop()
     first.wait_ready(installation.partitions)
     fault = f"a worker joins while each commit of another one takes {lingering_worker.IN_A_COMMIT_S} s"
-    finish(installation, first, record_figures, "race: commits in flight", fault)
+    conclude(installation, first, scenario="race: commits in flight", fault=fault, seeds=(SEED,), state=first.state())

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests import lingering_worker
-from tests.fault_figures import Figures
 from tests.secured_installation import SecuredInstallation
 from tests.worker_process import WorkerProcess
 from tests.workloads import believable, to_json
@@ -68,7 +67,7 @@ def test_a_worker_that_lacks_one_permission_names_it_and_does_nothing(shared, pl
     assert not any(shared.committed().values())
 
 
-def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, record_figures):
+def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, conclude):
     """The documented list is enough to fold, re-publish, reject and recover."""
     installation = SecuredInstallation(secured, tmp_path, secured.scram())
     installation.create_topics()
@@ -78,18 +77,15 @@ def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, record_
         run(installation)
         installation.publish(believable(73, 40))
         run(installation)
-        report = installation.report(installation.observe(state=installation.state_dir))
-        record_figures(
-            Figures.of(
-                report,
-                "least permissions",
-                fault="a cluster that denies whatever is not permitted; each permission of the list taken away in turn",
-                held="the laws with the whole list; without any one the worker refuses to start and names it",
-                faults=len(installation.needed(Role.WORKER)),
-                seeds=(72, 73),
-            )
+        conclude(
+            installation,
+            scenario="least permissions",
+            fault="a cluster that denies whatever is not permitted; each permission of the list taken away in turn",
+            held="the laws with the whole list; without any one the worker refuses to start and names it",
+            faults=len(installation.needed(Role.WORKER)),
+            seeds=(72, 73),
+            state=installation.state_dir,
         )
-        report.require()
     finally:
         installation.close()
 
