@@ -40,6 +40,9 @@ speed to switches; heartbeats and commits can wait for 20 ms, and find it free w
 _FORBIDDEN = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 """What Faust's consumer raises when a permission is taken away while the worker runs."""
 
+_AFTERMATHS = frozenset({KafkaError._STATE, KafkaError._INCONSISTENT})  # noqa: SLF001 - librdkafka's names
+"""A step after the transaction had failed, and a commit with records that were not delivered."""
+
 _ASK_LIMIT_S = 3.0
 """A worker that has to end does not wait longer to say why."""
 
@@ -131,9 +134,12 @@ def _named(error: BaseException, needed: list[Permission], connection: Connectio
 
 
 def _is_aftermath(error: BaseException) -> bool:
-    """Whether librdkafka only says that the transaction had failed before: a refused record is told to nobody else."""
+    """Whether librdkafka only says that records had failed before: a refused one is told to nobody else.
+
+    Which step says so, and in which words, depends on when the broker's answer comes.
+    """
     cause = error.__cause__
-    return isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError._STATE  # noqa: SLF001 - its name
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _AFTERMATHS
 
 
 def _die(error: BaseException) -> None:
