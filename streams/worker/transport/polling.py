@@ -15,7 +15,7 @@ from mode import Service
 from streams.worker.batch import Batch, Membership
 from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.read_errors import kept_error, unreadable
-from streams.worker.transport.records import read_any_header_name
+from streams.worker.transport.records import adapt_aiokafka
 
 __all__ = ["BatchConsumerThread", "Polled"]
 
@@ -85,7 +85,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         where an offset is out of range: here every position comes from a seek, and one that is gone is an error.
         (``test_events_removed_before_a_running_worker_read_them_halt_it``)
         """
-        read_any_header_name()
+        adapt_aiokafka()
         conf = self.app.conf
         options = self.app.batch_options
         return aiokafka.AIOKafkaConsumer(
