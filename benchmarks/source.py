@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,10 +20,21 @@ from topics.cluster import Cluster
 from topics.declared import Topics
 from topics.keys import partition_of
 
-__all__ = ["Source", "create_topic", "produce", "publish", "worker_variables"]
+__all__ = [
+    "HeldBack",
+    "Source",
+    "create",
+    "create_topic",
+    "declared_topics",
+    "keyed",
+    "produce",
+    "publish",
+    "worker_variables",
+]
 
 _DELIVERY_LIMIT_S = 120
 _ADMIN_LIMIT_S = 30
+_HELD_LIMIT_S = 600
 
 
 @dataclass(frozen=True)
@@ -68,14 +78,14 @@ def declared_topics(variables: Mapping[str, str]) -> Topics:
     return topics_of(Settings.model_validate(dict(variables)))
 
 
-def publish(session: Session, name: str, workload: Workload, *, for_peers: bool) -> Source:
-    """Create the source's topics and publish the workload, all of it acknowledged.
+def create(session: Session, name: str, workload: Workload, *, for_peers: bool) -> Source:
+    """Create a source's topics, empty.
 
     Args:
         session: where.
         name: tells this source from the session's others.
-        workload: what.
-        for_peers: also publish the copy that is keyed by application.
+        workload: what will be published.
+        for_peers: also create the topic that is keyed by application.
     """
     prefix = f"{session.name}-{name}-"
     topics = declared_topics(worker_variables(session, prefix, f"{session.name}-{name}-publisher", workload))
@@ -83,7 +93,12 @@ def publish(session: Session, name: str, workload: Workload, *, for_peers: bool)
     by_application = f"{prefix}by-application" if for_peers else None
     if by_application is not None:
         create_topic(session, by_application, workload.partitions)
-    source = Source(workload, prefix, topics.executions.name, by_application)
+    return Source(workload, prefix, topics.executions.name, by_application)
+
+
+def publish(session: Session, name: str, workload: Workload, *, for_peers: bool) -> Source:
+    """Create a source's topics and publish its workload, all of it acknowledged; arguments as of :func:`create`."""
+    source = create(session, name, workload, for_peers=for_peers)
     produce(session, source, workload.messages())
     return source
 
@@ -98,7 +113,10 @@ def create_topic(session: Session, name: str, partitions: int) -> None:
 
 def produce(session: Session, source: Source, messages: Iterable[Message]) -> None:
     """Publish messages into a source's topics and wait for every acknowledgement."""
-    producer = Producer({**session.config, "linger.ms": 50, "compression.type": "lz4"})
+    _send(Producer({**session.config, "linger.ms": 50, "compression.type": "lz4"}), source, messages)
+
+
+def _send(producer: Producer, source: Source, messages: Iterable[Message]) -> None:
     partitions = source.workload.partitions
     for message in messages:
         partition = partition_of(message.application_id, partitions)
@@ -106,6 +124,38 @@ def produce(session: Session, source: Source, messages: Iterable[Message]) -> No
             _patiently(producer, lambda t=topic, k=key, m=message, p=partition: producer.produce(t, m.value, k, p))
     if producer.flush(_DELIVERY_LIMIT_S):
         raise SystemExit(f"the broker did not acknowledge the workload within {_DELIVERY_LIMIT_S} s")
+
+
+class HeldBack:
+    """A workload that is published in a transaction: read_committed readers see nothing of it before its release.
+
+    Several workers can so be ready, with partitions and all, before the first event. The topic for the peers is left
+    out: not all of them read committed records only.
+
+    Args:
+        session: where.
+        source: created, and without the peers' topic.
+    """
+
+    def __init__(self, session: Session, source: Source) -> None:
+        assert source.by_application is None, "a peer would see what is held back"
+        self._producer = Producer(
+            {
+                **session.config,
+                "transactional.id": f"{source.prefix}held-back",
+                "transaction.timeout.ms": _HELD_LIMIT_S * 1_000,
+                "linger.ms": 50,
+                "compression.type": "lz4",
+            }
+        )
+        self._producer.init_transactions(_DELIVERY_LIMIT_S)
+        self._producer.begin_transaction()
+        self.events = source.workload.events
+        _send(self._producer, source, source.workload.messages())
+
+    def release(self) -> None:
+        """Make all of it readable."""
+        self._producer.commit_transaction(_DELIVERY_LIMIT_S)
 
 
 def keyed(source: Source, message: Message) -> list[tuple[str, bytes]]:
@@ -124,8 +174,3 @@ def _patiently(producer: Producer, send: Callable[[], None]) -> None:
             producer.poll(0.1)
         else:
             return
-
-
-def state_dir(variables: Mapping[str, str]) -> Path:
-    """Where the worker with these settings keeps its state."""
-    return Path(variables["CONSOLIDATOR_STATE_DIR"])

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
@@ -20,7 +20,7 @@ from benchmarks.processes import Launch, SideError, SideProcess, usage_of
 from benchmarks.results import differences, end_offsets, final_factors
 from benchmarks.session import REPOSITORY, Session
 from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
-from benchmarks.source import Source
+from benchmarks.source import HeldBack, Source
 
 __all__ = ["GroupOffsets", "Run", "covers", "launched", "measure", "measure_limit", "wait_ready"]
 
@@ -42,6 +42,8 @@ class Run:
         peak_mib: most resident memory of all its processes together.
         events: how many were committed while the clock ran.
         complete: everything was committed.
+        bytes_per_event: written by readiness and end, by what wrote them: ``disk`` (what the processes write to files:
+            RocksDB's log, tables and compactions), ``changelog`` and ``outputs`` (segments of the topics, compressed).
         wrong: how the result differs from the reference; empty: equal, or not complete and so not compared.
     """
 
@@ -52,6 +54,7 @@ class Run:
     peak_mib: float
     events: int
     complete: bool
+    bytes_per_event: dict[str, float] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -115,8 +118,17 @@ def covers(logs: Iterable[str], partitions: int) -> bool:
     return all(held) and len(together) == partitions == sum(map(len, held))
 
 
-def measure(session: Session, source: Source, side: Side, name: str, *, window_s: float | None = None) -> Run:
-    """Let one side have the workload.
+def measure(
+    session: Session,
+    source: Source,
+    side: Side,
+    name: str,
+    *,
+    window_s: float | None = None,
+    check: bool = True,
+    held_back: HeldBack | None = None,
+) -> Run:
+    """Let one side have the workload, or what its group has not had of it.
 
     Args:
         session: the session.
@@ -124,37 +136,82 @@ def measure(session: Session, source: Source, side: Side, name: str, *, window_s
         side: the side; not a limit.
         name: of the run: its group, state and topics are named after it.
         window_s: watch it for at most this long instead of the side's own time.
+        check: compare the result with the reference.
+        held_back: the workload is there but cannot be read; it is released, and the clock started, when the side is
+            ready. None: it can be read.
 
     Raises:
         SideError: the side ended, or did not get ready or through in time.
         MissingToolError: it cannot run here.
     """
     launch = side.launch(session, source, name, "throughput", THROUGHPUT_COMMIT_MS)
-    events, partitions = source.workload.events, source.workload.partitions
-    window_s = window_s or side.window_s
+    partitions = source.workload.partitions
     starts = end_offsets(session.servers, launch.finals, partitions)
+    events = sum(end_offsets(session.servers, launch.source, partitions).values())
+    if held_back is not None:
+        events += held_back.events
     with GroupOffsets(session, launch, partitions) as offsets, launched(session, launch) as processes:
         ready = wait_ready(processes, partitions)
-        before, cpu_before, broker_before = offsets.total(), _cpu(processes), _broker_cpu(session)
-        latest, moved = _watch(offsets, processes, events, before=before, window_s=window_s)
-        cpu, broker = _cpu(processes) - cpu_before, _broker_cpu(session) - broker_before
+        committed, before = offsets.total(), _Spent.until_now(session, launch, processes)
+        since = ready
+        if held_back is not None:
+            since = time.monotonic()
+            held_back.release()
+        latest, moved = _watch(offsets, processes, events, before=committed, window_s=window_s or side.window_s)
+        spent = _Spent.until_now(session, launch, processes).since(before)
         peak = sum(process.usage().peak_mib for process in processes)
         start_s = ready - processes[0].started_at
-    done = latest - before
-    wrong: list[str] = []
+    done = latest - committed
+    if not done:
+        raise SideError(
+            "everything was committed before it was ready, as its processes come one by one: too few events"
+        )
     complete = latest >= events
-    if complete:
+    wrong: list[str] = []
+    if complete and check:
         wrong = differences(source.expected, final_factors(session.servers, launch.finals, starts))
     return Run(
-        events_per_s=None if wrong else done / (moved - ready),
+        events_per_s=None if wrong else done / (moved - since),
         start_s=start_s,
-        cpu_s_per_million=cpu / done * 1e6,
-        broker_cpu_s_per_million=None if session.broker_pid is None else broker / done * 1e6,
+        cpu_s_per_million=spent.cpu_s / done * 1e6,
+        broker_cpu_s_per_million=None if spent.broker_cpu_s is None else spent.broker_cpu_s / done * 1e6,
         peak_mib=peak,
         events=done,
         complete=complete,
+        bytes_per_event={name: written / done for name, written in spent.written.items()},
         wrong=tuple(wrong),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What a side and the broker have used, up to a moment or between two."""
+
+    cpu_s: float
+    broker_cpu_s: float | None
+    written: dict[str, int]
+
+    @classmethod
+    def until_now(cls, session: Session, launch: Launch, processes: Sequence[SideProcess]) -> Self:
+        used = [process.usage() for process in processes]
+        written = {"disk": sum(usage.written_bytes for usage in used)}
+        outputs = {launch.changes, launch.finals}
+        for what, wanted in (
+            ("changelog", lambda topic: launch.group in topic and topic not in outputs),
+            ("outputs", lambda topic: topic in outputs),
+        ):
+            size = session.topic_bytes(wanted)
+            if size is not None:
+                written[what] = size
+        broker = None if session.broker_pid is None else usage_of(session.broker_pid).cpu_s
+        return cls(sum(usage.cpu_s for usage in used), broker, written)
+
+    def since(self, before: Self) -> Self:
+        broker = None
+        if self.broker_cpu_s is not None and before.broker_cpu_s is not None:
+            broker = self.broker_cpu_s - before.broker_cpu_s
+        written = {what: size - before.written.get(what, 0) for what, size in self.written.items()}
+        return replace(self, cpu_s=self.cpu_s - before.cpu_s, broker_cpu_s=broker, written=written)
 
 
 def _watch(
@@ -188,11 +245,3 @@ def measure_limit(session: Session, source: Source, side: Side) -> Run:
         raise SideError(done.stderr)
     figures = json.loads(done.stdout)
     return Run(figures["events_per_s"], 0, figures["cpu_s"] / workload.events * 1e6, None, 0, workload.events, True)  # noqa: FBT003
-
-
-def _cpu(processes: Iterable[SideProcess]) -> float:
-    return sum(process.usage().cpu_s for process in processes)
-
-
-def _broker_cpu(session: Session) -> float:
-    return 0.0 if session.broker_pid is None else usage_of(session.broker_pid).cpu_s

@@ -16,7 +16,7 @@ from tests.design_workload import (
     events_per_execution,
 )
 
-__all__ = ["Workload", "add_workload_arguments", "applications_for", "padded", "workload_of"]
+__all__ = ["Workload", "add_workload_arguments", "applications_for", "one_each", "padded", "workload_of"]
 
 DEFAULT_PARTITIONS = 4
 
@@ -80,6 +80,18 @@ def padded(messages: Iterator[Message], event_bytes: int) -> Iterator[Message]:
         digits = _FILLER[start:] + _FILLER * (missing // len(_FILLER) + 1)
         text = f',{_FIELD[:-1]}{digits[: missing - len(_FIELD) - 1]}"}}'
         yield message._replace(value=message.value[:-1] + text.encode())
+
+
+def one_each(applications: int) -> Iterator[Message]:
+    """One completed execution for every application, older than the design's workload: fills the state."""
+    for application in range(applications):
+        name, event_id = f"app-{application:06d}", f"fill-{application:027d}"
+        value = (
+            f'{{"event_id":"{event_id}","application_id":"{name}","execution_id":"exec-{application:06d}-fill",'
+            '"processor":"bank_statement","status":"completed","attempt":1,"occurred_at":"2025-03-01T09:00:00Z",'
+            f'"output":{{"factors":{{"f_revenue_monthly":{10_000 + application % 90_000}}}}},"schema_version":1}}'
+        )
+        yield Message(name, f"{name}/{event_id}".encode(), value.encode())
 
 
 def applications_for(
