@@ -31,8 +31,11 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
     longest = max((bar.value for bar in bars), default=0) or 1
     room = _WIDTH - _LABEL_WIDTH - _VALUE_WIDTH
     lines = [
-        (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        'font-family="system-ui, sans-serif" font-size="13" role="img">'),
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
+            f'height="{height}" '
+            'font-family="system-ui, sans-serif" font-size="13" role="img">'
+        ),
         f"<title>{escape(title)}</title>",
         # A page may be dark.
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
@@ -44,10 +47,17 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
         length = max(1.0, bar.value / longest * room)
         weight = ' font-weight="600"' if bar.ours else ""
         lines += [
-            (f'<text x="{_LABEL_WIDTH - 8}" y="{middle:.0f}" text-anchor="end" fill="#1f2a30"{weight}>'
-            f"{escape(bar.label)}</text>"),
-            (f'<rect x="{_LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="{_BAR}" rx="2" '
-            f'fill="{_OURS if bar.ours else _THEIRS}"/>'),
-            f'<text x="{_LABEL_WIDTH + length + 6:.1f}" y="{middle:.0f}" fill="#1f2a30"{weight}>{escape(bar.text)}</text>',
+            (
+                f'<text x="{_LABEL_WIDTH - 8}" y="{middle:.0f}" text-anchor="end" fill="#1f2a30"{weight}>'
+                f"{escape(bar.label)}</text>"
+            ),
+            (
+                f'<rect x="{_LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="{_BAR}" rx="2" '
+                f'fill="{_OURS if bar.ours else _THEIRS}"/>'
+            ),
+            (
+                f'<text x="{_LABEL_WIDTH + length + 6:.1f}" y="{middle:.0f}" fill="#1f2a30"{weight}>'
+                f"{escape(bar.text)}</text>"
+            ),
         ]
     return "\n".join([*lines, "</svg>"]) + "\n"

@@ -198,15 +198,16 @@ def main() -> None:
     workload = workload_of(arguments)
     with open_session() as session:
         standings = compare(session, workload, arguments.sides, arguments.runs)
+    figures = [standing.as_json() for standing in standings]
     report = {
         "kind": "comparison",
         "machine": machine(),
         "versions": versions(),
         "workload": workload.as_json(),
         "settings": {"runs": arguments.runs, "commit_interval_ms": THROUGHPUT_COMMIT_MS},
-        "sides": [standing.as_json() for standing in standings],
+        "sides": figures,
     }
-    print(comparison_table(report["sides"]))
+    print(comparison_table(figures))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

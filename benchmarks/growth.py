@@ -5,8 +5,8 @@
 
 One dimension at a time, the others as in the design's workload: applications in the state (filled beforehand),
 executions in a row, workers, and partitions. The workload is released when all workers are ready. The points with the
-least and the most applications are then restarted, once with their disk and once without it: start-up time, and the rate
-at which the state is rebuilt from its changelog.
+least and the most applications are then restarted, once with their disk and once without it: start-up time, and the
+rate at which the state is rebuilt from its changelog.
 """
 
 import argparse

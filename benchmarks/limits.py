@@ -7,7 +7,7 @@ import argparse
 import json
 import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from topics.decoding import decode_event
 
@@ -37,7 +37,7 @@ def measure(servers: str, topic: str, partitions: int, events: int, *, decode: b
     return {"events_per_s": events / seconds, "cpu_s": cpu}
 
 
-def _take(consumer: Consumer, count: int) -> list:
+def _take(consumer: Consumer, count: int) -> list[Message]:
     messages = consumer.consume(count, timeout=_STALL_S)
     if not messages:
         raise SystemExit(f"nothing arrived for {_STALL_S} s, before the last event")

@@ -27,7 +27,8 @@ _LATENCY_PLOT_RATE = 1_000
 _INTRODUCTION = """\
 # Performance
 
-This page is generated from the figures of runs (`performance/*.json`); to repeat them, with nothing else on the machine:
+This page is generated from the figures of runs (`performance/*.json`). To repeat them, with nothing else on the
+machine:
 
     python -m benchmarks.compare --runs 5 --json docs/performance/comparison.json
     python -m benchmarks.latency --json docs/performance/latency.json
@@ -48,8 +49,8 @@ side's final factors were found equal to a reference that shares no code with th
 
 Every peer decodes the event, keeps the executions of each application and processor in a durable store with a
 changelog, computes the sample catalogue's factors exactly, and publishes a change where they differ. They do less than
-the worker: no strict validation, no identity of events, no dead letters, no change for counts and outcomes alone; Faust
-and Quix Streams no causes' positions. Settings beyond the defaults: commits twice a second, lz4, large fetches and
+the worker: no strict validation, no identity of events, no dead letters, no change for counts and outcomes alone, no
+positions of causes. Settings beyond the defaults: commits twice a second, lz4, large fetches and
 batches, 64 MiB of record cache in Kafka Streams (`benchmarks/sides.py`, `benchmarks/kafka_streams`).
 """
 
@@ -126,7 +127,7 @@ def _machine(reports: Iterable[Report]) -> str:
         )
         software = ", ".join(f"{name} {version}" for name, version in versions.items())
         lines.append(f"{hardware}; {software}")
-    return "".join(f"Measured on: {line}.\n" for line in dict.fromkeys(lines))
+    return "Measured on\n" + "".join(f"- {line}\n" for line in dict.fromkeys(lines))
 
 
 def _comparison(report: Report, directory: str) -> str:
@@ -190,7 +191,7 @@ def _latency_plot(report: Report) -> str:
 
 def _label(side: Mapping[str, Any]) -> str:
     short = {"at least once": ", ALO", "exactly once": ", EOS"}
-    return side["title"] + short.get(side["guarantee"], "")
+    return f"{side['title']}{short.get(side['guarantee'], '')}"
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def _counts(execution: dict[str, Any]) -> bool:
 
 def _mean(values: Values) -> float:
     # Through the shortest text, so that the cents of a float are the cents that were sent.
-    total = sum(Decimal(str(value)) for value in values)
+    total = sum((Decimal(str(value)) for value in values), Decimal(0))
     return float((total / len(values)).quantize(_CENT, ROUND_HALF_EVEN))
 
 

@@ -35,7 +35,7 @@ def create_application() -> Application:
         broker_address=os.environ["KAFKA_BOOTSTRAP_SERVERS"],
         consumer_group=os.environ["BENCH_NAME"],
         auto_offset_reset="earliest",
-        processing_guarantee=os.environ["BENCH_GUARANTEE"],  # type: ignore[arg-type]
+        processing_guarantee=os.environ["BENCH_GUARANTEE"],
         commit_interval=COMMIT_INTERVAL_S,
         # An idle poll must not outlast the checkpoint's interval.
         consumer_poll_timeout=min(1.0, COMMIT_INTERVAL_S),

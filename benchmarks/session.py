@@ -58,7 +58,7 @@ class Session:
 
     def delete_topics(self, wanted: Callable[[str], bool]) -> None:
         """Delete what a run left, so that the disk does not fill; a topic that cannot be deleted stays."""
-        admin = AdminClient(self.config)
+        admin = AdminClient({**self.config})
         names = [name for name in admin.list_topics(timeout=_ADMIN_LIMIT_S).topics if wanted(name)]
         for name, deletion in admin.delete_topics(names).items() if names else ():
             try:

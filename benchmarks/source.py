@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -106,7 +106,7 @@ def publish(session: Session, name: str, workload: Workload, *, for_peers: bool)
 def create_topic(session: Session, name: str, partitions: int) -> None:
     """Create a topic with the broker's own settings."""
     # Kept in a name: without one it is gone before the answer is there.
-    admin = AdminClient(session.config)
+    admin = AdminClient({**session.config})
     admin.create_topics([NewTopic(name, partitions, 1)])[name].result(_ADMIN_LIMIT_S)
     Cluster(session.config, timeout_s=_ADMIN_LIMIT_S).wait_for_leaders([name])
 
@@ -121,7 +121,7 @@ def _send(producer: Producer, source: Source, messages: Iterable[Message]) -> No
     for message in messages:
         partition = partition_of(message.application_id, partitions)
         for topic, key in keyed(source, message):
-            _patiently(producer, lambda t=topic, k=key, m=message, p=partition: producer.produce(t, m.value, k, p))
+            _patiently(producer, partial(producer.produce, topic, message.value, key, partition))
     if producer.flush(_DELIVERY_LIMIT_S):
         raise SystemExit(f"the broker did not acknowledge the workload within {_DELIVERY_LIMIT_S} s")
 

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -83,7 +83,7 @@ class GroupOffsets:
 
 
 @contextlib.contextmanager
-def launched(session: Session, launch: Launch) -> Iterable[list[SideProcess]]:
+def launched(session: Session, launch: Launch) -> Iterator[list[SideProcess]]:
     """The processes of a side, ended with the block."""
     with contextlib.ExitStack() as stack:
         yield [

@@ -111,7 +111,8 @@ def events_per_execution(failure_rate: float = FAILURE_RATE) -> float:
 def _executions(rng: random.Random, applications: int, zipf: float | None, processors: int) -> Iterator[_Execution]:
     weights = None if zipf is None else list(accumulate((rank + 1) ** -zipf for rank in range(applications)))
     held: dict[tuple[int, int], int] = {}
-    while True:
+    full = 0
+    while full < applications * processors:
         application = (
             int(rng.random() * applications) if weights is None else bisect(weights, rng.random() * weights[-1])
         )
@@ -120,7 +121,9 @@ def _executions(rng: random.Random, applications: int, zipf: float | None, proce
         if number >= MAX_EXECUTIONS_PER_PAIR:
             continue
         held[application, processor] = number + 1
+        full += number + 1 == MAX_EXECUTIONS_PER_PAIR
         yield _Execution(application, processor, f"exec-{application:06d}-{processor}-{number:04d}")
+    raise ValueError(f"{applications} applications are too few for so many events: every pair is full")
 
 
 def _clock() -> Iterator[str]:
