@@ -25,7 +25,7 @@ from benchmarks.probe import ChangeReader, publish_at
 from benchmarks.processes import Launch, SideError
 from benchmarks.results import end_offsets
 from benchmarks.session import Session, open_session, say
-from benchmarks.sides import LATENCY_COMMIT_MS, Side
+from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
 from benchmarks.source import Source, create, produce
 from benchmarks.tables import MISSING, table
 from benchmarks.throughput import GroupOffsets, launched, wait_ready
@@ -56,11 +56,17 @@ class Plan:
         rates: events a second.
         seconds: that count.
         warm_up_s: seconds before, which do not.
+        commit_ms: the commit interval of every peer; None: each its own.
     """
 
     rates: Sequence[float]
     seconds: float
     warm_up_s: float
+    commit_ms: int | None = None
+
+    def commit_ms_of(self, side: Side) -> int | None:
+        """A side's commit interval; None: it has none to set."""
+        return side.latency_commit_ms and (self.commit_ms or side.latency_commit_ms)
 
     @property
     def events(self) -> int:
@@ -72,7 +78,7 @@ def _measure_side(session: Session, side: Side, workload: Workload, plan: Plan) 
     """Hold each rate on one side."""
     name = f"{session.name}-latency-{side.name}"
     source = create(session, f"latency-{side.name}", workload, for_peers=True)
-    launch = side.launch(session, source, name, "latency", LATENCY_COMMIT_MS)
+    launch = side.launch(session, source, name, "latency", plan.commit_ms_of(side) or THROUGHPUT_COMMIT_MS)
     messages = workload.messages()
     produce(session, source, (message for _, message in zip(range(_BURST), messages, strict=False)))
     producer = Producer({**session.config, "linger.ms": 0, "acks": "all"})
@@ -147,17 +153,21 @@ def main() -> None:
     parser.add_argument("--rates", type=_rates, default="100,1000,10000", help="events/s; default: %(default)s")
     parser.add_argument("--seconds", type=float, default=30.0, help="that count, at each rate; default: %(default)s")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before; default: %(default)s")
+    parser.add_argument(
+        "--commit-ms", type=int, help="commit interval of the peers; default: what was found best for each"
+    )
     parser.add_argument("--sides", type=named_sides, default=_DEFAULT_SIDES, help="default: %(default)s")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     add_workload_arguments(parser)
     arguments = parser.parse_args()
-    plan = Plan(arguments.rates, arguments.seconds, arguments.warm_up)
+    plan = Plan(arguments.rates, arguments.seconds, arguments.warm_up, arguments.commit_ms)
     arguments.events = max(arguments.events, plan.events)
     workload = workload_of(arguments)
     sides = []
     with open_session() as session:
         for side in arguments.sides:
             entry: dict[str, Any] = {"name": side.name, "title": side.title, "guarantee": side.guarantee, "rates": []}
+            entry["commit_interval_ms"] = plan.commit_ms_of(side)
             try:
                 entry["rates"] = _measure_side(session, side, workload, plan)
             except (MissingToolError, SideError, TimeoutError) as error:
@@ -172,7 +182,6 @@ def main() -> None:
         "settings": {
             "seconds": plan.seconds,
             "warm_up_s": plan.warm_up_s,
-            "commit_interval_ms": LATENCY_COMMIT_MS,
         },
         "sides": sides,
     }

@@ -59,9 +59,9 @@ _LATENCY = """\
 
 From the moment an event is handed to a producer until a `read_committed` reader has the change that it caused; both in
 one process, by one monotonic clock. All sides exactly once, with the settings that their documentation recommends for
-latency: a commit interval of {commit_interval_ms} ms (Kafka Streams, "Configuring a Streams Application"; Quix Streams,
-"Configuring", "Exactly-Once producer buffering") and `linger.ms` 0 (Confluent, "Optimize Clients for Latency"). The
-worker has its defaults. "Kept up": the commits were at most a second behind when the last event was published.
+latency: a short commit interval (Kafka Streams, "Configuring a Streams Application"; Quix Streams, "Configuring",
+"Exactly-Once producer buffering"), and `linger.ms` 0 (Confluent, "Optimize Clients for Latency"). The worker has its
+defaults. "Kept up": the commits were at most a second behind when the last event was published.
 """
 
 _GROWTH = """\
@@ -148,8 +148,10 @@ def _latency(report: Report, directory: str) -> str:
     held = (
         f"Each rate is held for {settings['warm_up_s']:g} s that do not count and {settings['seconds']:g} s that do.\n"
     )
+    intervals = [(side["title"], side["commit_interval_ms"]) for side in report["sides"] if side["commit_interval_ms"]]
+    held += "".join(f"Commit interval of {title}: {interval} ms.\n" for title, interval in intervals)
     plot = f"![Latency of the sides]({directory}/latency.svg)\n"
-    return "\n".join([_LATENCY.format(**settings), held, latency_table(report["sides"]), "", plot])
+    return "\n".join([_LATENCY, held, latency_table(report["sides"]), "", plot])
 
 
 def _growth(report: Report, _directory: str) -> str:

@@ -11,7 +11,7 @@ from benchmarks.charts import Bar, bar_chart
 from benchmarks.compare import Standing, comparison_table, named_sides, rotated
 from benchmarks.growth import points, restart_table
 from benchmarks.guard import best
-from benchmarks.latency import latencies_ms
+from benchmarks.latency import Plan, latencies_ms
 from benchmarks.percentiles import percentile, percentiles
 from benchmarks.performance_page import performance_page, plots
 from benchmarks.results import canonical, differences
@@ -189,3 +189,11 @@ def test_the_page_has_what_was_measured_and_nothing_else() -> None:
     assert "Latency, end to end" not in page
     assert list(plots([report])) == ["throughput.svg"]
     assert "(performance/throughput.svg)" in page
+
+
+def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
+    """The command line wins over what was found best; the worker commits by its batches."""
+    assert Plan((100.0,), 1, 1).commit_ms_of(SIDES["quix-eos"]) == 10
+    assert Plan((100.0,), 1, 1, commit_ms=50).commit_ms_of(SIDES["quix-eos"]) == 50
+    assert Plan((100.0,), 1, 1, commit_ms=50).commit_ms_of(SIDES["worker"]) is None
+    assert Plan((100.0, 1_000.0), 10, 2).events == 20_000 + 13_200
