@@ -1,9 +1,8 @@
 """The same job as Faust's documentation would have it: an agent, one event at a time, a RocksDB table, at least once.
 
-Run by ``python -m benchmarks.throughput --peers``; not meant to be started by hand. It keeps each application's
-executions in a table, recomputes the touched processor's factors from scratch, and sends a change where they differ.
-It has no exact numbers, no strict decoding, no causes, no dead letters and no transactions: it does less than the
-worker.
+Started by the benchmarks, in the project's own environment; not meant to be started by hand. It keeps each pair's
+executions in a table, recomputes its factors from scratch, and sends a change where they differ. It has no strict
+decoding, no dead letters and no transactions: it does less than the worker.
 """
 
 import os
@@ -11,11 +10,13 @@ import sys
 
 import faust
 
+from benchmarks.plain_consolidation import change_of, empty_row
+
 NAME = os.environ["BENCH_NAME"]
 PARTITIONS = int(os.environ["BENCH_PARTITIONS"])
 
 app = faust.App(
-    f"{NAME}-faust",
+    NAME,
     broker=f"kafka://{os.environ['KAFKA_BOOTSTRAP_SERVERS']}",
     store="rocksdb://",
     datadir=os.environ["BENCH_DIR"],
@@ -25,44 +26,29 @@ app = faust.App(
     consumer_max_fetch_size=8 * 1024 * 1024,
     broker_max_poll_records=5_000,
     broker_commit_every=10_000,
+    broker_commit_interval=int(os.environ["BENCH_COMMIT_INTERVAL_MS"]) / 1000,
+    producer_compression_type="lz4",
+    producer_linger=0.005,
 )
-source = app.topic(f"{NAME}-executions", value_type=dict, partitions=PARTITIONS)
-changes = app.topic(f"{NAME}-faust-changes", value_type=dict, partitions=PARTITIONS)
-applications = app.Table("applications", default=dict, partitions=PARTITIONS)
-
-
-def consolidated(executions: dict[str, dict]) -> dict[str, object]:
-    """Means of numbers, counts of true: close enough to a catalogue for a comparison of speed."""
-    values: dict[str, list] = {}
-    for execution in executions.values():
-        if execution["status"] == "completed":
-            for name, value in execution["factors"].items():
-                values.setdefault(name, []).append(value)
-    return {
-        name: sum(found) if isinstance(found[0], bool) else sum(found) / len(found)
-        for name, found in values.items()
-        if not isinstance(found[0], str)
-    }
+source = app.topic(os.environ["BENCH_SOURCE"], value_serializer="json", partitions=PARTITIONS)
+changes = app.topic(os.environ["BENCH_CHANGES"], value_serializer="json", partitions=PARTITIONS)
+pairs = app.Table("pairs", default=empty_row, partitions=PARTITIONS)
 
 
 @app.agent(source)
 async def consolidate(stream) -> None:  # noqa: ANN001 - as a user writes it
-    """Fold each event into its application's state."""
+    """Fold each event into its pair's row."""
+    ready = False
     async for event in stream:
-        key = event["application_id"]
-        state = applications[key]
-        processor = state.setdefault(event["processor"], {"executions": {}, "factors": {}})
-        if event["status"] in {"completed", "failed"}:
-            output = event.get("output") or {}
-            processor["executions"][event["execution_id"]] = {
-                "status": event["status"],
-                "factors": output.get("factors", {}),
-            }
-            factors = consolidated(processor["executions"])
-            if factors != processor["factors"]:
-                processor["factors"] = factors
-                await changes.send(key=key, value={"processor": event["processor"], "factors": factors})
-        applications[key] = state
+        if not ready:
+            ready = True
+            print(os.environ["BENCH_READY"], file=sys.stderr, flush=True)
+        key = f"{event['application_id']}/{event['processor']}"
+        row = pairs[key]
+        change = change_of(row, event)
+        pairs[key] = row
+        if change is not None:
+            await changes.send(key=key, value=change)
 
 
 if __name__ == "__main__":

@@ -1,223 +1,247 @@
-"""Throughput of one worker, everything on, on the design's workload.
+"""One side's speed on a published workload: from its readiness until everything is committed, then its result.
 
-    python -m benchmarks.throughput --runs 5 --peers
-
-Each run has topics, a group and a state directory of its own on one broker: 400,000 events of about 450 bytes over
-20,000 applications are published first; then a worker starts and the clock runs from "ready" until the last source
-offset is committed. With --peers the same topic is then read by Faust's idiomatic agent (benchmarks/faust_idiomatic.py)
-for half a minute, and by librdkafka alone, which is the wire's limit: the sides alternate in one session. Prints a line
-a run and the medians; --json FILE writes the figures.
+Alike for all sides: the clock runs from the moment when the side has its partitions (this worker says so, Kafka Streams
+is RUNNING, Faust and Quix Streams have got their first event) until the group's committed offsets are through the
+source. A side that is too slow for that is watched for a bounded time, up to its last commit.
 """
 
-import argparse
+import contextlib
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from streams.broker.choice import cache_dir
-from streams.broker.embedded import start_broker, stop_broker
-from streams.connection import topics_of
-from streams.settings import Settings, load_settings
-from tests.design_workload import DESIGN_APPLICATIONS, DESIGN_EVENTS, design_workload
-from topics.admin import apply
-from topics.declared import Topics
-from topics.keys import partition_of
+from benchmarks.processes import Launch, SideError, SideProcess, usage_of
+from benchmarks.results import differences, end_offsets, final_factors
+from benchmarks.session import REPOSITORY, Session
+from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
+from benchmarks.source import HeldBack, Source
 
-READY_LIMIT_S = 60
-RUN_LIMIT_S = 600
-FAUST_S = 30
-"""It would need minutes for everything."""
+__all__ = ["GroupOffsets", "Run", "covers", "launched", "measure", "measure_limit", "wait_ready"]
 
-
-@contextmanager
-def broker() -> Iterator[str]:
-    """The broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one with data in a temporary directory."""
-    settings = load_settings()
-    if settings.bootstrap_servers is not None:
-        yield settings.bootstrap_servers
-        return
-    with tempfile.TemporaryDirectory(prefix="consolidator-bench-") as directory:
-        data = Path(directory) / "kafka"
-        try:
-            yield start_broker(data, cache_dir(settings)).bootstrap_servers
-        finally:
-            stop_broker(data)
+READY_LIMIT_S = 120.0
+RUN_LIMIT_S = 900.0
+_ASK_LIMIT_S = 10
+_POLL_S = 0.05
 
 
-def publish(servers: str, topics: Topics, events: int, applications: int) -> None:
-    """Publish the workload under canonical keys and wait for every acknowledgement."""
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 50, "compression.type": "lz4"})
-    for message in design_workload(events, applications):
-        while True:
-            try:
-                partition = partition_of(message.application_id, topics.partitions)
-                producer.produce(topics.executions.name, message.value, message.key, partition)
-                break
-            except BufferError:
-                producer.poll(0.1)
-    if producer.flush(60):
-        raise SystemExit("the broker did not acknowledge the workload within 60 s")
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of a side came to.
+
+    Attributes:
+        events_per_s: None where the result is wrong.
+        start_s: from the start of the process to its readiness.
+        cpu_s_per_million: CPU seconds of its processes for a million events, from readiness on.
+        broker_cpu_s_per_million: the same of the broker; None: unknown.
+        peak_mib: most resident memory of all its processes together.
+        events: how many were committed while the clock ran.
+        complete: everything was committed.
+        bytes_per_event: written by readiness and end, by what wrote them: ``disk`` (what the processes write to files:
+            RocksDB's log, tables and compactions), ``changelog`` and ``outputs`` (segments of the topics, compressed).
+        wrong: how the result differs from the reference; empty: equal, or not complete and so not compared.
+    """
+
+    events_per_s: float | None
+    start_s: float
+    cpu_s_per_million: float
+    broker_cpu_s_per_million: float | None
+    peak_mib: float
+    events: int
+    complete: bool
+    bytes_per_event: dict[str, float] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return asdict(self)
 
 
-def committed(reader: Consumer, topics: Topics) -> int:
-    """Events that the group has committed, over all partitions."""
-    tps = [TopicPartition(topics.executions.name, partition) for partition in range(topics.partitions)]
-    return sum(max(tp.offset, 0) for tp in reader.committed(tps, timeout=10))
+class GroupOffsets:
+    """Reads a group's committed offsets; as a context it is closed at the end."""
+
+    def __init__(self, session: Session, launch: Launch, partitions: int) -> None:
+        # Uncommitted: otherwise it would wait for open transactions.
+        config = {**session.config, "group.id": launch.group, "isolation.level": "read_uncommitted"}
+        self._consumer = Consumer(config)
+        self._places = [TopicPartition(launch.source, partition) for partition in range(partitions)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def total(self) -> int:
+        """Committed events over all partitions; the source has no transaction markers."""
+        return sum(max(place.offset, 0) for place in self._consumer.committed(self._places, timeout=_ASK_LIMIT_S))
 
 
-def measure(servers: str, run: int, options: argparse.Namespace) -> dict[str, float]:
-    """Publish the workload, then let each side have it."""
-    name = f"bench{os.getpid()}-{run}"
-    with tempfile.TemporaryDirectory(prefix="consolidator-bench-") as directory:
-        variables = {
-            "KAFKA_BOOTSTRAP_SERVERS": servers,
-            "CONSOLIDATOR_TOPIC_PREFIX": f"{name}-",
-            "CONSOLIDATOR_APP_ID": name,
-            "CONSOLIDATOR_STATE_DIR": directory,
-            "CONSOLIDATOR_LOG_FORMAT": "json",
-        }
-        topics = topics_of(Settings.model_validate(variables))
-        apply(topics, {"bootstrap.servers": servers})
-        publish(servers, topics, options.events, options.applications)
-        figures = measure_worker(
-            servers, name, topics, events=options.events, directory=Path(directory), variables=variables
+@contextlib.contextmanager
+def launched(session: Session, launch: Launch) -> Iterator[list[SideProcess]]:
+    """The processes of a side, ended with the block."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(SideProcess(launch, session.directory / f"{launch.group}-{number}.log"))
+            for number in range(launch.count)
+        ]
+
+
+def wait_ready(processes: Sequence[SideProcess], partitions: int) -> float:
+    """Wait until the side has all its partitions; the moment at which it had."""
+
+    def ready() -> bool:
+        if len(processes) == 1:
+            return processes[0].is_ready()
+        return covers([process.text for process in processes], partitions)
+
+    return processes[0].wait(ready, "the side to have its partitions", limit_s=READY_LIMIT_S)
+
+
+def covers(logs: Iterable[str], partitions: int) -> bool:
+    """Whether workers, by their logs, have taken all partitions among them, each of them some and none twice."""
+    held = []
+    for log in logs:
+        mine: set[str] = set()
+        for line in log.splitlines():
+            if '"partitions ready"' in line:
+                mine = set(json.loads(line)["offsets"])
+            elif '"partitions released"' in line:
+                mine = set()
+        held.append(mine)
+    together = set().union(*held)
+    return all(held) and len(together) == partitions == sum(map(len, held))
+
+
+def measure(
+    session: Session,
+    source: Source,
+    side: Side,
+    name: str,
+    *,
+    window_s: float | None = None,
+    check: bool = True,
+    held_back: HeldBack | None = None,
+) -> Run:
+    """Let one side have the workload, or what its group has not had of it.
+
+    Args:
+        session: the session.
+        source: the published workload.
+        side: the side; not a limit.
+        name: of the run: its group, state and topics are named after it.
+        window_s: watch it for at most this long instead of the side's own time.
+        check: compare the result with the reference.
+        held_back: the workload is there but cannot be read; it is released, and the clock started, when the side is
+            ready. None: it can be read.
+
+    Raises:
+        SideError: the side ended, or did not get ready or through in time.
+        MissingToolError: it cannot run here.
+    """
+    launch = side.launch(session, source, name, "throughput", THROUGHPUT_COMMIT_MS)
+    partitions = source.workload.partitions
+    starts = end_offsets(session.servers, launch.finals, partitions)
+    events = sum(end_offsets(session.servers, launch.source, partitions).values())
+    if held_back is not None:
+        events += held_back.events
+    with GroupOffsets(session, launch, partitions) as offsets, launched(session, launch) as processes:
+        ready = wait_ready(processes, partitions)
+        committed, before = offsets.total(), _Spent.until_now(session, launch, processes)
+        since = ready
+        if held_back is not None:
+            since = time.monotonic()
+            held_back.release()
+        latest, moved = _watch(offsets, processes, events, before=committed, window_s=window_s or side.window_s)
+        spent = _Spent.until_now(session, launch, processes).since(before)
+        peak = sum(process.usage().peak_mib for process in processes)
+        start_s = ready - processes[0].started_at
+    done = latest - committed
+    if not done:
+        raise SideError(
+            "everything was committed before it was ready, as its processes come one by one: too few events"
         )
-        if options.peers:
-            figures["faust_idiomatic_per_s"] = measure_faust(servers, name, topics, Path(directory))
-            figures["consume_only_per_s"] = measure_consume_only(servers, topics, options.events)
-    return figures
+    complete = latest >= events
+    wrong: list[str] = []
+    if complete and check:
+        wrong = differences(source.expected, final_factors(session.servers, launch.finals, starts))
+    return Run(
+        events_per_s=None if wrong else done / (moved - since),
+        start_s=start_s,
+        cpu_s_per_million=spent.cpu_s / done * 1e6,
+        broker_cpu_s_per_million=None if spent.broker_cpu_s is None else spent.broker_cpu_s / done * 1e6,
+        peak_mib=peak,
+        events=done,
+        complete=complete,
+        bytes_per_event={name: written / done for name, written in spent.written.items()},
+        wrong=tuple(wrong),
+    )
 
 
-def measure_worker(
-    servers: str, name: str, topics: Topics, *, events: int, directory: Path, variables: dict[str, str]
-) -> dict[str, float]:
-    """From "ready" until everything is committed."""
-    reader = group_reader(servers, name)
-    log = directory / "worker.log"
-    started = time.monotonic()
-    with log.open("wb") as output:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "run"], env=os.environ | variables, stderr=output
-        )
-        try:
-            while b"partitions ready" not in log.read_bytes():
-                check(worker, log, started, READY_LIMIT_S, "to get ready")
-                time.sleep(0.01)
-            ready = time.monotonic()
-            while committed(reader, topics) < events:
-                check(worker, log, ready, RUN_LIMIT_S, "to commit everything")
-                time.sleep(0.05)
-            done = time.monotonic()
-            cpu_s, peak_mib = usage(worker.pid)
-        finally:
-            worker.terminate()
-            worker.wait(60)
-            reader.close()
-    return {
-        "events_per_s": events / (done - ready),
-        "start_s": ready - started,
-        "cpu_s_per_million": cpu_s / events * 1e6,
-        "peak_mib": peak_mib,
-    }
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What a side and the broker have used, up to a moment or between two."""
+
+    cpu_s: float
+    broker_cpu_s: float | None
+    written: dict[str, int]
+
+    @classmethod
+    def until_now(cls, session: Session, launch: Launch, processes: Sequence[SideProcess]) -> Self:
+        used = [process.usage() for process in processes]
+        written = {"disk": sum(usage.written_bytes for usage in used)}
+        outputs = {launch.changes, launch.finals}
+        for what, wanted in (
+            ("changelog", lambda topic: launch.group in topic and topic not in outputs),
+            ("outputs", lambda topic: topic in outputs),
+        ):
+            size = session.topic_bytes(wanted)
+            if size is not None:
+                written[what] = size
+        broker = None if session.broker_pid is None else usage_of(session.broker_pid).cpu_s
+        return cls(sum(usage.cpu_s for usage in used), broker, written)
+
+    def since(self, before: Self) -> Self:
+        broker = None
+        if self.broker_cpu_s is not None and before.broker_cpu_s is not None:
+            broker = self.broker_cpu_s - before.broker_cpu_s
+        written = {what: size - before.written.get(what, 0) for what, size in self.written.items()}
+        return replace(self, cpu_s=self.cpu_s - before.cpu_s, broker_cpu_s=broker, written=written)
 
 
-def measure_faust(servers: str, name: str, topics: Topics, directory: Path) -> float:
-    """Events per second over half a minute, after its first commit."""
-    variables = {
-        "KAFKA_BOOTSTRAP_SERVERS": servers,
-        "BENCH_NAME": name,
-        "BENCH_DIR": str(directory / "faust"),
-        "BENCH_PARTITIONS": str(topics.partitions),
-    }
-    reader = group_reader(servers, f"{name}-faust")
-    log = directory / "faust.log"
-    script = Path(__file__).with_name("faust_idiomatic.py")
-    started = time.monotonic()
-    with log.open("wb") as output:
-        worker = subprocess.Popen([sys.executable, script], env=os.environ | variables, stdout=output, stderr=output)
-        try:
-            while not (first := committed(reader, topics)):
-                check(worker, log, started, READY_LIMIT_S, "to commit something")
-                time.sleep(0.05)
-            since = last_change = time.monotonic()
-            latest = first
-            while time.monotonic() - since < FAUST_S:
-                time.sleep(0.05)
-                now = committed(reader, topics)
-                if now != latest:
-                    latest, last_change = now, time.monotonic()
-        finally:
-            worker.terminate()
-            worker.wait(60)
-            reader.close()
-    return (latest - first) / (last_change - since)
-
-
-def measure_consume_only(servers: str, topics: Topics, events: int) -> float:
-    """What librdkafka delivers when nothing is done with it."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "unused", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topics.executions.name, partition, 0) for partition in range(topics.partitions)])
-    seen = 0
+def _watch(
+    offsets: GroupOffsets, processes: Sequence[SideProcess], events: int, *, before: int, window_s: float | None
+) -> tuple[int, float]:
+    """Watch the group until it is through, or the window is over; its last offset and when that was first seen."""
     since = time.monotonic()
-    while seen < events:
-        seen += len(consumer.consume(5_000, timeout=10))
-    seconds = time.monotonic() - since
-    consumer.close()
-    return events / seconds
+    latest, moved = before, since
+    limit_s = RUN_LIMIT_S if window_s is None else window_s
+    while latest < events:
+        time.sleep(_POLL_S)
+        now = offsets.total()
+        if now != latest:
+            latest, moved = now, time.monotonic()
+        for process in processes:
+            process.check("everything to be committed")
+        if time.monotonic() - since > limit_s:
+            if window_s is None or latest == before:
+                raise SideError(f"waited {limit_s:.0f} s for {events:,} events to be committed, {latest:,} were")
+            break
+    return latest, moved
 
 
-def group_reader(servers: str, group: str) -> Consumer:
-    """Reads a group's offsets; uncommitted, because otherwise it would wait for open transactions."""
-    return Consumer({"bootstrap.servers": servers, "group.id": group, "isolation.level": "read_uncommitted"})
-
-
-def usage(pid: int) -> tuple[float, float]:
-    """CPU seconds and peak memory in MiB of a process."""
-    process = Path(f"/proc/{pid}")
-    peak_kib = next(int(line.split()[1]) for line in (process / "status").read_text().splitlines() if "VmHWM" in line)
-    fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peak_kib / 1024
-
-
-def check(worker: subprocess.Popen[bytes], log: Path, since: float, limit: float, what: str) -> None:
-    """Give up where the worker ended or the limit passed."""
-    if worker.poll() is not None:
-        raise SystemExit(f"the worker ended with {worker.returncode}:\n{log.read_text()[-3000:]}")
-    if time.monotonic() - since > limit:
-        raise SystemExit(f"the worker took more than {limit} s {what}:\n{log.read_text()[-3000:]}")
-
-
-def main() -> None:
-    """Run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--events", type=int, default=DESIGN_EVENTS)
-    parser.add_argument("--applications", type=int, default=DESIGN_APPLICATIONS)
-    parser.add_argument("--peers", action="store_true", help="also Faust's idiomatic agent and the wire's limit")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    with broker() as servers:
-        runs = []
-        for run in range(arguments.runs):
-            figures = measure(servers, run, arguments)
-            runs.append(figures)
-            print("  ".join(f"{name} {value:,.1f}" for name, value in figures.items()), flush=True)
-    medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    print("median  " + "  ".join(f"{name} {value:,.1f}" for name, value in medians.items()))
-    if arguments.json is not None:
-        machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
-        arguments.json.write_text(json.dumps({"machine": machine, "runs": runs, "medians": medians}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def measure_limit(session: Session, source: Source, side: Side) -> Run:
+    """Let librdkafka alone read the workload, in a process of its own."""
+    workload = source.workload
+    command = [sys.executable, "-m", "benchmarks.limits", session.servers, source.executions]
+    command += [str(workload.partitions), str(workload.events), *(["--decode"] if side.name == "decode" else [])]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
+    if done.returncode:
+        raise SideError(done.stderr)
+    figures = json.loads(done.stdout)
+    return Run(figures["events_per_s"], 0, figures["cpu_s"] / workload.events * 1e6, None, 0, workload.events, True)  # noqa: FBT003

@@ -102,8 +102,9 @@ class Settings(BaseSettings):
     )
     instance_id: str | None = _env(
         "CONSOLIDATOR_INSTANCE_ID",
-        "Static group membership (group.instance.id): a restarted worker gets its partitions back at once. Of several "
-        "processes each appends its number: ID-0, ID-1.",
+        "Static group membership (group.instance.id): a restarted worker gets its partitions back at once. Each worker "
+        "needs an id of its own: of two with the same one, the first ends when the second joins. Of several processes "
+        "each appends its number: ID-0, ID-1.",
         default=None,
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
     )

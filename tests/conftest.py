@@ -11,6 +11,7 @@ from streams.broker.choice import cache_dir
 from streams.broker.embedded import start_broker, stop_broker
 from streams.settings import load_settings
 from tests.cluster import Cluster
+from tests.fault_conclusion import Conclusion
 from tests.fault_figures import Figures, save
 from tests.installation import Installation
 from tests.secured_broker import SecuredBroker, secured_broker
@@ -81,3 +82,9 @@ def record_figures(capsys: pytest.CaptureFixture[str]) -> Callable[[Figures], No
         save(figures)
 
     return record
+
+
+@pytest.fixture
+def conclude(record_figures: Callable[[Figures], None]) -> Conclusion:
+    """Ends a fault scenario; see ``tests/fault_conclusion.py``."""
+    return Conclusion(record_figures)

@@ -76,6 +76,8 @@ def design_workload(
     seed: int = 1,
     *,
     zipf: float | None = None,
+    failure_rate: float = FAILURE_RATE,
+    processors: int | None = None,
 ) -> Iterator[Message]:
     """Realistic executions (requested, started, completed or failed, some retried), interleaved over all applications.
 
@@ -84,33 +86,44 @@ def design_workload(
         applications: ``app-000000`` and on.
         seed: the same seed gives the same bytes.
         zipf: None spreads executions evenly; an exponent such as 1.0 makes ``app-000000`` the hottest key, and so on.
+        failure_rate: of the ends of attempts; half of the failed ones are retried.
+        processors: only the first so many of :data:`PROCESSORS`; None: all.
     """
     rng = random.Random(seed)
-    executions = _executions(rng, applications, zipf)
+    executions = _executions(rng, applications, zipf, len(PROCESSORS) if processors is None else processors)
     live = [next(executions) for _ in range(max(1, min(IN_FLIGHT, events // 4)))]
     clock = _clock()
     for _ in range(events):
         slot = int(rng.random() * len(live))
         execution = live[slot]
-        message, over = _next_message(rng, execution, next(clock))
+        message, over = _next_message(rng, execution, next(clock), failure_rate)
         if over:
             live[slot] = next(executions)
         yield message
 
 
-def _executions(rng: random.Random, applications: int, zipf: float | None) -> Iterator[_Execution]:
+def events_per_execution(failure_rate: float = FAILURE_RATE) -> float:
+    """How many events an execution has in the mean: requested, then started and ended once for each attempt."""
+    retried = failure_rate * RETRY_RATE
+    return 1 + 2 / (1 - retried)
+
+
+def _executions(rng: random.Random, applications: int, zipf: float | None, processors: int) -> Iterator[_Execution]:
     weights = None if zipf is None else list(accumulate((rank + 1) ** -zipf for rank in range(applications)))
     held: dict[tuple[int, int], int] = {}
-    while True:
+    full = 0
+    while full < applications * processors:
         application = (
             int(rng.random() * applications) if weights is None else bisect(weights, rng.random() * weights[-1])
         )
-        processor = int(rng.random() * len(PROCESSORS))
+        processor = int(rng.random() * processors)
         number = held.get((application, processor), 0)
         if number >= MAX_EXECUTIONS_PER_PAIR:
             continue
         held[application, processor] = number + 1
+        full += number + 1 == MAX_EXECUTIONS_PER_PAIR
         yield _Execution(application, processor, f"exec-{application:06d}-{processor}-{number:04d}")
+    raise ValueError(f"{applications} applications are too few for so many events: every pair is full")
 
 
 def _clock() -> Iterator[str]:
@@ -123,7 +136,9 @@ def _clock() -> Iterator[str]:
         moment += timedelta(seconds=1)
 
 
-def _next_message(rng: random.Random, execution: _Execution, occurred_at: str) -> tuple[Message, bool]:
+def _next_message(
+    rng: random.Random, execution: _Execution, occurred_at: str, failure_rate: float
+) -> tuple[Message, bool]:
     """The execution's next event, and whether it was the last."""
     processor, factors = PROCESSORS[execution.processor]
     attempt = execution.attempt
@@ -134,7 +149,7 @@ def _next_message(rng: random.Random, execution: _Execution, occurred_at: str) -
     elif not execution.started:
         execution.started = True
         status, detail = "started", _START
-    elif rng.random() < FAILURE_RATE:
+    elif rng.random() < failure_rate:
         code = rng.choice(ERROR_CODES)
         status, detail = "failed", f'"error":{{"code":"{code}","message":"{_GAVE_UP}"}}'
         over = rng.random() >= RETRY_RATE

@@ -25,13 +25,11 @@ from streams.worker.rowcache import MARK_KEY, decode_row
 from tests import folds
 from tests.checker import Observed, check
 from tests.folds import MAX_EVENT_BYTES, rules_of, topics_of
-from tests.oracle import Tombstone
 from tests.simulated_kafka import PartitionLog, SimulatedKafka, SimulatedTransactions, transactional_id
+from tests.simulated_producers import SimulatedProducers
 from tests.simulated_worker import PARTITIONS, WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
 from tests.stored_table import table_of_changelog
 from tests.strategies import ADVERSARIAL_CATALOGUE
-from tests.workloads import Item, to_json
-from topics.keys import event_key, partition_of
 from topics.reading import Record
 
 __all__ = ["Simulation"]
@@ -61,12 +59,10 @@ class Simulation:
 
     def __init__(self, directory: Path, *, cached_pairs: int) -> None:
         self.kafka = SimulatedKafka()
+        self.producers = SimulatedProducers(self.kafka, _SOURCE)
         self.workers = [Worker(f"worker-{number}", directory / f"worker-{number}") for number in range(WORKERS)]
         self._cached_pairs = cached_pairs
         self._loop = asyncio.new_event_loop()
-        self._bad: set[tuple[int, int]] = set()
-        self._foreign: set[tuple[int, int]] = set()
-        self._published = 0
         self._verified = 0
 
     # -- the source
@@ -76,33 +72,6 @@ class Simulation:
 
     def changelog(self, partition: int) -> PartitionLog:
         return self.kafka.log(_CHANGELOG, partition)
-
-    def publish(self, item: Item) -> None:
-        """An event or a tombstone, as a producer that keeps to the canonical key sends it."""
-        record = folds.record_of(0, item)
-        application = item.application_id if isinstance(item, Tombstone) else item["application_id"]
-        self.source(partition_of(application, PARTITIONS)).append(record.key, record.value, ())
-
-    def publish_foreign(self, event: dict[str, Any], *, canonical_key: bool, canonical_partition: bool) -> None:
-        """An event under another key, in another partition, or both; no two have the same bytes."""
-        self._published += 1
-        home = partition_of(event["application_id"], PARTITIONS)
-        partition = home if canonical_partition else 1 - home
-        key = event_key(event["application_id"], event["event_id"]) if canonical_key else b"foreign"
-        value = to_json({**event, "copy": self._published})
-        offset = self.source(partition).append(key, value, (("trace", b"1"),))
-        self._foreign.add((partition, offset))
-
-    def publish_bad(self, partition: int, value: bytes | None) -> None:
-        """What has to become a dead letter; each under a key of its own."""
-        self._published += 1
-        key = f"bad {self._published}".encode()
-        self._bad.add((partition, self.source(partition).append(key, value, ())))
-
-    def publish_aborted(self, event: dict[str, Any]) -> None:
-        """An event that was taken back: a gap of two offsets."""
-        log = self.source(partition_of(event["application_id"], PARTITIONS))
-        self.kafka.abort_stranger(log, event_key(event["application_id"], event["event_id"]), to_json(event))
 
     def compact_source(self, partition: int) -> None:
         """What is in flight is left alone, so that each record was read or was not."""
@@ -336,11 +305,11 @@ class Simulation:
         ]
         places = {(record.partition, record.offset) for record in folded}
         for record in folded:
-            if (record.partition, record.offset) in self._foreign:
-                copies = self._copies(record)
+            if (record.partition, record.offset) in self.producers.foreign:
+                copies = self.producers.copies(record)
                 assert copies == 1, f"{copies} re-publications of what stands at {record.partition}, {record.offset}"
-        native = [record for record in folded if (record.partition, record.offset) not in self._foreign]
-        self._check(native, frozenset(self._bad & places), {"changelog": self._changelog_table()})
+        native = [record for record in folded if (record.partition, record.offset) not in self.producers.foreign]
+        self._check(native, frozenset(self.producers.bad & places), {"changelog": self._changelog_table()})
         for partition in range(PARTITIONS):
             self._require_mark(partition)
 
@@ -359,7 +328,9 @@ class Simulation:
         disk = {partition: first.store.stored(partition) for partition in range(PARTITIONS)}
         source = [record for partition in range(PARTITIONS) for record in self.source(partition).history()]
         places = {(record.partition, record.offset) for record in source}
-        self._check(source, frozenset(self._bad & places), {"changelog": self._changelog_table(), "disk": disk})
+        self._check(
+            source, frozenset(self.producers.bad & places), {"changelog": self._changelog_table(), "disk": disk}
+        )
         self.lose_disk(second)
         self.rebalance((1,) * PARTITIONS, unaware=False)
 
@@ -378,13 +349,6 @@ class Simulation:
     def _is_behind(self, partition: int) -> bool:
         records, _ = self.source(partition).poll(self.kafka.furthest[partition], 1)
         return bool(records)
-
-    def _copies(self, foreign: Record) -> int:
-        return sum(
-            record.value == foreign.value and (partition, record.offset) not in self._foreign
-            for partition in range(PARTITIONS)
-            for record in self.source(partition).history()
-        )
 
     def _check(self, source: list[Record], bad: frozenset[tuple[int, int]], tables: dict[str, Any]) -> None:
         outputs = [

@@ -33,14 +33,23 @@ def table_on_disk(directory: Path) -> Table:
     return {_partition_of(path): _rows(path) for path in sorted(directory.rglob("*.db"))}
 
 
+def stored_offsets(directory: Path) -> dict[int, int]:
+    """By partition: the last changelog record that its database below a directory contains."""
+    return {_partition_of(path): int(_content(path)[_OFFSET_KEY]) for path in sorted(directory.rglob("*.db"))}
+
+
 def _partition_of(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
 def _rows(path: Path) -> dict[bytes, bytes]:
+    return {key: value for key, value in _content(path).items() if key != _OFFSET_KEY}
+
+
+def _content(path: Path) -> dict[bytes, bytes]:
     options = rocksdict.Options(raw_mode=True)
     database = rocksdict.Rdict(str(path), options=options, access_type=rocksdict.AccessType.read_only())
     try:
-        return {key: value for key, value in database.items() if key != _OFFSET_KEY}
+        return dict(database.items())
     finally:
         database.close()

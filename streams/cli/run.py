@@ -1,12 +1,11 @@
 """``consolidator run``."""
 
+import os
 from pathlib import Path
 
 import click
 
-from streams.settings import load_settings
-from streams.worker.logs import configure_logging
-from streams.worker.processes import fork_workers
+from streams.early_signals import EndedEarly, end_at_signals, ignore_signals
 
 
 @click.command(
@@ -37,6 +36,14 @@ def run(
     The topics must exist: consolidator topics apply. Start as many workers as there are partitions, on any machines;
     they share the partitions among themselves. --processes starts several at once: one for each core.
     """
+    end_at_signals()
+    # Imported here: the settings take half a second, and a signal may come before.
+    import structlog  # noqa: PLC0415
+
+    from streams.settings import load_settings  # noqa: PLC0415
+    from streams.worker.logs import configure_logging  # noqa: PLC0415
+    from streams.worker.processes import fork_workers  # noqa: PLC0415
+
     settings = load_settings(
         catalogue=catalogue,
         app_id=app_id,
@@ -46,12 +53,20 @@ def run(
         log_level=log_level,
         log_format=log_format,
     )
+    configure_logging(settings.log_level, settings.log_format)
     if settings.processes > 1:
-        configure_logging(settings.log_level, settings.log_format)
         number = fork_workers(settings.processes)
         if settings.instance_id is not None:
             settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{number}"})
-    # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
-    from streams.worker.runner import run_worker  # noqa: PLC0415
+    log = structlog.get_logger()
+    log.info("worker process started", pid=os.getpid())
+    try:
+        # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
+        from streams.worker.runner import run_worker  # noqa: PLC0415
 
-    run_worker(settings)
+        run_worker(settings)
+    except EndedEarly:
+        log.info("worker stopped before it began")
+        raise
+    finally:
+        ignore_signals()

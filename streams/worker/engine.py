@@ -145,6 +145,10 @@ class Engine:
             self._on_fatal(error)
             raise
 
+    def halt(self, error: BaseException) -> None:
+        """End the worker: the transport cannot go on."""
+        self._on_fatal(error)
+
     async def watch_source(self) -> None:
         """Halt when the source topic is deleted, re-created or given more partitions under the running worker."""
         await self._source.run(self._executor, self._on_fatal)

@@ -17,7 +17,7 @@ from streams.core.rules import Rules
 from streams.settings import Settings
 from streams.worker import failpoints
 from streams.worker.app import create_app
-from streams.worker.logs import EventLog, configure_logging
+from streams.worker.logs import EventLog
 from streams.worker.observer import LoggingObserver
 from streams.worker.slots import WorkerSlot
 from topics.admin import require
@@ -40,6 +40,9 @@ speed to switches; heartbeats and commits can wait for 20 ms, and find it free w
 _FORBIDDEN = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 """What Faust's consumer raises when a permission is taken away while the worker runs."""
 
+_AFTERMATHS = frozenset({KafkaError._STATE, KafkaError._INCONSISTENT})  # noqa: SLF001 - librdkafka's names
+"""A step after the transaction had failed, and a commit with records that were not delivered."""
+
 _ASK_LIMIT_S = 3.0
 """A worker that has to end does not wait longer to say why."""
 
@@ -52,11 +55,13 @@ _log = structlog.get_logger()
 def run_worker(settings: Settings) -> None:
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
+    Logging is configured, and until the worker takes signals for itself they end the process: see
+    ``streams/early_signals.py``.
+
     Raises:
         ContractError: catalogue, topics or settings are not what was agreed upon.
         InfrastructureError: Kafka or the disk failed before the start.
     """
-    configure_logging(settings.log_level, settings.log_format)
     if settings.failpoint is not None:
         failpoints.arm(settings.failpoint)
         _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)
@@ -129,9 +134,12 @@ def _named(error: BaseException, needed: list[Permission], connection: Connectio
 
 
 def _is_aftermath(error: BaseException) -> bool:
-    """Whether librdkafka only says that the transaction had failed before: a refused record is told to nobody else."""
+    """Whether librdkafka only says that records had failed before: a refused one is told to nobody else.
+
+    Which step says so, and in which words, depends on when the broker's answer comes.
+    """
     cause = error.__cause__
-    return isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError._STATE  # noqa: SLF001 - its name
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _AFTERMATHS
 
 
 def _die(error: BaseException) -> None:

@@ -13,7 +13,6 @@ from confluent_kafka import KafkaException
 
 from tests.bad_inputs import BAD_INPUTS, BAD_KEY, CANARY, ODD_INPUTS
 from tests.checker import Observed
-from tests.fault_figures import Figures
 from tests.foreign_producer import produce_with_header_name
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess
@@ -90,21 +89,18 @@ def run(kafka, tmp_path_factory):
         installation.close()
 
 
-def test_the_laws_hold_and_the_neighbours_are_unharmed(run, record_figures):
+def test_the_laws_hold_and_the_neighbours_are_unharmed(run, conclude):
     """Changes, factors, state and dead letters are the oracle's; no kind of input is missing."""
-    report = run.installation.report(run.observed)
     foreign = sum(odd.key is not None for odd in ODD_INPUTS.values())
-    record_figures(
-        Figures.of(
-            report,
-            "bad input",
-            fault=f"{len(BAD_INPUTS)} kinds of bad and {len(ODD_INPUTS)} of odd input between good events",
-            held="the laws; dead letters carry the originals; the canary is in no log and no header",
-            faults=len(BAD_INPUTS) + len(ODD_INPUTS),
-            more={"kinds of bad input": len(BAD_INPUTS), "kinds of odd input": len(ODD_INPUTS)},
-        )
+    conclude(
+        run.installation,
+        scenario="bad input",
+        fault=f"{len(BAD_INPUTS)} kinds of bad and {len(ODD_INPUTS)} of odd input between good events",
+        held="the laws; dead letters carry the originals; the canary is in no log and no header",
+        faults=len(BAD_INPUTS) + len(ODD_INPUTS),
+        more={"kinds of bad input": len(BAD_INPUTS), "kinds of odd input": len(ODD_INPUTS)},
+        observed=run.observed,
     )
-    report.require()
     assert len(BAD_INPUTS) >= LEAST_KINDS
     assert len(run.observed.dead_letters) == len(BAD_INPUTS)
     neighbours = len(BAD_INPUTS) + len(ODD_INPUTS) + 1

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.cluster import BROKER_SESSION_TIMEOUT_MS, NODES, Cluster
-from tests.fault_figures import Figures
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
 from tests.steady_load import SteadyLoad
@@ -79,26 +78,23 @@ def scene(cluster, tmp_path):
 
 
 @pytest.fixture
-def laws(scene, record_figures):
+def laws(scene, conclude):
     """Ends a scenario: the same worker drains what is left and stops in order, and every law holds."""
 
-    def check(scenario, *, fault, held, **others):
-        scene.installation.wait_consumed(scene.worker, limit_s=DRAIN_LIMIT_S)
-        scene.worker.stop()
-        report = scene.installation.report(scene.installation.observe(state=scene.worker.state()))
-        record_figures(
-            Figures.of(
-                report,
-                scenario,
-                fault=fault,
-                held=f"{held}; the laws",
-                faults=others.pop("faults", len(scene.pauses_s)),
-                recovery_s=tuple(scene.pauses_s),
-                seeds=(SEED,),
-                more={"load, events/s": RATE, "broker session timeout, s": BROKER_SESSION_TIMEOUT_MS / 1000},
-            )
+    def check(scenario, *, fault, held):
+        conclude(
+            scene.installation,
+            scene.worker,
+            scenario=scenario,
+            fault=fault,
+            held=f"{held}; the laws",
+            faults=len(scene.pauses_s),
+            recovery_s=tuple(scene.pauses_s),
+            seeds=(SEED,),
+            more={"load, events/s": RATE, "broker session timeout, s": BROKER_SESSION_TIMEOUT_MS / 1000},
+            state=scene.worker.state(),
+            limit_s=DRAIN_LIMIT_S,
         )
-        report.require()
 
     return check
 

@@ -15,7 +15,6 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from streams.broker.embedded import start_broker, stop_broker
 from streams.worker.rowcache import MARK_KEY
 from tests.design_workload import design_workload
-from tests.fault_figures import Figures
 from tests.installation import LIMIT_S, Installation
 from tests.worker_process import wait_until
 from tests.workloads import Rates, believable, to_json
@@ -88,7 +87,7 @@ def publish_in_transaction(installation: Installation, events, *, commit: bool) 
     )
 
 
-def test_a_compacted_source_with_aborted_transactions(eager_installation, record_figures):
+def test_a_compacted_source_with_aborted_transactions(eager_installation, conclude):
     """Offset gaps, markers and aborted records are passed over, nothing else is, and the commit reaches the very end.
 
     Of what the worker had folded, and of what it had not read yet, the earlier copies are really gone.
@@ -130,25 +129,22 @@ def test_a_compacted_source_with_aborted_transactions(eager_installation, record
     worker.stop()
     observed = installation.observe(state=installation.state_dir)
     observed.source[:] = sorted({*seen, *left}, key=lambda record: (record.partition, record.offset))
-    report = installation.report(observed)
-    record_figures(
-        Figures.of(
-            report,
-            "13 compacted source",
-            fault="source compacted behind and before the worker; committed and aborted transactions, one at the end",
-            held="the laws; committed to the very end of the log",
-            recovery_s=(drained_s,),
-            more={
-                "offsets": sum(ends.values()),
-                "of them readable": len(left),
-                "copies removed": len(superseded),
-            },
-        )
+    conclude(
+        installation,
+        scenario="13 compacted source",
+        fault="source compacted behind and before the worker; committed and aborted transactions, one at the end",
+        held="the laws; committed to the very end of the log",
+        recovery_s=(drained_s,),
+        more={
+            "offsets": sum(ends.values()),
+            "of them readable": len(left),
+            "copies removed": len(superseded),
+        },
+        observed=observed,
     )
-    report.require()
 
 
-def test_a_compacted_changelog_rebuilds_an_empty_disk(eager_installation, record_figures):
+def test_a_compacted_changelog_rebuilds_an_empty_disk(eager_installation, conclude):
     """From a changelog of which most is gone, the recovery ends, and the table is the oracle's."""
     installation = eager_installation
     changelog = installation.topics.changelog
@@ -176,18 +172,15 @@ def test_a_compacted_changelog_rebuilds_an_empty_disk(eager_installation, record
     worker = installation.start().wait_ready(installation.partitions)
     installation.wait_consumed(worker)
     worker.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "14 compacted changelog",
-            fault="changelog compacted, state directory empty",
-            held="the laws; the recovery ends, the table is the oracle's",
-            recovery_s=(recovered_s,),
-            more={
-                "changelog offsets": sum(installation.ends(changelog.name).values()),
-                "of them readable": len(installation.read(changelog.name)),
-            },
-        )
+    conclude(
+        installation,
+        scenario="14 compacted changelog",
+        fault="changelog compacted, state directory empty",
+        held="the laws; the recovery ends, the table is the oracle's",
+        recovery_s=(recovered_s,),
+        more={
+            "changelog offsets": sum(installation.ends(changelog.name).values()),
+            "of them readable": len(installation.read(changelog.name)),
+        },
+        state=installation.state_dir,
     )
-    report.require()

@@ -12,7 +12,6 @@ from itertools import cycle
 import pytest
 
 from tests.checker import Observed
-from tests.fault_figures import Figures
 from tests.fault_scale import SEED, scale
 from tests.fuzzing import fuzzed
 from tests.installation import Installation
@@ -61,7 +60,7 @@ def judged(installation: Installation) -> Observed:
 
 
 @pytest.mark.timeout(LIMIT_S)
-def test_every_fuzzed_payload_is_a_dead_letter_or_folded(installation, record_figures):
+def test_every_fuzzed_payload_is_a_dead_letter_or_folded(installation, conclude):
     """No crash, no loss: by number each payload is one dead letter or one canonical copy, and the laws hold."""
     installation.publish_with_headers(fuzz_records(installation.partitions))
     started = time.monotonic()
@@ -72,24 +71,21 @@ def test_every_fuzzed_payload_is_a_dead_letter_or_folded(installation, record_fi
     observed = judged(installation)
     letters = Counter(map(number_of, observed.dead_letters))
     copies = Counter(n for n in map(number_of, (r for r in observed.source if r.key != b"fuzz")) if n is not None)
-    report = installation.report(observed)
-    record_figures(
-        Figures.of(
-            report,
-            "fuzzed payloads",
-            fault="mutated events from a stranger, good events between them",
-            held="the laws; every payload is one dead letter or is folded once",
-            faults=PAYLOADS,
-            seeds=(SEED,),
-            more={
-                "payloads": PAYLOADS,
-                "dead letters": len(observed.dead_letters),
-                "folded after re-publication": sum(copies.values()),
-                "start to last commit, s": round(worked_s, 1),
-            },
-        )
+    conclude(
+        installation,
+        scenario="fuzzed payloads",
+        fault="mutated events from a stranger, good events between them",
+        held="the laws; every payload is one dead letter or is folded once",
+        faults=PAYLOADS,
+        seeds=(SEED,),
+        more={
+            "payloads": PAYLOADS,
+            "dead letters": len(observed.dead_letters),
+            "folded after re-publication": sum(copies.values()),
+            "start to last commit, s": round(worked_s, 1),
+        },
+        observed=observed,
     )
-    report.require()
     assert letters + copies == Counter(range(PAYLOADS))
     assert {(r.partition, int(dict(r.headers)["dlq_offset"])) for r in observed.dead_letters} == observed.bad
     assert PAYLOADS // 10 < sum(copies.values()) < PAYLOADS * 9 // 10

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,6 @@ from itertools import accumulate, chain, pairwise
 import pytest
 
 from tests.design_workload import design_workload
-from tests.fault_figures import Figures
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess, wait_until
@@ -23,6 +22,16 @@ ROUNDS = scale("GROUP_ROUNDS", short=1, long=3)
 
 ROUND = ("join", "join", "leave", "kill")
 """What happens in a round, in a random order; afterwards there are as many workers as before."""
+
+SCHEDULE = (
+    ("join", None),
+    ("kill", "oldest"),
+    ("join", None),
+    ("join", None),
+    ("leave", "newest"),
+    ("leave", "oldest"),
+)
+"""Every kind of change, of a worker that has long been there and of one that has just come; what, and who."""
 
 FIRST_WORKERS = 2
 LEAST_WORKERS, MOST_WORKERS = 1, 4
@@ -94,6 +103,15 @@ class Group:
             details=lambda: "\n".join(worker.tail() for worker in self.alive),
         )
 
+    def wait_called_together(self, before: int) -> None:
+        """Wait until a worker acquires partitions once more: the group has noticed the last change."""
+        wait_until(
+            lambda: self.rebalances() > before,
+            "a worker to acquire partitions",
+            limit_s=CHANGE_LIMIT_S,
+            details=lambda: "\n".join(worker.tail() for worker in self.alive),
+        )
+
     def rebalances(self) -> int:
         """How often a worker acquired partitions, over all workers."""
         return sum(len(worker.entries("partitions acquired")) for worker in self.started)
@@ -113,8 +131,15 @@ class Group:
             for partition, start in since.items():
                 yield Ownership(worker.pid, partition, start, end)
 
-    def require_one_owner_a_partition(self) -> int:
-        """No two claims to a partition overlap; returns how many claims there were."""
+    def finish(self) -> int:
+        """The living consume what is left and stop; no two claims to a partition overlapped.
+
+        Returns:
+            How many claims there were.
+        """
+        self._installation.wait_consumed(*self.alive)
+        for worker in self.alive:
+            self.stop(worker)
         claims = sorted(self.ownerships(), key=lambda claim: (claim.partition, claim.start))
         for earlier, later in pairwise(claims):
             assert earlier.partition != later.partition or earlier.end <= later.start, (earlier, later)
@@ -173,14 +198,14 @@ def random_round(rng: random.Random) -> list[str]:
             return kinds
 
 
-def change(group: Group, kind: str, rng: random.Random) -> None:
+def change(group: Group, kind: str, choose: Callable[[list[WorkerProcess]], WorkerProcess]) -> None:
     """A worker joins, leaves in order or is killed."""
     if kind == "join":
         group.start()
         return
-    worker = rng.choice(group.alive)
+    worker = choose(group.alive)
     # Before that Python has not come as far as hearing signals.
-    worker.wait(lambda: worker.entries("worker starting"), "it to start", limit_s=CHANGE_LIMIT_S)
+    worker.wait(lambda: worker.entries("worker process started"), "its first word", limit_s=CHANGE_LIMIT_S)
     if kind == "leave":
         group.stop(worker)
     else:
@@ -188,7 +213,7 @@ def change(group: Group, kind: str, rng: random.Random) -> None:
 
 
 @pytest.mark.timeout(300 + 240 * ROUNDS)
-def test_workers_join_and_leave_at_random(installation, record_figures):
+def test_workers_join_and_leave_at_random(installation, conclude):
     """Whoever comes, goes or dies, in any order: one owner a partition at every moment, and every law holds."""
     rng = random.Random(SEED)
     kinds = [kind for _ in range(ROUNDS) for kind in random_round(rng)]
@@ -201,36 +226,64 @@ def test_workers_join_and_leave_at_random(installation, record_figures):
         for kind in kinds:
             wait_beyond(installation, group, sum(installation.committed().values()))
             begun = time.monotonic()
-            change(group, kind, rng)
+            change(group, kind, rng.choice)
             # Now and then the next change comes before the group has settled after this one.
             if rng.random() < 0.7:
                 group.wait_settled()
             wait_beyond(installation, group, sum(installation.committed().values()))
             recovery_s.append(time.monotonic() - begun)
     group.wait_settled()
-    installation.wait_consumed(*group.alive)
-    for worker in group.alive:
-        group.stop(worker)
-    claims = group.require_one_owner_a_partition()
-    report = installation.report(installation.observe())
-    record_figures(
-        Figures.of(
-            report,
-            "10 join and leave",
-            fault="workers join, leave by SIGTERM and are killed at random, 1 to 4 of them, under load",
-            held="the laws; one owner a partition at every moment",
-            faults=len(kinds),
-            recovery_s=tuple(recovery_s),
-            seeds=(SEED,),
-            more={"changes": ", ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
-        )
+    claims = group.finish()
+    conclude(
+        installation,
+        scenario="10 join and leave",
+        fault="workers join, leave by SIGTERM and are killed at random, 1 to 4 of them, under load",
+        held="the laws; one owner a partition at every moment",
+        faults=len(kinds),
+        recovery_s=tuple(recovery_s),
+        seeds=(SEED,),
+        more={"changes": ", ".join(kinds), "claims to a partition": claims, "rebalances": group.rebalances()},
     )
-    report.require()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("pace", ["settled", "at once"])
+def test_workers_join_and_leave_by_schedule(installation, conclude, pace):
+    """The same changes each time, one by one or each in the middle of the recovery after the last: the laws hold."""
+    choices = {"oldest": lambda alive: alive[0], "newest": lambda alive: alive[-1], None: None}
+    group = Group(installation)
+    for _ in range(FIRST_WORKERS):
+        group.start()
+    group.wait_settled()
+    recovery_s = []
+    with load(installation, 102):
+        for kind, who in SCHEDULE:
+            begun = time.monotonic()
+            before, acquired = sum(installation.committed().values()), group.rebalances()
+            change(group, kind, choices[who])
+            if pace == "settled":
+                group.wait_settled()
+                wait_beyond(installation, group, before)
+                recovery_s.append(time.monotonic() - begun)
+            else:
+                group.wait_called_together(acquired)
+    group.wait_settled()
+    claims = group.finish()
+    conclude(
+        installation,
+        scenario=f"10 by schedule, {pace}",
+        fault="workers join, leave by SIGTERM and are killed under load, "
+        + ("one change after the other" if pace == "settled" else "each in the recovery after the last change"),
+        held="the laws; one owner a partition at every moment",
+        faults=len(SCHEDULE),
+        recovery_s=tuple(recovery_s),
+        more={"claims to a partition": claims, "rebalances": group.rebalances()},
+    )
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("membership", ["dynamic", "static"])
-def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, record_figures, membership):
+def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, conclude, membership):
     """Each of three workers is restarted in turn, under load; a static member gets its partitions back by itself."""
     installation = Installation(kafka, tmp_path, CONSOLIDATOR_SESSION_TIMEOUT_S=SESSION_TIMEOUT_S)
     installation.create_topics()
@@ -254,23 +307,16 @@ def test_a_rolling_restart_is_no_rebalance_storm(kafka, tmp_path, record_figures
                 group.wait_settled()
                 recovery_s.append(time.monotonic() - begun)
             rebalances = group.rebalances() - before
-        installation.wait_consumed(*group.alive)
-        for worker in group.alive:
-            group.stop(worker)
-        group.require_one_owner_a_partition()
-        report = installation.report(installation.observe())
-        record_figures(
-            Figures.of(
-                report,
-                f"11 rolling restart, {membership}",
-                fault=f"three workers restarted in turn under load, {membership} membership",
-                held="the laws; one owner a partition; no rebalance storm",
-                faults=ROLLED_WORKERS,
-                recovery_s=tuple(recovery_s),
-                more={"acquisitions of all workers": rebalances},
-            )
+        group.finish()
+        conclude(
+            installation,
+            scenario=f"11 rolling restart, {membership}",
+            fault=f"three workers restarted in turn under load, {membership} membership",
+            held="the laws; one owner a partition; no rebalance storm",
+            faults=ROLLED_WORKERS,
+            recovery_s=tuple(recovery_s),
+            more={"acquisitions of all workers": rebalances},
         )
-        report.require()
         if membership == "static":
             assert rebalances == ROLLED_WORKERS
         else:

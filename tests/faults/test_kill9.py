@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.fault_figures import Figures
 from tests.fault_load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
@@ -37,25 +36,22 @@ class Kills:
 
 @pytest.mark.timeout(120 + EVENTS / 300)
 @pytest.mark.parametrize("number", range(ROUNDS))
-def test_the_laws_hold_after_kills_in_the_middle_of_work(installation, record_figures, number):
+def test_the_laws_hold_after_kills_in_the_middle_of_work(installation, conclude, number):
     """Killed at random moments, the worker loses nothing and doubles nothing, and its table equals the oracle's."""
     seed = SEED + number
     publish_load(installation, EVENTS, seed)
     kills, worker = kill_repeatedly(installation, random.Random(seed))
-    installation.wait_consumed(worker, limit_s=LIMIT_S)
-    worker.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "kill -9",
-            fault=f"`kill -9` of the worker at random moments, {KILLS} times in {EVENTS:,} events",
-            faults=len(kills.landed),
-            recovery_s=tuple(kills.recovery_s),
-            seeds=(seed,),
-        )
+    conclude(
+        installation,
+        worker,
+        scenario="kill -9",
+        fault=f"`kill -9` of the worker at random moments, {KILLS} times in {EVENTS:,} events",
+        faults=len(kills.landed),
+        recovery_s=tuple(kills.recovery_s),
+        seeds=(seed,),
+        state=installation.state_dir,
+        limit_s=LIMIT_S,
     )
-    report.require()
     assert len(kills.landed) == KILLS, kills.landed
 
 

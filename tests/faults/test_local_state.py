@@ -13,7 +13,6 @@ import rocksdict
 
 from streams.worker.transport.store import BatchStore
 from tests.design_workload import design_workload
-from tests.fault_figures import Figures
 from tests.installation import Installation
 from tests.workloads import believable
 
@@ -62,7 +61,7 @@ def move_stored_offset(database: Path, offset: int) -> None:
     opened.close()
 
 
-def test_damaged_databases_are_wiped_and_rebuilt(installation, record_figures):
+def test_damaged_databases_are_wiped_and_rebuilt(installation, conclude):
     """With a damaged CURRENT, MANIFEST or table, or a state ahead of its changelog, the worker rebuilds and goes on.
 
     Each partition has a damage of its own.
@@ -90,21 +89,18 @@ def test_damaged_databases_are_wiped_and_rebuilt(installation, record_figures):
     again = installation.start().wait_ready(installation.partitions)
     assert not again.entries(WIPED)
     again.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "6 damaged at the start",
-            fault="CURRENT, MANIFEST and a table file damaged; a stored offset beyond the changelog's end",
-            held="the laws; wiped, rebuilt from the changelog, said why; no crash loop",
-            faults=4,
-            recovery_s=(recovered_s,),
-        )
+    conclude(
+        installation,
+        scenario="6 damaged at the start",
+        fault="CURRENT, MANIFEST and a table file damaged; a stored offset beyond the changelog's end",
+        held="the laws; wiped, rebuilt from the changelog, said why; no crash loop",
+        faults=4,
+        recovery_s=(recovered_s,),
+        state=installation.state_dir,
     )
-    report.require()
 
 
-def test_damage_that_is_met_later_ends_the_worker_once(installation, record_figures):
+def test_damage_that_is_met_later_ends_the_worker_once(installation, conclude):
     """A block that turns out unreadable stops the worker with nothing acknowledged; the next start rebuilds."""
     events = believable(82, 60)
     settle(installation, events)
@@ -125,19 +121,15 @@ def test_damage_that_is_met_later_ends_the_worker_once(installation, record_figu
     recovered_s = time.monotonic() - worker.started_at
     [wiped] = worker.entries(WIPED)
     assert wiped["database"] == str(damaged)
-    installation.wait_consumed(worker)
-    worker.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "6 damage met later",
-            fault="data blocks of a table file damaged, met when a row was read",
-            held="the laws; exit 3 with nothing of the batch acknowledged, rebuilt by the next start",
-            recovery_s=(recovered_s,),
-        )
+    conclude(
+        installation,
+        worker,
+        scenario="6 damage met later",
+        fault="data blocks of a table file damaged, met when a row was read",
+        held="the laws; exit 3 with nothing of the batch acknowledged, rebuilt by the next start",
+        recovery_s=(recovered_s,),
+        state=installation.state_dir,
     )
-    report.require()
 
 
 @pytest.fixture
@@ -155,7 +147,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", str(directory)], check=True)
 
 
-def test_a_full_disk_stops_the_worker_until_there_is_room(kafka, tmp_path, small_disk, record_figures):
+def test_a_full_disk_stops_the_worker_until_there_is_room(kafka, tmp_path, small_disk, conclude):
     """The worker names the disk and ends with 3; it does so again while there is no room, and then goes on."""
     installation = Installation(kafka, tmp_path / "run", CONSOLIDATOR_STATE_DIR=str(small_disk / "state"))
     installation.create_topics()
@@ -177,19 +169,15 @@ def test_a_full_disk_stops_the_worker_until_there_is_room(kafka, tmp_path, small
         worker.wait(lambda: installation.progress() > before, "new work to be committed", limit_s=60)
         recovered_s = time.monotonic() - worker.started_at
         assert not worker.entries(WIPED)
-        installation.wait_consumed(worker)
-        worker.stop()
-        report = installation.report(installation.observe(state=installation.state_dir))
-        record_figures(
-            Figures.of(
-                report,
-                "7 disk full",
-                fault=f"state directory on a disk of {DISK_MIB} MiB that runs full, later {LARGER_DISK_MIB} MiB",
-                held="the laws; exit 3 with what to do, and on from there when there is room",
-                recovery_s=(recovered_s,),
-                more={"full at, share of the events": round(landed, 2)},
-            )
+        conclude(
+            installation,
+            worker,
+            scenario="7 disk full",
+            fault=f"state directory on a disk of {DISK_MIB} MiB that runs full, later {LARGER_DISK_MIB} MiB",
+            held="the laws; exit 3 with what to do, and on from there when there is room",
+            recovery_s=(recovered_s,),
+            more={"full at, share of the events": round(landed, 2)},
+            state=installation.state_dir,
         )
-        report.require()
     finally:
         installation.close()

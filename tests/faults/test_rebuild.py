@@ -7,7 +7,6 @@ from datetime import datetime
 import pytest
 
 from tests.design_workload import design_workload
-from tests.fault_figures import Figures
 from tests.fault_load import LIMIT_S
 from tests.fault_scale import SEED, scale
 
@@ -19,7 +18,7 @@ BATCH_EVENTS = 500
 
 
 @pytest.mark.timeout(300 + EVENTS / 500)
-def test_an_empty_disk_is_rebuilt_at_speed(installation, record_figures):
+def test_an_empty_disk_is_rebuilt_at_speed(installation, conclude):
     """On a machine with an empty disk everything comes from the changelog, and equals the oracle's."""
     installation.publish_messages(design_workload(EVENTS, APPLICATIONS, SEED))
     worker = installation.start(CONSOLIDATOR_BATCH_EVENTS=str(BATCH_EVENTS)).wait_ready(installation.partitions)
@@ -31,19 +30,16 @@ def test_an_empty_disk_is_rebuilt_at_speed(installation, record_figures):
     recovery_s = time.monotonic() - rebuilt.started_at
     rebuild_s = (moment_of(rebuilt, "partitions ready") - moment_of(rebuilt, "partitions acquired")).total_seconds()
     rebuilt.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "empty disk",
-            fault="state directory deleted, or another machine",
-            held="the laws: rebuilt from the changelog",
-            recovery_s=(recovery_s,),
-            seeds=(SEED,),
-            more={"changelog rows": rows, "rebuild, s": rebuild_s, "rebuild, rows/s": round(rows / rebuild_s)},
-        )
+    conclude(
+        installation,
+        scenario="empty disk",
+        fault="state directory deleted, or another machine",
+        held="the laws: rebuilt from the changelog",
+        recovery_s=(recovery_s,),
+        seeds=(SEED,),
+        more={"changelog rows": rows, "rebuild, s": rebuild_s, "rebuild, rows/s": round(rows / rebuild_s)},
+        state=installation.state_dir,
     )
-    report.require()
 
 
 def moment_of(worker, event):

@@ -5,7 +5,6 @@ Nothing was published and nothing committed after the fault: what was there befo
 
 import base64
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
 
 from tests.checker import Observed
-from tests.fault_figures import Figures
+from tests.fault_conclusion import Conclusion
 from tests.installation import LIMIT_S, Installation
 from tests.workloads import believable, to_json
 from topics.keys import event_key, partition_of
@@ -34,12 +33,12 @@ class Contract:
     Attributes:
         installation: the installation, settled: there are a state and a group.
         before: everything, as it was before the fault.
-        record: shows and saves figures.
+        conclude: ends a scenario.
     """
 
     installation: Installation
     before: Observed
-    record: Callable[[Figures], None]
+    conclude: Conclusion
 
     @property
     def source(self) -> str:
@@ -58,19 +57,17 @@ class Contract:
         for then, now in zip(before, self.installation.published(), strict=True):
             assert set(now) == set(then)
             assert len(now) == len(then)
-        report = self.installation.report(self.before)
         held = "the laws for what was there before; exit 2, nothing published, nothing committed"
-        self.record(Figures.of(report, scenario, fault=fault, held=held))
-        report.require()
+        self.conclude(self.installation, scenario=scenario, fault=fault, held=held, observed=self.before)
 
 
 @pytest.fixture
-def contract(installation, record_figures):
+def contract(installation, conclude):
     installation.publish(believable(71, 30))
     worker = installation.start().wait_ready(installation.partitions)
     installation.wait_consumed(worker)
     worker.stop()
-    return Contract(installation, installation.observe(state=installation.state_dir), record_figures)
+    return Contract(installation, installation.observe(state=installation.state_dir), conclude)
 
 
 @pytest.mark.parametrize("applications", [3, 120], ids=["shorter than before", "grown past the state"])
@@ -138,7 +135,7 @@ def test_retention_that_was_switched_on_is_refused_and_so_is_what_it_removed(con
     contract.require_untouched("15 events removed, down", "unfolded events removed from the source, worker down")
 
 
-def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_path, record_figures):
+def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_path, conclude):
     """A position that is gone is an error: the consumer does not start over, nor go on where the topic begins."""
     installation = Installation(kafka, tmp_path, CONSOLIDATOR_PARTITIONS="1", CONSOLIDATOR_BATCH_EVENTS="50")
     installation.create_topics()
@@ -149,7 +146,7 @@ def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_pat
         set_policy(installation, "compact,delete")
         installation.wait_progress(0.02, worker)
         remove_records(installation, installation.ends())
-        Contract(installation, installation.observe(), record_figures).require_halted(
+        Contract(installation, installation.observe(), conclude).require_halted(
             worker, "there is no offset", "removed unfolded"
         )
         [committed] = installation.committed().values()
@@ -159,16 +156,13 @@ def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_pat
         observed = Observed(
             source[:committed], observed.changes, observed.factors, observed.dead_letters, observed.tables
         )
-        report = installation.report(observed)
-        record_figures(
-            Figures.of(
-                report,
-                "15 events removed, running",
-                fault="unfolded events removed from the source under a running worker",
-                held="the laws for what was folded; exit 2",
-            )
+        conclude(
+            installation,
+            scenario="15 events removed, running",
+            fault="unfolded events removed from the source under a running worker",
+            held="the laws for what was folded; exit 2",
+            observed=observed,
         )
-        report.require()
     finally:
         installation.close()
 

@@ -11,7 +11,6 @@ import time
 import pytest
 
 from streams.worker.failpoints import PLACES
-from tests.fault_figures import Figures
 from tests.fault_load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
@@ -30,7 +29,7 @@ BEFORE_A_RECOVERY = ("produced", "committed", "written")
 
 @pytest.mark.timeout(180 + HITS * 30)
 @pytest.mark.parametrize("window", PLACES)
-def test_the_laws_hold_after_deaths_in_a_window(installation, record_figures, window):
+def test_the_laws_hold_after_deaths_in_a_window(installation, conclude, window):
     """Killed at the same step of a batch or of a recovery, the worker loses nothing and doubles nothing."""
     rng = random.Random(f"{SEED} {window}")
     publish_load(installation, EVENTS, SEED)
@@ -42,20 +41,17 @@ def test_the_laws_hold_after_deaths_in_a_window(installation, record_figures, wi
     worker = start_worker(installation)
     wait_new_work(installation, worker, before)
     recovery_s = time.monotonic() - worker.started_at
-    installation.wait_consumed(worker, limit_s=LIMIT_S)
-    worker.stop()
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            f"window: {window}",
-            fault=f"killed where {PLACES[window]}",
-            faults=landed,
-            recovery_s=(recovery_s,),
-            seeds=(SEED,),
-        )
+    conclude(
+        installation,
+        worker,
+        scenario=f"window: {window}",
+        fault=f"killed where {PLACES[window]}",
+        faults=landed,
+        recovery_s=(recovery_s,),
+        seeds=(SEED,),
+        state=installation.state_dir,
+        limit_s=LIMIT_S,
     )
-    report.require()
     assert landed == HITS
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.bad_inputs import BAD_INPUTS, BAD_KEY
-from tests.fault_figures import Figures
 from tests.installation import Installation
 from tests.stored_table import table_of_changelog
 from tests.workloads import Rates, believable, to_json
@@ -89,7 +88,7 @@ def without_offsets(left):
     return left | {"changes": [(partition, *rest) for partition, _, *rest in left["changes"]]}
 
 
-def test_a_clock_that_is_wrong_by_an_hour_changes_nothing(installation, record_figures):
+def test_a_clock_that_is_wrong_by_an_hour_changes_nothing(installation, conclude):
     """Changes, factors, dead letters and state are the same bytes, whatever the worker's clock says."""
     publish_input(installation)
     right = without_offsets(run(installation, 0))
@@ -99,15 +98,12 @@ def test_a_clock_that_is_wrong_by_an_hour_changes_nothing(installation, record_f
         wrong = without_offsets(run(installation, shift_s))
         for what, content in right.items():
             assert wrong[what] == content, (what, shift_s)
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "16 wrong clock",
-            fault="worker's clock an hour ahead, and an hour behind",
-            held="the laws; changes, factors, dead letters and state the same bytes as with the right clock",
-            faults=2,
-            more={"changes compared": 2 * len(right["changes"])},
-        )
+    conclude(
+        installation,
+        scenario="16 wrong clock",
+        fault="worker's clock an hour ahead, and an hour behind",
+        held="the laws; changes, factors, dead letters and state the same bytes as with the right clock",
+        faults=2,
+        more={"changes compared": 2 * len(right["changes"])},
+        state=installation.state_dir,
     )
-    report.require()

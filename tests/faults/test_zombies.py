@@ -3,7 +3,6 @@
 import pytest
 
 from streams.worker.failpoints import PLACES
-from tests.fault_figures import Figures
 from tests.fault_load import BATCH_EVENTS, LIMIT_S, publish_load
 from tests.fault_scale import SEED, scale
 
@@ -15,7 +14,7 @@ EXIT_INFRASTRUCTURE = 3
 
 
 @pytest.mark.parametrize("window", ["produced", "committed", "written"])
-def test_a_frozen_worker_is_fenced_and_ends(installation, record_figures, window):
+def test_a_frozen_worker_is_fenced_and_ends(installation, conclude, window):
     """Whatever it was about to do, it does it in vain: it ends with exit code 3, and every law holds."""
     small = {"CONSOLIDATOR_BATCH_EVENTS": str(BATCH_EVENTS)}
     publish_load(installation, EVENTS, SEED)
@@ -28,16 +27,12 @@ def test_a_frozen_worker_is_fenced_and_ends(installation, record_figures, window
     assert zombie.wait_exit() == EXIT_INFRASTRUCTURE, zombie.tail()
     publish_load(installation, EVENTS // 4, SEED + 1)
     successor.wait_ready(installation.partitions)
-    installation.wait_consumed(successor)
-    successor.stop()
-    report = installation.report(installation.observe(state=successor.state()))
-    record_figures(
-        Figures.of(
-            report,
-            f"zombie: {window}",
-            fault=f"frozen (SIGSTOP) where {PLACES[window]}; another worker takes over; SIGCONT",
-            held="the laws; the zombie ends with exit code 3",
-            seeds=(SEED,),
-        )
+    conclude(
+        installation,
+        successor,
+        scenario=f"zombie: {window}",
+        fault=f"frozen (SIGSTOP) where {PLACES[window]}; another worker takes over; SIGCONT",
+        held="the laws; the zombie ends with exit code 3",
+        seeds=(SEED,),
+        state=successor.state(),
     )
-    report.require()

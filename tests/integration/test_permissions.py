@@ -1,15 +1,17 @@
 """Access control lists: with the documented ones everything works, and without any one of them its name is told."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.fault_figures import Figures
+from tests import lingering_worker
 from tests.secured_installation import SecuredInstallation
 from tests.worker_process import WorkerProcess
 from tests.workloads import believable, to_json
 from topics.declared import declare
-from topics.permissions import Role, permissions
+from topics.permissions import Resource, Role, permissions
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -17,6 +19,10 @@ REFUSED = 2
 START_LIMIT_S = 45.0
 STOP_LIMIT_S = 45.0
 """From a permission's end to the worker's: a fetch or a heartbeat has to ask for it first."""
+
+UNPOLLED_S = 40
+UNPOLLED_LIMIT_S = 25.0
+"""A heartbeat after the permission is gone, and long before anything is polled again."""
 
 FIXED = declare(
     "", app_id="app", partitions=4, replication_factor=1, audit_window_days=1, max_event_bytes=1024
@@ -61,7 +67,7 @@ def test_a_worker_that_lacks_one_permission_names_it_and_does_nothing(shared, pl
     assert not any(shared.committed().values())
 
 
-def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, record_figures):
+def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, conclude):
     """The documented list is enough to fold, re-publish, reject and recover."""
     installation = SecuredInstallation(secured, tmp_path, secured.scram())
     installation.create_topics()
@@ -71,18 +77,15 @@ def test_a_worker_with_the_whole_list_obeys_every_law(secured, tmp_path, record_
         run(installation)
         installation.publish(believable(73, 40))
         run(installation)
-        report = installation.report(installation.observe(state=installation.state_dir))
-        record_figures(
-            Figures.of(
-                report,
-                "least permissions",
-                fault="a cluster that denies whatever is not permitted; each permission of the list taken away in turn",
-                held="the laws with the whole list; without any one the worker refuses to start and names it",
-                faults=len(installation.needed(Role.WORKER)),
-                seeds=(72, 73),
-            )
+        conclude(
+            installation,
+            scenario="least permissions",
+            fault="a cluster that denies whatever is not permitted; each permission of the list taken away in turn",
+            held="the laws with the whole list; without any one the worker refuses to start and names it",
+            faults=len(installation.needed(Role.WORKER)),
+            seeds=(72, 73),
+            state=installation.state_dir,
         )
-        report.require()
     finally:
         installation.close()
 
@@ -117,6 +120,28 @@ def test_a_permission_that_is_taken_away_stops_a_running_worker(secured, tmp_pat
         secured.permit(wanted)
         run(installation)
         installation.check_laws(state=installation.state_dir)
+    finally:
+        installation.close()
+
+
+def test_an_error_that_nobody_waits_for_ends_the_worker(secured, tmp_path):
+    """Refused by the group while nothing is polled, at the end of a recovery, the worker ends there and then."""
+    installation = SecuredInstallation(secured, tmp_path, secured.scram())
+    installation.create_topics()
+    try:
+        wanted = installation.needed(Role.WORKER)
+        missing = next(one for one in wanted if one.resource is Resource.GROUP)
+        secured.permit(wanted)
+        worker = installation.start_program(
+            sys.executable,
+            str(Path(lingering_worker.__file__)),
+            "run",
+            CONSOLIDATOR_TEST_LINGER="sought",
+            CONSOLIDATOR_TEST_LINGER_S=str(UNPOLLED_S),
+        ).wait_ready(installation.partitions)
+        secured.permit([one for one in wanted if one != missing])
+        assert worker.wait_exit(limit_s=UNPOLLED_LIMIT_S) == REFUSED, worker.tail()
+        assert str(missing) in said_by(worker), worker.tail()
     finally:
         installation.close()
 

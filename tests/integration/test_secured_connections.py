@@ -3,7 +3,6 @@
 import pytest
 
 from tests.certificates import Authority
-from tests.fault_figures import Figures
 from tests.secured_broker import KEY_PASSWORD, PASSWORD
 from tests.secured_installation import SecuredInstallation, require_no_secret
 from tests.workloads import believable, to_json
@@ -44,7 +43,7 @@ def connected(secured, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_everything_works_over(way, secured, connected, record_figures):
+def test_everything_works_over(way, secured, connected, conclude):
     """Topics, events, worker, tail and factors with the same settings; the laws hold, and nothing secret is said."""
     installation = connected(WAYS[way](secured) | {"CONSOLIDATOR_LOG_LEVEL": "debug"})
     installation.permit(*Role)
@@ -64,18 +63,15 @@ def test_everything_works_over(way, secured, connected, record_figures):
     require_no_secret(worker.log)
     assert '"level":"debug"' in worker.log
     assert str(CANARY) not in worker.log
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            f"secured: {way}",
-            fault="a broker that lets nobody in without a password or a certificate",
-            held="the laws; no secret and no factor value in a log at debug level",
-            faults=0,
-            seeds=(81,),
-        )
+    conclude(
+        installation,
+        scenario=f"secured: {way}",
+        fault="a broker that lets nobody in without a password or a certificate",
+        held="the laws; no secret and no factor value in a log at debug level",
+        faults=0,
+        seeds=(81,),
+        state=installation.state_dir,
     )
-    report.require()
 
 
 def canary_event():

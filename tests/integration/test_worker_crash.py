@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 EXIT_INFRASTRUCTURE = 3
 SMALL_BATCHES = {"CONSOLIDATOR_BATCH_EVENTS": "100"}
+FIRST_GENERATION = 1
 READY_LIMIT_S = 20.0
 """Far below the 60 s after which the broker would abort a dead owner's transaction by itself."""
 
@@ -107,6 +108,30 @@ def test_faust_never_commits_source_offsets(installation):
     installation.wait_consumed(worker)
     worker.stop()
     installation.check_laws(state=installation.state_dir)
+
+
+def test_offsets_of_a_stale_member_are_refused(installation):
+    """What the group has gone on without commits nothing, though nobody has taken its transactional id over."""
+    installation.publish(believable(69, 30))
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    before = installation.committed()
+    group = installation.admin.describe_consumer_groups([installation.name])[installation.name].result(LIMIT_S)
+    [member] = group.members
+    connection = Connection(installation.config["bootstrap.servers"])
+    for number, stale in enumerate(
+        (
+            Membership(installation.name, FIRST_GENERATION - 1, member.member_id),
+            Membership(installation.name, FIRST_GENERATION, "evicted"),
+        )
+    ):
+        transactions = PartitionTransactions(connection, f"{installation.name}-stale-{number}", 0, patience_s=LIMIT_S)
+        transactions.fence()
+        transactions.begin()
+        with pytest.raises(InfrastructureError, match="fenced in send_offsets_to_transaction"):
+            transactions.commit(Batch(installation.topics.executions.name, 0, 0, 1, [], stale))
+    assert installation.committed() == before
+    worker.stop()
 
 
 def test_a_producer_that_was_fenced_says_so_in_every_later_call(installation):

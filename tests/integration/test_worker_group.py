@@ -1,21 +1,25 @@
 """Several workers on one group: shared partitions, a take-over, and a zombie that comes back."""
 
+from contextlib import suppress
+
 import pytest
 
 from tests.design_workload import design_workload
 from tests.installation import SESSION_TIMEOUT_S
+from tests.stored_table import stored_offsets
 from tests.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 SMALL_BATCHES = {"CONSOLIDATOR_BATCH_EVENTS": "200"}
+EXIT_CONTRACT = 2
 TAKE_OVER_LIMIT_S = SESSION_TIMEOUT_S + 40
 
 
-def two_workers(installation):
+def two_workers(installation, **variables):
     """Two workers that have two partitions each."""
-    first = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
-    second = installation.start(**SMALL_BATCHES).wait_ready(2)
+    first = installation.start(**SMALL_BATCHES, **variables).wait_ready(installation.partitions)
+    second = installation.start(**SMALL_BATCHES, **variables).wait_ready(2)
     first.wait(lambda: len(first.owned()) == 2, "the first worker to give two partitions up", limit_s=TAKE_OVER_LIMIT_S)
     assert first.owned() | second.owned() == set(range(installation.partitions))
     return first, second
@@ -48,6 +52,31 @@ def test_a_recovery_right_after_another_one_reads_everything(installation):
     installation.check_laws(state=second.state())
 
 
+def test_a_standby_takes_over_from_what_it_has_on_disk(installation):
+    """A worker keeps copies of the other's partitions, and goes on from them when the other is killed."""
+    installation.publish_messages(design_workload(8_000, 400, 54))
+    first, second = two_workers(installation, CONSOLIDATOR_STANDBY_REPLICAS="1")
+    installation.wait_consumed(first, second)
+    theirs = first.owned()
+
+    ends = {record.partition: record.offset for record in installation.read(installation.topics.changelog.name)}
+
+    def copied():
+        # Files may be exchanged while they are looked at.
+        with suppress(Exception):
+            return stored_offsets(second.state()) == ends
+        return False
+
+    second.wait(copied, "copies of the other's partitions", limit_s=TAKE_OVER_LIMIT_S)
+    first.kill()
+    second.wait_ready(installation.partitions, limit_s=TAKE_OVER_LIMIT_S)
+    assert theirs < second.owned()
+    installation.publish_messages(design_workload(4_000, 400, 55))
+    installation.wait_consumed(second)
+    second.stop()
+    installation.check_laws(state=second.state())
+
+
 def test_a_zombie_is_fenced_and_ends(installation):
     """A worker that was frozen past its session wakes up beside its successor: it ends, and no version goes back."""
     messages = list(design_workload(24_000, 800, 52))
@@ -66,3 +95,18 @@ def test_a_zombie_is_fenced_and_ends(installation):
     installation.wait_consumed(successor)
     successor.stop()
     installation.check_laws(state=successor.state())
+
+
+def test_of_two_workers_with_one_instance_id_the_first_one_ends(installation):
+    """The one that was replaced names the setting and ends with exit code 2; the other one goes on undisturbed."""
+    name = {"CONSOLIDATOR_INSTANCE_ID": "the-same"}
+    first = installation.start(**name).wait_ready(installation.partitions)
+    second = installation.start(**name).wait_ready(installation.partitions, limit_s=TAKE_OVER_LIMIT_S)
+    assert first.wait_exit() == EXIT_CONTRACT, first.tail()
+    [halt] = first.entries("worker halted")
+    assert "CONSOLIDATOR_INSTANCE_ID, 'the-same'" in halt["error"]
+    installation.publish_messages(design_workload(2_000, 200, 56))
+    installation.wait_consumed(second)
+    assert len(second.entries("partitions acquired")) == 1
+    second.stop()
+    installation.check_laws(state=second.state())

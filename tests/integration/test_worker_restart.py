@@ -6,8 +6,7 @@ import time
 import pytest
 
 from tests.design_workload import design_workload
-from tests.fault_figures import Figures
-from tests.stored_table import table_of_changelog, table_on_disk
+from tests.stored_table import stored_offsets, table_of_changelog, table_on_disk
 from tests.workloads import Rates, believable
 from topics.keys import partition_of
 
@@ -40,7 +39,7 @@ def test_a_restart_goes_on_without_a_duplicate(installation):
     installation.check_laws(state=installation.state_dir)
 
 
-def test_sigterm_under_load_drains_and_exits_0(installation, record_figures):
+def test_sigterm_under_load_drains_and_exits_0(installation, conclude):
     """The batches in flight are finished: disk, changelog and group agree, and no transaction is left open."""
     installation.publish_messages(design_workload(20_000, 1_000, 42))
     worker = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
@@ -54,17 +53,23 @@ def test_sigterm_under_load_drains_and_exits_0(installation, record_figures):
     for topic in installation.topics:
         assert installation.stable_ends(topic.name) == installation.ends(topic.name)
     run(installation)
-    report = installation.report(installation.observe(state=installation.state_dir))
-    record_figures(
-        Figures.of(
-            report,
-            "12 drain",
-            fault="SIGTERM under load",
-            held="the laws; exit code 0, disk equals changelog, no transaction left open",
-            more={"drained in, s": round(drain_s, 2)},
-        )
+    conclude(
+        installation,
+        scenario="12 drain",
+        fault="SIGTERM under load",
+        held="the laws; exit code 0, disk equals changelog, no transaction left open",
+        more={"drained in, s": round(drain_s, 2)},
+        state=installation.state_dir,
     )
-    report.require()
+
+
+def test_a_recovery_begins_where_the_disk_ends(installation):
+    """Each database knows its last changelog record, so that a restart reads nothing of it again."""
+    installation.publish_messages(design_workload(4_000, 200, 45))
+    run(installation, **SMALL_BATCHES)
+    ends = {record.partition: record.offset for record in installation.read(installation.topics.changelog.name)}
+    assert len(ends) == installation.partitions
+    assert stored_offsets(installation.state_dir) == ends
 
 
 def test_an_empty_disk_is_rebuilt_from_the_changelog(installation):

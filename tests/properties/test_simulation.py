@@ -89,12 +89,12 @@ class Machine(RuleBasedStateMachine):
         for event in new:
             named = event | {"application_id": pair[0], "processor": pair[1], "event_id": f"e{len(self.events)}"}
             self.events.append(named)
-            self.sim.publish(named)
+            self.sim.producers.publish(named)
 
     @precondition(lambda self: self.events)
     @rule(which=st.integers(0, 99))
     def publish_again(self, which: int) -> None:
-        self.sim.publish(self.events[which % len(self.events)])
+        self.sim.producers.publish(self.events[which % len(self.events)])
 
     @rule(event=EVENTS, old=st.booleans(), canonical=st.sampled_from([(False, True), (False, False), (True, False)]))
     def publish_foreign(self, event: dict[str, Any], old: bool, canonical: tuple[bool, bool]) -> None:  # noqa: FBT001
@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
         else:
             named = event | {"event_id": f"e{len(self.events)}"}
             self.events.append(named)
-        self.sim.publish_foreign(named, canonical_key=canonical[0], canonical_partition=canonical[1])
+        self.sim.producers.publish_foreign(named, canonical_key=canonical[0], canonical_partition=canonical[1])
 
     @rule(which=st.integers(0, 99), application=st.sampled_from([APPLICATION, OTHER_APPLICATION]))
     def erase(self, which: int, application: str) -> None:
@@ -111,15 +111,15 @@ class Machine(RuleBasedStateMachine):
         number = which % (len(self.events) + 1)
         if number < len(self.events):
             application = self.events[number]["application_id"]
-        self.sim.publish(Tombstone(application, f"e{number}"))
+        self.sim.producers.publish(Tombstone(application, f"e{number}"))
 
     @rule(partition=PARTITION, value=st.sampled_from(SMALL_BAD_INPUTS))
     def publish_bad(self, partition: int, value: bytes | None) -> None:
-        self.sim.publish_bad(partition, value)
+        self.sim.producers.publish_bad(partition, value)
 
     @rule(event=EVENTS)
     def publish_aborted(self, event: dict[str, Any]) -> None:
-        self.sim.publish_aborted(event | {"event_id": "aborted"})
+        self.sim.producers.publish_aborted(event | {"event_id": "aborted"})
 
     @rule(partition=PARTITION)
     def compact_source(self, partition: int) -> None:

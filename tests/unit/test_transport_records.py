@@ -1,9 +1,10 @@
-"""Batches with header names that are no UTF-8: each record once, in order, wherever the strange name stands."""
+"""Fetched batches: each record once, in order, as it was parsed, wherever a header name is no UTF-8."""
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition
 
-from streams.worker.transport.records import _Records
+from streams.worker.transport.records import _PartitionRecords, _Records
 
 
 def batch(strange):
@@ -34,3 +35,18 @@ def test_a_batch_tells_about_itself():
     [one] = [_Records(batch(())).next_batch()]
     assert (one.base_offset, one.next_offset, one.is_control_batch, one.is_transactional) == (0, 3, False, True)
     assert next(one).key == b"k0"
+
+
+def partition_records(raw, start):
+    return _PartitionRecords(TopicPartition("t", 0), _Records(raw), [], start, None, None, True, 1)  # noqa: FBT003
+
+
+def test_records_are_handed_on_as_they_were_parsed():
+    """A fetch is read in parts, from where it was asked to begin, and its position follows."""
+    records = partition_records(batch(()), 1)
+    first = next(iter(records))
+    assert (first.offset, first.timestamp, first.key, first.value) == (1, 5, b"k1", b"v1")
+    assert list(first.headers) == [("name1", b"h"), ("other", None)]
+    assert records.next_fetch_offset == 2
+    assert [record.offset for record in records] == [2]
+    assert records.next_fetch_offset == 3

@@ -7,47 +7,17 @@ agent, table, assignor, recovery, standbys - stays. The changelog goes straight 
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Protocol
 
-import aiokafka
-from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
-from models.errors import ContractError
-from streams.worker.batch import Batch, Membership
+from streams.worker.batch import Batch
 from streams.worker.failpoints import reach
-from streams.worker.transport.records import read_any_header_name
+from streams.worker.transport.polling import BatchConsumerThread, Polled
 
-__all__ = ["BatchConsumer", "BatchConsumerThread", "BatchTransport", "PartitionOwner"]
-
-Polled = dict[TP, Any]
-"""By partition: a :class:`Batch` for the source, a list of records for the changelog."""
-
-_CHANGELOG_RECORDS = 10_000
-"""Changelog records of one partition in one poll: a write batch of a few megabytes."""
-
-_QUIET_S = 1.0
-"""How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
-Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Skipped:
-    """Offsets without a readable record: transaction markers, aborted records, what compaction removed.
-
-    Attributes:
-        start: the first one.
-        end: one past the last one.
-        since: when they were met, in monotonic seconds.
-    """
-
-    start: int
-    end: int
-    since: float
+__all__ = ["BatchConsumer", "BatchTransport", "PartitionOwner"]
 
 
 class PartitionOwner(Protocol):
@@ -62,161 +32,8 @@ class PartitionOwner(Protocol):
     async def release(self, partitions: set[int]) -> None:
         """Finish what is in flight and give the partitions up."""
 
-
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a read-committed consumer and polls by partition."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._turn = 0
-        # Where a poll found markers or aborted records only, the next batch starts before them.
-        self._skipped: dict[TP, _Skipped] = {}
-        self.positions: dict[TP, int] = {}
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        """Create the consumer, like Faust but for three things.
-
-        Faust reads uncommitted unless its own, broken, ``exactly_once`` is on; it waits 1.5 s in a fetch that finds
-        nothing, which every recovery pays; and it offers no way to set either. It also goes silently to the beginning
-        where an offset is out of range: here every position comes from a seek, and one that is gone is an error.
-        (``test_events_removed_before_a_running_worker_read_them_halt_it``)
-        """
-        read_any_header_name()
-        conf = self.app.conf
-        options = self.app.batch_options
-        return aiokafka.AIOKafkaConsumer(
-            client_id=conf.broker_client_id,
-            group_id=conf.id,
-            group_instance_id=conf.consumer_group_instance_id,
-            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[self.app.assignor],
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            fetch_max_wait_ms=options.fetch_max_wait_ms,
-            max_partition_fetch_bytes=options.fetch_bytes,
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            session_timeout_ms=int(conf.broker_session_timeout * 1000),
-            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
-            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            check_crcs=conf.broker_check_crcs,
-            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
-            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
-        )
-
-    async def _fetch_records(
-        self,
-        consumer: aiokafka.AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,  # noqa: ARG002 - Faust's signature
-    ) -> Polled:
-        """Poll every partition in turn, each for its own share.
-
-        aiokafka fills one poll from its first partition with data and may never come to the last one
-        (``test_no_partition_starves``). Starting one further each time keeps the order fair as well.
-        """
-        deadline = monotonic() + (timeout or 0)
-        fetcher = consumer._fetcher  # noqa: SLF001
-        while self.consumer.flow_active:
-            if consumer._closed or fetcher._closed:  # noqa: SLF001
-                raise ConsumerStoppedError
-            self._turn += 1
-            ordered = sorted(active_partitions)
-            first = self._turn % len(ordered) if ordered else 0
-            polled: Polled = {}
-            for tp in ordered[first:] + ordered[:first]:
-                found = await self._poll(consumer, tp)
-                if found is not None:
-                    polled[tp] = found
-            left = deadline - monotonic()
-            if polled or left <= 0 or any(self._is_changelog(tp) for tp in active_partitions):
-                if not polled and left > 0:
-                    await self._wait_for_data(fetcher, min(left, 0.01))
-                return polled
-            await self._wait_for_data(fetcher, left)
-        return {}
-
-    async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Any:
-        start = _position(consumer, tp)
-        if start is None:
-            return None
-        if consumer._coordinator.generation < 0 and not self._is_changelog(tp):  # noqa: SLF001
-            # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
-            return None
-        fetcher = consumer._fetcher  # noqa: SLF001
-        limit = _CHANGELOG_RECORDS if self._is_changelog(tp) else self.app.batch_options.batch_events
-        with fetcher._subscriptions.fetch_context():  # noqa: SLF001
-            try:
-                drained = await fetcher.fetched_records({tp}, timeout=0, max_records=limit)
-            except OffsetOutOfRangeError as error:
-                raise self._gone(tp, start) from error
-        end = _position(consumer, tp)
-        if end is None:
-            return None
-        self.positions[tp] = end
-        records = drained.get(tp)
-        if self._is_changelog(tp):
-            return records
-        since = monotonic()
-        skipped = self._skipped.pop(tp, None)
-        if skipped is not None and skipped.end == start:
-            start = skipped.start
-            since = skipped.since
-        if not records and (end == start or monotonic() - since < _QUIET_S):
-            if end > start:
-                self._skipped[tp] = _Skipped(start, end, since)
-            return None
-        return Batch(tp.topic, tp.partition, start, end, records or (), self._membership(consumer))
-
-    def _gone(self, tp: TP, position: int) -> ContractError:
-        where = f"{tp.topic} partition {tp.partition}: there is no offset {position} any more"
-        if self._is_changelog(tp):
-            return ContractError(
-                f"{where}: the changelog was truncated or re-created under the running worker. Start it again: it "
-                "compares its state with what is left"
-            )
-        return ContractError(
-            f"{where}, and it is the next to fold: the events from there on were removed unfolded (retention? deleted "
-            "records?), or the topic was truncated or re-created. Restore them, or begin anew under another "
-            "CONSOLIDATOR_APP_ID"
-        )
-
-    def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
-        coordinator = consumer._coordinator  # noqa: SLF001
-        conf = self.app.conf
-        return Membership(conf.id, coordinator.generation, coordinator.member_id, conf.consumer_group_instance_id)
-
-    def _is_changelog(self, tp: TP) -> bool:
-        return tp.topic in self.app.tables.changelog_topics
-
-    async def _wait_for_data(self, fetcher: Any, seconds: float) -> None:
-        waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
-        await asyncio.wait([waiter], timeout=seconds)
-        if waiter.done():
-            waiter.result()
-        else:
-            waiter.cancel()
-
-    async def committed(self, tp: TP) -> int | None:
-        """The group's committed offset of a partition."""
-        offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
-        return offset
-
-    async def end_offsets(self, tps: Iterable[TP]) -> Mapping[TP, int]:
-        """The last stable offsets, one past the last committed record or marker."""
-        offsets: Mapping[TP, int] = await self.call_thread(self._ensure_consumer().end_offsets, list(tps))
-        return offsets
-
-
-def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:
-    subscription = consumer._subscription.subscription  # noqa: SLF001
-    assignment = None if subscription is None else subscription.assignment
-    if assignment is None or tp not in assignment.tps:
-        return None
-    state = assignment.state_value(tp)
-    return state.position if state.has_valid_position else None
+    def halt(self, error: BaseException) -> None:
+        """End the worker: it can read no further, or is no member of the group any more."""
 
 
 class BatchRebalanceListener(driver.ConsumerRebalanceListener):
@@ -305,7 +122,7 @@ class BatchConsumer(driver.Consumer):
 
         What was polled before a rebalance is dropped after it, and read again. The generation is the one of the poll
         itself: Faust waits here for a rebalance to be over, and the first rows of the recovery after it would be taken
-        for rows of before, with the position past them. (``test_workers_join_and_leave_at_random``)
+        for rows of before, with the position past them. (``test_the_first_rows_of_a_recovery_are_written``)
         """
         polled, _active = await self._wait_next_records(timeout)
         for tp, found in (polled or {}).items():
@@ -322,7 +139,7 @@ class BatchConsumer(driver.Consumer):
         """Whether a rebalance or recovery is under way, so that source batches may neither be fetched nor yielded.
 
         Faust resumes the partitions and the fetcher before it clears the agents' queues, so batches delivered in
-        between vanish (``tests/faults/test_races.py``).
+        between vanish (``test_no_batch_vanishes_at_the_end_of_a_recovery``).
         """
         held: bool = self.app.rebalancing
         return held
@@ -381,7 +198,7 @@ class BatchConsumer(driver.Consumer):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002 - Faust's signature
         """Commit nothing: a plain commit could move the group behind the transaction's offset.
 
-        (``test_faust_never_commits_source_offsets``)
+        (``test_no_acknowledgement_leads_to_a_commit``)
         """
         return True
 

@@ -35,7 +35,7 @@ class BatchRecovery(Recovery):
 
         Faust withdraws the signal of a recovery's end every 5 s only, and says that a recovery is under way before it
         has its high watermarks: a recovery soon after another one would end before it began, on the former one's signal
-        or watermarks. (``test_a_recovery_right_after_another_one_reads_everything``)
+        or watermarks. (``test_no_recovery_ends_before_it_has_sought`` and those beside it)
         """
         starts = {tp: offsets[tp] + 1 for tp in tps}
         await consumer.seek_wait(starts)

@@ -1,0 +1,194 @@
+"""End-to-end latency: from the publication of an event until its change can be read by a read_committed reader.
+
+    python -m benchmarks.latency --rates 100,1000,10000 --seconds 30 --json latency.json
+
+The sides take turns on one broker, each with a source of its own and with the settings that its documentation
+recommends where latency counts (benchmarks/sides.py). A burst fills the state and warms the side up; then each rate is
+held for some seconds that do not count and for those that do.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+
+from benchmarks.compare import named_sides
+from benchmarks.environments import MissingToolError
+from benchmarks.machine import machine, versions
+from benchmarks.percentiles import percentiles
+from benchmarks.probe import ChangeReader, publish_at
+from benchmarks.processes import Launch, SideError
+from benchmarks.results import end_offsets
+from benchmarks.session import Session, open_session, say
+from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
+from benchmarks.source import Source, create, produce
+from benchmarks.tables import MISSING, table
+from benchmarks.throughput import GroupOffsets, launched, wait_ready
+from benchmarks.workload import Workload, add_workload_arguments, workload_of
+
+__all__ = ["Plan", "latencies_ms", "latency_table"]
+
+_BURST = 20_000
+"""Events before the first rate: as many executions as are in flight must have begun before the first one completes."""
+_BURST_LIMIT_S = 180.0
+_QUIET_S = 2.0
+_DRAIN_LIMIT_S = 60.0
+_BEHIND_S = 1.0
+"""A side whose commits are further behind than this when the last event is published did not keep up."""
+_DEFAULT_SIDES = "worker,streams-eos-1,quix-eos"
+
+
+def latencies_ms(sent: dict[str, int], arrived: dict[str, int], *, since_ns: int) -> list[float]:
+    """Milliseconds from publication to arrival, of the events that were published from a moment on."""
+    return [(arrived[event] - at) / 1e6 for event, at in sent.items() if at >= since_ns and event in arrived]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which rates are held, and for how long.
+
+    Attributes:
+        rates: events a second.
+        seconds: that count.
+        warm_up_s: seconds before, which do not.
+        commit_ms: the commit interval of every peer; None: each its own.
+    """
+
+    rates: Sequence[float]
+    seconds: float
+    warm_up_s: float
+    commit_ms: int | None = None
+
+    def commit_ms_of(self, side: Side) -> int | None:
+        """A side's commit interval; None: it has none to set."""
+        return side.latency_commit_ms and (self.commit_ms or side.latency_commit_ms)
+
+    @property
+    def events(self) -> int:
+        """How many events it takes, the burst included."""
+        return _BURST + sum(round(rate * (self.warm_up_s + self.seconds)) for rate in self.rates)
+
+
+def _measure_side(session: Session, side: Side, workload: Workload, plan: Plan) -> list[dict[str, Any]]:
+    """Hold each rate on one side."""
+    name = f"{session.name}-latency-{side.name}"
+    source = create(session, f"latency-{side.name}", workload, for_peers=True)
+    launch = side.launch(session, source, name, "latency", plan.commit_ms_of(side) or THROUGHPUT_COMMIT_MS)
+    messages = workload.messages()
+    produce(session, source, (message for _, message in zip(range(_BURST), messages, strict=False)))
+    producer = Producer({**session.config, "linger.ms": 0, "acks": "all"})
+    figures = []
+    with GroupOffsets(session, launch, workload.partitions) as offsets, launched(session, launch) as processes:
+        wait_ready(processes, workload.partitions)
+        processes[0].wait(
+            lambda: offsets.total() >= _BURST, "the burst to be committed", limit_s=_BURST_LIMIT_S, poll_s=0.1
+        )
+        published = _BURST
+        for rate in plan.rates:
+            starts = end_offsets(session.servers, launch.changes, workload.partitions)
+            with ChangeReader(session.config, launch.changes, starts) as reader:
+                began = time.monotonic_ns()
+                pace = publish_at(
+                    producer,
+                    launch.source,
+                    workload.partitions,
+                    messages,
+                    rate=rate,
+                    seconds=plan.warm_up_s + plan.seconds,
+                    by_application=_reads_by_application(source, launch),
+                )
+                published += pace.events
+                behind = max(0, published - offsets.total())
+                quiet = reader.wait_quiet(_QUIET_S, limit_s=_DRAIN_LIMIT_S)
+                processes[0].check("the changes")
+            found = latencies_ms(pace.sent, reader.arrived, since_ns=began + round(plan.warm_up_s * 1e9))
+            figures.append(
+                {
+                    "rate": rate,
+                    "achieved_rate": pace.events / pace.seconds,
+                    "changes": len(found),
+                    "kept_up": quiet and behind <= rate * _BEHIND_S,
+                    "latency_ms": percentiles(found),
+                }
+            )
+            say(f"{side.title} at {rate:,.0f} events/s: {figures[-1]['latency_ms']}")
+    session.delete_topics(lambda topic: name in topic)
+    return figures
+
+
+def _reads_by_application(source: Source, launch: Launch) -> bool:
+    return launch.source == source.by_application
+
+
+def latency_table(sides: Iterable[dict[str, Any]]) -> str:
+    """The table of a latency report, from its JSON."""
+    rows: list[tuple[str, ...]] = [
+        ("side", "guarantee", "events/s", "p50 ms", "p99 ms", "p99.9 ms", "changes", "kept up")
+    ]
+    for side in sides:
+        if side.get("left_out"):
+            cause = side["left_out"].splitlines()[0]
+            rows.append((side["title"], side["guarantee"], *(MISSING,) * 5, f"left out: {cause}"))
+        for figure in side["rates"]:
+            found = figure["latency_ms"]
+            cells = [f"{found[name]:,.1f}" if name in found else MISSING for name in ("p50", "p99", "p99.9")]
+            kept_up = "yes" if figure["kept_up"] else "no"
+            rate, changes = f"{figure['rate']:,.0f}", f"{figure['changes']:,}"
+            rows.append((side["title"], side["guarantee"], rate, *cells, changes, kept_up))
+    return table(rows, right=(2, 3, 4, 5, 6))
+
+
+def _rates(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rates", type=_rates, default="100,1000,10000", help="events/s; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=30.0, help="that count, at each rate; default: %(default)s")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before; default: %(default)s")
+    parser.add_argument(
+        "--commit-ms", type=int, help="commit interval of the peers; default: what was found best for each"
+    )
+    parser.add_argument("--sides", type=named_sides, default=_DEFAULT_SIDES, help="default: %(default)s")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    add_workload_arguments(parser)
+    arguments = parser.parse_args()
+    plan = Plan(arguments.rates, arguments.seconds, arguments.warm_up, arguments.commit_ms)
+    arguments.events = max(arguments.events, plan.events)
+    workload = workload_of(arguments)
+    sides = []
+    with open_session() as session:
+        for side in arguments.sides:
+            entry: dict[str, Any] = {"name": side.name, "title": side.title, "guarantee": side.guarantee, "rates": []}
+            entry["commit_interval_ms"] = plan.commit_ms_of(side)
+            try:
+                entry["rates"] = _measure_side(session, side, workload, plan)
+            except (MissingToolError, SideError, TimeoutError) as error:
+                say(f"{side.title}: {error}")
+                entry["left_out"] = str(error)
+            sides.append(entry)
+    report = {
+        "kind": "latency",
+        "machine": machine(),
+        "versions": versions(),
+        "workload": workload.as_json(),
+        "settings": {
+            "seconds": plan.seconds,
+            "warm_up_s": plan.warm_up_s,
+        },
+        "sides": sides,
+    }
+    print(latency_table(sides))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Static membership that two workers cannot share: whoever was replaced is told so, and ends.
+
+A member with an instance id (KIP-345) that joins replaces the one that had the id before. Kafka answers the former
+one's requests with FENCED_INSTANCE_ID, if they carry the instance id; aiokafka's heartbeats do not. They are answered
+with UNKNOWN_MEMBER_ID, aiokafka joins again, replaces its successor, and so on for ever: two workers that take all
+partitions from each other every few seconds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.group import HeartbeatRequest, HeartbeatRequest_v0, HeartbeatRequest_v1
+from aiokafka.protocol.types import Int16, Int32, Schema, String
+
+from models.errors import ContractError
+
+__all__ = ["end_when_replaced"]
+
+_FENCED_INSTANCE_ID = 82
+"""In every answer of a group's coordinator; aiokafka has no name for it."""
+
+
+class _HeartbeatResponse(Response):
+    API_KEY = 12
+    API_VERSION = 3
+    SCHEMA = Schema(("throttle_time_ms", Int32), ("error_code", Int16))
+
+
+class _HeartbeatWithInstance(RequestStruct):
+    """Version 3 of the request, of Kafka 2.3; aiokafka has 0 and 1."""
+
+    API_KEY = 12
+    API_VERSION = 3
+    RESPONSE_TYPE = _HeartbeatResponse
+    SCHEMA = Schema(
+        ("group", String("utf-8")),
+        ("generation_id", Int32),
+        ("member_id", String("utf-8")),
+        ("group_instance_id", String("utf-8")),
+    )
+
+
+class _StaticHeartbeat(Request[HeartbeatRequest_v0 | HeartbeatRequest_v1 | _HeartbeatWithInstance]):
+    """aiokafka's heartbeat with an instance id, where the broker knows of one."""
+
+    API_KEY = 12
+
+    def __init__(self, heartbeat: HeartbeatRequest, instance: str) -> None:
+        self._heartbeat = heartbeat
+        self._instance = instance
+
+    def build(self, request_struct_class: type[Any]) -> Any:
+        fields = (self._heartbeat._group, self._heartbeat._generation_id, self._heartbeat._member_id)  # noqa: SLF001
+        if request_struct_class is _HeartbeatWithInstance:
+            return request_struct_class(*fields, self._instance)
+        return request_struct_class(*fields)
+
+
+def end_when_replaced(coordinator: Any, instance: str, halt: Callable[[ContractError], object]) -> None:
+    """Send the instance id with every heartbeat, and end the worker when the coordinator says that it was replaced.
+
+    (``test_of_two_workers_with_one_instance_id_the_first_one_ends``)
+
+    Args:
+        coordinator: aiokafka's, of one consumer.
+        instance: the instance id.
+        halt: called with the error.
+    """
+    send = coordinator._send_req  # noqa: SLF001 - every request to the group goes through it
+
+    async def send_as_instance(request: Any) -> Any:
+        if isinstance(request, HeartbeatRequest):
+            request = _StaticHeartbeat(request, instance)
+        response = await send(request)
+        if getattr(response, "error_code", 0) == _FENCED_INSTANCE_ID:
+            halt(
+                ContractError(
+                    f"another worker has joined the group with this worker's CONSOLIDATOR_INSTANCE_ID, {instance!r}, "
+                    "and taken its partitions over. Give each worker an id of its own; if that one is this worker's "
+                    "successor, nothing is to be done"
+                )
+            )
+        return response
+
+    coordinator._send_req = send_as_instance  # noqa: SLF001

@@ -1,0 +1,62 @@
+"""What goes wrong in aiokafka's background tasks and is kept there for whoever polls next."""
+
+from typing import Any
+
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
+from faust.types import TP
+
+from models.errors import ContractError, InfrastructureError
+
+__all__ = ["kept_error", "unreadable"]
+
+
+def kept_error(consumer: Any) -> BaseException | None:
+    """The error with which aiokafka gave up its part in the group, or its fetching; taken once.
+
+    aiokafka's own poll raises it, which the transport does not use. Until somebody takes it, no heartbeat is sent and
+    no group is joined any more, in silence: Faust only ever hears of it where it waits for data at that very moment,
+    and in a rebalance or a recovery it does not.
+    (``test_an_error_that_nobody_waits_for_ends_the_worker``)
+    """
+    if consumer._closed:  # noqa: SLF001 - throughout: what aiokafka keeps is its own
+        return None
+    try:
+        consumer._coordinator.check_errors()  # noqa: SLF001
+    except Exception as error:  # noqa: BLE001 - told to the caller, who ends the worker
+        return error
+    fetching = consumer._fetcher._fetch_task  # noqa: SLF001
+    if fetching.done() and not fetching.cancelled():
+        ended: BaseException | None = fetching.exception()
+        return ended
+    return None
+
+
+def unreadable(tp: TP, position: int, error: KafkaError, *, is_changelog: bool) -> Exception:
+    """What to raise for an error that a partition's fetch ended in.
+
+    Args:
+        tp: the partition.
+        position: the next offset to read.
+        error: what aiokafka has kept for it.
+        is_changelog: whether it is the changelog's partition rather than the source's.
+    """
+    if isinstance(error, TopicAuthorizationFailedError):
+        # The runner asks the cluster which permission it is.
+        refused: Exception = error
+        return refused
+    where = f"{tp.topic} partition {tp.partition}"
+    if not isinstance(error, OffsetOutOfRangeError):
+        return InfrastructureError(
+            f"{where} cannot be read at offset {position}: {error!r}; nothing from there on was processed. A restart "
+            "tries it again; if it ends like this again, look at the brokers' logs and disks"
+        )
+    if is_changelog:
+        return ContractError(
+            f"{where}: there is no offset {position} any more: the changelog was truncated or re-created under the "
+            "running worker. Start it again: it compares its state with what is left"
+        )
+    return ContractError(
+        f"{where}: there is no offset {position} any more, and it is the next to fold: the events from there on were "
+        "removed unfolded (retention? deleted records?), or the topic was truncated or re-created. Restore them, or "
+        "begin anew under another CONSOLIDATOR_APP_ID"
+    )

@@ -1,0 +1,89 @@
+"""A worker's application that is never started: what the transport does at one moment can be asked of its own objects.
+
+Kafka's part is played by a thread whose polls are written down beforehand, because no real broker can be timed so.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from faust.types import TP
+
+from streams.catalogue_file import load_catalogue
+from streams.connection import connection_of, topics_of
+from streams.core.rules import Rules
+from streams.settings import Settings
+from streams.worker.app import ConsolidatorApp, create_app
+from streams.worker.logs import EventLog
+from streams.worker.observer import LoggingObserver
+from streams.worker.transport.consumer import BatchConsumer
+
+__all__ = ["ScriptedThread", "idle_app", "idle_consumer"]
+
+Poll = Callable[[], dict[TP, Any]]
+"""What happens while one poll is under way, and what it returns."""
+
+
+class ScriptedThread:
+    """Stands for the consumer's thread.
+
+    Args:
+        polls: the polls, in order.
+    """
+
+    def __init__(self, *polls: Poll) -> None:
+        self._polls = list(polls)
+        self.positions: dict[TP, int] = {}
+        self.asked: list[set[TP]] = []
+        self.committed: list[dict[TP, int]] = []
+
+    async def getmany(self, active_partitions: set[TP], timeout: float) -> dict[TP, Any]:  # noqa: ARG002, ASYNC109
+        """Faust's signature."""
+        self.asked.append(active_partitions)
+        return self._polls.pop(0)()
+
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        """What Faust would send to the broker."""
+        self.committed.append(offsets)
+        return True
+
+
+@asynccontextmanager
+async def idle_app(directory: Path) -> AsyncIterator[ConsolidatorApp]:
+    """The application as the worker wires it, on a disk of its own."""
+    settings = Settings.model_validate({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9"})
+
+    def unexpected(error: BaseException) -> None:
+        raise error
+
+    app = create_app(
+        settings,
+        connection_of(settings),
+        topics_of(settings),
+        Rules(load_catalogue(None)),
+        data_dir=directory,
+        observer=LoggingObserver(EventLog("error", "json")),
+        on_fatal=unexpected,
+    )
+    table = next(iter(app.tables.values()))
+    try:
+        yield app
+    finally:
+        await table.data.stop()
+        await app.partition_owner.close()
+
+
+def idle_consumer(app: ConsolidatorApp, thread: ScriptedThread) -> BatchConsumer:
+    """The transport's consumer, between the application and that thread."""
+
+    async def nothing(*_: Any) -> None:
+        await asyncio.sleep(0)
+
+    consumer: BatchConsumer = app.transport.create_consumer(
+        callback=nothing, on_partitions_revoked=nothing, on_partitions_assigned=nothing
+    )
+    consumer.thread.thread_loop.close()
+    consumer._thread = thread
+    return consumer
