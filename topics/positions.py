@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _OFFSET: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 
@@ -60,10 +61,28 @@ def parse_start(text: str) -> Start:
     )
 
 
-def _milliseconds_of(text: str) -> int:
+def parse_moment(text: str) -> int:
+    """Read an RFC 3339 time with its offset from UTC as microseconds since the epoch.
+
+    Raises:
+        ValueError: for anything else, saying what is possible.
+    """
+    if not _TIME.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no time such as 2026-03-01T09:30:00Z or 2026-03-01T09:30:00+01:00 (the offset from UTC is "
+            "needed)"
+        )
+    return _since_epoch(text) // _MICROSECOND
+
+
+def _since_epoch(text: str) -> timedelta:
     try:
-        after = datetime.fromisoformat(text) - _EPOCH
+        return datetime.fromisoformat(text) - _EPOCH
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is no time: {error}") from None
+
+
+def _milliseconds_of(text: str) -> int:
+    after = _since_epoch(text)
     # Rounded up: Kafka keeps milliseconds, and nothing from before the given time is wanted.
     return max(0, -(-after // _MILLISECOND))

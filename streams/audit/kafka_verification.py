@@ -9,7 +9,7 @@ from typing import Final, Self
 from streams.audit.change_comparison import last_cause
 from streams.audit.findings import Finding, PlaceInTopic
 from streams.audit.log_replay import Selection
-from streams.audit.replaying import require_partitions
+from streams.audit.replaying import require_partitions, without_collector
 from streams.audit.scratch import Scratch
 from streams.audit.verification import Report, Verification
 from streams.core.rules import Rules
@@ -68,6 +68,7 @@ class KafkaVerification:
         self._application_id = selection.application_id
         self._on_progress = on_progress
         self._stack = ExitStack()
+        self._stack.enter_context(without_collector())
         try:
             # 1.
             with GroupProgress(config, group, topics) as progress:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from streams.audit.digests import ChangesDigest, record_digest
-from streams.audit.replaying import Replay, ReplayedBatch, changes_of, head_of
+from streams.audit.replaying import Replay, ReplayedBatch, changes_of, head_of, without_collector
 from streams.audit.scratch import Scratch
 from streams.audit.standing import PartitionStanding
 from streams.core.fold import Pair
@@ -83,6 +83,7 @@ class LogReplay:
         self._topics = topics
         self._selection = selection
         self._stack = ExitStack()
+        self._stack.enter_context(without_collector())
         try:
             reader = TopicReader(config, topics.executions.name, Beginning(), application_id=selection.application_id)
             self._reader = self._stack.enter_context(reader)

@@ -1,6 +1,8 @@
 """The replay itself: records of the source, partition after partition, through the worker's own fold."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
@@ -20,7 +22,16 @@ from topics.keys import application_prefix
 from topics.ranges import Range
 from topics.reading import Record, Span
 
-__all__ = ["BATCH_RECORDS", "ChangeHead", "Replay", "ReplayedBatch", "changes_of", "head_of", "require_partitions"]
+__all__ = [
+    "BATCH_RECORDS",
+    "ChangeHead",
+    "Replay",
+    "ReplayedBatch",
+    "changes_of",
+    "head_of",
+    "require_partitions",
+    "without_collector",
+]
 
 BATCH_RECORDS: Final = 4_000
 """Records folded at once: the worker's own default. Where a batch ends changes nothing but the speed."""
@@ -179,6 +190,18 @@ def changes_of(folded: Folded, topics: Topics) -> Iterator[Outgoing]:
     """The changes of a batch, in the order in which a worker publishes them."""
     topic = topics.factor_changes.name
     return (sent for sent in folded.outgoing if sent.topic == topic)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Keep Python's collector of cycles away: events and states have none, and it would look at each of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def require_partitions(log: SourceLog, topics: Topics) -> None:

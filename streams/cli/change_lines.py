@@ -6,16 +6,25 @@ import msgspec
 
 from streams.cli.escaping import escaped
 from streams.current_factors import Journalled
-from streams.published import CurrentFactors, FactorChange, FactorDifference
+from streams.published import Executions, FactorChange, FactorDifference
 
-__all__ = ["cause_text", "change_lines", "difference_text", "failure_texts"]
+__all__ = ["cause_text", "change_lines", "difference_text", "failure_texts", "folded_change_lines", "why_lines"]
 
 _ABSENT = "—"
 
 
 def change_lines(journalled: Journalled) -> Iterator[str]:
     """A change in a few lines; foreign text is escaped."""
-    change = journalled.value
+    journal = f"{journalled.topic} partition {journalled.partition} offset {journalled.offset}, "
+    yield from _lines(journalled.value, f"journal: {journal}")
+
+
+def folded_change_lines(change: FactorChange) -> Iterator[str]:
+    """Likewise, of a change that a replay has made: the journal was not looked at."""
+    yield from _lines(change, "")
+
+
+def _lines(change: FactorChange, journal: str) -> Iterator[str]:
     yield escaped(
         f"{change.application_id}  {change.processor}  {change.previous_outcome} → {change.outcome}  "
         f"({change.executions.completed} completed, {change.executions.failed} failed)"
@@ -25,10 +34,7 @@ def change_lines(journalled: Journalled) -> Iterator[str]:
     yield "  because " + cause_text(change)
     cause = change.cause
     yield escaped(f"  source:  {cause.topic} partition {cause.partition} offset {cause.offset}, event {cause.event_id}")
-    yield escaped(
-        f"  journal: {journalled.topic} partition {journalled.partition} offset {journalled.offset}, "
-        f"ruleset {change.ruleset.name}"
-    )
+    yield escaped(f"  {journal}ruleset {change.ruleset.name}")
     for note in change.quality:
         yield escaped(f"  quality: {note.issue}" + (f" ({note.factor})" if note.factor else ""))
 
@@ -47,10 +53,20 @@ def cause_text(change: FactorChange) -> str:
     return escaped(f"execution {cause.execution_id} {cause.status}{attempt}{told}")
 
 
-def failure_texts(current: CurrentFactors) -> Iterator[str]:
+def failure_texts(executions: Executions) -> Iterator[str]:
     """Each failed execution with its attempt and code; they are active and contribute nothing."""
-    for failure in current.executions.failures:
+    for failure in executions.failures:
         yield escaped(f"{failure.execution_id} (attempt {failure.attempt}: {failure.code or 'no code'})")
+
+
+def why_lines(processor: str, outcome: str, executions: Executions) -> Iterator[str]:
+    """Who contributed and who failed; the latest 50 of each."""
+    yield ""
+    yield escaped(f"{processor}: why {outcome}")
+    yield escaped(f"  contributing: {', '.join(executions.contributors) or 'none'}")
+    yield f"  failed, active without factors: {', '.join(failure_texts(executions)) or 'none'}"
+    if executions.truncated:
+        yield "  (the latest 50 of each)"
 
 
 def _value(value: msgspec.Raw | msgspec.UnsetType) -> str:

@@ -1,19 +1,24 @@
 """``consolidator factors``."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import msgspec
 
-from streams.cli.change_lines import change_lines, failure_texts
+from streams.audit.inquiry import Moment
+from streams.cli.change_lines import change_lines, why_lines
 from streams.cli.console import format_option, print_table
 from streams.cli.escaping import escaped
+from streams.cli.factors_as_of import answer_as_of, question_of
+from streams.cli.moments import MomentType
 from streams.cli.pair_table import pair_table
 from streams.connection import connection_of, topics_of
 from streams.current_factors import Current, Journalled, last_change, read_current
 from streams.pair_summary import summary_json
 from streams.published import CurrentFactors, published_summary
 from streams.settings import load_settings
+from topics.positions import AtOffset
 
 EXIT_UNKNOWN = 1
 
@@ -26,20 +31,51 @@ Examples:
   consolidator factors app-1
   consolidator factors app-1 --processor bank_statement --why
   consolidator factors app-1 --format json | jq '{processor, factors}'
+  consolidator factors app-1 --at 2026-03-01T09:30:00Z --why
+  consolidator factors app-1 --at-offset 2:1500
+  consolidator factors app-1 --at 2026-03-01T09:30:00Z --as-of true
+  consolidator factors app-1 --at-offset 2:1500 --compare now
 
-Exit codes: 0 shown; 1 nothing is known of the application or of its processor; 2 wrong usage or settings, or no such
-topic; 3 Kafka failed.
+Exit codes: 0 shown; 1 nothing is, or was, known of the application or of its processor; 2 wrong usage or settings, or
+no such topic or offset; 3 Kafka failed.
 """
 )
 @click.argument("application")
 @click.option("--processor", help="Only this processor.")
 @click.option("--why", is_flag=True, help="Who contributed, who failed and with what code, and what changed last.")
+@click.option("--at", type=MomentType(times=True), help="As of a time (RFC 3339), it included.")
+@click.option("--at-offset", type=MomentType(offsets=True), help="As of an offset of executions, its record included.")
+@click.option(
+    "--as-of",
+    "sense",
+    type=click.Choice(["known", "true"]),
+    default="known",
+    show_default=True,
+    help="known: what the log held then, by the broker's clock. true: what had happened by --at, by the producers' "
+    "clocks, of all that the log holds now, or held at --at-offset.",
+)
+@click.option(
+    "--compare",
+    type=MomentType(times=True, offsets=True, now=True),
+    help="Show what differs between then and this moment.",
+)
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue for answers as of then.")
 @click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
 @format_option
 def factors(
-    *, application: str, processor: str | None, why: bool, bootstrap_servers: str | None, output_format: str
+    *,
+    application: str,
+    processor: str | None,
+    why: bool,
+    at: int | None,
+    at_offset: AtOffset | None,
+    sense: str,
+    compare: Moment | None,
+    catalogue: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
 ) -> None:
-    """Show an application's current factors, and why they are what they are.
+    """Show an application's factors, now or as of then, and why they are what they are.
 
     Read from the factors topic, and with --why from factor-changes, without a consumer group: looking disturbs nothing.
 
@@ -47,8 +83,16 @@ def factors(
     processor_type, outcome, factors, executions), then ruleset, version (partition and offset of the event that it
     stands on) and occurred_at; with --why also why: contributors, failures, truncated and last_change (null where the
     change was erased).
+
+    As of a time or an offset, the source is folded again by the worker's own rules, up to there; JSON has as_of as its
+    last member, the offsets that the answer stands on. With --compare it is one object a line for each processor that
+    differs: application_id, processor, before, after (null where it was not there), changed and as_of.
     """
-    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
+    question = question_of(at=at, at_offset=at_offset, sense=sense, compare=compare)
+    if question is not None:
+        answer_as_of(settings, application, question, processor=processor, why=why, output_format=output_format)
+        return
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
     known = read_current(config, topics.factors.name, application)
@@ -107,13 +151,7 @@ def _last_change(journalled: Journalled) -> dict[str, object]:
 
 
 def _why_lines(current: CurrentFactors, change: Journalled | None) -> Iterator[str]:
-    executions = current.executions
-    yield ""
-    yield escaped(f"{current.processor}: why {current.outcome}")
-    yield escaped(f"  contributing: {', '.join(executions.contributors) or 'none'}")
-    yield f"  failed, active without factors: {', '.join(failure_texts(current)) or 'none'}"
-    if executions.truncated:
-        yield "  (the latest 50 of each)"
+    yield from why_lines(current.processor, current.outcome, current.executions)
     if change is None:
         yield "  last change: not in the journal any more"
         return

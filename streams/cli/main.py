@@ -22,9 +22,10 @@ COMMANDS = {
     "broker": ("broker", "broker", "Start, stop and inspect the embedded Kafka broker."),
     "publish": ("publish", "publish", "Publish lifecycle events from JSON Lines."),
     "tail": ("tail", "tail", "Print records of a topic as they arrive."),
-    "factors": ("factors", "factors", "Show an application's current factors, and why."),
+    "factors": ("factors", "factors", "Show an application's factors, now or as of then, and why."),
+    "history": ("history", "history", "Show the whole timeline of an application."),
     "dlq": ("dlq", "dlq", "List, show and redrive dead letters."),
-    "replay": ("replay", "replay", "Fold lifecycle events again, without a worker."),
+    "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
     "version": ("version", "version", "Print the version."),
 }

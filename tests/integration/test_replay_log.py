@@ -320,7 +320,7 @@ def test_a_group_without_offsets_is_verified_up_to_the_last_change(installation)
 
 
 def test_records_deleted_from_the_front_are_unverifiable(installation):
-    """What was caused before the first offset that is left, and what came later in those pairs, is unverifiable."""
+    """What was caused before the first offset that is left, or later in those pairs, is never called equal."""
     settled(installation, believable(607, 40, rates=Rates(duplicate=0.0, missing_event_id=0.0)))
     source = installation.topics.executions.name
     ends = installation.ends(source)

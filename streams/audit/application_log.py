@@ -1,0 +1,108 @@
+"""One application's source records: read from Kafka, cut at an offset, folded again as often as it is asked for."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from streams.audit.replaying import require_partitions
+from topics.declared import Topics
+from topics.keys import application_prefix
+from topics.positions import Beginning
+from topics.ranges import Range
+from topics.reading import Record, Span, TopicReader
+
+__all__ = ["ApplicationLog", "KeptLog", "read_application", "source_reader"]
+
+_OFFSETS_A_STEP: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLog:
+    """A source topic of which some records are in memory: what a replay reads.
+
+    Attributes:
+        topic: its full name.
+        partitions: how many it has.
+        records: in the order of each partition.
+    """
+
+    topic: str
+    partitions: int
+    records: Sequence[Record]
+
+    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
+        """The records of these offsets."""
+        for record in self.records:
+            span = spans.get(record.partition)
+            if span is not None and span.start <= record.offset < span.end:
+                yield record
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationLog:
+    """Everything under an application's keys.
+
+    Attributes:
+        application_id: the application.
+        log: its records, events and tombstones.
+        partition: the partition that they are in.
+        first: the first offset that the partition still has.
+        end: before which the log ends.
+    """
+
+    application_id: str
+    log: KeptLog
+    partition: int
+    first: int
+    end: int
+
+    @property
+    def records(self) -> list[Record]:
+        """The records before the end."""
+        return [record for record in self.log.records if record.offset < self.end]
+
+    @property
+    def ranges(self) -> Mapping[int, Range]:
+        """What a replay of it folds."""
+        return {self.partition: Range(self.first, self.first, self.end)}
+
+    def cut(self, end: int) -> "ApplicationLog":
+        """The log as it was when it ended before this offset."""
+        return replace(self, end=min(self.end, end))
+
+
+def read_application(
+    reader: TopicReader, topics: Topics, application_id: str, *, on_progress: Callable[[int], None] = lambda _: None
+) -> ApplicationLog:
+    """Read an application's records, up to the end as it was when the reader was made.
+
+    Args:
+        reader: of ``executions``, made for this application; see :func:`source_reader`.
+        topics: the declared topics.
+        application_id: the application.
+        on_progress: told how many offsets were gone through.
+
+    Raises:
+        ContractError: the topic has other partitions than declared.
+        InfrastructureError: Kafka does not answer.
+    """
+    require_partitions(reader, topics)
+    ((partition, span),) = reader.spans.items()
+    prefix = application_prefix(application_id)
+    found = []
+    at = span.start
+    for record in reader.until_end():
+        if record.key is not None and record.key.startswith(prefix):
+            found.append(record)
+        if record.offset - at >= _OFFSETS_A_STEP:
+            on_progress(record.offset - at)
+            at = record.offset
+    on_progress(span.end - at)
+    return ApplicationLog(
+        application_id, KeptLog(reader.topic, reader.partitions, found), partition, span.start, span.end
+    )
+
+
+def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str) -> TopicReader:
+    """A reader of the one partition of ``executions`` in which an application is."""
+    return TopicReader(config, topics.executions.name, Beginning(), application_id=application_id)
