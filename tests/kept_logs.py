@@ -4,10 +4,15 @@ import random
 from collections.abc import Iterable, Sequence
 
 from streams.audit.application_log import ApplicationLog, KeptLog
-from tests.folds import decoded
+from streams.audit.replaying import Replay
+from streams.audit.scratch import MemoryTable
+from streams.core.rules import Rules
+from tests.folds import MAX_EVENT_BYTES, decoded
 from tests.oracle import SourceRecord, Tombstone
 from tests.workloads import Item, parse_json, to_json
+from topics.declared import Topics
 from topics.keys import event_key, parse_event_key, partition_of
+from topics.ranges import Range
 from topics.reading import Record
 
 TOPIC = "executions"
@@ -38,6 +43,21 @@ def application_log(log: KeptLog, application_id: str, end: int) -> ApplicationL
     own = [record for record in log.records if _application(record) == application_id]
     partition = partition_of(application_id, log.partitions)
     return ApplicationLog(application_id, KeptLog(log.topic, log.partitions, own), partition, 0, end)
+
+
+def published(log: KeptLog, topics: Topics, rules: Rules) -> tuple[list[Record], list[Record]]:
+    """The records of factor-changes and of factors that a worker makes of a log, in the order of each partition."""
+    ends = {record.partition: record.offset + 1 for record in log.records}
+    replay = Replay(topics, rules, MemoryTable(), MAX_EVENT_BYTES)
+    found: dict[str, list[Record]] = {topics.factor_changes.name: [], topics.factors.name: []}
+    for replayed in replay.run(log, {partition: Range(0, 0, end) for partition, end in ends.items()}):
+        for sent in replayed.folded.outgoing:
+            if sent.topic in found:
+                records = found[sent.topic]
+                offset = sum(record.partition == sent.partition for record in records)
+                headers = tuple(sent.headers or ())
+                records.append(Record(sent.topic, sent.partition, offset, FIRST_MS, sent.key, sent.value, headers))
+    return found[topics.factor_changes.name], found[topics.factors.name]
 
 
 def for_the_oracle(records: Sequence[Record]) -> list[SourceRecord]:

@@ -20,11 +20,40 @@ from topics.progress import GroupProgress
 from topics.ranges import Range, ranges_of
 from topics.reading import Record, TopicReader
 
-__all__ = ["KafkaVerification"]
+__all__ = ["KafkaVerification", "consolidated_end", "consolidated_offsets"]
 
 _DECIDED_LIMIT_S: Final = 10.0
 """Markers follow a commit within milliseconds. What is open for longer is not the transaction that the group's offset
 came from: a dead worker's stays for minutes."""
+
+
+def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group: str) -> dict[int, int | None]:
+    """How far a group has consolidated each partition, so that all of it can be read from now on; None: unknown.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        group: the worker's group; it is neither joined nor moved.
+
+    Raises:
+        InfrastructureError: Kafka does not answer.
+    """
+    with GroupProgress(config, group, topics) as progress:
+        committed = progress.committed()
+        decided = progress.wait_decided(topics.factor_changes, topics.factors, limit_s=_DECIDED_LIMIT_S)
+    return committed if decided else dict.fromkeys(committed)
+
+
+def consolidated_end(span: Range, committed: int | None, last: int | None) -> int:
+    """Before which offset a partition's range ends.
+
+    Args:
+        span: what is asked for.
+        committed: see :func:`consolidated_offsets`.
+        last: the greatest offset that a published change names as its cause: the end where the group has none.
+    """
+    end = committed if committed is not None else 0 if last is None else last + 1
+    return max(span.first, min(span.end, end))
 
 
 class KafkaVerification:
@@ -71,10 +100,7 @@ class KafkaVerification:
         self._stack.enter_context(without_collector())
         try:
             # 1.
-            with GroupProgress(config, group, topics) as progress:
-                committed = progress.committed()
-                decided = progress.wait_decided(topics.factor_changes, topics.factors, limit_s=_DECIDED_LIMIT_S)
-            self._committed = committed if decided else dict.fromkeys(committed)
+            self._committed = consolidated_offsets(config, topics, group)
             # 2.
             self._changes, self._factors, self._source = (
                 self._stack.enter_context(
@@ -127,10 +153,9 @@ class KafkaVerification:
 
     def _consolidated(self, partition: int, span: Range) -> Range:
         committed = self._committed.get(partition)
-        if committed is None:
-            last = last_cause(self._verification.published_changes, partition)
-            committed = 0 if last is None else last + 1
-        end = max(span.first, min(span.end, committed))
+        # A look at every change, where the group cannot tell.
+        last = last_cause(self._verification.published_changes, partition) if committed is None else None
+        end = consolidated_end(span, committed, last)
         return replace(span, start=min(span.start, end), end=end)
 
     def _of(self, reader: TopicReader) -> Iterator[Record]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "tail": ("tail", "tail", "Print records of a topic as they arrive."),
     "factors": ("factors", "factors", "Show an application's factors, now or as of then, and why."),
     "history": ("history", "history", "Show the whole timeline of an application."),
+    "evidence": ("evidence", "evidence", "Collect and check what proves an application's factors."),
     "dlq": ("dlq", "dlq", "List, show and redrive dead letters."),
     "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
