@@ -1,4 +1,4 @@
-"""Kafka's cleaner at work, on a broker of these tests' own where it looks several times a second.
+"""Kafka's cleaner at work, on a broker where it looks several times a second (``conftest.py``).
 
 The cleaner never touches the segment that is being written, so a log ends in a record or in a transaction's marker:
 here in an aborted transaction, which nobody reads and whose offsets have to be committed all the same.
@@ -6,13 +6,12 @@ here in an aborted transaction, which nobody reads and whose offsets have to be 
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streams.broker.embedded import start_broker, stop_broker
 from streams.worker.rowcache import MARK_KEY
 from tests.design_workload import design_workload
 from tests.installation import LIMIT_S, Installation
@@ -28,27 +27,6 @@ COMPACTION_LIMIT_S = 90.0
 
 PLAIN = Rates(duplicate=0.0, missing_event_id=0.0)
 """Every event once and under its canonical key: the test itself publishes the copies."""
-
-
-@pytest.fixture(scope="module")
-def eager_kafka(tmp_path_factory, kafka_cache_dir) -> Iterator[str]:
-    """A broker whose cleaner does not rest."""
-    data_dir = tmp_path_factory.mktemp("eager-kafka")
-    try:
-        yield start_broker(data_dir, kafka_cache_dir, properties={"log.cleaner.backoff.ms": "100"}).bootstrap_servers
-    finally:
-        stop_broker(data_dir)
-
-
-@pytest.fixture
-def eager_installation(eager_kafka, tmp_path) -> Iterator[Installation]:
-    """An installation on that broker, without an audit window within which nothing is removed."""
-    found = Installation(eager_kafka, tmp_path, CONSOLIDATOR_AUDIT_WINDOW_DAYS="0")
-    found.create_topics()
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def configure(installation: Installation, topic: str, settings: Mapping[str, str]) -> None:
