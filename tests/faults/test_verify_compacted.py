@@ -34,7 +34,7 @@ def place_of(change):
 
 
 def test_changes_whose_causes_are_gone_are_unverifiable_and_never_equal(eager_installation):
-    """Without a first copy its pair's changes from there on are unverifiable, all others equal, all factors as before."""
+    """Without a first copy its pair's later changes are unverifiable, all others equal, and all factors as before."""
     installation = eager_installation
     source = installation.topics.executions.name
     events = believable(151, 60, rates=PLAIN)
