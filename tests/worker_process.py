@@ -131,6 +131,16 @@ class WorkerProcess:
                 found = set()
         return found
 
+    def held(self) -> set[int]:
+        """The partitions that it has acquired, by its own account, whether or not they are ready yet."""
+        found: set[int] = set()
+        for entry in self.entries():
+            if entry.get("event") == "partitions acquired":
+                found = set(entry["partitions"])
+            elif entry.get("event") == "partitions released":
+                found -= set(entry["partitions"])
+        return found
+
     def state(self) -> Path:
         """The directory that it took for its databases."""
         return Path(self.entries("worker starting")[0]["state"])
