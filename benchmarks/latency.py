@@ -9,7 +9,6 @@ held for some seconds that do not count and for those that do.
 
 import argparse
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +91,6 @@ def _measure_side(session: Session, side: Side, workload: Workload, plan: Plan) 
         for rate in plan.rates:
             starts = end_offsets(session.servers, launch.changes, workload.partitions)
             with ChangeReader(session.config, launch.changes, starts) as reader:
-                began = time.monotonic_ns()
                 pace = publish_at(
                     producer,
                     launch.source,
@@ -106,7 +104,7 @@ def _measure_side(session: Session, side: Side, workload: Workload, plan: Plan) 
                 behind = max(0, published - offsets.total())
                 quiet = reader.wait_quiet(_QUIET_S, limit_s=_DRAIN_LIMIT_S)
                 processes[0].check("the changes")
-            found = latencies_ms(pace.sent, reader.arrived, since_ns=began + round(plan.warm_up_s * 1e9))
+            found = latencies_ms(pace.sent, reader.arrived, since_ns=pace.began_ns + round(plan.warm_up_s * 1e9))
             figures.append(
                 {
                     "rate": rate,

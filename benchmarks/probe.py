@@ -40,8 +40,9 @@ _decode = msgspec.json.Decoder(_Change).decode
 
 @dataclass(slots=True)
 class Pace:
-    """What was published: by event id the moment in ns, and the rate that came of it."""
+    """What was published: from which moment on, by event id the moment in ns, and the rate that came of it."""
 
+    began_ns: int
     sent: dict[str, int] = field(default_factory=dict)
     events: int = 0
     seconds: float = 0.0
@@ -131,8 +132,8 @@ def publish_at(
     """
     events = round(rate * seconds)
     batch: Sequence[Message] = [message for _, message in zip(range(events), messages, strict=False)]
-    pace = Pace()
     began = time.monotonic()
+    pace = Pace(time.monotonic_ns())
     for number, message in enumerate(batch):
         due = began + number / rate
         while (left := due - time.monotonic()) > 0:

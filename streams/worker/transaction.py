@@ -29,6 +29,10 @@ broker is back. Closing idle connections wakes it (``test_coordinators_are_kille
 _LINGER_MS = 5
 """A batch's records are produced in one go and flushed: waiting longer would only add latency."""
 
+_RETRY_BACKOFF_MS = 5
+"""The broker refuses a partition's next transaction while the last one's markers are being written: some milliseconds.
+librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
+
 _FORBIDDEN = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -104,6 +108,7 @@ class PartitionTransactions:
                 "queue.buffering.max.kbytes": 1_048_576,
                 # The topics bound compressed batches, librdkafka uncompressed messages: a dead letter that came in
                 # compressed must go out again.
+                "retry.backoff.ms": _RETRY_BACKOFF_MS,
                 "message.max.bytes": 256 * 1024 * 1024,
             },
             logger=logging.getLogger("librdkafka"),

@@ -105,3 +105,138 @@ def test_what_ended_the_background_tasks_is_found():
             assert isinstance(kept_error(consumer), KafkaError)
 
     asyncio.run(scenario())
+
+
+class Arrivals:
+    """Stands for aiokafka's fetcher: what one poll of a partition finds is written down beforehand.
+
+    Args:
+        tp: the partition.
+        subscriptions: whose position moves past what was found.
+    """
+
+    _closed = False
+
+    def __init__(self, tp, subscriptions):
+        self._tp = TopicPartition(*tp)
+        self._subscriptions = subscriptions
+        self.waited_for = asyncio.Event()
+        self.arrived = []
+
+    async def fetched_records(self, tps, timeout, max_records):  # noqa: ASYNC109 - aiokafka's signature
+        assert (tps, timeout) == ({self._tp}, 0)
+        taken, self.arrived = self.arrived[:max_records], self.arrived[max_records:]
+        if not taken:
+            return {}
+        self._subscriptions.subscription.assignment.state_value(self._tp).consumed_to(taken[-1].offset + 1)
+        return {self._tp: taken}
+
+    def _create_fetch_waiter(self):
+        self.waited_for.set()
+        return asyncio.get_running_loop().create_future()
+
+
+@asynccontextmanager
+async def polled_by_hand(tmp_path):
+    """The transport's thread as one partition's poll, with the group, the position and the arrivals in hand."""
+    async with idle_app(tmp_path) as app:
+        tp = TP(app.source_topic, 1)
+        batch_consumer = idle_consumer(app, ScriptedThread())
+        thread = BatchConsumerThread(batch_consumer, loop=asyncio.get_running_loop())
+        thread.thread_loop.close()
+        thread.thread_loop = asyncio.get_running_loop()
+        async with fetching(tp, Coordinator()) as kafka:
+            fetcher = kafka._fetcher
+            kafka._fetcher = arrivals = Arrivals(tp, kafka._subscription)
+
+            async def poll(within_s=0.0):
+                found = (await thread._fetch_records(kafka, {tp}, timeout=within_s)).get(tp)
+                return None if found is None else (found.start, [record.offset for record in found.records], found.end)
+
+            try:
+                yield SimpleNamespace(
+                    tp=tp, poll=poll, thread=thread, pacing=batch_consumer.pacing, kafka=kafka, arrivals=arrivals
+                )
+            finally:
+                kafka._fetcher = fetcher
+
+
+def records(*offsets):
+    return [SimpleNamespace(offset=offset) for offset in offsets]
+
+
+def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
+    """It is read at once, so that aiokafka fetches on, and handed on together when the commit is done."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.arrivals.arrived = records(7)
+            assert await hand.poll() == (7, [7], 8)
+            hand.pacing.began(hand.tp, 7, 1)
+            for offset in (8, 9):
+                hand.arrivals.arrived = records(offset)
+                assert await hand.poll() is None
+            assert hand.arrivals.arrived == []
+            hand.pacing.ended(hand.tp, 7)
+            assert await hand.poll() == (8, [8, 9], 10)
+            assert await hand.poll() is None
+
+    asyncio.run(scenario())
+
+
+def test_a_commit_wakes_the_poll_that_waits(tmp_path):
+    """Nothing else may come for a long time: what was gathered does not wait for it."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.pacing.began(hand.tp, 6, 1)
+            hand.arrivals.arrived = records(7)
+            waiting = asyncio.create_task(hand.poll(within_s=60.0))
+            await hand.arrivals.waited_for.wait()
+            hand.pacing.ended(hand.tp, 6)
+            hand.thread.wake()
+            assert await asyncio.wait_for(waiting, 5) == (7, [7], 8)
+
+    asyncio.run(scenario())
+
+
+def test_no_more_is_gathered_than_a_batch_may_have(tmp_path):
+    """The rest stays with aiokafka, which then fetches no more of this partition."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            most = hand.thread.app.batch_options.batch_events
+            hand.pacing.began(hand.tp, 6, 1)
+            hand.arrivals.arrived = records(*range(7, 7 + most + 2))
+            assert await hand.poll() is None
+            assert await hand.poll() is None
+            assert len(hand.arrivals.arrived) == 2
+            hand.pacing.ended(hand.tp, 6)
+            start, offsets, end = await hand.poll()
+            assert (start, len(offsets), end) == (7, most, 7 + most)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_gathered_before_a_seek_or_a_rebalance_is_forgotten(tmp_path):
+    """The state may have gone on elsewhere: what counts is read again from where it stands."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.pacing.began(hand.tp, 6, 1)
+            hand.arrivals.arrived = records(7, 8)
+            assert await hand.poll() is None
+            # Another worker took 7 and 8 over and committed them; then the partition came back.
+            hand.kafka._coordinator.generation += 1
+            hand.pacing.forget()
+            hand.arrivals.arrived = records(9)
+            assert await hand.poll() == (9, [9], 10)
+            hand.pacing.began(hand.tp, 9, 1)
+            hand.arrivals.arrived = records(10, 11)
+            assert await hand.poll() is None
+            hand.kafka._subscription.seek(TopicPartition(*hand.tp), 10)
+            hand.pacing.forget()
+            hand.arrivals.arrived = records(10)
+            assert await hand.poll() == (10, [10], 11)
+
+    asyncio.run(scenario())

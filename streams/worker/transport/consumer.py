@@ -15,6 +15,7 @@ from faust.types.tuples import ConsumerMessage, Message
 
 from streams.worker.batch import Batch
 from streams.worker.failpoints import reach
+from streams.worker.transport.pacing import Pacing
 from streams.worker.transport.polling import BatchConsumerThread, Polled
 
 __all__ = ["BatchConsumer", "BatchTransport", "PartitionOwner"]
@@ -59,6 +60,10 @@ class BatchConsumer(driver.Consumer):
     _polled_in = 0
     """The generation of the group in which the last poll began."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pacing = Pacing(self.app.batch_options.batch_events)
+
     @property
     def owner(self) -> PartitionOwner:
         """Who processes the source partitions."""
@@ -101,6 +106,7 @@ class BatchConsumer(driver.Consumer):
         sources = self._sources(self.assignment())
         starts = await self.owner.begin(self, {tp.partition for tp in sources})
         positions = {tp: starts[tp.partition] for tp in sources}
+        self.pacing.forget()
         if positions:
             await self._thread.seek_wait(positions)
         self._read_offset.update(positions)
@@ -130,6 +136,7 @@ class BatchConsumer(driver.Consumer):
                 return
             if isinstance(found, Batch):
                 if self.flow_active and not self._is_source_held():
+                    self.pacing.began(tp, found.end - 1, len(found.records))
                     yield tp, self._to_message(tp, found)
             else:
                 self._restore(tp, found)
@@ -181,6 +188,8 @@ class BatchConsumer(driver.Consumer):
             return False
         message.acked = True
         self._unacked_messages.discard(message)
+        self.pacing.ended(message.tp, message.offset)
+        self._thread.wake()
         if self._waiting_for_ack is not None and not self._waiting_for_ack.done():
             self._waiting_for_ack.set_result(None)
         return True

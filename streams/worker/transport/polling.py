@@ -1,8 +1,9 @@
 """The consumer's thread: polls by partition, each for its own share, with a read-committed consumer."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -35,18 +36,33 @@ _LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Skipped:
-    """Offsets without a readable record: transaction markers, aborted records, what compaction removed.
+class _Gathered:
+    """What was read of a source partition and is in no batch yet, without a hole.
 
     Attributes:
-        start: the first one.
-        end: one past the last one.
-        since: when they were met, in monotonic seconds.
+        generation: of the group, in which it was read.
+        start: its first offset.
+        end: one past its last one.
+        records: the readable ones; the other offsets are transaction markers, aborted, or removed by compaction.
+        since: when the first of it was read, in monotonic seconds.
     """
 
+    generation: int
     start: int
     end: int
+    records: Sequence[Any]
     since: float
+
+    def followed_by(self, later: "_Gathered") -> "_Gathered":
+        """Both in one, or the later alone where this is empty or a seek or a rebalance lies between them."""
+        if self.end == self.start or later.generation != self.generation or later.start != self.end:
+            return later
+        return replace(later, start=self.start, records=[*self.records, *later.records], since=self.since)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is worth a transaction."""
+        return bool(self.records) or (self.end > self.start and monotonic() - self.since >= _QUIET_S)
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -55,9 +71,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
-        # Where a poll found markers or aborted records only, the next batch starts before them.
-        self._skipped: dict[TP, _Skipped] = {}
+        self._gathered: dict[TP, _Gathered] = {}
         self.positions: dict[TP, int] = {}
+        self._woken = asyncio.Event()
 
     async def on_start(self) -> None:
         """Start the consumer, and its static membership if it has one."""
@@ -76,6 +92,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _halt(self, error: BaseException) -> None:
         self.parent_loop.call_soon_threadsafe(self.consumer.owner.halt, error)
+
+    def wake(self) -> None:
+        """A batch is committed, so that its partition may be polled; from any thread."""
+        # At the end the thread may have gone before the last commit.
+        with suppress(RuntimeError):
+            self.thread_loop.call_soon_threadsafe(self._woken.set)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """Create the consumer, like Faust but for three things.
@@ -118,6 +140,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> Polled:
         """Poll every partition in turn, each for its own share.
 
+        Batches begin as :class:`~streams.worker.transport.pacing.Pacing` lets them.
+
         aiokafka fills one poll from its first partition with data and may never come to the last one
         (``test_no_partition_starves``). Starting one further each time keeps the order fair as well.
         """
@@ -127,6 +151,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if consumer._closed or fetcher._closed:  # noqa: SLF001
                 raise ConsumerStoppedError
             self._turn += 1
+            self._woken.clear()
             ordered = sorted(active_partitions)
             first = self._turn % len(ordered) if ordered else 0
             polled: Polled = {}
@@ -149,8 +174,29 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         if consumer._coordinator.generation < 0 and not self._is_changelog(tp):  # noqa: SLF001
             # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
             return None
+        if self._is_changelog(tp):
+            return await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
+        gathered = await self._gather(consumer, tp, start)
+        if gathered is None or not gathered.is_due or not self.consumer.pacing.may_begin(tp):
+            return None
+        del self._gathered[tp]
+        return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, self._membership(consumer))
+
+    async def _gather(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> _Gathered | None:
+        """Add what has come; also while the last batch commits: aiokafka fetches no more before this is taken."""
+        generation = consumer._coordinator.generation  # noqa: SLF001
+        earlier = self._gathered.get(tp)
+        room = self.app.batch_options.batch_events - (0 if earlier is None else len(earlier.records))
+        records = await self._read(consumer, tp, start, room) if room > 0 else ()
+        end = _position(consumer, tp)
+        if end is None:
+            return None
+        later = _Gathered(generation, start, end, records or (), monotonic())
+        self._gathered[tp] = gathered = later if earlier is None else earlier.followed_by(later)
+        return gathered
+
+    async def _read(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int, limit: int) -> Any:
         fetcher = consumer._fetcher  # noqa: SLF001
-        limit = _CHANGELOG_RECORDS if self._is_changelog(tp) else self.app.batch_options.batch_events
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             try:
                 drained = await fetcher.fetched_records({tp}, timeout=0, max_records=limit)
@@ -160,19 +206,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         if end is None:
             return None
         self.positions[tp] = end
-        records = drained.get(tp)
-        if self._is_changelog(tp):
-            return records
-        since = monotonic()
-        skipped = self._skipped.pop(tp, None)
-        if skipped is not None and skipped.end == start:
-            start = skipped.start
-            since = skipped.since
-        if not records and (end == start or monotonic() - since < _QUIET_S):
-            if end > start:
-                self._skipped[tp] = _Skipped(start, end, since)
-            return None
-        return Batch(tp.topic, tp.partition, start, end, records or (), self._membership(consumer))
+        return drained.get(tp)
 
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
         coordinator = consumer._coordinator  # noqa: SLF001
@@ -184,7 +218,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _wait_for_data(self, fetcher: Any, seconds: float) -> None:
         waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
-        await asyncio.wait([waiter], timeout=seconds)
+        woken = asyncio.ensure_future(self._woken.wait())
+        await asyncio.wait([waiter, woken], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
         if waiter.done():
             waiter.result()
         else:
