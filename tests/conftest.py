@@ -43,9 +43,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> It
         stop_broker(data_dir)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[Cluster]:
-    """Three real brokers, for the tests that kill them; each test leaves all three running and in sync."""
+    """Three real brokers, for the tests that kill them; each test leaves all three running and in sync.
+
+    They end with the module, so that three idle brokers do not slow down everything after it.
+    """
     found = Cluster(tmp_path_factory.mktemp("cluster"), kafka_cache_dir)
     try:
         found.start()
