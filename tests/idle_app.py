@@ -44,9 +44,6 @@ class ScriptedThread:
         self.asked.append(active_partitions)
         return self._polls.pop(0)()
 
-    def wake(self) -> None:
-        """Nobody waits here."""
-
     async def commit(self, offsets: dict[TP, int]) -> bool:
         """What Faust would send to the broker."""
         self.committed.append(offsets)

@@ -1,5 +1,9 @@
 """When a partition's next batch begins: batches that grow with the load by themselves."""
 
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+
 from faust.types import TP
 
 __all__ = ["Pacing"]
@@ -7,27 +11,36 @@ __all__ = ["Pacing"]
 _LARGE = 0.25
 """Of the most events of a batch: from there folding takes longer than a commit, and the two overlap."""
 
+_INTERVAL_S = 0.02
+"""Between the beginnings of two small batches of a partition. A transaction takes milliseconds of the broker's time and
+of ours, whatever is in it: begun as soon as possible, those of a few partitions keep two cores busy, and each waits for
+the others (1,000 events/s on four partitions: a median of 73 ms, with the interval of 27)."""
+
 
 class Pacing:
-    """Which partitions have batches under way, and may begin another all the same.
+    """Which partitions have batches under way, and when they may begin another.
 
-    A batch is not begun before the last one of its partition is committed: what comes meanwhile makes the next one
-    larger. Cut into batches at once it would wait as long, and cost a transaction for each. A *large* batch lets one
-    more be folded while it commits.
+    A batch is not begun before the last one of its partition is committed, nor within :data:`_INTERVAL_S` of its
+    beginning: what comes meanwhile makes the next one larger. Cut into batches at once it would wait as long, and cost
+    a transaction for each. A *large* batch begins at once, and lets one more be folded while it commits.
 
     Written by the event loop, read by the consumer's thread: what it holds is replaced, never changed.
 
     Args:
         batch_events: most events of one partition in one batch.
+        clock: the time in seconds.
     """
 
-    def __init__(self, batch_events: int) -> None:
+    def __init__(self, batch_events: int, clock: Callable[[], float] = monotonic) -> None:
         self._large = batch_events * _LARGE
+        self._clock = clock
         self._under_way: dict[TP, tuple[tuple[int, int], ...]] = {}
+        self._began_s: dict[TP, float] = {}
 
     def began(self, tp: TP, offset: int, events: int) -> None:
         """A batch that ends with this offset was handed on."""
         self._under_way[tp] = (*self._under_way.get(tp, ()), (offset, events))
+        self._began_s[tp] = self._clock()
 
     def ended(self, tp: TP, offset: int) -> None:
         """That batch is committed."""
@@ -36,12 +49,24 @@ class Pacing:
     def forget(self) -> None:
         """The partitions were assigned anew: what was under way is done, or will be read again."""
         self._under_way = {}
+        self._began_s = {}
 
-    def may_begin(self, tp: TP) -> bool:
-        """Whether the next batch of a partition may be handed on."""
+    def pause_s(self, tp: TP, events: int) -> float:
+        """How long the next batch of a partition has to wait, in seconds; infinite: for a commit.
+
+        Args:
+            tp: the partition.
+            events: how many it has by now.
+        """
         match self._under_way.get(tp, ()):
             case ():
-                return True
-            case ((_, events),):
-                return events >= self._large
-        return False
+                is_free = True
+            case ((_, before),):
+                is_free = before >= self._large
+            case _:
+                is_free = False
+        if not is_free:
+            return inf
+        if events >= self._large:
+            return 0.0
+        return max(0.0, self._began_s.get(tp, -inf) + _INTERVAL_S - self._clock())

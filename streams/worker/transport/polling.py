@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -32,6 +31,10 @@ Under load the next records take them along; at rest a lag that never becomes ze
 
 
 _LOOK_S = 1.0
+
+_GATHER_S = 0.005
+"""Between two looks at what has come while a batch waits to begin. To take each small fetch at once, so that aiokafka
+sends the next, costs more than folding what is in it."""
 """Between two looks at whether aiokafka's background tasks go on."""
 
 
@@ -73,7 +76,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._turn = 0
         self._gathered: dict[TP, _Gathered] = {}
         self.positions: dict[TP, int] = {}
-        self._woken = asyncio.Event()
+        # Of each partition with events whose batch may not begin yet: how long, as of the last look.
+        self._held_back_s: list[float] = []
 
     async def on_start(self) -> None:
         """Start the consumer, and its static membership if it has one."""
@@ -92,12 +96,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _halt(self, error: BaseException) -> None:
         self.parent_loop.call_soon_threadsafe(self.consumer.owner.halt, error)
-
-    def wake(self) -> None:
-        """A batch is committed, so that its partition may be polled; from any thread."""
-        # At the end the thread may have gone before the last commit.
-        with suppress(RuntimeError):
-            self.thread_loop.call_soon_threadsafe(self._woken.set)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """Create the consumer, like Faust but for three things.
@@ -151,7 +149,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if consumer._closed or fetcher._closed:  # noqa: SLF001
                 raise ConsumerStoppedError
             self._turn += 1
-            self._woken.clear()
+            self._held_back_s = []
             ordered = sorted(active_partitions)
             first = self._turn % len(ordered) if ordered else 0
             polled: Polled = {}
@@ -164,7 +162,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 if not polled and left > 0:
                     await self._wait_for_data(fetcher, min(left, 0.01))
                 return polled
-            await self._wait_for_data(fetcher, left)
+            if self._held_back_s:
+                await asyncio.sleep(min(left, _GATHER_S, *self._held_back_s))
+            else:
+                await self._wait_for_data(fetcher, left)
         return {}
 
     async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Any:
@@ -177,7 +178,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         if self._is_changelog(tp):
             return await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
         gathered = await self._gather(consumer, tp, start)
-        if gathered is None or not gathered.is_due or not self.consumer.pacing.may_begin(tp):
+        if gathered is None or not gathered.is_due:
+            return None
+        pause_s = self.consumer.pacing.pause_s(tp, len(gathered.records))
+        if pause_s > 0:
+            self._held_back_s.append(pause_s)
             return None
         del self._gathered[tp]
         return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, self._membership(consumer))
@@ -218,9 +223,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _wait_for_data(self, fetcher: Any, seconds: float) -> None:
         waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
-        woken = asyncio.ensure_future(self._woken.wait())
-        await asyncio.wait([waiter, woken], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        woken.cancel()
+        await asyncio.wait([waiter], timeout=seconds)
         if waiter.done():
             waiter.result()
         else:
