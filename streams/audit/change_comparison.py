@@ -12,11 +12,12 @@ import msgspec
 
 from streams.audit.digests import ChangesDigest, record_digest
 from streams.audit.findings import Count, Finding, Kind, PlaceInTopic
+from streams.audit.published_records import finding_on, out_of_place
 from streams.audit.replaying import ChangeHead, ReplayedBatch, changes_of, head_of
 from streams.audit.scratch import Table, place_key, place_of
 from streams.worker.batch import Outgoing
 from topics.declared import Topics
-from topics.keys import change_key, parse_event_key, partition_of
+from topics.keys import change_key, parse_event_key
 from topics.reading import Record
 
 __all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "last_cause"]
@@ -62,10 +63,11 @@ def index_changes(records: Iterable[Record], topics: Topics, index: Table) -> It
             continue
         head = _readable(record.value)
         if head is None:
-            yield _finding(Kind.UNREADABLE, record, head, topics, "it is not what a worker publishes")
+            yield finding_on(Kind.UNREADABLE, record, head, topics, "it is not what a worker publishes")
             continue
-        if (reason := _misplaced(record, head, topics)) is not None:
-            yield _finding(Kind.MISPLACED, record, head, topics, reason)
+        has_own_key = key == change_key(head.application_id, head.id)
+        if (reason := out_of_place(record, head, topics, has_own_key=has_own_key)) is not None:
+            yield finding_on(Kind.MISPLACED, record, head, topics, reason)
             continue
         place = place_key(record.partition, head.version.offset, record.offset)
         rows.append((place, _encode(PublishedChange(key, head.pair_key, record_digest(key, record.value)))))
@@ -89,30 +91,6 @@ def _readable(value: bytes) -> ChangeHead | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return head if head.id and head.version.partition >= 0 and head.version.offset >= 0 else None
-
-
-def _misplaced(record: Record, head: ChangeHead, topics: Topics) -> str | None:
-    if record.key != change_key(head.application_id, head.id):
-        return "its key is not that of its content"
-    if partition_of(head.application_id, topics.partitions) != record.partition:
-        return "it stands in a partition that is not its application's"
-    if head.version.partition != record.partition:
-        return "it names a cause in another partition"
-    return None
-
-
-def _finding(kind: Kind, record: Record, head: ChangeHead | None, topics: Topics, reason: str) -> Finding:
-    cause = None if head is None else PlaceInTopic(topics.executions.name, head.version.partition, head.version.offset)
-    return Finding(
-        kind,
-        record.topic,
-        record.key or b"",
-        "" if head is None else head.application_id,
-        "" if head is None else head.processor,
-        PlaceInTopic(record.topic, record.partition, record.offset),
-        cause,
-        reason,
-    )
 
 
 class Taints:

@@ -10,6 +10,7 @@ import msgspec
 from models.rows import Row
 from streams.audit.change_comparison import Taints
 from streams.audit.findings import Count, Finding, Kind, PlaceInTopic
+from streams.audit.published_records import finding_on, out_of_place
 from streams.audit.replaying import ReplayedBatch, head_of
 from streams.audit.scratch import Table
 from streams.core.fold import load_pair
@@ -79,10 +80,11 @@ def index_factors(
             continue
         current = _readable(record.value)
         if current is None:
-            yield _finding(Kind.UNREADABLE, record, None, topics, "it is not what a worker publishes")
+            yield finding_on(Kind.UNREADABLE, record, None, topics, "it is not what a worker publishes")
             continue
-        if (reason := _misplaced(record, current, topics)) is not None:
-            yield _finding(Kind.MISPLACED, record, current, topics, reason)
+        has_own_key = parse_event_key(record.key or b"") == (current.application_id, current.processor)
+        if (reason := out_of_place(record, current, topics, has_own_key=has_own_key)) is not None:
+            yield finding_on(Kind.MISPLACED, record, current, topics, reason)
             continue
         cause = current.version.offset
         if cause < ends.get(record.partition, 0):
@@ -115,33 +117,6 @@ def _readable(value: bytes) -> CurrentFactors | None:
         return _CURRENT.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def _misplaced(record: Record, current: CurrentFactors, topics: Topics) -> str | None:
-    identity = parse_event_key(record.key or b"")
-    if identity != (current.application_id, current.processor):
-        return "its key is not that of its content"
-    if partition_of(current.application_id, topics.partitions) != record.partition:
-        return "it stands in a partition that is not its application's"
-    if current.version.partition != record.partition:
-        return "it names a cause in another partition"
-    return None
-
-
-def _finding(kind: Kind, record: Record, current: CurrentFactors | None, topics: Topics, reason: str) -> Finding:
-    cause = None
-    if current is not None:
-        cause = PlaceInTopic(topics.executions.name, current.version.partition, current.version.offset)
-    return Finding(
-        kind,
-        record.topic,
-        record.key or b"",
-        "" if current is None else current.application_id,
-        "" if current is None else current.processor,
-        PlaceInTopic(record.topic, record.partition, record.offset),
-        cause,
-        reason,
-    )
 
 
 def _essence(summary: PairSummary) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from streams.audit.as_of_members import change_members
 from streams.audit.inquiry import Moment
 from streams.cli.change_lines import change_lines, why_lines
 from streams.cli.console import format_option, print_table
@@ -134,20 +135,8 @@ def _json(current: CurrentFactors, change: Journalled | None, *, why: bool) -> s
 
 
 def _last_change(journalled: Journalled) -> dict[str, object]:
-    change = journalled.value
-    return {
-        "id": change.id,
-        "previous_outcome": change.previous_outcome,
-        "outcome": change.outcome,
-        "changed": change.changed,
-        "cause": change.cause,
-        "ruleset": change.ruleset,
-        "quality": change.quality,
-        "occurred_at": change.occurred_at,
-        "topic": journalled.topic,
-        "partition": journalled.partition,
-        "offset": journalled.offset,
-    }
+    place = {"topic": journalled.topic, "partition": journalled.partition, "offset": journalled.offset}
+    return change_members(journalled.value) | place
 
 
 def _why_lines(current: CurrentFactors, change: Journalled | None) -> Iterator[str]:
