@@ -19,6 +19,7 @@ class Role(StrEnum):
     WORKER = "worker"
     PUBLISHER = "publisher"
     READER = "reader"
+    AUDITOR = "auditor"
     ADMIN = "admin"
 
 
@@ -79,6 +80,14 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
                 Permission("Read", Resource.TOPIC, topic.name, "reads what was consolidated")
                 for topic in (topics.factor_changes, topics.factors)
             ]
+        case Role.AUDITOR:
+            reasons = {
+                topics.executions: "replays events",
+                topics.factor_changes: "compares every change",
+                topics.factors: "compares the current factors",
+            }
+            reading = [Permission("Read", Resource.TOPIC, topic.name, why) for topic, why in reasons.items()]
+            return [*reading, Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")]
         case Role.ADMIN:
             creation = [Permission("Create", Resource.TOPIC, topic.name, "creates it") for topic in topics]
             return [*creation, *inspection(topics)]

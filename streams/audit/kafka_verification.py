@@ -13,8 +13,10 @@ from streams.audit.replaying import require_partitions, without_collector
 from streams.audit.scratch import Scratch
 from streams.audit.verification import Report, Verification
 from streams.core.rules import Rules
+from topics.authorization import require_permissions
 from topics.declared import Topics
 from topics.keys import application_prefix
+from topics.permissions import Role, permissions
 from topics.positions import AtOffset, Beginning
 from topics.progress import GroupProgress
 from topics.ranges import Range, ranges_of
@@ -36,8 +38,11 @@ def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group:
         group: the worker's group; it is neither joined nor moved.
 
     Raises:
+        AuthorizationError: the cluster does not permit what an auditor needs; naming it.
         InfrastructureError: Kafka does not answer.
     """
+    # A client that may not see a topic is told that its partitions are unknown, and no more.
+    require_permissions(permissions(Role.AUDITOR, topics, group), config)
     with GroupProgress(config, group, topics) as progress:
         committed = progress.committed()
         decided = progress.wait_decided(topics.factor_changes, topics.factors, limit_s=_DECIDED_LIMIT_S)

@@ -173,6 +173,19 @@ def test_a_reader_that_lacks_one_permission_names_it(shared, place):
     assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
 
 
+@each_of(Role.AUDITOR)
+def test_an_auditor_who_lacks_one_permission_is_told_its_name(shared, place):
+    """``replay --verify`` reads three topics and looks at the worker's group; it needs all of that and nothing else."""
+    missing = shared.needed(Role.AUDITOR)[place]
+    command = ("replay", "--verify")
+    shared.permit(Role.AUDITOR)
+    verified = shared.command(*command)
+    assert verified.code == 0, verified
+    shared.broker.permit([one for one in shared.needed(Role.AUDITOR) if one != missing])
+    refused = shared.command(*command)
+    assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
+
+
 @each_of(Role.ADMIN)
 def test_who_applies_topics_and_lacks_one_permission_is_told_its_name(secured, tmp_path, place):
     """Not even the topics that may be created are; with the whole list ``apply`` and ``check`` succeed."""
