@@ -33,6 +33,15 @@ def test_a_signal_takes_effect_behind_the_block(heard, number):
     assert heard == [number, number]
 
 
+@pytest.fixture
+def default_handler():
+    """Python's own for SIGINT, which is not there where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("default_handler")
 def test_ctrl_c_still_interrupts():
     """The usual KeyboardInterrupt comes, from the end of the block."""
     done = []
