@@ -123,22 +123,20 @@ class WorkerProcess:
 
     def owned(self) -> set[int]:
         """The partitions that it has ready by its own account."""
-        found: set[int] = set()
-        for entry in self.entries():
-            if entry.get("event") == "partitions ready":
-                found = {int(partition) for partition in entry["offsets"]}
-            elif entry.get("event") == "partitions released":
-                found = set()
-        return found
+        return self._claimed("partitions ready", "offsets")
 
     def held(self) -> set[int]:
         """The partitions that it has acquired, by its own account, whether or not they are ready yet."""
+        return self._claimed("partitions acquired", "partitions")
+
+    def _claimed(self, event: str, member: str) -> set[int]:
+        """What the last such entry names and no later one gives up."""
         found: set[int] = set()
         for entry in self.entries():
-            if entry.get("event") == "partitions acquired":
-                found = set(entry["partitions"])
+            if entry.get("event") == event:
+                found = {int(partition) for partition in entry[member]}
             elif entry.get("event") == "partitions released":
-                found -= set(entry["partitions"])
+                found = set()
         return found
 
     def state(self) -> Path:

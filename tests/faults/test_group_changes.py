@@ -89,19 +89,7 @@ class Group:
 
     def wait_settled(self) -> None:
         """Wait until the living have all partitions between them, and each has one."""
-
-        def settled() -> bool:
-            for worker in self.alive:
-                assert worker.exit_code is None, worker.tail()
-            owned = [worker.owned() for worker in self.alive]
-            return all(owned) and sorted(chain(*owned)) == list(range(self._installation.partitions))
-
-        wait_until(
-            settled,
-            "every partition to have an owner",
-            limit_s=CHANGE_LIMIT_S,
-            details=lambda: "\n".join(worker.tail() for worker in self.alive),
-        )
+        self._wait_shared_out(WorkerProcess.owned, "every partition to have an owner")
 
     def wait_called_together(self) -> None:
         """Wait until the group has noticed the last change: the living have acquired all partitions, each some.
@@ -109,16 +97,20 @@ class Group:
         Not until they are ready. Whoever leaves before it was given any partition moves none, so that counting
         rebalances would wait for ever.
         """
+        self._wait_shared_out(WorkerProcess.held, "every partition to be acquired by a worker")
 
-        def called() -> bool:
+    def _wait_shared_out(self, partitions_of: Callable[[WorkerProcess], set[int]], what: str) -> None:
+        """Wait until each partition is claimed by one of the living, and each of them claims one."""
+
+        def shared_out() -> bool:
             for worker in self.alive:
                 assert worker.exit_code is None, worker.tail()
-            held = [worker.held() for worker in self.alive]
-            return all(held) and set().union(*held) == set(range(self._installation.partitions))
+            claims = [partitions_of(worker) for worker in self.alive]
+            return all(claims) and sorted(chain(*claims)) == list(range(self._installation.partitions))
 
         wait_until(
-            called,
-            "every partition to be acquired by a worker, and every worker to acquire one",
+            shared_out,
+            what,
             limit_s=CHANGE_LIMIT_S,
             details=lambda: "\n".join(worker.tail() for worker in self.alive),
         )

@@ -24,7 +24,8 @@ class Pacing:
     beginning: what comes meanwhile makes the next one larger. Cut into batches at once it would wait as long, and cost
     a transaction for each. A *large* batch begins at once, and lets one more be folded while it commits.
 
-    Written by the event loop, read by the consumer's thread: what it holds is replaced, never changed.
+    Written by the event loop, read by the consumer's thread: a partition's batches are a tuple, which is replaced, so that
+    the thread never sees half a change.
 
     Args:
         batch_events: most events of one partition in one batch.
@@ -58,14 +59,8 @@ class Pacing:
             tp: the partition.
             events: how many it has by now.
         """
-        match self._under_way.get(tp, ()):
-            case ():
-                is_free = True
-            case ((_, before),):
-                is_free = before >= self._large
-            case _:
-                is_free = False
-        if not is_free:
+        under_way = self._under_way.get(tp, ())
+        if len(under_way) > 1 or any(before < self._large for _, before in under_way):
             return inf
         if events >= self._large:
             return 0.0

@@ -29,12 +29,11 @@ _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
 Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
 
-
-_LOOK_S = 1.0
-
 _GATHER_S = 0.005
 """Between two looks at what has come while a batch waits to begin. To take each small fetch at once, so that aiokafka
 sends the next, costs more than folding what is in it."""
+
+_LOOK_S = 1.0
 """Between two looks at whether aiokafka's background tasks go on."""
 
 
