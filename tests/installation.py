@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,9 @@ Raw = tuple[bytes | None, bytes | None, int]
 LIMIT_S = 60.0
 SESSION_TIMEOUT_S = 3
 """Short, so that a killed worker's partitions move within a test's patience."""
+
+_HARMLESS_SETTING = "flush.ms"
+"""For a second change after the one that matters; as large as a time in nanoseconds it has no effect."""
 
 
 class Installation:
@@ -296,10 +300,23 @@ class Installation:
         self.admin.delete_records([place])[place].result(LIMIT_S)
 
     def alter_topic(self, topic: str, setting: str, value: str) -> None:
-        """Set one setting of a topic."""
+        """Set one setting of a topic, and wait until the broker goes by it.
+
+        A broker tells a new value shortly before its log has it, but has finished with one change before it begins the
+        next: the second one is told when the first one is in force.
+        """
+        self._set(topic, setting, value)
+        self._set(topic, _HARMLESS_SETTING, str(time.time_ns()))
+
+    def _set(self, topic: str, setting: str, value: str) -> None:
         entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
         self.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
+
+        def is_told() -> bool:
+            return self.admin.describe_configs([resource])[resource].result(LIMIT_S)[setting].value == value
+
+        wait_until(is_told, f"{setting} of {topic} to be {value}", limit_s=LIMIT_S)
 
     def _places(self, topic: str | None = None) -> list[TopicPartition]:
         name = topic or self.topics.executions.name

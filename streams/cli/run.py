@@ -54,13 +54,13 @@ def run(
         log_format=log_format,
     )
     configure_logging(settings.log_level, settings.log_format)
-    if settings.processes > 1:
-        number = fork_workers(settings.processes)
-        if settings.instance_id is not None:
-            settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{number}"})
     log = structlog.get_logger()
-    log.info("worker process started", pid=os.getpid())
     try:
+        if settings.processes > 1:
+            number = fork_workers(settings.processes)
+            if settings.instance_id is not None:
+                settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{number}"})
+        log.info("worker process started", pid=os.getpid())
         # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
         from streams.worker.runner import run_worker  # noqa: PLC0415
 

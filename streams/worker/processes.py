@@ -13,6 +13,8 @@ from types import FrameType
 
 import structlog
 
+from streams.deferred_signals import ENDING
+
 __all__ = ["fork_workers"]
 
 _EXIT_KILLED = 3
@@ -38,15 +40,18 @@ def fork_workers(count: int) -> int:
     """
     reading, writing = os.pipe()
     workers: dict[int, int] = {}
+    # Blocked, rather than held back by a handler: Python forgets in a new process what came before its fork was over.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     for number in range(count):
         pid = os.fork()
         if not pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(writing)
             threading.Thread(target=_stop_when_closed, args=(reading,), name="parent-watch", daemon=True).start()
             return number
         workers[pid] = number
     os.close(reading)
-    raise SystemExit(_wait_for(workers))
+    raise SystemExit(_wait_for(workers, before))
 
 
 def _stop_when_closed(parent: int) -> None:
@@ -55,8 +60,13 @@ def _stop_when_closed(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _wait_for(workers: dict[int, int]) -> int:
-    """Wait until all workers have ended; when one does, ask the others to."""
+def _wait_for(workers: dict[int, int], mask: set[int | signal.Signals]) -> int:
+    """Wait until all workers have ended; when one does, ask the others to.
+
+    Args:
+        workers: their numbers, by process id.
+        mask: the signals to block from now on: SIGTERM and SIGINT have been until now.
+    """
     stopping = False
 
     def stop(_number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
@@ -67,8 +77,9 @@ def _wait_for(workers: dict[int, int]) -> int:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for ending in ENDING:
+        signal.signal(ending, stop)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     exit_code = 0
     while workers:
         pid, status = os.wait()

@@ -8,8 +8,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+from confluent_kafka.admin import NewPartitions
 
 from tests.checker import Observed
 from tests.fault_conclusion import Conclusion
@@ -121,14 +120,14 @@ def test_retention_that_was_switched_on_is_refused_and_so_is_what_it_removed(con
     installation = contract.installation
     ends = installation.ends()
     installation.publish(believable(73, 60))
-    set_policy(installation, "compact,delete")
+    allow_removal(installation)
     refused = installation.start()
     assert refused.wait_exit() == EXIT_CONTRACT, refused.tail()
     assert f"{contract.source}: cleanup.policy is compact,delete, expected compact" in refused.log
     assert "--add-config 'cleanup.policy=compact'" in refused.log
     contract.require_untouched("15 drift", "clean-up policy of the source topic altered")
-    remove_records(installation, installation.ends())
-    set_policy(installation, "compact")
+    remove_records(installation)
+    installation.alter_topic(contract.source, "cleanup.policy", "compact")
     for _ in range(2):
         contract.require_halted(installation.start(), "removed unfolded", "CONSOLIDATOR_APP_ID")
     assert installation.committed() == ends
@@ -137,15 +136,23 @@ def test_retention_that_was_switched_on_is_refused_and_so_is_what_it_removed(con
 
 def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_path, conclude):
     """A position that is gone is an error: the consumer does not start over, nor go on where the topic begins."""
-    installation = Installation(kafka, tmp_path, CONSOLIDATOR_PARTITIONS="1", CONSOLIDATOR_BATCH_EVENTS="50")
+    installation = Installation(
+        kafka,
+        tmp_path,
+        CONSOLIDATOR_PARTITIONS="1",
+        CONSOLIDATOR_BATCH_EVENTS="50",
+        CONSOLIDATOR_SESSION_TIMEOUT_S=str(LIMIT_S),
+    )
     installation.create_topics()
     try:
+        worker = installation.start().wait_ready()
+        allow_removal(installation)
+        worker.freeze()
         installation.publish_raw(padded_records())
         source = installation.observe().source
-        worker = installation.start().wait_ready()
-        set_policy(installation, "compact,delete")
+        worker.cont()
         installation.wait_progress(0.02, worker)
-        remove_records(installation, installation.ends())
+        remove_records(installation)
         Contract(installation, installation.observe(), conclude).require_halted(
             worker, "there is no offset", "removed unfolded"
         )
@@ -167,19 +174,15 @@ def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_pat
         installation.close()
 
 
-def set_policy(installation: Installation, policy: str) -> None:
-    """Alter the clean-up policy of the source topic."""
-    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, installation.topics.executions.name, incremental_configs=[entry])
-    installation.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
+def allow_removal(installation: Installation) -> None:
+    """Alter the clean-up policy of the source topic: the broker removes nothing from one that is compacted only."""
+    installation.alter_topic(installation.topics.executions.name, "cleanup.policy", "compact,delete")
 
 
-def remove_records(installation: Installation, offsets: dict[int, int]) -> None:
-    """Remove everything below these offsets, as retention does; the broker allows it with a policy of ``delete``."""
-    name = installation.topics.executions.name
-    places = [TopicPartition(name, partition, offset) for partition, offset in offsets.items()]
-    for future in installation.admin.delete_records(places).values():
-        future.result(LIMIT_S)
+def remove_records(installation: Installation) -> None:
+    """Remove all events, as retention does."""
+    for partition, end in installation.ends().items():
+        installation.delete_records(installation.topics.executions.name, partition, end)
 
 
 def padded_records():

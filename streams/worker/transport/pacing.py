@@ -24,8 +24,8 @@ class Pacing:
     beginning: what comes meanwhile makes the next one larger. Cut into batches at once it would wait as long, and cost
     a transaction for each. A *large* batch begins at once, and lets one more be folded while it commits.
 
-    Written by the event loop, read by the consumer's thread: a partition's batches are a tuple, which is replaced, so that
-    the thread never sees half a change.
+    Written by the event loop, read by the consumer's thread: a partition's batches are a tuple, which is replaced, so
+    that the thread never sees half a change.
 
     Args:
         batch_events: most events of one partition in one batch.
