@@ -4,6 +4,9 @@ import ast
 import subprocess
 import sys
 
+LIMIT_S = 240.0
+"""Some seconds of work, on a machine that may be very busy."""
+
 SCRIPT = """
 import os
 import signal
@@ -23,7 +26,7 @@ def fork_and_signal():
 
 
 codes = []
-for _ in range(30):
+for _ in range(10):
     if not plain_fork():
         end_at_signals()
         os.fork = fork_and_signal
@@ -39,5 +42,5 @@ print(codes)
 
 def test_a_signal_right_behind_the_fork_is_not_lost():
     """Python clears what came while it was forking: each of the workers ends, and none works on."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
-    assert ast.literal_eval(done.stdout.splitlines()[-1]) == [0] * 30
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert ast.literal_eval(done.stdout.splitlines()[-1]) == [0] * 10
