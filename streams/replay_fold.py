@@ -44,7 +44,12 @@ class ReplayFold:
         self._pairs[identity] = step.pair
         return step
 
+    def pairs(self) -> Iterator[Pair]:
+        """Every pair, sorted by application and processor."""
+        for identity in sorted(self._pairs):
+            yield self._pairs[identity]
+
     def summaries(self) -> Iterator[PairSummary]:
         """Every pair, in progress and withdrawn ones included, sorted by application and processor."""
-        for identity in sorted(self._pairs):
-            yield summary_of(self._pairs[identity], self._rules)
+        for pair in self.pairs():
+            yield summary_of(pair, self._rules)

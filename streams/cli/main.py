@@ -27,6 +27,7 @@ COMMANDS = {
     "evidence": ("evidence", "evidence", "Collect and check what proves an application's factors."),
     "dlq": ("dlq", "dlq", "List, show and redrive dead letters."),
     "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
+    "compare": ("compare", "compare", "Run another ruleset, or the old strategy, side by side."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
     "version": ("version", "version", "Print the version."),
 }

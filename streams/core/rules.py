@@ -1,5 +1,6 @@
 """A catalogue made ready for the fold: looked up once an event, so flat and prepared."""
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from models.catalogue import Catalogue, FieldRule, ProcessorRule, RerunPolicy
@@ -29,6 +30,12 @@ class PreparedRule:
         self.fields: Mapping[str, FieldRule] | None = None if rule is None else rule.fields
         self.strategy: Strategy = strategy_of(rule)
         self.keep_previous = rule is not None and rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS
+
+    def keeping_previous(self) -> "PreparedRule":
+        """The same rule, but a failed rerun evicts nothing."""
+        other = copy(self)
+        other.keep_previous = True
+        return other
 
 
 class Rules:
