@@ -37,6 +37,8 @@ class Defect(StrEnum):
     FAR_FUTURE = "far_future"
     TOMBSTONE_KEY = "tombstone_key"
     EXECUTION_LIMIT = "execution_limit"
+    APPLICATION_ERASED = "application_erased"
+    INVALID_ERASURE = "invalid_erasure"
 
 
 class BadEventError(ConsolidatorError):

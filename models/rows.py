@@ -10,7 +10,17 @@ import msgspec
 
 from models.events import Status
 
-__all__ = ["DIGEST_BYTES", "MAX_EXECUTIONS", "MAX_WEIGHT", "Entry", "Erasures", "PartitionMark", "Row", "Rows"]
+__all__ = [
+    "DIGEST_BYTES",
+    "MAX_EXECUTIONS",
+    "MAX_WEIGHT",
+    "Entry",
+    "ErasedApplication",
+    "Erasures",
+    "PartitionMark",
+    "Row",
+    "Rows",
+]
 
 MAX_EXECUTIONS = 2_000
 """Executions in one row: with three events of ~150 bytes each they take 60 % of :data:`MAX_WEIGHT`."""
@@ -119,6 +129,20 @@ class Erasures(msgspec.Struct, frozen=True, array_like=True, tag="erased1", gc=F
     hashes: tuple[bytes, ...]
 
 
+class ErasedApplication(msgspec.Struct, frozen=True, array_like=True, tag="gone1", gc=False):
+    """An application that is erased as a whole; its id is not kept.
+
+    Attributes:
+        salt: of the hash.
+        hash: SHA-256 over the salt and what every key of the application starts with.
+        applied: source offset of the erasure.
+    """
+
+    salt: bytes
+    hash: bytes
+    applied: int
+
+
 class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=False):
     """How far a source partition is applied; written in every transaction.
 
@@ -126,7 +150,7 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", g
         partition: the source partition.
         applied: the last source offset that state and outputs contain.
         ruleset: name and digest of the catalogue that the partition's rows were folded with.
-        erasures: how many applications of this partition have erased events.
+        erasures: how many rows of this partition tell of erasures, of events and of applications.
         topic_id: the source topic's id (KIP-516), which tells it from another one under its name; "": not known, as in
             marks that were written before ids were kept.
     """
@@ -138,5 +162,5 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", g
     topic_id: str = ""
 
 
-Rows = Row | Erasures | PartitionMark
+Rows = Row | Erasures | ErasedApplication | PartitionMark
 """Whatever the table can hold; the tag in front tells which."""

@@ -15,7 +15,8 @@ from streams.core.change import Change
 from streams.core.fold import Pair, apply_event, erase_event, holds_event
 from streams.core.rules import Rules
 from streams.worker.batch import Batch, Headers, Membership, Outgoing
-from streams.worker.folding import Folded, Observer, PartitionFold
+from streams.worker.folded import Folded
+from streams.worker.folding import Observer, PartitionFold
 from streams.worker.rowcache import decode_row
 from tests.oracle import PairKey, Tombstone
 from tests.oracle_executions import PairState
@@ -212,7 +213,11 @@ class Partition:
 
     def finish(self, folded: Folded) -> None:
         """Write a batch's rows, as after its commit."""
-        self.rows.update(folded.rows())
+        for key, raw in folded.rows():
+            if raw is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = raw
         self.fold.written(folded)
 
     def take(self, *records: Record) -> Folded:

@@ -20,6 +20,7 @@ class Role(StrEnum):
     PUBLISHER = "publisher"
     READER = "reader"
     AUDITOR = "auditor"
+    ERASER = "eraser"
     ADMIN = "admin"
 
 
@@ -88,6 +89,8 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
             }
             reading = [Permission("Read", Resource.TOPIC, topic.name, why) for topic, why in reasons.items()]
             return [*reading, Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")]
+        case Role.ERASER:
+            return [*_eraser(topics, app_id)]
         case Role.ADMIN:
             creation = [Permission("Create", Resource.TOPIC, topic.name, "creates it") for topic in topics]
             return [*creation, *inspection(topics)]
@@ -107,6 +110,14 @@ def _worker(topics: Topics, app_id: str) -> Iterator[Permission]:
         yield Permission("DescribeConfigs", Resource.TOPIC, topic, "checks that the topic is as declared")
     yield Permission("Read", Resource.GROUP, app_id, "shares the partitions, commits offsets")
     yield transactions(app_id)
+
+
+def _eraser(topics: Topics, app_id: str) -> Iterator[Permission]:
+    for topic in (topics.executions, topics.factor_changes, topics.factors, topics.dlq):
+        yield Permission("Read", Resource.TOPIC, topic.name, "finds what is about the application")
+        yield Permission("Write", Resource.TOPIC, topic.name, "writes tombstones")
+        yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "tells until when bytes remain")
+    yield Permission("Describe", Resource.GROUP, app_id, "asks whether the workers have taken it in")
 
 
 def transactions(app_id: str) -> Permission:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     OffsetSpec,
 )
 
-from models.errors import ContractError, InfrastructureError
+from models.errors import ContractError, Defect, InfrastructureError
 from topics.dead_letter_list import Listed, Place, State
 from topics.dead_letters import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
 from topics.declared import Topics
@@ -106,6 +106,8 @@ def decide(letters: Iterable[Listed], choice: Choice, *, source: str) -> list[De
 def _reason_against(letter: Listed, source: str, *, again: bool) -> str | None:
     if letter.source_topic != source or letter.source_partition != letter.place[0]:
         return f"it is of {letter.source_topic} partition {letter.source_partition}"
+    if letter.error_class == Defect.APPLICATION_ERASED:
+        return "its application was erased: nothing of the event was kept"
     if letter.state is State.REDRIVEN:
         return "it was redriven before"
     if letter.state is State.CAME_BACK and not again:

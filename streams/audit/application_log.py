@@ -6,7 +6,7 @@ from typing import Final
 
 from streams.audit.replaying import require_partitions
 from topics.declared import Topics
-from topics.keys import application_prefix
+from topics.erasures import is_about_application
 from topics.positions import Beginning
 from topics.ranges import Range
 from topics.reading import Record, Span, TopicReader
@@ -40,11 +40,11 @@ class KeptLog:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationLog:
-    """Everything under an application's keys.
+    """Everything under an application's keys, and what is said about its erasure.
 
     Attributes:
         application_id: the application.
-        log: its records, events and tombstones.
+        log: its records, events, tombstones and erasures.
         partition: the partition that they are in.
         first: the first offset that the partition still has.
         end: before which the log ends.
@@ -88,11 +88,10 @@ def read_application(
     """
     require_partitions(reader, topics)
     ((partition, span),) = reader.spans.items()
-    prefix = application_prefix(application_id)
     found = []
     at = span.start
     for record in reader.until_end():
-        if record.key is not None and record.key.startswith(prefix):
+        if is_about_application(record, application_id):
             found.append(record)
         if record.offset - at >= _OFFSETS_A_STEP:
             on_progress(record.offset - at)

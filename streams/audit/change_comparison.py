@@ -17,7 +17,7 @@ from streams.audit.replaying import ChangeHead, ReplayedBatch, changes_of, head_
 from streams.audit.scratch import Table, place_key, place_of
 from streams.worker.batch import Outgoing
 from topics.declared import Topics
-from topics.keys import change_key, parse_event_key
+from topics.keys import application_prefix, change_key, parse_event_key
 from topics.reading import Record
 
 __all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "last_cause"]
@@ -42,6 +42,9 @@ class PublishedChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _ROWS_A_WRITE: Final = 5_000
+
+_DEFERRED: Final = 10_000
+"""So many missing changes wait for word that their application was erased; with more, erasure is not the reason."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(PublishedChange).decode
@@ -143,6 +146,7 @@ class ChangeComparison:
     count: Count = field(default_factory=Count)
     published: dict[int, ChangesDigest] = field(default_factory=dict)
     replayed: dict[int, ChangesDigest] = field(default_factory=dict)
+    _missing: dict[bytes, list[Finding]] = field(default_factory=dict)
 
     def take(self, replayed: ReplayedBatch, start: int) -> Iterator[Finding]:
         """Compare one batch.
@@ -150,6 +154,7 @@ class ChangeComparison:
         1. Find the published changes whose cause is gone, and taint their pairs.
         2. Judge each replayed change.
         3. What is left was published, and no event gives it.
+        4. What is missing of an application that was erased later is no difference.
 
         Args:
             replayed: the batch.
@@ -187,6 +192,8 @@ class ChangeComparison:
                     self.count.unverifiable += 1
                 else:
                     yield self._unexpected(partition, offset, place, change, "the event that it names gives none such")
+        # 4.
+        self._forgive(replayed.folded.erased_prefixes)
 
     def before(self, partition: int, first: int, start: int) -> None:
         """Before the first batch: what was caused before the first record that is still there cannot be verified."""
@@ -197,14 +204,32 @@ class ChangeComparison:
             self._gone(partition, offset, change, start)
 
     def behind(self, partition: int, end: int) -> Iterator[Finding]:
-        """After the last batch: a cause behind the source's end is none.
+        """After the last batch: a cause behind the source's end is none, and what was missing is missing.
 
         Args:
             partition: the partition.
             end: of the source, asked for after the published changes were read.
         """
+        for findings in self._missing.values():
+            yield from findings
+        self._missing.clear()
         for offset, place, change in self._entries(partition, end, None):
             yield self._unexpected(partition, offset, place, change, "it names a cause behind the end of the source")
+
+    def _forgive(self, erased: Iterable[bytes]) -> None:
+        """Count what is missing of applications that were erased as a whole, by what their keys start with."""
+        for prefix in erased:
+            count = len(self._missing.pop(prefix, ()))
+            self.count.erased += count
+            self.count.different -= count
+
+    def _missed(self, sent: Outgoing, head: ChangeHead) -> Iterator[Finding]:
+        """A change is missing, unless its application turns out to be erased later."""
+        found = self._found(Kind.MISSING, sent.key, head, None, "the event gives a change that is not there")
+        if self.count.different > _DEFERRED:
+            yield found
+        else:
+            self._missing.setdefault(application_prefix(head.application_id), []).append(found)
 
     def _gone(self, partition: int, offset: int, change: PublishedChange, start: int) -> None:
         self.taints.add(change.pair, offset)
@@ -231,7 +256,7 @@ class ChangeComparison:
             if self.index.get(_ERASED + sent.key) is not None:
                 self.count.erased += 1
             else:
-                yield self._found(Kind.MISSING, sent.key, head, None, "the event gives a change that is not there")
+                yield from self._missed(sent, head)
             return
         for number, (place, change) in enumerate(found):
             published = PlaceInTopic(self.topics.factor_changes.name, sent.partition, place)

@@ -103,13 +103,13 @@ def index_factors(
 
 
 def keep_replayed(replayed: ReplayedBatch, topics: Topics, kept: Table) -> None:
-    """Keep of each pair the last ``factors`` record that the replay would publish."""
+    """Keep of each pair the last ``factors`` record that the replay would publish; none of an erased application."""
     name = topics.factors.name
-    kept.write(
-        (sent.key, _encode(_Replayed(head_of(sent.value or b"").version.offset, sha256(sent.value or b"").digest())))
-        for sent in replayed.folded.outgoing
-        if sent.topic == name
-    )
+    kept.write((sent.key, _kept(sent.value)) for sent in replayed.folded.outgoing if sent.topic == name)
+
+
+def _kept(value: bytes | None) -> bytes | None:
+    return None if value is None else _encode(_Replayed(head_of(value).version.offset, sha256(value).digest()))
 
 
 def _readable(value: bytes) -> CurrentFactors | None:
@@ -166,8 +166,13 @@ class FactorComparison:
                 yield from self._judge(key, mine, None if found is None else _published(found))
         for key, raw in self.published.between(b"", None):
             theirs = _published(raw)
-            if theirs.offset >= 0 and theirs.digest and self.replayed.get(key) is None:
+            if theirs.offset < 0 or self.replayed.get(key) is not None:
+                continue
+            if theirs.digest:
                 yield from self._without_replay(key, theirs)
+            elif self.processor in {None, _identity(key)[1]}:
+                # Of an application that was erased as a whole.
+                self.count.erased += 1
 
     def _is_wanted(self, key: bytes, cause: int) -> bool:
         application_id, processor = _identity(key)

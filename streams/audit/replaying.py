@@ -15,9 +15,11 @@ from streams.audit.scratch import Table
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
 from streams.worker.batch import Batch, Membership, Outgoing
-from streams.worker.folding import Folded, Observer, PartitionFold
+from streams.worker.folded import Folded
+from streams.worker.folding import Observer, PartitionFold
 from streams.worker.rowcache import decode_row
 from topics.declared import Topics
+from topics.erasures import is_about_application
 from topics.keys import application_prefix
 from topics.ranges import Range
 from topics.reading import Record, Span
@@ -116,7 +118,7 @@ class Replay:
         rules: the catalogue.
         rows: where the state is kept; empty at the start.
         max_event_bytes: larger events become dead letters.
-        application_id: only the records under this application's keys; None: all.
+        application_id: only the records under this application's keys, and about its erasure; None: all.
         observer: told about each event.
         on_progress: told after each batch how many offsets it went through.
 
@@ -173,14 +175,14 @@ class Replay:
                 yield load_pair(row, self.rules)
 
     def _batches(self, log: SourceLog, partition: int, span: Span) -> Iterator[tuple[Batch, frozenset[int]]]:
-        prefix = b"" if self.application_id is None else application_prefix(self.application_id)
         records = log.until_end({partition: span})
         start = span.start
         while block := list(islice(records, BATCH_RECORDS)):
             end = block[-1].offset + 1
-            wanted = [record for record in block if record.key is not None and record.key.startswith(prefix)]
+            name = self.application_id
+            wanted = block if name is None else [record for record in block if is_about_application(record, name)]
             present = frozenset(record.offset for record in block)
-            yield Batch(log.topic, partition, start, end, wanted if prefix else block, _NOBODY), present
+            yield Batch(log.topic, partition, start, end, wanted, _NOBODY), present
             start = end
         # What is left has no record: markers, or what compaction removed.
         yield Batch(log.topic, partition, start, span.end, (), _NOBODY), frozenset()

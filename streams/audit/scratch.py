@@ -43,8 +43,8 @@ class Table(Protocol):
     def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """Every key from one up to, and without, another, in order, with its bytes."""
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Put rows. A partition's mark is left out: a replay begins at the beginning, whatever was replayed before."""
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Put rows, or remove those with None. A partition's mark is left out: a replay begins at the beginning."""
 
 
 class MemoryTable:
@@ -65,9 +65,13 @@ class MemoryTable:
         """See :class:`Table`."""
         return (row for row in sorted(self._rows.items()) if first <= row[0] and (end is None or row[0] < end))
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """See :class:`Table`."""
-        self._rows.update(row for row in rows if row[0] != MARK_KEY)
+        for key, value in rows:
+            if value is None:
+                self._rows.pop(key, None)
+            elif key != MARK_KEY:
+                self._rows[key] = value
 
 
 class ScratchTable:
@@ -117,11 +121,13 @@ class ScratchTable:
         except Exception as error:
             raise self._failure(error) from error
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """See :class:`Table`."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in rows:
-            if key != MARK_KEY:
+            if value is None:
+                batch.delete(key)
+            elif key != MARK_KEY:
                 batch.put(key, value)
         try:
             self._db.write(batch, self._without_log)

@@ -13,6 +13,7 @@ from streams.core.rules import Rules
 from streams.published import FactorChange, change_from
 from streams.worker.folding import Observer
 from topics.declared import Topics
+from topics.erasures import ERASURE_PREFIX
 from topics.keys import parse_event_key
 from topics.reading import Record
 
@@ -30,6 +31,8 @@ class Fate(StrEnum):
     """Erases the event of its key."""
     ERASED = "erased"
     """An event that a tombstone had erased before: ignored."""
+    ERASURE = "erasure"
+    """Erases the whole application, or lifts that."""
     REFUSED = "refused"
     """A dead letter."""
     REPUBLISHED = "published_again"
@@ -87,6 +90,8 @@ def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -
         fate = Fate.REFUSED
     elif record.offset in fates.again:
         fate = Fate.REPUBLISHED
+    elif (record.key or b"").startswith(ERASURE_PREFIX):
+        fate = Fate.ERASURE
     else:
         fate = Fate.TOMBSTONE if record.value is None else Fate.ERASED
     return Entry(record, fate, event_id, event, reason, changes)

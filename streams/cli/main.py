@@ -25,6 +25,7 @@ COMMANDS = {
     "factors": ("factors", "factors", "Show an application's factors, now or as of then, and why."),
     "history": ("history", "history", "Show the whole timeline of an application."),
     "evidence": ("evidence", "evidence", "Collect and check what proves an application's factors."),
+    "erase": ("erase", "erase", "Erase everything about an application."),
     "dlq": ("dlq", "dlq", "List, show and redrive dead letters."),
     "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
     "compare": ("compare", "compare", "Run another ruleset, or the old strategy, side by side."),

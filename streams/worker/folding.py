@@ -1,28 +1,30 @@
 """One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from hashlib import sha256
+from itertools import chain
 
-import msgspec
 from msgspec.structs import replace
 
 from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
-from models.rows import Erasures, PartitionMark, Row
-from streams.core.change import Common, common_parts, encode_change, encode_factors
+from models.rows import ErasedApplication, Erasures, PartitionMark, Row
+from streams.core.change import common_parts, encode_change, encode_factors
 from streams.core.fold import Pair, Step, apply_event, erase_event, holds_event, load_pair
 from streams.core.rules import Rules
 from streams.worker.batch import Batch, Outgoing, SourceRecord
-from streams.worker.rowcache import MARK_KEY, PairCache, RowReader, decode_row, encode_row
+from streams.worker.erased import ErasedApplications, erased_key
+from streams.worker.folded import Folded, Latest
+from streams.worker.rowcache import MARK_KEY, PairCache, RowReader, decode_row
 from topics.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
 from topics.dead_letters import dead_letter_headers
 from topics.declared import Topics
 from topics.decoding import decode_event
+from topics.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
 from topics.keys import application_prefix, change_key, dlq_key, parse_event_key, partition_of
 
-__all__ = ["Folded", "Observer", "PartitionFold"]
+__all__ = ["Observer", "PartitionFold"]
 
 _CHANGE_TYPE = CHANGE_TYPE.encode()
 _FACTORS_TYPE = FACTORS_TYPE.encode()
@@ -43,45 +45,11 @@ class Observer:
     def republished(self, position: Position) -> None:
         """A record had a foreign key or partition and goes out again under its canonical one."""
 
+    def erased(self, position: Position) -> None:
+        """A record erased a whole application, which nothing names any more."""
+
     def batch_ended(self) -> None:
         """All records of a batch were told."""
-
-
-class _Latest(msgspec.Struct, frozen=True, gc=False):
-    """The last change of a pair: what its ``factors`` record needs of it."""
-
-    ce_id: bytes
-    subject: bytes
-    common: Common
-
-
-@dataclass(slots=True)
-class Folded:
-    """What one batch comes to: all of it, or nothing, takes effect.
-
-    Attributes:
-        mark: how far the partition is applied.
-        events: records that were folded.
-        outgoing: changes, re-publications and dead letters, in order.
-        latest: the last change of each pair, of which its ``factors`` record is made.
-        pairs: pairs that changed, by row key.
-        erasures: erasure rows that changed, by row key.
-    """
-
-    mark: PartitionMark
-    events: int = 0
-    outgoing: list[Outgoing] = field(default_factory=list)
-    latest: dict[bytes, _Latest] = field(default_factory=dict)
-    pairs: dict[bytes, Pair] = field(default_factory=dict)
-    erasures: dict[bytes, Erasures] = field(default_factory=dict)
-
-    def rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every changed row with its bytes; the mark is last."""
-        for key, pair in self.pairs.items():
-            yield key, encode_row(pair.row)
-        for key, erasures in self.erasures.items():
-            yield key, encode_row(erasures)
-        yield MARK_KEY, encode_row(self.mark)
 
 
 class PartitionFold:
@@ -143,12 +111,13 @@ class PartitionFold:
                 "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
             )
         self.mark = replace(mark, topic_id=topic_id or mark.topic_id)
+        self._erased = ErasedApplications(rows, stored=mark.erasures > 0)
 
     def fold(self, batch: Batch) -> Folded:
         """Fold a batch; the result stays pinned until :meth:`written` is called for it.
 
         1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
-        2. Apply each record: event, tombstone, foreign record, or dead letter.
+        2. Apply each record: event, tombstone, erasure of an application, foreign record, or dead letter.
         3. Add the ``factors`` record of each pair that changed.
         """
         folded = Folded(self.mark)
@@ -161,7 +130,9 @@ class PartitionFold:
             # 2.
             folded.events += 1
             try:
-                if record.value is None:
+                if record.key is not None and record.key.startswith(ERASURE_PREFIX):
+                    self._erase_application(record, parse_erasure(record.key, record.value or b""), folded)
+                elif record.value is None:
                     self._erase(record, folded)
                 else:
                     self._apply(record, record.value, folded)
@@ -193,8 +164,12 @@ class PartitionFold:
         if key != record.key or partition != self._partition:
             self._republish(record, key, partition, folded)
             return
-        if self.mark.erasures and self._is_erased(event):
-            return
+        if self.mark.erasures:
+            if self._erased.holds(prefix):
+                self._refuse(record, key, folded)
+                return
+            if self._is_erased(event):
+                return
         row_key = prefix + event.processor.encode()
         pair = self._pair(row_key)
         step = apply_event(pair, event, position, self._rules)
@@ -205,6 +180,7 @@ class PartitionFold:
         if step.pair is before:
             return
         folded.pairs[row_key] = step.pair
+        folded.removed.discard(row_key)
         self._pairs.put(row_key, step.pair)
         change = step.change
         if change is None:
@@ -224,7 +200,7 @@ class PartitionFold:
                 cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject),
             )
         )
-        folded.latest[row_key] = _Latest(ce_id, subject, common)
+        folded.latest[row_key] = Latest(ce_id, subject, common)
 
     def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
         topic = self._topics.executions.name
@@ -232,22 +208,35 @@ class PartitionFold:
         folded.outgoing.append(Outgoing(topic, partition, key, record.value, list(record.headers)))
         self._observer.republished(self._position(record))
 
-    def _reject(self, record: SourceRecord, error: BadEventError, folded: Folded) -> None:
+    def _refuse(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
+        """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
+        headers = [(ERASURE_HEADER, b"late")]
+        folded.outgoing.append(Outgoing(self._source_topic, self._partition, key, None, headers))
+        error = BadEventError(
+            Defect.APPLICATION_ERASED,
+            "the application is erased: nothing of the event was kept, and a tombstone removes it from the source. "
+            "`consolidator erase APP --lift` accepts its events again",
+        )
+        self._reject(record, error, folded, keeps_content=False)
+
+    def _reject(
+        self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True
+    ) -> None:
         position = self._position(record)
         folded.outgoing.append(
             Outgoing(
                 self._topics.dlq.name,
                 self._partition,
                 dlq_key(position.topic, position.partition, position.offset),
-                record.value,
+                record.value if keeps_content else b"",
                 dead_letter_headers(
                     error,
                     topic=position.topic,
                     partition=position.partition,
                     offset=position.offset,
                     timestamp_ms=record.timestamp,
-                    key=record.key,
-                    headers=record.headers,
+                    key=record.key if keeps_content else None,
+                    headers=record.headers if keeps_content else (),
                 ),
             )
         )
@@ -256,16 +245,21 @@ class PartitionFold:
     def _erase(self, record: SourceRecord, folded: Folded) -> None:
         """A tombstone: forget the event for good, in whichever pair of the application it is."""
         identity = None if record.key is None else parse_event_key(record.key)
+        is_foreign = identity is None or partition_of(identity[0], self._partitions) != self._partition
+        if is_foreign and any(name == ERASURE_HEADER for name, _ in record.headers):
+            # Of an application's erasure: it takes a foreign record out of the log, the canonical copy has its own.
+            return
         if identity is None or record.key is None:
             raise BadEventError(
                 Defect.TOMBSTONE_KEY, "a tombstone needs the key of the event that it erases: application_id/event_id"
             )
         application_id, event_id = identity
-        partition = partition_of(application_id, self._partitions)
-        if partition != self._partition:
-            self._republish(record, record.key, partition, folded)
+        if is_foreign:
+            self._republish(record, record.key, partition_of(application_id, self._partitions), folded)
             return
         erasures_key = application_prefix(application_id)
+        if self.mark.erasures and self._erased.holds(erasures_key):
+            return
         erasures = self._erasures(erasures_key)
         erased = _erased_hash(event_id)
         hashes = () if erasures is None else erasures.hashes
@@ -273,11 +267,63 @@ class PartitionFold:
             return
         if erasures is None:
             self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
+        folded.removed.discard(erasures_key)
         folded.erasures[erasures_key] = Erasures(application_id, record.offset, tuple(sorted((*hashes, erased))))
         for row_key, pair in self._pairs_of(erasures_key):
             if holds_event(pair, event_id):
                 step = erase_event(pair, event_id, self._position(record), self._rules)
                 self._keep(row_key, pair, step, folded)
+
+    def _erase_application(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
+        """Forget everything about an application, and refuse its events from here on; or accept them again."""
+        row_key = erased_key(erasure)
+        if erasure.lifted:
+            if self._erased.lift(erasure):
+                self._remove(row_key, folded, tells_of_erasure=True)
+            return
+        if not self._erased.add(erasure):
+            return
+        self._observer.erased(self._position(record))
+        folded.removed.discard(row_key)
+        folded.erased[row_key] = ErasedApplication(erasure.salt, erasure.hash, record.offset)
+        self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
+        for prefix, key in self._keys_of(erasure):
+            folded.erased_prefixes.add(prefix)
+            if key != prefix:
+                folded.outgoing.append(Outgoing(self._factors_topic, self._partition, key, None))
+            self._remove(key, folded, tells_of_erasure=key == prefix)
+
+    def _remove(self, key: bytes, folded: Folded, *, tells_of_erasure: bool) -> None:
+        """Take a row away, in memory and in what is to be written."""
+        for changed in (folded.pairs, folded.latest, folded.erasures, folded.erased):
+            changed.pop(key, None)
+        self._pairs.drop(key)
+        folded.removed.add(key)
+        if tells_of_erasure:
+            self.mark = replace(self.mark, erasures=self.mark.erasures - 1)
+
+    def _keys_of(self, erasure: Erasure) -> list[tuple[bytes, bytes]]:
+        """What an application's keys start with, and the key, of each of its rows. Every row is looked at."""
+        found = set()
+        stored = (key for key, _ in self._rows.scan(b""))
+        pinned = (folded.erasures for folded in self._pinned)
+        looked_at, is_its = b"", False
+        for key in chain(stored, self._pairs.keys(b""), *pinned):
+            prefix = key[: key.find(b"/") + 1]
+            if prefix != looked_at:
+                looked_at, is_its = prefix, bool(prefix) and salted_hash(erasure.salt, prefix) == erasure.hash
+            if is_its and not self._is_removed(key):
+                found.add((prefix, key))
+        return sorted(found)
+
+    def _is_removed(self, key: bytes) -> bool:
+        """Whether a row that may still be on disk is gone."""
+        for folded in reversed(self._pinned):
+            if key in folded.pairs or key in folded.erasures:
+                return False
+            if key in folded.removed:
+                return True
+        return False
 
     def _is_erased(self, event: LifecycleEvent) -> bool:
         erasures = self._erasures(application_prefix(event.application_id))
@@ -287,6 +333,8 @@ class PartitionFold:
         for folded in reversed(self._pinned):
             if key in folded.erasures:
                 return folded.erasures[key]
+            if key in folded.removed:
+                return None
         raw = self._rows.get(key)
         row = None if raw is None else decode_row(raw)
         return row if isinstance(row, Erasures) else None
@@ -295,6 +343,8 @@ class PartitionFold:
         pair = self._pairs.get(key)
         if pair is not None:
             return pair
+        if self._is_removed(key):
+            return None
         raw = self._rows.get(key)
         return None if raw is None else self._load(raw)
 

@@ -1,7 +1,7 @@
 """One source partition at work: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 
 import structlog
@@ -9,7 +9,8 @@ import structlog
 from models.errors import ContractError
 from streams.worker.batch import Batch
 from streams.worker.failpoints import reach
-from streams.worker.folding import Folded, PartitionFold
+from streams.worker.folded import Folded, StoredRow
+from streams.worker.folding import PartitionFold
 from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.store import BatchStore
 
@@ -104,24 +105,27 @@ class Lane:
         await self._in_thread(self._transactions.close)
 
     async def _finish(
-        self, batch: Batch, folded: Folded, rows: list[tuple[bytes, bytes]], acknowledge: Callable[[], object]
+        self, batch: Batch, folded: Folded, rows: Sequence[StoredRow], acknowledge: Callable[[], object]
     ) -> None:
         slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, batch)
         try:
-            await self._in_thread(lambda: self._commit(batch, rows))
+            await self._in_thread(lambda: self._commit(batch, rows, erased=bool(folded.removed)))
         finally:
             slow.cancel()
         self._fold.written(folded)
         acknowledge()
 
-    def _commit(self, batch: Batch, rows: list[tuple[bytes, bytes]]) -> None:
+    def _commit(self, batch: Batch, rows: Sequence[StoredRow], *, erased: bool) -> None:
         """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
 
-        Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
+        Killed in between, RocksDB is behind; the recovery from the changelog brings it up. What was erased is taken out
+        of its files at once.
         """
         changelog_offset = self._transactions.commit(batch)
         reach("committed")
         self._store.write_rows(self._partition, rows, changelog_offset)
+        if erased:
+            self._store.compact(self._partition)
         reach("written")
 
     def _in_thread(self, call: Callable[[], None]) -> Awaitable[None]:

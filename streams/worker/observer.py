@@ -75,6 +75,17 @@ class LoggingObserver(Observer):
         """Count a re-publication."""
         self._others["republished"] += 1
 
+    def erased(self, position: Position) -> None:
+        """Count and log the erasure of an application, without its id."""
+        self._others["erased_application"] += 1
+        self._log.say(
+            "info",
+            "application erased, its events are refused from here on",
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
+        )
+
     def batch_ended(self) -> None:
         """Write out what was said of the batch."""
         self._log.flush()

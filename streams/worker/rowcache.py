@@ -8,13 +8,16 @@ from typing import Protocol
 
 import msgspec
 
-from models.rows import Erasures, PartitionMark, Row, Rows
+from models.rows import ErasedApplication, Erasures, PartitionMark, Row, Rows
 from streams.core.fold import Pair
 
-__all__ = ["MARK_KEY", "PairCache", "RowReader", "decode_row", "encode_row"]
+__all__ = ["ERASED_PREFIX", "MARK_KEY", "PairCache", "RowReader", "decode_row", "encode_row"]
 
 MARK_KEY = b"\x00partition"
 """Where a partition's mark stands in the table. Other keys contain a ``/``, so none can be equal."""
+
+ERASED_PREFIX = b"\x00erased-"
+"""What the keys of erased applications start with; then comes the hash, without a ``/`` either."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Rows).decode
@@ -25,9 +28,9 @@ def encode_row(row: Rows) -> bytes:
     return _encode(row)
 
 
-def decode_row(raw: bytes) -> Row | Erasures | PartitionMark:
+def decode_row(raw: bytes) -> Row | Erasures | ErasedApplication | PartitionMark:
     """The row from its bytes."""
-    row: Row | Erasures | PartitionMark = _decode(raw)
+    row: Row | Erasures | ErasedApplication | PartitionMark = _decode(raw)
     return row
 
 
@@ -61,11 +64,15 @@ class PairCache:
 
     def put(self, key: bytes, pair: Pair) -> None:
         """Keep a pair as the most recently used one."""
-        before = self._pairs.pop(key, None)
-        if before is not None:
-            self._weight -= before.row.weight
+        self.drop(key)
         self._pairs[key] = pair
         self._weight += pair.row.weight
+
+    def drop(self, key: bytes) -> None:
+        """Forget a pair, if it is here."""
+        pair = self._pairs.pop(key, None)
+        if pair is not None:
+            self._weight -= pair.row.weight
 
     def keys(self, prefix: bytes) -> list[bytes]:
         """The keys here that start so."""

@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
 from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.failpoints import reach
+from streams.worker.folded import StoredRow
 from topics.authorization import not_permitted
 from topics.connection import Connection
 from topics.permissions import transactions
@@ -138,7 +139,7 @@ class PartitionTransactions:
             except (BufferError, *CLIENT_ERRORS) as error:
                 raise self._failure("produce", error) from error
 
-    def produce_rows(self, changelog: str, rows: list[tuple[bytes, bytes]]) -> None:
+    def produce_rows(self, changelog: str, rows: Sequence[StoredRow]) -> None:
         """Add the changed rows; the changelog offset of the last one is asked for."""
         produce = self._producer.produce
         partition = self._partition

@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import BadEventError, Defect
 from models.events import Status
-from models.rows import Entry, Erasures, PartitionMark, Row
+from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
 from streams.worker.rowcache import decode_row, encode_row
 from tests.cases import event, failed, ok
 from tests.folds import Partition, records_of
@@ -58,6 +58,7 @@ ROWS = {
             ),
         },
     ),
+    "gone1": ErasedApplication(DIGEST, DIGEST * 2, 2**40),
     "erased1": Erasures("app/1", 2**40, (DIGEST,)),
     "mark1-topic": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
 }

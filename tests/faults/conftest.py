@@ -1,6 +1,7 @@
 """Fixtures of the fault scenarios: a broker whose cleaner looks several times a second."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,13 +10,19 @@ from tests.installation import Installation
 
 
 @pytest.fixture(scope="session")
-def eager_kafka(tmp_path_factory, kafka_cache_dir) -> Iterator[str]:
+def eager_kafka_directory(tmp_path_factory) -> Path:
+    """Where that broker keeps its data."""
+    return tmp_path_factory.mktemp("eager-kafka")
+
+
+@pytest.fixture(scope="session")
+def eager_kafka(eager_kafka_directory, kafka_cache_dir) -> Iterator[str]:
     """A broker whose cleaner does not rest."""
-    data_dir = tmp_path_factory.mktemp("eager-kafka")
+    properties = {"log.cleaner.backoff.ms": "100"}
     try:
-        yield start_broker(data_dir, kafka_cache_dir, properties={"log.cleaner.backoff.ms": "100"}).bootstrap_servers
+        yield start_broker(eager_kafka_directory, kafka_cache_dir, properties=properties).bootstrap_servers
     finally:
-        stop_broker(data_dir)
+        stop_broker(eager_kafka_directory)
 
 
 @pytest.fixture

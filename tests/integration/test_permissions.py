@@ -186,6 +186,18 @@ def test_an_auditor_who_lacks_one_permission_is_told_its_name(shared, place):
     assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
 
 
+@each_of(Role.ERASER)
+def test_who_erases_and_lacks_one_permission_is_told_its_name(shared, place):
+    """Before anything is read, let alone written; the dry run needs the whole list, as the real one does."""
+    missing = shared.needed(Role.ERASER)[place]
+    command = ("erase", "an-application")
+    shared.permit(Role.ERASER)
+    assert shared.command(*command).code == 0
+    shared.broker.permit([one for one in shared.needed(Role.ERASER) if one != missing])
+    refused = shared.command(*command)
+    assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
+
+
 @each_of(Role.ADMIN)
 def test_who_applies_topics_and_lacks_one_permission_is_told_its_name(secured, tmp_path, place):
     """Not even the topics that may be created are; with the whole list ``apply`` and ``check`` succeed."""

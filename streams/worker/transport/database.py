@@ -100,6 +100,13 @@ class Database:
         except Exception as error:
             raise self._failure(error) from error
 
+    def compact(self) -> None:
+        """Rewrite all files, without what was removed or overwritten."""
+        try:
+            self._db.compact_range(None, None)
+        except Exception as error:
+            raise self._failure(error) from error
+
     def close(self) -> None:
         """Close it; what was written is on the disk or in the log that the next opening replays."""
         self._db.close()

@@ -58,6 +58,10 @@ class BatchStore(Store):
         batch.put(self.offset_key, str(changelog_offset).encode())
         self._db_for_partition(partition).write(batch)
 
+    def compact(self, partition: int) -> None:
+        """Take what was removed out of a partition's files, where it would stay until RocksDB rewrites them."""
+        self._db_for_partition(partition).compact()
+
     def discard(self, partition: int, reason: str) -> None:
         """Wipe a partition's database; the changelog has all of it.
 

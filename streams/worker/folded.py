@@ -1,0 +1,63 @@
+"""What one batch comes to: records to produce and rows to write; all of it takes effect, or nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from models.rows import ErasedApplication, Erasures, PartitionMark
+from streams.core.change import Common
+from streams.core.fold import Pair
+from streams.worker.batch import Outgoing
+from streams.worker.rowcache import MARK_KEY, encode_row
+
+__all__ = ["Folded", "Latest", "StoredRow"]
+
+StoredRow = tuple[bytes, bytes | None]
+"""A row's key and bytes; None: the row is gone."""
+
+
+class Latest(msgspec.Struct, frozen=True, gc=False):
+    """The last change of a pair: what its ``factors`` record needs of it."""
+
+    ce_id: bytes
+    subject: bytes
+    common: Common
+
+
+@dataclass(slots=True)
+class Folded:
+    """What one batch comes to: all of it, or nothing, takes effect.
+
+    Attributes:
+        mark: how far the partition is applied.
+        events: records that were folded.
+        outgoing: changes, re-publications and dead letters, in order.
+        latest: the last change of each pair, of which its ``factors`` record is made.
+        pairs: pairs that changed, by row key.
+        erasures: erasure rows that changed, by row key.
+        erased: applications that were erased, by row key.
+        removed: the keys of rows that are gone: of an erased application, or of an erasure that was lifted.
+        erased_prefixes: what the keys of the applications start with whose rows are gone.
+    """
+
+    mark: PartitionMark
+    events: int = 0
+    outgoing: list[Outgoing] = field(default_factory=list)
+    latest: dict[bytes, Latest] = field(default_factory=dict)
+    pairs: dict[bytes, Pair] = field(default_factory=dict)
+    erasures: dict[bytes, Erasures] = field(default_factory=dict)
+    erased: dict[bytes, ErasedApplication] = field(default_factory=dict)
+    removed: set[bytes] = field(default_factory=set)
+    erased_prefixes: set[bytes] = field(default_factory=set)
+
+    def rows(self) -> Iterator[StoredRow]:
+        """Every changed row; the mark is last."""
+        for key in self.removed:
+            yield key, None
+        for key, pair in self.pairs.items():
+            yield key, encode_row(pair.row)
+        for rows in (self.erasures, self.erased):
+            for key, row in rows.items():
+                yield key, encode_row(row)
+        yield MARK_KEY, encode_row(self.mark)
