@@ -64,8 +64,9 @@ def history(
     The source is folded again by the worker's own rules, without a consumer group.
 
     JSON is one object a line for each record: topic, partition, offset, recorded_at (by the broker), fate (folded,
-    copy, tombstone, erased, erasure, refused, published_again), event_id, event (null where there is none: execution_id,
-    processor, status, attempt, code, supersedes, occurred_at), reason (of a refusal), and changes, as in "factors".
+    copy, tombstone, erased, erasure, refused, published_again), event_id, event (null where there is none:
+    execution_id, processor, status, attempt, code, supersedes, occurred_at), reason (of a refusal), and changes, as in
+    "factors".
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
