@@ -65,6 +65,7 @@ def _without_default(schema: dict[str, Any]) -> None:
 _Member = TypeVar("_Member")
 _Optional = Annotated[_Member | SkipJsonSchema[None], Field(default=None, json_schema_extra=_without_default)]
 _Id = Annotated[StrictStr, Field(min_length=1)]
+_Digest = Annotated[StrictStr, Field(pattern="^[0-9a-f]{64}$")]
 _Count = Annotated[StrictInt, Field(ge=0)]
 _Attempt = Annotated[StrictInt, Field(ge=1, le=MAX_COUNTER)]
 
@@ -129,25 +130,43 @@ class Executions(_Published):
     truncated: StrictBool = Field(description="There are more contributors or failures than are listed.")
 
 
+class RulesetDigests(_Published):
+    """Which ruleset was adopted in place of which, by their digests."""
+
+    before: _Digest
+    after: _Digest
+
+
 class Cause(_Published):
     """The source record after which something differed."""
 
-    execution_id: _Id
-    status: Literal["requested", "started", "completed", "failed", "superseded", "cancelled", "erased"] = Field(
-        description="The event's status; erased: a tombstone took the event away."
+    execution_id: _Optional[_Id] = Field(description="Left out where the status is ruleset: it is about all of them.")
+    status: Literal["requested", "started", "completed", "failed", "superseded", "cancelled", "erased", "ruleset"] = (
+        Field(
+            description="The event's status; erased: a tombstone took the event away; ruleset: another ruleset was "
+            "adopted."
+        )
     )
     attempt: _Optional[_Attempt] = Field(description="Left out where the event means all attempts.")
-    event_id: _Id
+    event_id: _Optional[_Id] = Field(description="Left out where the status is ruleset.")
+    ruleset: _Optional[RulesetDigests] = Field(description="Only where the status is ruleset.")
     topic: _Id
     partition: _Count
     offset: _Count
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        about = (self.execution_id is not None, self.event_id is not None, self.ruleset is not None)
+        if about != ((False, False, True) if self.status == "ruleset" else (True, True, False)):
+            raise PydanticCustomError("cause_status", "what the cause is about does not agree with its status")
+        return self
 
 
 class RulesetRef(_Published):
     """The processor catalogue that the factors were consolidated with."""
 
     name: _Id = Field(description="Name and version.")
-    digest: Annotated[StrictStr, Field(pattern="^[0-9a-f]{64}$")] = Field(description="SHA-256 of its meaning.")
+    digest: _Digest = Field(description="SHA-256 of its meaning.")
 
 
 class Version(_Published):

@@ -39,6 +39,7 @@ class Defect(StrEnum):
     EXECUTION_LIMIT = "execution_limit"
     APPLICATION_ERASED = "application_erased"
     INVALID_ERASURE = "invalid_erasure"
+    INVALID_ADOPTION = "invalid_adoption"
 
 
 class BadEventError(ConsolidatorError):

@@ -92,16 +92,27 @@ class FactorDifference(msgspec.Struct, frozen=True):
     after: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class ChangeCause(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The source event of a change, and where it stands; no attempt: all of them."""
+class RulesetDigests(msgspec.Struct, frozen=True):
+    """Which ruleset was adopted in place of which."""
 
-    execution_id: str
+    before: str
+    after: str
+
+
+class ChangeCause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The source event of a change, and where it stands; no attempt: all of them.
+
+    Of another ruleset's adoption there are no execution and no event, but the digests of both rulesets.
+    """
+
     status: str
-    event_id: str
     topic: str
     partition: int
     offset: int
+    execution_id: str | None = None
+    event_id: str | None = None
     attempt: int | None = None
+    ruleset: RulesetDigests | None = None
 
 
 class QualityNote(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         "there are partitions have nothing to do.",
         default=1,
     )
+    adopt_ruleset: bool = _env(
+        "CONSOLIDATOR_ADOPT_RULESET",
+        "Partitions that were folded with another catalogue go over to this one: each at one record of the source, "
+        "with a change for every result that differs. Otherwise the worker refuses them.",
+        default=False,
+    )
     session_timeout_s: Annotated[float, Field(ge=1, le=600)] = _env(
         "CONSOLIDATOR_SESSION_TIMEOUT_S",
         "Seconds without a heartbeat after which the group gives a worker's partitions to another.",

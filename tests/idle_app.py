@@ -13,8 +13,8 @@ from faust.types import TP
 
 from streams.catalogue_file import load_catalogue
 from streams.connection import connection_of, topics_of
-from streams.core.rules import Rules
 from streams.settings import Settings
+from streams.worker.adoption import Rulesets
 from streams.worker.app import ConsolidatorApp, create_app
 from streams.worker.logs import EventLog
 from streams.worker.observer import LoggingObserver
@@ -58,11 +58,12 @@ async def idle_app(directory: Path) -> AsyncIterator[ConsolidatorApp]:
     def unexpected(error: BaseException) -> None:
         raise error
 
+    connection, topics = connection_of(settings), topics_of(settings)
     app = create_app(
         settings,
-        connection_of(settings),
-        topics_of(settings),
-        Rules(load_catalogue(None)),
+        connection,
+        topics,
+        Rulesets(connection, topics, load_catalogue(None), adopt=False, max_event_bytes=settings.max_event_bytes),
         data_dir=directory,
         observer=LoggingObserver(EventLog("error", "json")),
         on_fatal=unexpected,

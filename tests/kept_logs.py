@@ -7,6 +7,7 @@ from streams.audit.application_log import ApplicationLog, KeptLog
 from streams.audit.replaying import Replay
 from streams.audit.scratch import MemoryTable
 from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from tests.folds import MAX_EVENT_BYTES, decoded
 from tests.oracle import SourceRecord, Tombstone
 from tests.workloads import Item, parse_json, to_json
@@ -48,7 +49,7 @@ def application_log(log: KeptLog, application_id: str, end: int) -> ApplicationL
 def published(log: KeptLog, topics: Topics, rules: Rules) -> tuple[list[Record], list[Record]]:
     """The records of factor-changes and of factors that a worker makes of a log, in the order of each partition."""
     ends = {record.partition: record.offset + 1 for record in log.records}
-    replay = Replay(topics, rules, MemoryTable(), MAX_EVENT_BYTES)
+    replay = Replay(topics, RuleBook(rules), MemoryTable(), MAX_EVENT_BYTES)
     found: dict[str, list[Record]] = {topics.factor_changes.name: [], topics.factors.name: []}
     for replayed in replay.run(log, {partition: Range(0, 0, end) for partition, end in ends.items()}):
         for sent in replayed.folded.outgoing:

@@ -35,6 +35,9 @@ _DLQ_BYTES: Final = 8 * _MIB
 
 # A reader that was away for this long still meets every tombstone, so an erasure reaches it. Kafka's default is 1 day.
 _TOMBSTONE_RETENTION_MS: Final = 30 * _DAY_MS
+# A catalogue of a thousand processors with ten factors each takes about 1 MiB.
+_CATALOGUE_BYTES: Final = 8 * _MIB
+
 # A month to notice a dead letter, mend its cause and redrive it; originals may hold personal data, so not for ever.
 _DLQ_RETENTION_MS: Final = 30 * _DAY_MS
 # Kafka deletes whole segments only: daily ones make the 30 days true to the day, even where letters are rare.
@@ -78,12 +81,13 @@ class Topics:
     factors: Topic
     dlq: Topic
     changelog: Topic
+    rulesets: Topic
     partitions: int
     replication_factor: int
 
     def __iter__(self) -> Iterator[Topic]:
         """Every topic, in the order in which data flows through them."""
-        yield from (self.executions, self.factor_changes, self.factors, self.dlq, self.changelog)
+        yield from (self.executions, self.factor_changes, self.factors, self.dlq, self.changelog, self.rulesets)
 
 
 def declare(
@@ -147,6 +151,13 @@ def declare(
             key="the worker's row key",
             config=_compacted(_CHANGELOG_BYTES, in_sync, view),
             why="The worker's state, from which a worker with an empty disk rebuilds it. Private to the worker.",
+        ),
+        rulesets=Topic(
+            name=f"{prefix}rulesets",
+            key="catalogue/<digest>, or adoption/<partition>/<offset>",
+            config=_compacted(_CATALOGUE_BYTES, in_sync, {}),
+            why="Every catalogue that a worker ran with, and where in executions which one was adopted: a replay needs "
+            "both. Written by workers alone.",
         ),
         partitions=partitions,
         replication_factor=replication_factor,

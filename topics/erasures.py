@@ -14,6 +14,7 @@ from typing import Final
 from models.errors import BadEventError, Defect
 from topics.keys import application_prefix
 from topics.reading import Record
+from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = [
     "ERASURE_HEADER",
@@ -96,9 +97,9 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
 
 
 def is_about_application(record: Record, application_id: str) -> bool:
-    """Whether a record of ``executions`` is the application's: under its keys, or about its erasure."""
+    """Whether a source record is the application's: under its keys, about its erasure, or about everything."""
     key = record.key or b""
-    if key.startswith(application_prefix(application_id)):
+    if key.startswith((application_prefix(application_id), ADOPTION_PREFIX)):
         return True
     if not key.startswith(ERASURE_PREFIX) or record.value is None:
         return False

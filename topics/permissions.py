@@ -86,6 +86,7 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
                 topics.executions: "replays events",
                 topics.factor_changes: "compares every change",
                 topics.factors: "compares the current factors",
+                topics.rulesets: "replays with the rulesets of then",
             }
             reading = [Permission("Read", Resource.TOPIC, topic.name, why) for topic, why in reasons.items()]
             return [*reading, Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")]
@@ -103,6 +104,7 @@ def _worker(topics: Topics, app_id: str) -> Iterator[Permission]:
         topics.factors.name: {"Write": "publishes the current factors"},
         topics.dlq.name: {"Write": "publishes dead letters"},
         topics.changelog.name: {"Read": "rebuilds its state", "Write": "keeps its state"},
+        topics.rulesets.name: {"Read": "looks for other rulesets", "Write": "keeps its ruleset"},
     }
     for topic, operations in reasons.items():
         for operation, why in operations.items():

@@ -166,6 +166,10 @@ class TopicReader:
                 if offset >= end:
                     del remaining[partition]
 
+    def first(self, partition: int) -> int:
+        """The first offset of a partition that is read."""
+        return self.spans[partition].start
+
     def offsets_at(self, milliseconds: int) -> dict[int, int]:
         """In every partition the offset of the first record that the broker stamped at or after a time; else the end.
 

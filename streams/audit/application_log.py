@@ -1,10 +1,14 @@
 """One application's source records: read from Kafka, cut at an offset, folded again as often as it is asked for."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
-from streams.audit.replaying import require_partitions
+from streams.audit.replaying import Replay, require_partitions
+from streams.audit.scratch import MemoryTable
+from streams.rulesets import RuleBook
+from streams.worker.folding import Observer
 from topics.declared import Topics
 from topics.erasures import is_about_application
 from topics.positions import Beginning
@@ -29,6 +33,10 @@ class KeptLog:
     topic: str
     partitions: int
     records: Sequence[Record]
+
+    def first(self, partition: int) -> int:  # noqa: ARG002 - of no partition anything is missing
+        """Records are kept from the beginning."""
+        return 0
 
     def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
         """The records of these offsets."""
@@ -65,6 +73,20 @@ class ApplicationLog:
     def ranges(self) -> Mapping[int, Range]:
         """What a replay of it folds."""
         return {self.partition: Range(self.first, self.first, self.end)}
+
+    def replay(
+        self, topics: Topics, book: RuleBook, *, max_event_bytes: int, observer: Observer | None = None
+    ) -> Replay:
+        """A replay of it, in memory; it runs over :attr:`log` and :attr:`ranges`."""
+        return Replay(
+            topics,
+            book,
+            MemoryTable(),
+            max_event_bytes,
+            self.application_id,
+            observer,
+            open_log=lambda: nullcontext(self.log),
+        )
 
     def cut(self, end: int) -> "ApplicationLog":
         """The log as it was when it ended before this offset."""

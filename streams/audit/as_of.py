@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
 from streams.audit.application_log import ApplicationLog
-from streams.audit.replaying import Replay, changes_of, head_of
-from streams.audit.scratch import MemoryTable
+from streams.audit.replaying import changes_of, head_of
 from streams.core.change import common_parts, encode_change
 from streams.core.fold import Pair, apply_event
-from streams.core.rules import Rules
 from streams.published import FactorChange, change_from
+from streams.rulesets import RuleBook
 from streams.worker.folding import Observer
 from topics.declared import Topics
 from topics.keys import application_prefix, parse_event_key
@@ -50,16 +49,16 @@ class AsOf:
     processors: Mapping[str, ProcessorAsOf]
 
 
-def known_as_of(log: ApplicationLog, topics: Topics, rules: Rules, *, max_event_bytes: int) -> AsOf:
+def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_bytes: int) -> AsOf:
     """What was known at the end of a log: the worker's fold of all of it.
 
     Args:
         log: the application's log, cut where the question is about.
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         max_event_bytes: larger events are dead letters.
     """
-    replay = Replay(topics, rules, MemoryTable(), max_event_bytes, log.application_id)
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes)
     last: dict[str, FactorChange] = {}
     for replayed in replay.run(log.log, log.ranges):
         for sent in changes_of(replayed.folded, topics):
@@ -69,23 +68,23 @@ def known_as_of(log: ApplicationLog, topics: Topics, rules: Rules, *, max_event_
     return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)})
 
 
-def true_as_of(log: ApplicationLog, topics: Topics, rules: Rules, at: int, *, max_event_bytes: int) -> AsOf:
+def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, max_event_bytes: int) -> AsOf:
     """What had happened by a time, of everything that a log holds.
 
     1. Fold the log as the worker did: that tells which events are no dead letters.
     2. Leave out what was erased, and what happened later.
-    3. Apply the rest in the order in which it happened.
+    3. Apply the rest in the order in which it happened, with the ruleset that holds at the end of the log.
 
     Args:
         log: the application's log; it may be cut, for what was known of the past at some offset.
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         at: microseconds since the epoch; what happened at that very time is in.
         max_event_bytes: larger events are dead letters.
     """
     # 1.
     accepted = _Accepted()
-    replay = Replay(topics, rules, MemoryTable(), max_event_bytes, log.application_id, accepted)
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=accepted)
     for _ in replay.run(log.log, log.ranges):
         pass
     # 2.
@@ -98,6 +97,7 @@ def true_as_of(log: ApplicationLog, topics: Topics, rules: Rules, at: int, *, ma
     # 3.
     happened.sort(key=lambda found: (found[0].occurred_at, found[1].offset))
     found: dict[str, ProcessorAsOf] = {}
+    rules = book.last(log.partition, log.end)
     for event, position in happened:
         before = found.get(event.processor)
         step = apply_event(None if before is None else before.pair, event, position, rules)

@@ -8,9 +8,9 @@ import msgspec
 from models.events import rfc3339
 from streams.audit.as_of import AsOf, ProcessorAsOf
 from streams.core.change import MAX_LISTED
-from streams.core.rules import Rules
 from streams.pair_summary import PairSummary, summary_of
 from streams.published import Executions, FactorChange, FactorDifference, FailedExecution
+from streams.rulesets import RuleBook
 
 __all__ = ["Difference", "change_members", "differences", "executions_of", "standing_members", "standing_text"]
 
@@ -85,12 +85,12 @@ class Difference:
     changed: tuple[FactorDifference, ...]
 
 
-def differences(before: AsOf, after: AsOf, rules: Rules) -> Iterator[Difference]:
+def differences(before: AsOf, after: AsOf, book: RuleBook) -> Iterator[Difference]:
     """Every processor whose outcome, factors or counts differ, sorted by name."""
     for name in sorted({*before.processors, *after.processors}):
         one, two = before.processors.get(name), after.processors.get(name)
-        old = None if one is None else summary_of(one.pair, rules)
-        new = None if two is None else summary_of(two.pair, rules)
+        old = None if one is None else summary_of(one.pair, book.of_row(one.pair.row))
+        new = None if two is None else summary_of(two.pair, book.of_row(two.pair.row))
         if old != new:
             yield Difference(name, old, new, tuple(_changed(old, new)))
 

@@ -1,6 +1,7 @@
 """Evidence about one application: its records, the rules and the offsets, as values that are checked without Kafka."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from models.catalogue import Catalogue
@@ -9,9 +10,11 @@ from streams.audit.findings import Finding, PlaceInTopic
 from streams.audit.scratch import MemoryTable
 from streams.audit.verification import Report, Verification
 from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from topics.declared import Topics, declare
 from topics.ranges import Range
 from topics.reading import Record
+from topics.rulesets import KnownRulesets
 
 __all__ = ["Evidence", "EvidenceCheck", "TopicNames"]
 
@@ -59,7 +62,8 @@ class Evidence:
         first: the first offset of ``executions`` that the partition still had.
         end: the offset before which the range ends.
         max_event_bytes: larger events are dead letters.
-        catalogue: the rules.
+        catalogue: the rules at the beginning, or throughout.
+        rulesets: what the partition adopted, and those catalogues.
         executions: its source records, without those of erased events.
         changes: its records of ``factor-changes``.
         factors: its records of ``factors``.
@@ -73,6 +77,7 @@ class Evidence:
     end: int
     max_event_bytes: int
     catalogue: Catalogue
+    rulesets: KnownRulesets
     executions: Sequence[Record]
     changes: Sequence[Record]
     factors: Sequence[Record]
@@ -88,23 +93,24 @@ class EvidenceCheck:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
+        self._log = KeptLog(evidence.topics.executions, evidence.topics.partitions, evidence.executions)
         self._verification = Verification(
             evidence.topics.topics(),
-            Rules(evidence.catalogue),
+            RuleBook(Rules(evidence.catalogue), evidence.rulesets),
             lambda _: MemoryTable(),
             evidence.max_event_bytes,
             application_id=evidence.application_id,
             look_up=self._look_up,
+            open_log=lambda: nullcontext(self._log),
         )
 
     def run(self) -> Iterator[Finding]:
         """Every difference between what was published and what the events give."""
         evidence = self._evidence
         yield from self._verification.index(evidence.changes)
-        log = KeptLog(evidence.topics.executions, evidence.topics.partitions, evidence.executions)
         ranges = {evidence.partition: Range(evidence.first, evidence.first, evidence.end)}
         ends = {evidence.partition: evidence.end}
-        yield from self._verification.run(log, ranges, ends, evidence.factors)
+        yield from self._verification.run(self._log, ranges, ends, evidence.factors)
 
     def report(self) -> Report:
         """After :meth:`run`: what it stands on, and what became of everything."""

@@ -10,6 +10,7 @@ from streams.audit.as_of import erased_events
 from streams.audit.evidence import Evidence, TopicNames
 from streams.audit.kafka_verification import consolidated_end, consolidated_offsets
 from streams.audit.replaying import head_of
+from streams.rulesets import book_of
 from topics.declared import Topics
 from topics.keys import application_prefix, parse_event_key
 from topics.positions import Beginning
@@ -73,6 +74,7 @@ def collect_evidence(
         end,
         max_event_bytes,
         catalogue,
+        book_of(catalogue, config, topics).known_of(log.partition),
         kept,
         list(_until(changes, end, span.end)),
         list(_until(factors, end, span.end)),

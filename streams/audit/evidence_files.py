@@ -1,14 +1,15 @@
 """Evidence as a directory of files, and back. The same evidence always gives the same bytes.
 
 ``executions.jsonl``, ``factor-changes.jsonl`` and ``factors.jsonl`` have a record a line, its key, value and headers in
-base 64, so that every byte is kept; ``catalogue.json`` has the rules; ``manifest.json`` where all of it stood and what
-its check gave; ``SHA256SUMS`` the digest of each, as ``sha256sum --check`` reads it. The digest of ``SHA256SUMS`` is
-the *seal*.
+base 64, so that every byte is kept; ``catalogue.json`` has the rules, ``rulesets.json`` those that were adopted on the
+way, as text; ``manifest.json`` where all of it stood and what its check gave; ``SHA256SUMS`` the digest of each, as
+``sha256sum --check`` reads it. The digest of ``SHA256SUMS`` is the *seal*.
 """
 
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from models.errors import ContractError, InfrastructureError
 from streams.audit.evidence import Evidence, TopicNames
 from streams.catalogue_file import catalogue_json, parse_catalogue
 from topics.reading import Record
+from topics.rulesets import Adoption, KnownRulesets
 
 __all__ = ["check_files", "read_evidence", "seal_of", "write_evidence"]
 
@@ -24,11 +26,12 @@ FORMAT: Final = "consolidator-evidence/1"
 
 _MANIFEST: Final = "manifest.json"
 _CATALOGUE: Final = "catalogue.json"
+_RULESETS: Final = "rulesets.json"
 _EXECUTIONS: Final = "executions.jsonl"
 _CHANGES: Final = "factor-changes.jsonl"
 _FACTORS: Final = "factors.jsonl"
 _SUMS: Final = "SHA256SUMS"
-_FILES: Final = (_CATALOGUE, _EXECUTIONS, _CHANGES, _FACTORS, _MANIFEST)
+_FILES: Final = (_CATALOGUE, _RULESETS, _EXECUTIONS, _CHANGES, _FACTORS, _MANIFEST)
 
 _OWNER_ONLY: Final = 0o700
 """What is in it is as confidential as the topics."""
@@ -51,6 +54,7 @@ def write_evidence(directory: Path, evidence: Evidence, report: Mapping[str, obj
     """
     contents = {
         _CATALOGUE: catalogue_json(evidence.catalogue) + "\n",
+        _RULESETS: json.dumps(_rulesets(evidence.rulesets), ensure_ascii=False, indent=2) + "\n",
         _EXECUTIONS: _lines(evidence.executions),
         _CHANGES: _lines(evidence.changes),
         _FACTORS: _lines(evidence.factors),
@@ -120,6 +124,7 @@ def read_evidence(directory: Path) -> tuple[Evidence, Mapping[str, object]]:
             manifest["to"],
             manifest["max_event_bytes"],
             catalogue,
+            _known(json.loads((directory / _RULESETS).read_bytes())),
             _records(directory / _EXECUTIONS, topics.executions),
             _records(directory / _CHANGES, topics.factor_changes),
             _records(directory / _FACTORS, topics.factors),
@@ -164,6 +169,21 @@ def _manifest(evidence: Evidence, report: Mapping[str, object]) -> dict[str, obj
         "erased_events_left_out": evidence.left_out,
         "verification": report,
     }
+
+
+def _rulesets(known: KnownRulesets) -> dict[str, Any]:
+    return {
+        "catalogues": {digest: raw.decode() for digest, raw in known.catalogues.items()},
+        "adoptions": [asdict(one) for adoptions in known.adoptions.values() for one in adoptions],
+    }
+
+
+def _known(members: Mapping[str, Any]) -> KnownRulesets:
+    adoptions: dict[int, tuple[Adoption, ...]] = {}
+    for one in members["adoptions"]:
+        adoption = Adoption(**one)
+        adoptions[adoption.partition] = (*adoptions.get(adoption.partition, ()), adoption)
+    return KnownRulesets({digest: text.encode() for digest, text in members["catalogues"].items()}, adoptions)
 
 
 def _lines(records: Iterable[Record]) -> str:

@@ -14,9 +14,9 @@ from streams.audit.published_records import finding_on, out_of_place
 from streams.audit.replaying import ReplayedBatch, head_of
 from streams.audit.scratch import Table
 from streams.core.fold import load_pair
-from streams.core.rules import Rules
 from streams.pair_summary import PairSummary, summary_of
 from streams.published import CurrentFactors, published_summary
+from streams.rulesets import RuleBook
 from streams.worker.rowcache import decode_row
 from topics.declared import Topics
 from topics.keys import parse_event_key, partition_of
@@ -133,7 +133,7 @@ class FactorComparison:
 
     Args:
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         published: see :func:`index_factors`.
         replayed: see :func:`keep_replayed`.
         rows: the state at the end of the range.
@@ -147,7 +147,7 @@ class FactorComparison:
     """
 
     topics: Topics
-    rules: Rules
+    book: RuleBook
     published: Table
     replayed: Table
     rows: Table
@@ -220,7 +220,7 @@ class FactorComparison:
     def _altered(self, key: bytes, cause: int, theirs: _Published) -> Finding:
         place = PlaceInTopic(self.topics.factors.name, theirs.partition, theirs.offset)
         summary = self._summary(key)
-        if theirs.ruleset != self.rules.digest:
+        if not self.book.knows(theirs.ruleset):
             reason = f"it is of the ruleset with digest {theirs.ruleset}"
         elif theirs.cause != cause:
             reason = f"its cause stands at offset {theirs.cause}, the last change's at {cause}"
@@ -231,7 +231,10 @@ class FactorComparison:
     def _summary(self, key: bytes) -> PairSummary | None:
         raw = self.rows.get(key)
         row = None if raw is None else decode_row(raw)
-        return summary_of(load_pair(row, self.rules), self.rules) if isinstance(row, Row) else None
+        if not isinstance(row, Row):
+            return None
+        rules = self.book.of_row(row)
+        return summary_of(load_pair(row, rules), rules)
 
     def _found(self, kind: Kind, key: bytes, published: PlaceInTopic | None, cause: int, reason: str) -> Finding:
         self.count.different += 1

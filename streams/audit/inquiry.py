@@ -7,7 +7,7 @@ from models.errors import ContractError
 from streams.audit.application_log import ApplicationLog, read_application, source_reader
 from streams.audit.as_of import AsOf, known_as_of, true_as_of
 from streams.audit.timeline import Entry, timeline
-from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from topics.declared import Topics
 from topics.positions import AtOffset, End
 from topics.reading import TopicReader
@@ -26,7 +26,7 @@ class Inquiry:
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         application_id: the application.
         max_event_bytes: larger events are dead letters.
         moments: those that will be asked about as known: they are looked up while Kafka is connected.
@@ -44,7 +44,7 @@ class Inquiry:
         self,
         config: Mapping[str, str | int],
         topics: Topics,
-        rules: Rules,
+        book: RuleBook,
         application_id: str,
         *,
         max_event_bytes: int,
@@ -52,7 +52,7 @@ class Inquiry:
         on_progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> None:
         self._topics = topics
-        self._rules = rules
+        self._book = book
         self._max_event_bytes = max_event_bytes
         with source_reader(config, topics, application_id) as reader:
             ((self._partition, span),) = reader.spans.items()
@@ -64,18 +64,18 @@ class Inquiry:
     def known(self, moment: Moment) -> AsOf:
         """What was known at one of the moments that were given."""
         return known_as_of(
-            self.log.cut(self._ends[moment]), self._topics, self._rules, max_event_bytes=self._max_event_bytes
+            self.log.cut(self._ends[moment]), self._topics, self._book, max_event_bytes=self._max_event_bytes
         )
 
     def true(self, at: int, known: Moment) -> AsOf:
         """What had happened by a time, as it was known at one of the moments that were given."""
         return true_as_of(
-            self.log.cut(self._ends[known]), self._topics, self._rules, at, max_event_bytes=self._max_event_bytes
+            self.log.cut(self._ends[known]), self._topics, self._book, at, max_event_bytes=self._max_event_bytes
         )
 
     def timeline(self) -> list[Entry]:
         """Every record, what became of it, and what it changed."""
-        return timeline(self.log, self._topics, self._rules, max_event_bytes=self._max_event_bytes)
+        return timeline(self.log, self._topics, self._book, max_event_bytes=self._max_event_bytes)
 
     def _end(self, reader: TopicReader, application_id: str, moment: Moment) -> int:
         span = reader.spans[self._partition]

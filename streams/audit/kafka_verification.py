@@ -12,7 +12,7 @@ from streams.audit.log_replay import Selection
 from streams.audit.replaying import require_partitions, without_collector
 from streams.audit.scratch import Scratch
 from streams.audit.verification import Report, Verification
-from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from topics.authorization import require_permissions
 from topics.declared import Topics
 from topics.keys import application_prefix
@@ -72,7 +72,7 @@ class KafkaVerification:
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         selection: what is asked for.
         group: the worker's group.
         max_event_bytes: larger events become dead letters.
@@ -90,7 +90,7 @@ class KafkaVerification:
         self,
         config: Mapping[str, str | int],
         topics: Topics,
-        rules: Rules,
+        book: RuleBook,
         selection: Selection,
         *,
         group: str,
@@ -121,13 +121,16 @@ class KafkaVerification:
             raise
         self._verification = Verification(
             topics,
-            rules,
+            book,
             scratch.table,
             max_event_bytes,
             application_id=selection.application_id,
             processor=selection.processor,
             look_up=self._look_up,
             on_progress=on_progress,
+            open_log=lambda: TopicReader(
+                config, topics.executions.name, Beginning(), application_id=selection.application_id
+            ),
         )
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from streams.audit.replaying import Replay, ReplayedBatch, changes_of, head_of, 
 from streams.audit.scratch import Scratch
 from streams.audit.standing import PartitionStanding
 from streams.core.fold import Pair
-from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from streams.worker.batch import Outgoing
 from topics.declared import Topics
 from topics.keys import partition_of
@@ -60,7 +60,7 @@ class LogReplay:
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         selection: what is asked for.
         max_event_bytes: larger events become dead letters.
         on_progress: told after each batch how many offsets it went through.
@@ -74,7 +74,7 @@ class LogReplay:
         self,
         config: Mapping[str, str | int],
         topics: Topics,
-        rules: Rules,
+        book: RuleBook,
         selection: Selection,
         *,
         max_event_bytes: int,
@@ -95,11 +95,14 @@ class LogReplay:
         self._digests = {partition: ChangesDigest() for partition in self.ranges}
         self._replay = Replay(
             topics,
-            rules,
+            book,
             rows,
             max_event_bytes=max_event_bytes,
             application_id=selection.application_id,
             on_progress=on_progress,
+            open_log=lambda: TopicReader(
+                config, topics.executions.name, Beginning(), application_id=selection.application_id
+            ),
         )
 
     def __enter__(self) -> Self:
@@ -123,7 +126,7 @@ class LogReplay:
         for pair in self._replay.pairs():
             row = pair.row
             span = self.ranges[partition_of(row.application_id, self._topics.partitions)]
-            if row.applied >= span.start and self._selection.processor in {None, row.processor}:
+            if max(row.applied, row.version) >= span.start and self._selection.processor in {None, row.processor}:
                 yield pair
 
     def standings(self) -> list[PartitionStanding]:

@@ -10,9 +10,9 @@ import msgspec
 from models.errors import ContractError, InfrastructureError
 from models.numbers import quote
 from streams.core.fold import Pair
-from streams.core.rules import Rules
 from streams.pair_summary import summary_of
 from streams.published import change_from
+from streams.rulesets import RuleBook
 from topics.keys import partition_of
 
 __all__ = ["change_rows", "pair_rows", "require_parquet", "write_parquet"]
@@ -39,10 +39,10 @@ def require_parquet() -> None:
         ) from None
 
 
-def pair_rows(pairs: Iterable[Pair], rules: Rules, partitions: int) -> Iterator[dict[str, Any]]:
+def pair_rows(pairs: Iterable[Pair], book: RuleBook, partitions: int) -> Iterator[dict[str, Any]]:
     """What pairs come to, a row each."""
     for pair in pairs:
-        summary = summary_of(pair, rules)
+        summary = summary_of(pair, book.of_row(pair.row))
         yield {
             "application_id": summary.application_id,
             "processor": summary.processor,

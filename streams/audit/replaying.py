@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
@@ -11,9 +11,10 @@ import msgspec
 
 from models.errors import ContractError
 from models.rows import Row
-from streams.audit.scratch import Table
+from streams.audit.scratch import Scratch, Table
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.folded import Folded
 from streams.worker.folding import Observer, PartitionFold
@@ -30,6 +31,7 @@ __all__ = [
     "Replay",
     "ReplayedBatch",
     "changes_of",
+    "folded_until",
     "head_of",
     "require_partitions",
     "without_collector",
@@ -90,6 +92,9 @@ class SourceLog(Protocol):
     def partitions(self) -> int:
         """How many it has."""
 
+    def first(self, partition: int) -> int:
+        """The first offset of a partition that is there."""
+
     def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
         """Every committed record of these offsets, each partition in its order."""
 
@@ -115,24 +120,26 @@ class Replay:
 
     Args:
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         rows: where the state is kept; empty at the start.
         max_event_bytes: larger events become dead letters.
         application_id: only the records under this application's keys, and about its erasure; None: all.
         observer: told about each event.
         on_progress: told after each batch how many offsets it went through.
+        open_log: opens the source once more, where a ruleset was adopted; None: none is.
 
     Attributes:
         records: how many were folded, by partition.
     """
 
     topics: Topics
-    rules: Rules
+    book: RuleBook
     rows: Table
     max_event_bytes: int
     application_id: str | None = None
     observer: Observer | None = None
     on_progress: Callable[[int], None] = lambda _: None
+    open_log: Callable[[], AbstractContextManager[SourceLog]] | None = None
     records: dict[int, int] = field(default_factory=dict)
 
     def run(self, log: SourceLog, ranges: Mapping[int, Range]) -> Iterator[ReplayedBatch]:
@@ -151,11 +158,12 @@ class Replay:
             fold = PartitionFold(
                 partition,
                 self.topics,
-                self.rules,
+                self.book.first(partition),
                 self.rows,
                 max_event_bytes=self.max_event_bytes,
                 cached_pairs=_CACHED_PAIRS,
                 cached_weight=_CACHED_WEIGHT,
+                switches=None if self.open_log is None else _Switches(self, self.open_log, partition),
                 observer=self.observer,
             )
             self.records[partition] = 0
@@ -172,7 +180,7 @@ class Replay:
         for _, raw in self.rows.between(b"", None):
             row = decode_row(raw)
             if isinstance(row, Row):
-                yield load_pair(row, self.rules)
+                yield load_pair(row, self.book.of_row(row))
 
     def _batches(self, log: SourceLog, partition: int, span: Span) -> Iterator[tuple[Batch, frozenset[int]]]:
         records = log.until_end({partition: span})
@@ -186,6 +194,66 @@ class Replay:
             start = end
         # What is left has no record: markers, or what compaction removed.
         yield Batch(log.topic, partition, start, span.end, (), _NOBODY), frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Switches:
+    """See :class:`~streams.worker.switching.RulesetSwitches`."""
+
+    replay: Replay
+    open_log: Callable[[], AbstractContextManager[SourceLog]]
+    partition: int
+
+    def rules_at(self, offset: int) -> Rules | None:
+        """See :class:`~streams.worker.switching.RulesetSwitches`."""
+        return self.replay.book.adopted_at(self.partition, offset)
+
+    @contextmanager
+    def refolded(self, offset: int, rules: Rules) -> Iterator[Table]:
+        """See :class:`~streams.worker.switching.RulesetSwitches`."""
+        mine = self.replay
+        with folded_until(
+            self.open_log,
+            mine.topics,
+            rules,
+            self.partition,
+            offset,
+            max_event_bytes=mine.max_event_bytes,
+            application_id=mine.application_id,
+        ) as rows:
+            yield rows
+
+
+@contextmanager
+def folded_until(
+    open_log: Callable[[], AbstractContextManager[SourceLog]],
+    topics: Topics,
+    rules: Rules,
+    partition: int,
+    end: int,
+    *,
+    max_event_bytes: int,
+    application_id: str | None = None,
+) -> Iterator[Table]:
+    """The rows of a partition before an offset, folded from its beginning with one ruleset throughout.
+
+    Args:
+        open_log: opens the source.
+        topics: the declared topics.
+        rules: the ruleset.
+        partition: the partition.
+        end: the offset.
+        max_event_bytes: larger events are dead letters.
+        application_id: only this application; None: all.
+    """
+    with open_log() as log, Scratch() as scratch:
+        rows = scratch.table("rows")
+        first = log.first(partition)
+        for _ in Replay(topics, RuleBook(rules), rows, max_event_bytes, application_id).run(
+            log, {partition: Range(first, first, end)}
+        ):
+            pass
+        yield rows
 
 
 def changes_of(folded: Folded, topics: Topics) -> Iterator[Outgoing]:

@@ -55,7 +55,7 @@ class OpenReplay(Protocol):
     """Opens a replay of the log; what is the same for all of them is bound already."""
 
     def __call__(self, rules: Rules, selection: Selection) -> LogReplay:
-        """A replay under these rules, of this selection."""
+        """A replay with these rules throughout, of this selection."""
 
 
 class LogComparison:

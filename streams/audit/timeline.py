@@ -7,15 +7,15 @@ from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
 from streams.audit.application_log import ApplicationLog
-from streams.audit.replaying import Replay, changes_of, head_of
-from streams.audit.scratch import MemoryTable
-from streams.core.rules import Rules
+from streams.audit.replaying import changes_of, head_of
 from streams.published import FactorChange, change_from
+from streams.rulesets import RuleBook
 from streams.worker.folding import Observer
 from topics.declared import Topics
 from topics.erasures import ERASURE_PREFIX
 from topics.keys import parse_event_key
 from topics.reading import Record
+from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Entry", "Fate", "timeline"]
 
@@ -33,6 +33,8 @@ class Fate(StrEnum):
     """An event that a tombstone had erased before: ignored."""
     ERASURE = "erasure"
     """Erases the whole application, or lifts that."""
+    RULESET = "ruleset"
+    """Another ruleset is adopted."""
     REFUSED = "refused"
     """A dead letter."""
     REPUBLISHED = "published_again"
@@ -60,17 +62,17 @@ class Entry:
     changes: tuple[FactorChange, ...]
 
 
-def timeline(log: ApplicationLog, topics: Topics, rules: Rules, *, max_event_bytes: int) -> list[Entry]:
+def timeline(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_bytes: int) -> list[Entry]:
     """Every record of an application, in the order of the log.
 
     Args:
         log: the application's log.
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         max_event_bytes: larger events are dead letters.
     """
     fates = _Fates()
-    replay = Replay(topics, rules, MemoryTable(), max_event_bytes, log.application_id, fates)
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=fates)
     changes: dict[int, list[FactorChange]] = {}
     for replayed in replay.run(log.log, log.ranges):
         for sent in changes_of(replayed.folded, topics):
@@ -92,6 +94,8 @@ def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -
         fate = Fate.REPUBLISHED
     elif (record.key or b"").startswith(ERASURE_PREFIX):
         fate = Fate.ERASURE
+    elif (record.key or b"").startswith(ADOPTION_PREFIX):
+        fate = Fate.RULESET
     else:
         fate = Fate.TOMBSTONE if record.value is None else Fate.ERASED
     return Entry(record, fate, event_id, event, reason, changes)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,8 @@ from streams.audit.findings import Count, Finding, PlaceInTopic
 from streams.audit.replaying import Replay, SourceLog
 from streams.audit.scratch import Table
 from streams.audit.standing import PartitionStanding
-from streams.core.rules import Rules
 from streams.pair_summary import PairSummary
+from streams.rulesets import RuleBook
 from topics.declared import Topics
 from topics.ranges import Range
 from topics.reading import Record
@@ -82,23 +83,25 @@ class Verification:
 
     Args:
         topics: the declared topics.
-        rules: the catalogue.
+        book: the rules of every offset.
         tables: makes an empty table.
         max_event_bytes: larger events become dead letters.
         application_id: only this application; the published records are of it alone, too.
         processor: only this processor.
         look_up: the value of a published record, to say in what it differs; None: it is not there any more.
         on_progress: told how many offsets of the source were gone through.
+        open_log: opens the source once more, where a ruleset was adopted; None: none is.
     """
 
     topics: Topics
-    rules: Rules
+    book: RuleBook
     tables: Callable[[str], Table]
     max_event_bytes: int
     application_id: str | None = None
     processor: str | None = None
     look_up: Callable[[PlaceInTopic], bytes | None] = lambda _: None
     on_progress: Callable[[int], None] = lambda _: None
+    open_log: Callable[[], AbstractContextManager[SourceLog]] | None = None
     _explained: int = field(default=0, init=False)
     _differences: int = field(default=0, init=False)
 
@@ -133,16 +136,17 @@ class Verification:
         )
         self._replay = Replay(
             self.topics,
-            self.rules,
+            self.book,
             rows,
             max_event_bytes=self.max_event_bytes,
             application_id=self.application_id,
             on_progress=self.on_progress,
+            open_log=self.open_log,
         )
         yield from self._counted(self._changes(log, kept))
         self._factors = FactorComparison(
             self.topics,
-            self.rules,
+            self.book,
             current,
             kept,
             rows,

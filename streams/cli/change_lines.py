@@ -33,7 +33,8 @@ def _lines(change: FactorChange, journal: str) -> Iterator[str]:
         yield "  " + difference_text(difference)
     yield "  because " + cause_text(change)
     cause = change.cause
-    yield escaped(f"  source:  {cause.topic} partition {cause.partition} offset {cause.offset}, event {cause.event_id}")
+    event = "" if cause.event_id is None else f", event {cause.event_id}"
+    yield escaped(f"  source:  {cause.topic} partition {cause.partition} offset {cause.offset}{event}")
     yield escaped(f"  {journal}ruleset {change.ruleset.name}")
     for note in change.quality:
         yield escaped(f"  quality: {note.issue}" + (f" ({note.factor})" if note.factor else ""))
@@ -47,6 +48,8 @@ def difference_text(difference: FactorDifference) -> str:
 def cause_text(change: FactorChange) -> str:
     """The causing event in words; a failure with its code."""
     cause = change.cause
+    if cause.ruleset is not None:
+        return f"ruleset {change.ruleset.name} was adopted"
     attempt = "" if cause.attempt is None else f" at attempt {cause.attempt}"
     code = next((one.code for one in change.executions.failures if one.execution_id == cause.execution_id), None)
     told = f" with {code}" if code is not None and cause.status == "failed" else ""

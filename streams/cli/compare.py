@@ -24,6 +24,7 @@ from streams.core.rules import Rules
 from streams.event_lines import BadLine, rereadable
 from streams.file_replay import replay_lines
 from streams.replay_fold import ReplayFold
+from streams.rulesets import RuleBook
 from streams.settings import Settings, load_settings
 from topics.positions import Start
 from topics.ranges import require_bounds
@@ -172,7 +173,7 @@ def _comparison(
             return LogReplay(
                 connection_of(settings).librdkafka(),
                 topics,
-                rules,
+                RuleBook(rules),
                 selection,
                 max_event_bytes=settings.max_event_bytes,
                 on_progress=lambda offsets: display.advance(task, offsets),

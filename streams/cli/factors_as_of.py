@@ -26,6 +26,7 @@ from streams.cli.pair_table import executions_text, pair_table
 from streams.connection import connection_of, topics_of
 from streams.core.rules import Rules
 from streams.pair_summary import PairSummary, summary_json, summary_of
+from streams.rulesets import RuleBook, book_of
 from streams.settings import Settings
 from topics.positions import AtOffset, End
 
@@ -86,12 +87,13 @@ def answer_as_of(
     output_format: str,
 ) -> None:
     """Fold the application's events up to a moment, and print what they came to then."""
-    rules = Rules(load_catalogue(settings.catalogue))
-    inquiry = _inquiry(settings, rules, application, question)
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    book = book_of(load_catalogue(settings.catalogue), config, topics)
+    inquiry = _inquiry(settings, book, application, question)
     answer = _asked(inquiry, question.known, question.true_at)
     if question.compare_known is not None:
         other = _asked(inquiry, question.compare_known, question.compare_true_at)
-        _print_comparison(answer, other, rules, processor, output_format)
+        _print_comparison(answer, other, book, processor, output_format)
         return
     wanted = [one for name, one in answer.processors.items() if processor in {None, name}]
     if not wanted:
@@ -103,16 +105,16 @@ def answer_as_of(
         )
         raise SystemExit(EXIT_UNKNOWN)
     if output_format == "json":
-        write_lines(_json(one, answer, rules, why=why) for one in wanted)
+        write_lines(_json(one, answer, book.of_row(one.pair.row), why=why) for one in wanted)
         return
-    print_table(pair_table(summary_of(one.pair, rules) for one in wanted))
+    print_table(pair_table(summary_of(one.pair, book.of_row(one.pair.row)) for one in wanted))
     if why:
         for one in wanted:
             write_lines(_why(one))
     click.echo(escaped(standing_text(answer)), err=True)
 
 
-def _inquiry(settings: Settings, rules: Rules, application: str, question: Question) -> Inquiry:
+def _inquiry(settings: Settings, book: RuleBook, application: str, question: Question) -> Inquiry:
     moments = tuple(one for one in (question.known, question.compare_known) if one is not None)
     with progress() as display:
         task = display.add_task("reading", total=None)
@@ -123,7 +125,7 @@ def _inquiry(settings: Settings, rules: Rules, application: str, question: Quest
         return Inquiry(
             connection_of(settings).librdkafka(),
             topics_of(settings),
-            rules,
+            book,
             application,
             max_event_bytes=settings.max_event_bytes,
             moments=moments,
@@ -160,8 +162,8 @@ def _why(one: ProcessorAsOf) -> Iterator[str]:
         yield f"    {line}"
 
 
-def _print_comparison(before: AsOf, after: AsOf, rules: Rules, processor: str | None, output_format: str) -> None:
-    found = [one for one in differences(before, after, rules) if processor in {None, one.processor}]
+def _print_comparison(before: AsOf, after: AsOf, book: RuleBook, processor: str | None, output_format: str) -> None:
+    found = [one for one in differences(before, after, book) if processor in {None, one.processor}]
     if output_format == "json":
         write_lines(_difference_json(one, before, after) for one in found)
         return

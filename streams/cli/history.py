@@ -18,8 +18,8 @@ from streams.cli.escaping import escaped
 from streams.cli.pair_output import write_lines
 from streams.cli.records import rfc3339_of
 from streams.connection import connection_of, topics_of
-from streams.core.rules import Rules
 from streams.published import FactorChange
+from streams.rulesets import book_of
 from streams.settings import load_settings
 
 EXIT_UNKNOWN: Final = 1
@@ -64,19 +64,19 @@ def history(
     The source is folded again by the worker's own rules, without a consumer group.
 
     JSON is one object a line for each record: topic, partition, offset, recorded_at (by the broker), fate (folded,
-    copy, tombstone, erased, erasure, refused, published_again), event_id, event (null where there is none:
+    copy, tombstone, erased, erasure, ruleset, refused, published_again), event_id, event (null where there is none:
     execution_id, processor, status, attempt, code, supersedes, occurred_at), reason (of a refusal), and changes, as in
     "factors".
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    rules = Rules(load_catalogue(settings.catalogue))
+    book = book_of(load_catalogue(settings.catalogue), config, topics)
     with progress() as display:
         task = display.add_task("reading", total=None)
         inquiry = Inquiry(
             config,
             topics,
-            rules,
+            book,
             application,
             max_event_bytes=settings.max_event_bytes,
             on_progress=lambda count, total: display.update(task, total=total, advance=count),
@@ -94,8 +94,9 @@ def history(
             write_lines(_lines(entry))
     log = inquiry.log
     gone = f"; what was before offset {log.first} is gone" if log.first else ""
+    ruleset = book.last(log.partition, log.end).name
     click.echo(
-        f"from {log.log.topic} partition {log.partition}, offsets {log.first} to {log.end}, ruleset {rules.name}{gone}",
+        f"from {log.log.topic} partition {log.partition}, offsets {log.first} to {log.end}, ruleset {ruleset}{gone}",
         err=True,
     )
 

@@ -68,6 +68,8 @@ def _changed_factor(entry: Mapping[str, Any]) -> str:
 def _cause(cause: Any) -> str:
     if not isinstance(cause, dict):
         return "cause unknown"
+    if "ruleset" in cause:
+        return "another ruleset"
     attempt = cause.get("attempt")
     suffix = "" if attempt is None else f", attempt {_scalar(attempt)}"
     return f"{_shown(cause, 'execution_id')} {_shown(cause, 'status')}{suffix}"

@@ -18,6 +18,7 @@ from streams.connection import connection_of, topics_of
 from streams.core.fold import Pair
 from streams.core.rules import Rules
 from streams.pair_summary import summary_json, summary_of
+from streams.rulesets import RuleBook, book_of
 from streams.settings import Settings
 from topics.declared import Topics
 from topics.keys import partition_of
@@ -49,15 +50,15 @@ def replay_log(
     """
     if output is not None:
         require_parquet()
-    rules = Rules(load_catalogue(settings.catalogue))
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
+    book = book_of(load_catalogue(settings.catalogue), config, topics)
     with progress() as display:
         task = display.add_task("replaying", total=0)
         replay = LogReplay(
             config,
             topics,
-            rules,
+            book,
             selection,
             max_event_bytes=settings.max_event_bytes,
             on_progress=lambda offsets: display.advance(task, offsets),
@@ -71,11 +72,14 @@ def replay_log(
                 pass
             display.stop()
             if not changes:
-                _print_pairs(replay.pairs(), rules, topics, output_format, output)
+                _print_pairs(replay.pairs(), book, topics, output_format, output)
             standings = replay.standings()
+    rules = book.configured
     click.echo(f"stands on {topics.executions.name}, ruleset {rules.name} ({rules.digest})", err=True)
     for standing in standings:
         click.echo(f"  {standing}", err=True)
+        for line in adoption_lines(book, standing):
+            click.echo(f"    {line}", err=True)
     write_summary(summary, summary_members(topics, rules, selection, standings))
 
 
@@ -124,13 +128,22 @@ def _record(change: ShownChange, topics: Topics) -> Record:
     )
 
 
-def _print_pairs(pairs: Iterator[Pair], rules: Rules, topics: Topics, output_format: str, output: Path | None) -> None:
+def adoption_lines(book: RuleBook, standing: PartitionStanding) -> Iterator[str]:
+    """Which rulesets a partition adopted on the way."""
+    for adoption in book.adoptions(standing.partition):
+        if adoption.offset < standing.end:
+            yield f"from offset {adoption.offset} on ruleset {book.of_digest(adoption.after).name} ({adoption.after})"
+
+
+def _print_pairs(
+    pairs: Iterator[Pair], book: RuleBook, topics: Topics, output_format: str, output: Path | None
+) -> None:
     if output is not None:
-        write_parquet(output, pair_rows(pairs, rules, topics.partitions))
+        write_parquet(output, pair_rows(pairs, book, topics.partitions))
     elif output_format == "json":
-        write_lines(_pair_json(pair, rules, topics.partitions) for pair in pairs)
+        write_lines(_pair_json(pair, book.of_row(pair.row), topics.partitions) for pair in pairs)
     else:
-        print_pairs(summary_of(pair, rules) for pair in pairs)
+        print_pairs(summary_of(pair, book.of_row(pair.row)) for pair in pairs)
 
 
 def _pair_json(pair: Pair, rules: Rules, partitions: int) -> str:

@@ -13,7 +13,7 @@ from streams.cli.console import progress
 from streams.cli.escaping import escaped
 from streams.cli.replay_log import write_summary
 from streams.connection import connection_of, topics_of
-from streams.core.rules import Rules
+from streams.rulesets import book_of
 from streams.settings import Settings
 
 __all__ = ["replay_verify", "report_lines"]
@@ -30,15 +30,16 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
         output_format: ``table`` or ``json``.
         summary: a file for the report, as JSON.
     """
-    rules = Rules(load_catalogue(settings.catalogue))
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
+    book = book_of(load_catalogue(settings.catalogue), config, topics)
+    rules = book.configured
     with progress() as display:
         task = display.add_task("verifying", total=None)
         verification = KafkaVerification(
             config,
             topics,
-            rules,
+            book,
             selection,
             group=settings.app_id,
             max_event_bytes=settings.max_event_bytes,

@@ -22,6 +22,7 @@ __all__ = [
     "Cause",
     "Change",
     "Common",
+    "RulesetCause",
     "change_id",
     "common_parts",
     "encode_change",
@@ -33,6 +34,9 @@ MAX_LISTED = 50
 
 ERASED = "erased"
 """The status of a cause that is a tombstone."""
+
+RULESET = "ruleset"
+"""The status of a cause that is the adoption of another ruleset."""
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +61,22 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     position: Position
 
 
+class RulesetCause(msgspec.Struct, frozen=True, gc=False):
+    """The adoption of another ruleset, after which something differed.
+
+    Attributes:
+        before: the digest of the ruleset until then.
+        after: the digest of the ruleset from then on.
+        occurred_at: when the adoption was recorded: microseconds since the epoch, by the broker's clock.
+        position: where that record stands.
+    """
+
+    before: str
+    after: str
+    occurred_at: int
+    position: Position
+
+
 class Change(msgspec.Struct, frozen=True, gc=False):
     """What one source event changed in one (application, processor).
 
@@ -66,7 +86,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         processor_type: ``document``, ``application``, ``stipulation``; None: MERGE.
         before: the tally before; None: the pair was never seen.
         after: the tally after.
-        cause: the source event.
+        cause: the source event, or the adoption of a ruleset.
         issues: what was odd about the source event.
     """
 
@@ -75,12 +95,14 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     processor_type: str | None
     before: Tally | None
     after: Tally
-    cause: Cause
+    cause: Cause | RulesetCause
     issues: tuple[QualityIssue, ...] = ()
 
     @property
     def id(self) -> str:
         """The change's identity, equal in every replay."""
+        if isinstance(self.cause, RulesetCause):
+            return _adoption_id(self.cause, self.application_id, self.processor)
         return change_id(self.cause, self.processor)
 
     @property
@@ -93,6 +115,13 @@ def change_id(cause: Cause, processor: str) -> str:
     """Derive a change's id from the causing event's id and content, and the processor: 32 hexadecimal digits."""
     mark = ERASED if cause.status == ERASED else ""
     text = f"{cause.event_id}\0{cause.digest.hex()}\0{processor}\0{mark}"
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def _adoption_id(cause: RulesetCause, application_id: str, processor: str) -> str:
+    """From the pair, both rulesets, and where the adoption stands: one may come back to an earlier ruleset."""
+    position = cause.position
+    text = f"{cause.before}\0{cause.after}\0{application_id}\0{processor}\0{position.partition}:{position.offset}"
     return sha256(text.encode()).hexdigest()[:32]
 
 
@@ -133,17 +162,12 @@ def encode_change(change: Change, identity: str, common: Common) -> bytes:
         identity: its id, see :func:`change_id`.
         common: its common parts.
     """
-    cause = change.cause
-    position = cause.position
     before = {} if change.before is None else change.before.factors
-    attempt = "" if cause.attempt is None else f'"attempt":{cause.attempt},'
     return (
         f'{{"schema_version":1,"id":"{identity}",{common.head},'
         f'"previous_outcome":"{change.previous_outcome}",'
         f'"changed":[{_differences(before, change.after.factors)}],{common.body},'
-        f'"cause":{{"execution_id":{quote(cause.execution_id)},"status":"{cause.status}",{attempt}'
-        f'"event_id":{quote(cause.event_id)},"topic":{quote(position.topic)},'
-        f'"partition":{position.partition},"offset":{position.offset}}},'
+        f'"cause":{{{_cause(change.cause)}}},'
         f'{common.tail},"quality":[{_issues(change.issues)}]}}'
     ).encode()
 
@@ -151,6 +175,18 @@ def encode_change(change: Change, identity: str, common: Common) -> bytes:
 def encode_factors(common: Common) -> bytes:
     """The value of a ``factors`` record: the pair as it is after the change."""
     return f'{{"schema_version":1,{common.head},{common.body},{common.tail}}}'.encode()
+
+
+def _cause(cause: Cause | RulesetCause) -> str:
+    position = cause.position
+    place = f'"topic":{quote(position.topic)},"partition":{position.partition},"offset":{position.offset}'
+    if isinstance(cause, RulesetCause):
+        return f'"status":"{RULESET}","ruleset":{{"before":"{cause.before}","after":"{cause.after}"}},{place}'
+    attempt = "" if cause.attempt is None else f'"attempt":{cause.attempt},'
+    return (
+        f'"execution_id":{quote(cause.execution_id)},"status":"{cause.status}",{attempt}'
+        f'"event_id":{quote(cause.event_id)},{place}'
+    )
 
 
 def _executions(counts: Counts, contributions: Contributions, failures: Failures) -> str:

@@ -16,7 +16,7 @@ from streams.core.rules import PreparedRule, Rules
 from streams.core.standing import Claims, Executions, Standing, is_evicted, standing_of
 from streams.core.tally import Tally, claims_of, empty_tally, moved, tally_of
 
-__all__ = ["Pair", "Step", "apply_event", "erase_event", "holds_event", "load_pair"]
+__all__ = ["Pair", "Step", "apply_event", "erase_event", "events_of", "holds_event", "load_pair"]
 
 
 class Pair(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +59,15 @@ def load_pair(row: Row, rules: Rules) -> Pair:
 def holds_event(pair: Pair, event_id: str) -> bool:
     """Whether any copy of an event is in the pair's set."""
     return any(entry.event_id == event_id for entries in pair.row.executions.values() for entry in entries)
+
+
+def events_of(pair: Pair) -> set[tuple[str, str, bytes]]:
+    """The pair's set: of each event the execution, the identity and the content's digest."""
+    return {
+        (execution_id, entry.event_id, entry.digest)
+        for execution_id, entries in pair.row.executions.items()
+        for entry in entries
+    }
 
 
 def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, rules: Rules) -> Step:

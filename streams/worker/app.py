@@ -10,8 +10,8 @@ from faust.serializers.schemas import Schema
 from faust.types import Message
 from yarl import URL
 
-from streams.core.rules import Rules
 from streams.settings import Settings
+from streams.worker.adoption import Rulesets
 from streams.worker.credentials import broker_credentials
 from streams.worker.engine import Engine
 from streams.worker.folding import Observer
@@ -83,7 +83,7 @@ def create_app(
     settings: Settings,
     connection: Connection,
     topics: Topics,
-    rules: Rules,
+    rulesets: Rulesets,
     *,
     data_dir: Path,
     observer: Observer,
@@ -95,7 +95,7 @@ def create_app(
         settings: the settings.
         connection: how to reach Kafka.
         topics: the declared topics; they must exist.
-        rules: the catalogue.
+        rulesets: the ruleset of this worker, and what else there is.
         data_dir: RocksDB lies below it; no other process uses it.
         observer: told about each event.
         on_fatal: called with an error after which the worker must not go on.
@@ -134,7 +134,7 @@ def create_app(
         connection,
         settings.app_id,
         topics,
-        rules,
+        rulesets,
         max_event_bytes=settings.max_event_bytes,
         patience_s=settings.broker_patience_s,
         observer=observer,

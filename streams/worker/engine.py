@@ -8,12 +8,15 @@ import structlog
 from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
-from models.errors import ContractError
+from models.errors import ContractError, InfrastructureError
+from models.rows import PartitionMark
 from streams.core.rules import Rules
+from streams.worker.adoption import Rulesets
 from streams.worker.batch import Batch
 from streams.worker.failpoints import reach
 from streams.worker.folding import Observer, PartitionFold
 from streams.worker.lane import Lane
+from streams.worker.rowcache import MARK_KEY, decode_row
 from streams.worker.source_watch import SourceWatch
 from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.consumer import BatchConsumer
@@ -43,7 +46,7 @@ class Engine:
         connection: how to reach Kafka.
         app_id: the consumer group's id and the transactional ids' prefix.
         topics: the declared topics.
-        rules: the catalogue.
+        rulesets: the ruleset of this worker, and what else there is.
         max_event_bytes: larger events become dead letters.
         patience_s: how long a transaction waits for brokers that are down.
         observer: told about each event.
@@ -56,7 +59,7 @@ class Engine:
         connection: Connection,
         app_id: str,
         topics: Topics,
-        rules: Rules,
+        rulesets: Rulesets,
         *,
         max_event_bytes: int,
         patience_s: float,
@@ -67,7 +70,7 @@ class Engine:
         self._connection = connection
         self._app_id = app_id
         self._topics = topics
-        self._rules = rules
+        self._rulesets = rulesets
         self._max_event_bytes = max_event_bytes
         self._patience_s = patience_s
         self._observer = observer
@@ -110,7 +113,8 @@ class Engine:
             latest = await thread.end_offsets(tps.values())
             starts = {}
             for partition, tp in tps.items():
-                fold = self._new_fold(partition, len(partitions), topic_id)
+                rules = await self._resumed(partition)
+                fold = self._new_fold(partition, rules, len(partitions), topic_id)
                 starts[partition] = start_offset(
                     tp,
                     applied=fold.mark.applied,
@@ -168,16 +172,39 @@ class Engine:
         await self.release(set(self._transactions))
         self._executor.shutdown()
 
-    def _new_fold(self, partition: int, partitions: int, topic_id: str) -> PartitionFold:
+    async def _resumed(self, partition: int) -> Rules:
+        """The rules with which a partition goes on; see :meth:`~streams.worker.adoption.Rulesets.resume`."""
+        transactions = self._transactions.get(partition)
+        if transactions is None:
+            raise RebalanceAgain
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._executor, self._rulesets.resume, partition, self._mark(partition), transactions
+            )
+        except InfrastructureError as error:
+            if self._transactions.get(partition) is not transactions:
+                # The partition has gone to another worker meanwhile, which has fenced this one.
+                raise RebalanceAgain from error
+            raise
+
+    def _mark(self, partition: int) -> PartitionMark | None:
+        """How far the stored state of a partition is applied; None: there is no state."""
+        raw = self._store().rows(partition).get(MARK_KEY)
+        row = None if raw is None else decode_row(raw)
+        return row if isinstance(row, PartitionMark) else None
+
+    def _new_fold(self, partition: int, rules: Rules, partitions: int, topic_id: str) -> PartitionFold:
         return PartitionFold(
             partition,
             self._topics,
-            self._rules,
+            rules,
             self._store().rows(partition),
             max_event_bytes=self._max_event_bytes,
             cached_pairs=_CACHED_PAIRS // max(partitions, 1),
             cached_weight=_CACHED_WEIGHT // max(partitions, 1),
             topic_id=topic_id,
+            switches=self._rulesets.switches(partition),
             observer=self._observer,
         )
 

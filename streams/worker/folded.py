@@ -34,6 +34,7 @@ class Folded:
         events: records that were folded.
         outgoing: changes, re-publications and dead letters, in order.
         latest: the last change of each pair, of which its ``factors`` record is made.
+        rewritten: rows as another ruleset has them, by row key; what is in ``pairs`` changed after that.
         pairs: pairs that changed, by row key.
         erasures: erasure rows that changed, by row key.
         erased: applications that were erased, by row key.
@@ -45,6 +46,7 @@ class Folded:
     events: int = 0
     outgoing: list[Outgoing] = field(default_factory=list)
     latest: dict[bytes, Latest] = field(default_factory=dict)
+    rewritten: dict[bytes, bytes] = field(default_factory=dict)
     pairs: dict[bytes, Pair] = field(default_factory=dict)
     erasures: dict[bytes, Erasures] = field(default_factory=dict)
     erased: dict[bytes, ErasedApplication] = field(default_factory=dict)
@@ -55,6 +57,9 @@ class Folded:
         """Every changed row; the mark is last."""
         for key in self.removed:
             yield key, None
+        for key, raw in self.rewritten.items():
+            if key not in self.pairs:
+                yield key, raw
         for key, pair in self.pairs.items():
             yield key, encode_row(pair.row)
         for rows in (self.erasures, self.erased):

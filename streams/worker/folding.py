@@ -1,8 +1,6 @@
 """One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
 
-from collections.abc import Sequence
 from hashlib import sha256
-from itertools import chain
 
 from msgspec.structs import replace
 
@@ -10,19 +8,22 @@ from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
 from models.rows import ErasedApplication, Erasures, PartitionMark, Row
-from streams.core.change import common_parts, encode_change, encode_factors
-from streams.core.fold import Pair, Step, apply_event, erase_event, holds_event, load_pair
+from streams.core.change import Change, RulesetCause, common_parts, encode_change, encode_factors
+from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
 from streams.core.rules import Rules
 from streams.worker.batch import Batch, Outgoing, SourceRecord
 from streams.worker.erased import ErasedApplications, erased_key
 from streams.worker.folded import Folded, Latest
-from streams.worker.rowcache import MARK_KEY, PairCache, RowReader, decode_row
+from streams.worker.partition_rows import PartitionRows
+from streams.worker.rowcache import MARK_KEY, RowReader, decode_row, encode_row
+from streams.worker.switching import NoSwitches, RulesetSwitches
 from topics.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
 from topics.dead_letters import dead_letter_headers
 from topics.declared import Topics
 from topics.decoding import decode_event
 from topics.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
 from topics.keys import application_prefix, change_key, dlq_key, parse_event_key, partition_of
+from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Observer", "PartitionFold"]
 
@@ -31,6 +32,9 @@ _FACTORS_TYPE = FACTORS_TYPE.encode()
 _SOURCE = SOURCE.encode()
 
 _ERASED_HASH_BYTES = 16
+
+_SLASH = b"/"
+"""No application's key starts so, as its id is not empty."""
 
 
 class Observer:
@@ -48,6 +52,9 @@ class Observer:
     def erased(self, position: Position) -> None:
         """A record erased a whole application, which nothing names any more."""
 
+    def adopted(self, position: Position, ruleset: str) -> None:
+        """From a record on another ruleset holds."""
+
     def batch_ended(self) -> None:
         """All records of a batch were told."""
 
@@ -64,6 +71,7 @@ class PartitionFold:
         cached_pairs: how many unpinned pairs stay decoded in memory.
         cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
         topic_id: the source topic's id; "": not known.
+        switches: where another ruleset was adopted.
         observer: told about each event.
 
     Raises:
@@ -81,6 +89,7 @@ class PartitionFold:
         cached_pairs: int,
         cached_weight: int,
         topic_id: str = "",
+        switches: RulesetSwitches | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._partition = partition
@@ -90,11 +99,10 @@ class PartitionFold:
         self._changes_topic = topics.factor_changes.name
         self._factors_topic = topics.factors.name
         self._rules = rules
-        self._rows = rows
         self._max_event_bytes = max_event_bytes
         self._observer = observer or Observer()
-        self._pairs = PairCache(cached_pairs, cached_weight)
-        self._pinned: list[Folded] = []
+        self._switches = switches or NoSwitches()
+        self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight)
         raw = rows.get(MARK_KEY)
         stored = None if raw is None else decode_row(raw)
         mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
@@ -117,11 +125,12 @@ class PartitionFold:
         """Fold a batch; the result stays pinned until :meth:`written` is called for it.
 
         1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
-        2. Apply each record: event, tombstone, erasure of an application, foreign record, or dead letter.
+        2. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
+           dead letter.
         3. Add the ``factors`` record of each pair that changed.
         """
         folded = Folded(self.mark)
-        self._pinned.append(folded)
+        self._rows.pin(folded)
         applied = self.mark.applied
         for record in batch.records:
             # 1.
@@ -130,8 +139,8 @@ class PartitionFold:
             # 2.
             folded.events += 1
             try:
-                if record.key is not None and record.key.startswith(ERASURE_PREFIX):
-                    self._erase_application(record, parse_erasure(record.key, record.value or b""), folded)
+                if record.key is not None and record.key.startswith(_SLASH):
+                    self._control(record, record.key, folded)
                 elif record.value is None:
                     self._erase(record, folded)
                 else:
@@ -149,8 +158,18 @@ class PartitionFold:
 
     def written(self, folded: Folded) -> None:
         """RocksDB has the rows of this batch: they need no pinning any more."""
-        self._pinned.remove(folded)
-        self._pairs.shrink([pinned.pairs for pinned in self._pinned])
+        self._rows.unpin(folded)
+
+    def _control(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
+        """A record under a key that no application has: a word to the worker, or a stranger's."""
+        if key.startswith(ERASURE_PREFIX):
+            self._erase_application(record, parse_erasure(key, record.value or b""), folded)
+        elif key.startswith(ADOPTION_PREFIX):
+            self._adopt(record, folded)
+        elif record.value is None:
+            self._erase(record, folded)
+        else:
+            self._apply(record, record.value, folded)
 
     def _position(self, record: SourceRecord) -> Position:
         return Position(self._source_topic, self._partition, record.offset)
@@ -171,7 +190,7 @@ class PartitionFold:
             if self._is_erased(event):
                 return
         row_key = prefix + event.processor.encode()
-        pair = self._pair(row_key)
+        pair = self._rows.pair(row_key)
         step = apply_event(pair, event, position, self._rules)
         self._keep(row_key, pair, step, folded)
         self._observer.folded(event, position, step.issues)
@@ -181,14 +200,15 @@ class PartitionFold:
             return
         folded.pairs[row_key] = step.pair
         folded.removed.discard(row_key)
-        self._pairs.put(row_key, step.pair)
-        change = step.change
-        if change is None:
-            return
+        self._rows.put(row_key, step.pair)
+        if step.change is not None:
+            self._publish(row_key, step.change, folded)
+
+    def _publish(self, row_key: bytes, change: Change, folded: Folded, rules: Rules | None = None) -> None:
         # Last again, so that the versions of an application never go back in "factors" either.
         folded.latest.pop(row_key, None)
         identity = change.id
-        common = common_parts(change, self._rules.json)
+        common = common_parts(change, (rules or self._rules).json)
         subject = change.application_id.encode()
         ce_id = identity.encode()
         folded.outgoing.append(
@@ -260,7 +280,7 @@ class PartitionFold:
         erasures_key = application_prefix(application_id)
         if self.mark.erasures and self._erased.holds(erasures_key):
             return
-        erasures = self._erasures(erasures_key)
+        erasures = self._rows.erasures(erasures_key)
         erased = _erased_hash(event_id)
         hashes = () if erasures is None else erasures.hashes
         if erased in hashes:
@@ -269,10 +289,70 @@ class PartitionFold:
             self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
         folded.removed.discard(erasures_key)
         folded.erasures[erasures_key] = Erasures(application_id, record.offset, tuple(sorted((*hashes, erased))))
-        for row_key, pair in self._pairs_of(erasures_key):
+        for row_key, pair in self._rows.pairs_of(erasures_key):
             if holds_event(pair, event_id):
                 step = erase_event(pair, event_id, self._position(record), self._rules)
                 self._keep(row_key, pair, step, folded)
+
+    def _adopt(self, record: SourceRecord, folded: Folded) -> None:
+        """Go over to another ruleset: every row is written anew, and what differs is published.
+
+        1. Fold the partition again, from its beginning to this record, with the new rules: rows keep only the fields
+           that their own ruleset reads.
+        2. Put each pair beside what it was; an event that the new rows lack cannot be had any more.
+        3. From here on the new rules hold. What is remembered of erasures stays.
+        """
+        rules = self._switches.rules_at(record.offset)
+        if rules is None:
+            raise BadEventError(
+                Defect.INVALID_ADOPTION,
+                "a record under /ruleset/ adopts nothing: a worker writes it, with --adopt-ruleset, and nobody else",
+            )
+        before = self._rules
+        if rules.digest == before.digest:
+            return
+        cause = RulesetCause(before.digest, rules.digest, record.timestamp * 1000, self._position(record))
+        # 1.
+        with self._switches.refolded(record.offset, rules) as rows:
+            # 2.
+            for key, raw in rows.scan(b""):
+                row = decode_row(raw)
+                if isinstance(row, Row):
+                    self._rewrite(key, row, rules, cause, folded)
+            for key in self._rows.keys_where(self._is_home):
+                if key not in folded.rewritten and parse_event_key(key) is not None:
+                    raise self._incomplete(key)
+        # 3.
+        folded.pairs.clear()
+        self._rows.adopt(rules)
+        self._rules = rules
+        self.mark = replace(self.mark, ruleset=rules.tag)
+        self._observer.adopted(self._position(record), rules.name)
+
+    def _is_home(self, prefix: bytes) -> bool:
+        """Whether an application is this partition's: a replay has the rows of all partitions in one table."""
+        identity = parse_event_key(prefix + _SLASH)
+        return identity is not None and partition_of(identity[0], self._partitions) == self._partition
+
+    def _rewrite(self, key: bytes, row: Row, rules: Rules, cause: RulesetCause, folded: Folded) -> None:
+        """Put one pair beside what it was, and publish what differs."""
+        old, new = self._rows.pair(key), load_pair(row, rules)
+        if old is not None and not events_of(old) <= events_of(new):
+            raise self._incomplete(key)
+        before, after = (one.of(row.processor).processor_type for one in (self._rules, rules))
+        if old is not None and before == after and not new.tally.differs(old.tally):
+            folded.rewritten[key] = encode_row(replace(row, version=old.row.version))
+            return
+        folded.rewritten[key] = encode_row(replace(row, version=cause.position.offset))
+        was = None if old is None else old.tally
+        self._publish(key, Change(row.application_id, row.processor, after, was, new.tally, cause), folded, rules)
+
+    def _incomplete(self, key: bytes) -> ContractError:
+        return ContractError(
+            f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
+            f"of {key.decode(errors='backslashreplace')} for one: another ruleset cannot be adopted, as their whole "
+            "output is not known. Go on with the ruleset of the state, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
 
     def _erase_application(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
         """Forget everything about an application, and refuse its events from here on; or accept them again."""
@@ -287,78 +367,25 @@ class PartitionFold:
         folded.removed.discard(row_key)
         folded.erased[row_key] = ErasedApplication(erasure.salt, erasure.hash, record.offset)
         self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
-        for prefix, key in self._keys_of(erasure):
-            folded.erased_prefixes.add(prefix)
-            if key != prefix:
+        for key in self._rows.keys_where(lambda prefix: salted_hash(erasure.salt, prefix) == erasure.hash):
+            is_pair = parse_event_key(key) is not None
+            if is_pair:
                 folded.outgoing.append(Outgoing(self._factors_topic, self._partition, key, None))
-            self._remove(key, folded, tells_of_erasure=key == prefix)
+            folded.erased_prefixes.add(key[: key.index(_SLASH) + 1])
+            self._remove(key, folded, tells_of_erasure=not is_pair)
 
     def _remove(self, key: bytes, folded: Folded, *, tells_of_erasure: bool) -> None:
         """Take a row away, in memory and in what is to be written."""
-        for changed in (folded.pairs, folded.latest, folded.erasures, folded.erased):
+        for changed in (folded.rewritten, folded.pairs, folded.latest, folded.erasures, folded.erased):
             changed.pop(key, None)
-        self._pairs.drop(key)
+        self._rows.drop(key)
         folded.removed.add(key)
         if tells_of_erasure:
             self.mark = replace(self.mark, erasures=self.mark.erasures - 1)
 
-    def _keys_of(self, erasure: Erasure) -> list[tuple[bytes, bytes]]:
-        """What an application's keys start with, and the key, of each of its rows. Every row is looked at."""
-        found = set()
-        stored = (key for key, _ in self._rows.scan(b""))
-        pinned = (folded.erasures for folded in self._pinned)
-        looked_at, is_its = b"", False
-        for key in chain(stored, self._pairs.keys(b""), *pinned):
-            prefix = key[: key.find(b"/") + 1]
-            if prefix != looked_at:
-                looked_at, is_its = prefix, bool(prefix) and salted_hash(erasure.salt, prefix) == erasure.hash
-            if is_its and not self._is_removed(key):
-                found.add((prefix, key))
-        return sorted(found)
-
-    def _is_removed(self, key: bytes) -> bool:
-        """Whether a row that may still be on disk is gone."""
-        for folded in reversed(self._pinned):
-            if key in folded.pairs or key in folded.erasures:
-                return False
-            if key in folded.removed:
-                return True
-        return False
-
     def _is_erased(self, event: LifecycleEvent) -> bool:
-        erasures = self._erasures(application_prefix(event.application_id))
+        erasures = self._rows.erasures(application_prefix(event.application_id))
         return erasures is not None and _erased_hash(event.event_id) in erasures.hashes
-
-    def _erasures(self, key: bytes) -> Erasures | None:
-        for folded in reversed(self._pinned):
-            if key in folded.erasures:
-                return folded.erasures[key]
-            if key in folded.removed:
-                return None
-        raw = self._rows.get(key)
-        row = None if raw is None else decode_row(raw)
-        return row if isinstance(row, Erasures) else None
-
-    def _pair(self, key: bytes) -> Pair | None:
-        pair = self._pairs.get(key)
-        if pair is not None:
-            return pair
-        if self._is_removed(key):
-            return None
-        raw = self._rows.get(key)
-        return None if raw is None else self._load(raw)
-
-    def _load(self, raw: bytes) -> Pair:
-        row = decode_row(raw)
-        assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
-        return load_pair(row, self._rules)
-
-    def _pairs_of(self, prefix: bytes) -> Sequence[tuple[bytes, Pair]]:
-        """Every pair of an application, the newest state of each."""
-        keys = {key for key, _ in self._rows.scan(prefix) if key != prefix}
-        keys.update(self._pairs.keys(prefix))
-        found = [(key, self._pair(key)) for key in sorted(keys)]
-        return [(key, pair) for key, pair in found if pair is not None]
 
 
 def _erased_hash(event_id: str) -> bytes:

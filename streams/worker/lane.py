@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from typing import TypeVar
 
 import structlog
 
@@ -13,11 +14,14 @@ from streams.worker.folded import Folded, StoredRow
 from streams.worker.folding import PartitionFold
 from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.store import BatchStore
+from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Lane"]
 
 _SLOW_COMMIT_S = 10.0
 """A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
+
+_Result = TypeVar("_Result")
 
 _log = structlog.get_logger()
 
@@ -83,7 +87,7 @@ class Lane:
             )
         self._next = batch.end
         # 2.
-        folded = self._fold.fold(batch)
+        folded = await self._folded(batch)
         rows = list(folded.rows())
         # 3.
         await self.drained()
@@ -128,7 +132,13 @@ class Lane:
             self._store.compact(self._partition)
         reach("written")
 
-    def _in_thread(self, call: Callable[[], None]) -> Awaitable[None]:
+    async def _folded(self, batch: Batch) -> Folded:
+        """Fold a batch; in a thread where it may adopt a ruleset, as the whole partition is folded again then."""
+        if any(record.key is not None and record.key.startswith(ADOPTION_PREFIX) for record in batch.records):
+            return await self._in_thread(lambda: self._fold.fold(batch))
+        return self._fold.fold(batch)
+
+    def _in_thread(self, call: Callable[[], _Result]) -> Awaitable[_Result]:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 

@@ -86,6 +86,17 @@ class LoggingObserver(Observer):
             offset=position.offset,
         )
 
+    def adopted(self, position: Position, ruleset: str) -> None:
+        """Log that another ruleset holds from here on."""
+        self._log.say(
+            "info",
+            "ruleset adopted",
+            ruleset=ruleset,
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
+        )
+
     def batch_ended(self) -> None:
         """Write out what was said of the batch."""
         self._log.flush()

@@ -68,6 +68,11 @@ class PairCache:
         self._pairs[key] = pair
         self._weight += pair.row.weight
 
+    def clear(self) -> None:
+        """Forget every pair."""
+        self._pairs.clear()
+        self._weight = 0
+
     def drop(self, key: bytes) -> None:
         """Forget a pair, if it is here."""
         pair = self._pairs.pop(key, None)

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
@@ -13,9 +14,9 @@ from confluent_kafka import KafkaError, KafkaException
 from models.errors import AuthorizationError, ConsolidatorError, ContractError
 from streams.catalogue_file import load_catalogue
 from streams.connection import connection_of, topics_of
-from streams.core.rules import Rules
 from streams.settings import Settings
 from streams.worker import failpoints
+from streams.worker.adoption import Rulesets
 from streams.worker.app import create_app
 from streams.worker.logs import EventLog
 from streams.worker.observer import LoggingObserver
@@ -66,13 +67,16 @@ def run_worker(settings: Settings) -> None:
         failpoints.arm(settings.failpoint)
         _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    rules = Rules(load_catalogue(settings.catalogue))
+    catalogue = load_catalogue(settings.catalogue)
     connection = connection_of(settings)
     topics = topics_of(settings)
     require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
     require(topics, connection.librdkafka())
     slot = WorkerSlot(settings.state_dir, settings.app_id)
-    asyncio.run(_serve(settings, connection, topics, rules, slot))
+    rulesets = Rulesets(
+        connection, topics, catalogue, adopt=settings.adopt_ruleset, max_event_bytes=settings.max_event_bytes
+    )
+    asyncio.run(_serve(settings, connection, topics, rulesets, slot))
 
 
 async def _collect_garbage_rarely() -> None:
@@ -88,27 +92,31 @@ async def _collect_garbage_rarely() -> None:
         await asyncio.sleep(_GARBAGE_INTERVAL_S)
 
 
-async def _serve(settings: Settings, connection: Connection, topics: Topics, rules: Rules, slot: WorkerSlot) -> None:
+async def _serve(
+    settings: Settings, connection: Connection, topics: Topics, rulesets: Rulesets, slot: WorkerSlot
+) -> None:
     observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
 
     def die(error: BaseException) -> None:
         _die(_named(error, permissions(Role.WORKER, topics, settings.app_id), connection))
 
-    app = create_app(settings, connection, topics, rules, data_dir=slot.directory, observer=observer, on_fatal=die)
+    app = create_app(settings, connection, topics, rulesets, data_dir=slot.directory, observer=observer, on_fatal=die)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     collecting = asyncio.create_task(_collect_garbage_rarely())
-    _log.info("worker starting", app_id=settings.app_id, ruleset=rules.name, state=str(slot.directory))
+    _log.info("worker starting", app_id=settings.app_id, ruleset=rulesets.own.name, state=str(slot.directory))
     starting = asyncio.create_task(app.start())
     watching = asyncio.create_task(app.partition_owner.watch_source())
+    keeping = asyncio.create_task(_keep_ruleset(rulesets, die))
     crashed = asyncio.create_task(app.wait_until_stopped())
     await asyncio.wait({crashed, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         die(app.crash_reason or RuntimeError("the application stopped by itself"))
     _log.info("worker stopping, draining what is in flight")
     watching.cancel()
+    keeping.cancel()
     try:
         async with asyncio.timeout(GRACE_S):
             await app.stop()
@@ -118,6 +126,14 @@ async def _serve(settings: Settings, connection: Connection, topics: Topics, rul
         _die(RuntimeError(f"not drained within {GRACE_S:.0f} s"))
     collecting.cancel()
     _log.info("worker stopped", **observer.counts)
+
+
+async def _keep_ruleset(rulesets: Rulesets, on_fatal: Callable[[BaseException], None]) -> None:
+    """Keep the catalogue in Kafka, beside the start: nothing waits for it until another one is adopted."""
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
+    except ConsolidatorError as error:
+        on_fatal(error)
 
 
 def _named(error: BaseException, needed: list[Permission], connection: Connection) -> BaseException:

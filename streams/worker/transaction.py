@@ -152,6 +152,35 @@ class PartitionTransactions:
         except (BufferError, *CLIENT_ERRORS) as error:
             raise self._failure("produce", error) from error
 
+    def announce(self, record: Outgoing, entry_at: Callable[[int], Outgoing]) -> int:
+        """Write a record, and another one that says where it stands, in a transaction of their own.
+
+        Args:
+            record: the record.
+            entry_at: makes the other one of its offset.
+
+        Returns:
+            The record's offset.
+        """
+        offsets: list[int] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                offsets.append(message.offset() or 0)
+
+        self.begin()
+        try:
+            self._producer.produce(record.topic, record.value, record.key, record.partition, on_delivery=delivered)
+        except (BufferError, *CLIENT_ERRORS) as error:
+            raise self._failure("produce", error) from error
+        self._flush()
+        if not offsets:
+            raise InfrastructureError(f"partition {self._partition}: a record was not delivered; nothing took effect")
+        self.produce([entry_at(offsets[0])])
+        self._flush()
+        self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
+        return offsets[0]
+
     def commit(self, batch: Batch) -> int:
         """Commit everything, the batch's source offset with it.
 
@@ -167,12 +196,7 @@ class PartitionTransactions:
                 self._patience_s,
             ),
         )
-        left = self._guarded("flush", lambda: self._producer.flush(self._patience_s))
-        if left:
-            raise InfrastructureError(
-                f"partition {self._partition}: {left} records of a transaction were not delivered within "
-                f"{self._patience_s:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
-            )
+        self._flush()
         reach("produced")
         # Fails, and says why, if any of the records was not delivered.
         self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
@@ -181,6 +205,14 @@ class PartitionTransactions:
     def close(self) -> None:
         """Give the producer up; an open transaction is aborted by the next owner's fence."""
         self._guarded("close", self._producer.close)
+
+    def _flush(self) -> None:
+        left = self._guarded("flush", lambda: self._producer.flush(self._patience_s))
+        if left:
+            raise InfrastructureError(
+                f"partition {self._partition}: {left} records of a transaction were not delivered within "
+                f"{self._patience_s:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+            )
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:

@@ -12,6 +12,7 @@ from streams.audit.as_of import known_as_of, true_as_of
 from streams.audit.as_of_members import differences, executions_of
 from streams.audit.timeline import Fate, timeline
 from streams.core.rules import Rules
+from streams.rulesets import RuleBook
 from tests.cases import event, failed, ok
 from tests.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from tests.kept_logs import TOPIC, application_log, for_the_oracle, kept_log
@@ -23,7 +24,7 @@ from topics.keys import parse_event_key, partition_of
 PARTITIONS = 4
 QUESTIONS = 1_000
 CONTENT = load_catalogue()
-RULES = Rules(catalogue_of(CONTENT))
+BOOK = RuleBook(Rules(catalogue_of(CONTENT)))
 TOPICS = topics_of(PARTITIONS)
 
 
@@ -38,7 +39,7 @@ def applications(log):
 
 
 def known(cut):
-    return known_as_of(cut, TOPICS, RULES, max_event_bytes=MAX_EVENT_BYTES)
+    return known_as_of(cut, TOPICS, BOOK, max_event_bytes=MAX_EVENT_BYTES)
 
 
 def told(answer):
@@ -123,7 +124,7 @@ def test_what_was_true_is_the_fold_of_what_had_happened(log):
             record.payload.event_id for record in for_the_oracle(whole.records) if isinstance(record.payload, Tombstone)
         }
         at = occurred(rng.choice(events)) + rng.choice([-1, 0, 0, 1, 60_000_000])
-        answer = true_as_of(whole, TOPICS, RULES, at, max_event_bytes=MAX_EVENT_BYTES)
+        answer = true_as_of(whole, TOPICS, BOOK, at, max_event_bytes=MAX_EVENT_BYTES)
         happened = [one for one in events if occurred(one) <= at and one.payload["event_id"] not in erased]
         assert told(answer) == of_the_oracle(expected(CONTENT, happened, changes=False), application)
         for one in answer.processors.values():
@@ -155,10 +156,10 @@ def test_late_events_are_known_late_and_true_early():
     cut = asked(LATE, 3)
     assert outcome(known(cut)) == ("partial", "12000")
     at = micros_of(datetime.fromisoformat("2025-03-03T09:00:15Z"))
-    answer = true_as_of(asked(LATE), TOPICS, RULES, at, max_event_bytes=MAX_EVENT_BYTES)
+    answer = true_as_of(asked(LATE), TOPICS, BOOK, at, max_event_bytes=MAX_EVENT_BYTES)
     assert outcome(answer) == ("consolidated", "10000")
     assert answer.processors["bank_statement"].last_change.cause.execution_id == "c"
-    past = true_as_of(cut, TOPICS, RULES, at, max_event_bytes=MAX_EVENT_BYTES)
+    past = true_as_of(cut, TOPICS, BOOK, at, max_event_bytes=MAX_EVENT_BYTES)
     assert dict(past.processors) == {}
 
 
@@ -166,14 +167,14 @@ def test_two_answers_are_compared_factor_by_factor():
     """Outcome and factors before and after; what is equal is left out; a processor may be new."""
     items = [*LATE, failed("d", 40, processor="credit_check")]
     before, after = known(asked(items, 2)), known(asked(items))
-    bank, credit = differences(before, after, RULES)
+    bank, credit = differences(before, after, BOOK)
     assert (bank.before.outcome, bank.after.outcome) == ("consolidated", "partial")
     assert [(one.factor, one.op) for one in bank.changed] == [
         ("f_months_analyzed", "updated"),
         ("f_revenue_monthly_avg", "updated"),
     ]
     assert (credit.before, credit.after.outcome, credit.changed) == (None, "cleared", ())
-    assert list(differences(after, after, RULES)) == []
+    assert list(differences(after, after, BOOK)) == []
 
 
 def test_the_timeline_tells_what_became_of_each_record():
@@ -188,7 +189,7 @@ def test_the_timeline_tells_what_became_of_each_record():
     log.records.append(replace(refused, offset=8, value=to_json(bad)))
     foreign = replace(refused, offset=9, key=b"app/another")
     log.records.append(foreign)
-    entries = timeline(application_log(log, "app", 10**9), TOPICS, RULES, max_event_bytes=MAX_EVENT_BYTES)
+    entries = timeline(application_log(log, "app", 10**9), TOPICS, BOOK, max_event_bytes=MAX_EVENT_BYTES)
     assert [entry.fate for entry in entries] == [
         Fate.FOLDED,
         Fate.COPY,

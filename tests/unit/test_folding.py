@@ -184,7 +184,7 @@ def test_the_cache_holds_no_more_than_its_weight():
     weight = max(decode_row(rows[key]).weight for key in rows if key != MARK_KEY)
     partition = fold(cached_weight=2 * weight)
     partition.take(*(record_of(offset, event) for offset, event in enumerate(events)))
-    assert [key for key in rows if key != MARK_KEY and partition.fold._pairs.get(key) is None] == [b"app/p"]
+    assert [key for key in rows if key != MARK_KEY and partition.fold._rows._pairs.get(key) is None] == [b"app/p"]
     partition.take(record_of(len(events), ok("late", 9, processor="p")))
     assert len(row_of(partition, b"app/p").executions) == 6
 

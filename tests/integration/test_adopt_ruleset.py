@@ -1,0 +1,133 @@
+"""Another ruleset on a running system of two workers: ``run --adopt-ruleset``, and a replay over the switch."""
+
+from collections import Counter
+
+import pytest
+from click.testing import CliRunner
+
+from streams.catalogue_file import load_catalogue as load_rules
+from streams.cli.main import cli
+from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
+from topics.rulesets import ADOPTION_PREFIX
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+EVENTS = believable(801, 150, rates=Rates(failure=0.25, erased=0.02))
+REFUSED = 2
+
+
+@pytest.fixture
+def next_catalogue(tmp_path):
+    """The sample catalogue with another reducer, a factor more, and a processor less."""
+    catalogue = load_catalogue()
+    catalogue["version"] = "next"
+    factors = catalogue["processors"]["bank_statement"]["factors"]
+    factors["f_revenue_monthly_avg"] = {"reducer": "max", "field": "f_revenue_monthly"}
+    factors["f_revenue_first"] = {"reducer": "earliest", "field": "f_revenue_monthly"}
+    del catalogue["processors"]["credit_check"]
+    path = tmp_path / "next.json"
+    path.write_bytes(to_json(catalogue))
+    return path
+
+
+def verified(installation, catalogue):
+    """The summary of a verification that finds nothing."""
+    result = CliRunner(env=installation.variables | {"CONSOLIDATOR_CATALOGUE": str(catalogue)}).invoke(
+        cli, ["replay", "--verify", "--format", "json"], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    [summary] = map(parse_json, result.stdout.splitlines())
+    return summary
+
+
+def adoptions(installation):
+    """How many records of each partition adopt a ruleset."""
+    source = installation.read(installation.topics.executions.name)
+    return Counter(record.partition for record in source if (record.key or b"").startswith(ADOPTION_PREFIX))
+
+
+def adopted_changes(installation):
+    changes = [parse_json(record.value) for record in installation.read(installation.topics.factor_changes.name)]
+    return [change for change in changes if change["cause"]["status"] == "ruleset"]
+
+
+def publish_in_parts(installation):
+    size = len(EVENTS) // 3
+    return [lambda part=part: installation.publish(EVENTS[part * size : (part + 1) * size]) for part in range(3)]
+
+
+def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
+    """Each partition once, with a change for every pair that differs; verification holds over the switch."""
+    first, second, third = publish_in_parts(installation)
+    old = [installation.start(CONSOLIDATOR_INSTANCE_ID=name) for name in ("a", "b")]
+    first()
+    installation.wait_consumed(old[1])
+    new = []
+    for worker, name in zip(old, ("a", "b"), strict=True):
+        worker.stop()
+        second()
+        new.append(
+            installation.start(
+                CONSOLIDATOR_INSTANCE_ID=name,
+                CONSOLIDATOR_CATALOGUE=str(next_catalogue),
+                CONSOLIDATOR_ADOPT_RULESET="true",
+            )
+        )
+        installation.wait_consumed(new[-1])
+    third()
+    installation.wait_consumed(new[1])
+    assert adoptions(installation) == dict.fromkeys(range(installation.partitions), 1)
+    changes = adopted_changes(installation)
+    digest = load_rules(next_catalogue).digest
+    assert changes
+    assert {change["ruleset"]["digest"] for change in changes} == {digest}
+    assert {change["processor"] for change in changes} == {"bank_statement", "credit_check"}
+    assert len({change["id"] for change in changes}) == len(changes)
+    for worker in new:
+        worker.stop()
+    summary = verified(installation, next_catalogue)
+    assert summary["factor_changes"]["equal"] == len(installation.read(installation.topics.factor_changes.name))
+    refused = installation.start()
+    assert refused.wait_exit() == REFUSED
+    assert "--adopt-ruleset" in refused.log
+
+
+def test_killed_between_the_adoption_and_its_fold(installation, next_catalogue):
+    """The adoption is in the log, nobody has folded it: whoever comes next finds it there, and writes no second one."""
+    first, second, _ = publish_in_parts(installation)
+    first()
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    worker.stop()
+    second()
+    over = {"CONSOLIDATOR_CATALOGUE": str(next_catalogue), "CONSOLIDATOR_ADOPT_RULESET": "true"}
+    killed = installation.start(CONSOLIDATOR_FAILPOINT="produced:kill:1", **over)
+    killed.wait_exit()
+    assert sum(adoptions(installation).values()) == installation.partitions
+    assert adopted_changes(installation) == []
+    # Without the flag: what has begun is finished by whoever has the catalogue.
+    finishing = installation.start(CONSOLIDATOR_CATALOGUE=str(next_catalogue)).wait_ready(installation.partitions)
+    installation.wait_consumed(finishing)
+    finishing.stop()
+    assert adoptions(installation) == dict.fromkeys(range(installation.partitions), 1)
+    assert adopted_changes(installation)
+    verified(installation, next_catalogue)
+
+
+def test_an_empty_disk_after_the_switch(installation, next_catalogue):
+    """The state comes back from the changelog as rows of the new ruleset, and the worker goes on without the flag."""
+    first, second, _ = publish_in_parts(installation)
+    first()
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    worker.stop()
+    over = {"CONSOLIDATOR_CATALOGUE": str(next_catalogue)}
+    worker = installation.start(CONSOLIDATOR_ADOPT_RULESET="true", **over).wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    worker.stop()
+    elsewhere = installation.start(CONSOLIDATOR_STATE_DIR=str(installation.directory / "other"), **over)
+    second()
+    installation.wait_consumed(elsewhere.wait_ready(installation.partitions))
+    elsewhere.stop()
+    assert adoptions(installation) == dict.fromkeys(range(installation.partitions), 1)
+    verified(installation, next_catalogue)
