@@ -31,7 +31,7 @@ _EXECUTIONS: Final = "executions.jsonl"
 _CHANGES: Final = "factor-changes.jsonl"
 _FACTORS: Final = "factors.jsonl"
 _SUMS: Final = "SHA256SUMS"
-_FILES: Final = (_CATALOGUE, _RULESETS, _EXECUTIONS, _CHANGES, _FACTORS, _MANIFEST)
+_FILES: Final = (_CATALOGUE, _EXECUTIONS, _CHANGES, _FACTORS, _MANIFEST, _RULESETS)
 
 _OWNER_ONLY: Final = 0o700
 """What is in it is as confidential as the topics."""

@@ -45,14 +45,15 @@ def test_topics_have_the_names_of_the_contract():
         "factors",
         "executions.dlq",
         "consolidator-consolidation-changelog",
+        "rulesets",
     ]
 
 
 def test_a_prefix_stands_before_every_shared_topic():
     """Two environments on one cluster share no topic: the prefix or the application's id tells them apart."""
     names = [topic.name for topic in declared(prefix="uat.", app_id="uat")]
-    assert names[:-1] == ["uat.executions", "uat.factor-changes", "uat.factors", "uat.executions.dlq"]
-    assert names[-1] == "uat-consolidation-changelog"
+    shared = ["uat.executions", "uat.factor-changes", "uat.factors", "uat.executions.dlq", "uat.rulesets"]
+    assert sorted(names) == sorted([*shared, "uat-consolidation-changelog"])
 
 
 def test_the_changelog_is_named_as_faust_names_it():

@@ -19,6 +19,7 @@ from tests.kept_logs import kept_log, published
 from tests.oracle import Tombstone
 from tests.workloads import load_catalogue, parse_json, to_json
 from topics.keys import parse_event_key, partition_of
+from topics.rulesets import KnownRulesets
 
 PARTITIONS = 4
 TOPICS = topics_of(PARTITIONS)
@@ -30,6 +31,7 @@ FILES = [
     "factor-changes.jsonl",
     "factors.jsonl",
     "manifest.json",
+    "rulesets.json",
 ]
 STORY = [
     event("a", "requested", 1, processor="bank_statement"),
@@ -49,7 +51,20 @@ def evidence_of(items, *, without=()):
     end = log.records[-1].offset + 1
     names = TopicNames.of(TOPICS)
     left_out = len(log.records) - len(kept)
-    return Evidence("app", names, partition, 0, end, MAX_EVENT_BYTES, CATALOGUE, kept, changes, factors, left_out)
+    return Evidence(
+        "app",
+        names,
+        partition,
+        0,
+        end,
+        MAX_EVENT_BYTES,
+        CATALOGUE,
+        KnownRulesets(),
+        kept,
+        changes,
+        factors,
+        left_out,
+    )
 
 
 def written(directory, evidence):
