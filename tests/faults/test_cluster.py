@@ -19,6 +19,7 @@ from tests.worker_process import WorkerProcess
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 KILLS = scale("LEADER_KILLS", short=1, long=5)
+ROLLED = scale("ROLLED_BROKERS", short=1, long=len(NODES))
 OUTAGE_S = scale("OUTAGE_S", short=10, long=90)
 RATE = scale("RATE", short=100, long=200)
 
@@ -138,7 +139,7 @@ def test_coordinators_are_killed(scene, laws):
 def test_all_brokers_are_restarted(scene, laws):
     """Restarted one by one in order, and then killed all at once: the same worker goes on."""
     with scene.load:
-        for node in NODES:
+        for node in NODES[:ROLLED]:
             scene.settle()
             moment = time.monotonic()
             scene.cluster.stop(node)
@@ -151,7 +152,7 @@ def test_all_brokers_are_restarted(scene, laws):
         scene.pauses_s.append(scene.wait_folded(moment))
     laws(
         "all brokers restarted",
-        fault="rolling restart of all three brokers; then kill -9 of all at once, and a start",
+        fault=f"orderly restart of {ROLLED} of 3 brokers in turn; then kill -9 of all at once, and a start",
         held="no worker restarted",
     )
 
