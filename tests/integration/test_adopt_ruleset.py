@@ -56,6 +56,32 @@ def publish_in_parts(installation):
     return [lambda part=part: installation.publish(EVENTS[part * size : (part + 1) * size]) for part in range(3)]
 
 
+def asked_about(installation, catalogue, change):
+    """An auditor's questions about one application over the switch: timeline, factors as of then, evidence."""
+    runner = CliRunner(env=installation.variables | {"CONSOLIDATOR_CATALOGUE": str(catalogue)})
+
+    def told(*arguments):
+        result = runner.invoke(cli, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return [parse_json(line) for line in result.stdout.splitlines()]
+
+    application, processor = change["application_id"], change["processor"]
+    partition, offset = change["version"]["partition"], change["version"]["offset"]
+    fates = {entry["offset"]: entry for entry in told("history", application, "--format", "json")}
+    assert fates[offset]["fate"] == "ruleset"
+    assert processor in {one["processor"] for one in fates[offset]["changes"]}
+    then = ["factors", application, "--processor", processor, "--format", "json", "--at-offset"]
+    (before,), (after,) = (told(*then, f"{partition}:{place}") for place in (offset - 1, offset))
+    assert after["factors"] == change["factors"]
+    assert [one["ruleset"]["digest"] for one in (before, after)] == [
+        change["cause"]["ruleset"]["before"],
+        change["cause"]["ruleset"]["after"],
+    ]
+    directory = str(installation.directory / "evidence")
+    told("evidence", application, "--out", directory, "--format", "json")
+    told("evidence", "verify", directory, "--format", "json")
+
+
 def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
     """Each partition once, with a change for every pair that differs; verification holds over the switch."""
     first, second, third = publish_in_parts(installation)
@@ -87,6 +113,7 @@ def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
         worker.stop()
     summary = verified(installation, next_catalogue)
     assert summary["factor_changes"]["equal"] == len(installation.read(installation.topics.factor_changes.name))
+    asked_about(installation, next_catalogue, changes[0])
     refused = installation.start()
     assert refused.wait_exit() == REFUSED
     assert "--adopt-ruleset" in refused.log
