@@ -11,11 +11,10 @@ from streams.rulesets import RuleBook
 from streams.worker.folding import Observer
 from topics.declared import Topics
 from topics.erasures import is_about_application
-from topics.positions import Beginning
 from topics.ranges import Range
 from topics.reading import Record, Span, TopicReader
 
-__all__ = ["ApplicationLog", "KeptLog", "read_application", "source_reader"]
+__all__ = ["ApplicationLog", "KeptLog", "read_application"]
 
 _OFFSETS_A_STEP: Final = 4_000
 
@@ -99,7 +98,7 @@ def read_application(
     """Read an application's records, up to the end as it was when the reader was made.
 
     Args:
-        reader: of ``executions``, made for this application; see :func:`source_reader`.
+        reader: of ``executions``, made for this application; see :func:`~streams.audit.replaying.source_reader`.
         topics: the declared topics.
         application_id: the application.
         on_progress: told how many offsets were gone through.
@@ -122,8 +121,3 @@ def read_application(
     return ApplicationLog(
         application_id, KeptLog(reader.topic, reader.partitions, found), partition, span.start, span.end
     )
-
-
-def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str) -> TopicReader:
-    """A reader of the one partition of ``executions`` in which an application is."""
-    return TopicReader(config, topics.executions.name, Beginning(), application_id=application_id)

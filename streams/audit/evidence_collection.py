@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from models.catalogue import Catalogue
-from streams.audit.application_log import read_application, source_reader
+from streams.audit.application_log import read_application
 from streams.audit.as_of import erased_events
 from streams.audit.evidence import Evidence, TopicNames
 from streams.audit.kafka_verification import consolidated_end, consolidated_offsets
-from streams.audit.replaying import head_of
+from streams.audit.replaying import head_of, source_reader
 from streams.rulesets import book_of
 from topics.declared import Topics
 from topics.keys import application_prefix, parse_event_key

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from models.errors import ContractError
-from streams.audit.application_log import ApplicationLog, read_application, source_reader
+from streams.audit.application_log import ApplicationLog, read_application
 from streams.audit.as_of import AsOf, known_as_of, true_as_of
+from streams.audit.replaying import source_reader
 from streams.audit.timeline import Entry, timeline
 from streams.rulesets import RuleBook
 from topics.declared import Topics

@@ -9,7 +9,7 @@ from typing import Final, Self
 from streams.audit.change_comparison import last_cause
 from streams.audit.findings import Finding, PlaceInTopic
 from streams.audit.log_replay import Selection
-from streams.audit.replaying import require_partitions, without_collector
+from streams.audit.replaying import require_partitions, source_reader, without_collector
 from streams.audit.scratch import Scratch
 from streams.audit.verification import Report, Verification
 from streams.rulesets import RuleBook
@@ -128,9 +128,7 @@ class KafkaVerification:
             processor=selection.processor,
             look_up=self._look_up,
             on_progress=on_progress,
-            open_log=lambda: TopicReader(
-                config, topics.executions.name, Beginning(), application_id=selection.application_id
-            ),
+            open_log=lambda: source_reader(config, topics, selection.application_id),
         )
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from streams.audit.digests import ChangesDigest, record_digest
-from streams.audit.replaying import Replay, ReplayedBatch, changes_of, head_of, without_collector
+from streams.audit.replaying import Replay, ReplayedBatch, changes_of, head_of, source_reader, without_collector
 from streams.audit.scratch import Scratch
 from streams.audit.standing import PartitionStanding
 from streams.core.fold import Pair
@@ -15,9 +15,8 @@ from streams.rulesets import RuleBook
 from streams.worker.batch import Outgoing
 from topics.declared import Topics
 from topics.keys import partition_of
-from topics.positions import Beginning, Start
+from topics.positions import Start
 from topics.ranges import Range, ranges_of
-from topics.reading import TopicReader
 
 __all__ = ["LogReplay", "Selection", "ShownChange"]
 
@@ -85,9 +84,8 @@ class LogReplay:
         self._stack = ExitStack()
         self._stack.enter_context(without_collector())
         try:
-            reader = TopicReader(config, topics.executions.name, Beginning(), application_id=selection.application_id)
-            self._reader = self._stack.enter_context(reader)
-            self.ranges: Mapping[int, Range] = ranges_of(reader, selection.starts, selection.ends)
+            self._reader = self._stack.enter_context(source_reader(config, topics, selection.application_id))
+            self.ranges: Mapping[int, Range] = ranges_of(self._reader, selection.starts, selection.ends)
             rows = self._stack.enter_context(Scratch()).table("rows")
         except BaseException:
             self._stack.close()
@@ -100,9 +98,7 @@ class LogReplay:
             max_event_bytes=max_event_bytes,
             application_id=selection.application_id,
             on_progress=on_progress,
-            open_log=lambda: TopicReader(
-                config, topics.executions.name, Beginning(), application_id=selection.application_id
-            ),
+            open_log=lambda: source_reader(config, topics, selection.application_id),
         )
 
     def __enter__(self) -> Self:

@@ -22,8 +22,9 @@ from streams.worker.rowcache import decode_row
 from topics.declared import Topics
 from topics.erasures import is_about_application
 from topics.keys import application_prefix
+from topics.positions import Beginning
 from topics.ranges import Range
-from topics.reading import Record, Span
+from topics.reading import Record, Span, TopicReader
 
 __all__ = [
     "BATCH_RECORDS",
@@ -34,6 +35,7 @@ __all__ = [
     "folded_until",
     "head_of",
     "require_partitions",
+    "source_reader",
     "without_collector",
 ]
 
@@ -272,6 +274,16 @@ def without_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str | None = None) -> TopicReader:
+    """A reader of ``executions`` from the beginning; of the one partition of an application, or of all.
+
+    Raises:
+        ContractError: the topic is not there.
+        InfrastructureError: Kafka does not answer.
+    """
+    return TopicReader(config, topics.executions.name, Beginning(), application_id=application_id)
 
 
 def require_partitions(log: SourceLog, topics: Topics) -> None:

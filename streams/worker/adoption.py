@@ -1,14 +1,13 @@
 """With which ruleset a partition goes on, and how it goes over to another one (``docs/decisions/0012``)."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 import structlog
 
 from models.catalogue import Catalogue
 from models.errors import ContractError
 from models.rows import PartitionMark
-from streams.audit.replaying import folded_until
+from streams.audit.replaying import folded_until, source_reader
 from streams.catalogue_file import catalogue_json
 from streams.core.rules import Rules
 from streams.rulesets import RuleBook, book_of
@@ -18,8 +17,6 @@ from streams.worker.switching import RulesetSwitches
 from streams.worker.transaction import PartitionTransactions
 from topics.connection import Connection
 from topics.declared import Topics
-from topics.positions import Beginning
-from topics.reading import TopicReader
 from topics.rulesets import ADOPTION_PREFIX, Adoption, keep_catalogue
 
 __all__ = ["Rulesets"]
@@ -106,7 +103,14 @@ class Rulesets:
 
     def refolded(self, partition: int, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
         """See :class:`~streams.worker.switching.RulesetSwitches`."""
-        return folded_until(self._source, self._topics, rules, partition, offset, max_event_bytes=self._max_event_bytes)
+        return folded_until(
+            lambda: source_reader(self._config, self._topics),
+            self._topics,
+            rules,
+            partition,
+            offset,
+            max_event_bytes=self._max_event_bytes,
+        )
 
     def keep(self) -> None:
         """Put this worker's catalogue into the topic of rulesets, unless it is there."""
@@ -139,11 +143,6 @@ class Rulesets:
 
     def _book(self) -> RuleBook:
         return book_of(self._catalogue, self._config, self._topics)
-
-    @contextmanager
-    def _source(self) -> Iterator[TopicReader]:
-        with TopicReader(self._config, self._topics.executions.name, Beginning()) as reader:
-            yield reader
 
     def _other_adopted(self, adoption: Adoption) -> ContractError:
         return ContractError(
