@@ -251,7 +251,10 @@ def test_no_consumer_group_is_left_behind(runner, executions, config):
 def test_ctrl_c_ends_following_with_success(runner, executions):
     """A following tail shows records at once, and an interrupt ends it with exit code 0."""
     executions.commit("a")
-    command = [sys.executable, "-c", "from streams.cli.main import main; main()", "tail", "executions"]
+    # Python leaves SIGINT alone where a shell has started the tests in the background.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{listening}; from streams.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "tail", "executions"]
     process = subprocess.Popen(
         [*command, "--from", "beginning", "--format", "json"],
         env=os.environ | runner.env,
