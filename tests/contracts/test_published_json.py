@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel, ValidationError
 
 from models import contract
-from models.contract import Changed, CurrentFactors, FactorChange, FactorValue, LifecycleEventContract
+from models.contract import Cause, Changed, CurrentFactors, FactorChange, FactorValue, LifecycleEventContract
 from models.errors import BadEventError
 from models.events import Status
 from models.outcomes import Outcome
@@ -146,6 +146,21 @@ def test_before_and_after_agree_with_the_operation(changed: dict[str, FactorValu
     """What was set had no value before, what was cleared has none after."""
     with pytest.raises(ValidationError):
         Changed.model_validate({"factor": "f"} | changed)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"status": "failed", "event_id": "e"},
+        {"status": "failed", "execution_id": "x", "event_id": "e", "ruleset": {"before": "0" * 64, "after": "1" * 64}},
+        {"status": "ruleset"},
+        {"status": "ruleset", "execution_id": "x", "ruleset": {"before": "0" * 64, "after": "1" * 64}},
+    ],
+)
+def test_what_a_cause_is_about_agrees_with_its_status(about: dict[str, Any]) -> None:
+    """An event names its execution and itself, the adoption of a ruleset names both rulesets and nothing else."""
+    with pytest.raises(ValidationError, match="does not agree with its status"):
+        Cause.model_validate(about | {"topic": "executions", "partition": 0, "offset": 0})
 
 
 def test_a_reader_ignores_what_a_later_version_adds() -> None:

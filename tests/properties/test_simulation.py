@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 
 from models.errors import ContractError
 from streams.worker.batch import Batch
-from streams.worker.folding import Folded, PartitionFold
+from streams.worker.folded import Folded
+from streams.worker.folding import PartitionFold
 from streams.worker.lane import Lane
 from streams.worker.rowcache import MARK_KEY
 from tests.bad_inputs import BAD_INPUTS
@@ -266,11 +267,11 @@ def test_any_history_is_folded_exactly_once() -> None:
 
 class _WrittenBeforeCommit(Simulation):
     class lane(Lane):  # noqa: N801
-        def _commit(self, batch: Batch, rows: list[tuple[bytes, bytes]]) -> None:
+        def _commit(self, batch: Batch, rows: Any, *, erased: bool) -> None:
             db = self._store._db_for_partition(self._partition)
             for key, value in rows:
                 db.put(key, value)
-            super()._commit(batch, rows)
+            super()._commit(batch, rows, erased=erased)
 
 
 class _OffsetApart(Simulation):
@@ -347,7 +348,7 @@ class _NothingPinned(Simulation):
     class fold(PartitionFold):  # noqa: N801
         def fold(self, batch: Batch) -> Folded:
             folded = super().fold(batch)
-            self._pairs.shrink([])
+            self._rows._pairs.shrink([])
             return folded
 
 
