@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-
-import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from typing import Final
 
 from models.errors import BadEventError, ContractError, InfrastructureError
+from streams.record_content import event_of, last_header, payload_of
 from topics import dead_letters
 from topics.authorization import require_permissions
 from topics.cluster import Cluster
 from topics.declared import Topic, Topics
+from topics.delivery import Written, write_records
 from topics.drift import Setting
 from topics.erasures import (
     ERASURE_HEADER,
@@ -38,9 +37,7 @@ from topics.reading import Record, TopicReader
 __all__ = ["ApplicationErasure", "Holding", "Retention", "Survey"]
 
 _POLL_S: Final = 0.2
-_DELIVERY_LIMIT_S: Final = 60.0
 _DECIDED_LIMIT_S: Final = 30.0
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 _RETENTION_SETTINGS: Final = (
     "min.compaction.lag.ms",
@@ -197,7 +194,7 @@ class ApplicationErasure:
         """
         known = survey.erasure.salt if survey.erasure is not None else survey.salt
         erasure = erasure_of(self._application_id, known or os.urandom(SALT_BYTES), lifted=lifted)
-        [place] = self._produce([(self._topics.executions.name, self._partition, erasure.key, erasure.value)])
+        [place] = self._written([Written(self._topics.executions.name, self._partition, erasure.key, erasure.value)])
         return place
 
     def wait_consolidated(self, *, limit_s: float) -> None:
@@ -230,19 +227,19 @@ class ApplicationErasure:
         """Write a tombstone for everything that was found; returns how many."""
         self._on_progress("writing tombstones")
         tombs = [
-            (holding.topic, partition, key, None)
+            Written(holding.topic, partition, key, None)
             for holding in survey.holdings
             for partition, keys in holding.keys.items()
             for key in sorted(keys)
         ]
-        return len(self._produce(tombs))
+        return len(self._written(tombs))
 
     def _searched(self) -> Iterator[tuple[Topic, Callable[[Record], bool]]]:
         """The topics that are searched, each with how the application's records are known in it."""
-        yield self._topics.executions, lambda record: self._is_its(record.key, record.value)
+        yield self._topics.executions, lambda record: self._is_its(record, record.key)
         yield self._topics.factor_changes, self._has_its_key
         yield self._topics.factors, self._has_its_key
-        yield self._topics.dlq, lambda record: self._is_its(_original_key(record), record.value)
+        yield self._topics.dlq, lambda record: self._is_its(record, last_header(record, dead_letters.KEY))
 
     def _records(self, topic: Topic) -> Iterator[Record]:
         """Where foreign keys are possible, every partition; elsewhere the application's own."""
@@ -254,45 +251,21 @@ class ApplicationErasure:
     def _has_its_key(self, record: Record) -> bool:
         return (record.key or b"").startswith(self._prefix)
 
-    def _is_its(self, key: bytes | None, value: bytes | None) -> bool:
+    def _is_its(self, record: Record, key: bytes | None) -> bool:
         """By its key, or by its payload; what cannot be read is its too if the id stands in it."""
         if key is not None and key.startswith(self._prefix):
             return True
         id_bytes = self._application_id.encode()
-        if value is None or (id_bytes not in value and b"\\u" not in value):
+        if record.value is None or (id_bytes not in record.value and b"\\u" not in record.value):
             return False
-        try:
-            payload = _OBJECT.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return id_bytes in value
-        data = payload.get("data")
-        event = data if "specversion" in payload and isinstance(data, dict) else payload
-        return bool(event.get("application_id") == self._application_id)
+        payload = payload_of(record)
+        if payload is None:
+            return id_bytes in record.value
+        return bool(event_of(payload).get("application_id") == self._application_id)
 
-    def _produce(self, records: Sequence[tuple[str, int, bytes, bytes | None]]) -> list[tuple[int, int]]:
-        """Write records and wait for every acknowledgement; returns where they stand."""
-        places: list[tuple[int, int]] = []
-        refusals: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                refusals.append(error)
-            else:
-                places.append((message.partition() or 0, message.offset() or 0))
-
-        producer = Producer({**self._config, "enable.idempotence": True, "linger.ms": 5, "log_level": 2})
-        headers = [(ERASURE_HEADER, b"application")]
-        for topic, partition, key, value in records:
-            producer.produce(topic, value, key, partition, on_delivery=delivered, headers=[*headers])
-            producer.poll(0)
-        left = producer.flush(_DELIVERY_LIMIT_S)
-        if refusals or left:
-            reason = refusals[0].str() if refusals else f"no acknowledgement for {_DELIVERY_LIMIT_S:.0f} s"
-            raise InfrastructureError(
-                f"{len(records) - len(places)} of {len(records)} records were not written: {reason}. What was written "
-                "holds; give the command again for the rest"
-            )
-        return places
+    def _written(self, records: Sequence[Written]) -> list[tuple[int, int]]:
+        """Write records that say of themselves that they belong to an erasure."""
+        return write_records(self._config, records, headers=[(ERASURE_HEADER, b"application")])
 
 
 def _hold(holding: Holding, record: Record, is_its: Callable[[Record], bool]) -> None:
@@ -318,11 +291,6 @@ def _erasure_in(record: Record) -> Erasure | None:
         return parse_erasure(record.key or b"", record.value or b"")
     except BadEventError:
         return None
-
-
-def _original_key(record: Record) -> bytes | None:
-    """The key that a dead letter's source record had."""
-    return next((value for name, value in reversed(record.headers) if name == dead_letters.KEY), None)
 
 
 def _retention(settings: Mapping[str, Setting]) -> Retention:

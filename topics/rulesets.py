@@ -12,10 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import KafkaError, Message, Producer
-
-from models.errors import InfrastructureError
 from topics.declared import Topics
+from topics.delivery import Written, write_records
 from topics.positions import Beginning
 from topics.reading import Record, TopicReader
 
@@ -23,8 +21,6 @@ __all__ = ["ADOPTION_PREFIX", "Adoption", "KnownRulesets", "keep_catalogue", "re
 
 ADOPTION_PREFIX: Final = b"/ruleset/"
 """What the keys of adoptions in ``executions`` start with; an application's id is not empty."""
-
-_DELIVERY_LIMIT_S: Final = 60.0
 
 _CATALOGUE: Final = b"catalogue/"
 _ADOPTION: Final = b"adoption/"
@@ -82,17 +78,7 @@ def keep_catalogue(config: Mapping[str, str | int], topics: Topics, digest: str,
     Raises:
         InfrastructureError: Kafka refuses it or does not answer.
     """
-    refusals: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            refusals.append(error)
-
-    producer = Producer({**config, "enable.idempotence": True, "compression.type": "lz4", "log_level": 2})
-    producer.produce(topics.rulesets.name, text.encode(), _CATALOGUE + digest.encode(), 0, on_delivery=delivered)
-    if producer.flush(_DELIVERY_LIMIT_S) or refusals:
-        reason = refusals[0].str() if refusals else f"no acknowledgement for {_DELIVERY_LIMIT_S:.0f} s"
-        raise InfrastructureError(f"the catalogue could not be kept in {topics.rulesets.name}: {reason}")
+    write_records(config, [Written(topics.rulesets.name, 0, _CATALOGUE + digest.encode(), text.encode())])
 
 
 def read_rulesets(config: Mapping[str, str | int], topics: Topics) -> KnownRulesets:

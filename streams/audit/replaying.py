@@ -210,20 +210,17 @@ class _Switches:
         """See :class:`~streams.worker.switching.RulesetSwitches`."""
         return self.replay.book.adopted_at(self.partition, offset)
 
-    @contextmanager
-    def refolded(self, offset: int, rules: Rules) -> Iterator[Table]:
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Table]:
         """See :class:`~streams.worker.switching.RulesetSwitches`."""
-        mine = self.replay
-        with folded_until(
+        return folded_until(
             self.open_log,
-            mine.topics,
+            self.replay.topics,
             rules,
             self.partition,
             offset,
-            max_event_bytes=mine.max_event_bytes,
-            application_id=mine.application_id,
-        ) as rows:
-            yield rows
+            max_event_bytes=self.replay.max_event_bytes,
+            application_id=self.replay.application_id,
+        )
 
 
 @contextmanager

@@ -111,6 +111,6 @@ def _lines(survey: Survey, tombstones: int, *, done: bool, lift: bool) -> list[s
         lines.append("and an erasure, by which the workers forget the application and refuse its events")
     lines.append(
         "To shorten it: lower min.compaction.lag.ms, max.compaction.lag.ms and segment.ms of these topics for a while "
-        "(kafka-configs --alter); the declared values come back with the next `topics check`"
+        "(kafka-configs --alter), and set them back: no worker starts before, `topics check` names each"
     )
     return lines

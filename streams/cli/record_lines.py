@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from streams.cli.escaping import escaped
-from streams.cli.records import event_of, last_header, payload_of, rfc3339_of
+from streams.cli.records import rfc3339_of
+from streams.record_content import event_of, last_header, payload_of
 from topics import dead_letters
 from topics.reading import Record
 

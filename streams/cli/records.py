@@ -2,36 +2,18 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from streams.cli.escaping import escaped
+from streams.record_content import event_of, last_header, payload_of
 from topics import dead_letters
 from topics.keys import parse_event_key
 from topics.reading import Record
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _ENCODER: Final = msgspec.json.Encoder()
-
-
-def payload_of(record: Record) -> dict[str, Any] | None:
-    """The record's value if it is a JSON object, decimals exact; None for anything else, tombstones included."""
-    if record.value is None:
-        return None
-    try:
-        record.value.decode()
-        return _OBJECT.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def event_of(payload: dict[str, Any]) -> dict[str, Any]:
-    """The event inside a structured-mode CloudEvent; any other payload is the event itself."""
-    data = payload.get("data")
-    return data if "specversion" in payload and isinstance(data, dict) else payload
 
 
 def is_about(kind: str, record: Record, application_id: str) -> bool:
@@ -49,11 +31,6 @@ def is_about(kind: str, record: Record, application_id: str) -> bool:
     key = last_header(record, dead_letters.KEY) if kind == "dlq" else record.key
     identity = parse_event_key(key) if key is not None else None
     return identity is not None and identity[0] == application_id
-
-
-def last_header(record: Record, name: str) -> bytes | None:
-    """The last header of that name: Kafka allows a name twice, and what we add comes last."""
-    return next((value for header, value in reversed(record.headers) if header == name), None)
 
 
 def json_line(record: Record) -> str:

@@ -33,7 +33,8 @@ class LoggingObserver(Observer):
         status = event.status
         self._by_status[status] += 1
         if status is Status.FAILED:
-            self._log.say(
+            self._say_at(
+                position,
                 "info",
                 "execution failed, it is active and contributes no factors",
                 application_id=event.application_id,
@@ -41,35 +42,22 @@ class LoggingObserver(Observer):
                 execution_id=event.execution_id,
                 attempt=event.attempt,
                 code=event.code,
-                topic=position.topic,
-                partition=position.partition,
-                offset=position.offset,
             )
         if issues:
-            self._log.say(
+            self._say_at(
+                position,
                 "warning",
                 "quality issue",
                 application_id=event.application_id,
                 processor=event.processor,
                 execution_id=event.execution_id,
                 issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues],
-                topic=position.topic,
-                partition=position.partition,
-                offset=position.offset,
             )
 
     def rejected(self, position: Position, error: BadEventError) -> None:
         """Count and log a dead letter."""
         self._others["dead_letter"] += 1
-        self._log.say(
-            "warning",
-            "dead letter",
-            error_class=error.defect.value,
-            reason=str(error),
-            topic=position.topic,
-            partition=position.partition,
-            offset=position.offset,
-        )
+        self._say_at(position, "warning", "dead letter", error_class=error.defect.value, reason=str(error))
 
     def republished(self, position: Position) -> None:  # noqa: ARG002 - nothing worth a line
         """Count a re-publication."""
@@ -78,23 +66,16 @@ class LoggingObserver(Observer):
     def erased(self, position: Position) -> None:
         """Count and log the erasure of an application, without its id."""
         self._others["erased_application"] += 1
-        self._log.say(
-            "info",
-            "application erased, its events are refused from here on",
-            topic=position.topic,
-            partition=position.partition,
-            offset=position.offset,
-        )
+        self._say_at(position, "info", "application erased, its events are refused from here on")
 
     def adopted(self, position: Position, ruleset: str) -> None:
         """Log that another ruleset holds from here on."""
+        self._say_at(position, "info", "ruleset adopted", ruleset=ruleset)
+
+    def _say_at(self, position: Position, level: str, event: str, **members: object) -> None:
+        """Say something about a record, and where it stands."""
         self._log.say(
-            "info",
-            "ruleset adopted",
-            ruleset=ruleset,
-            topic=position.topic,
-            partition=position.partition,
-            offset=position.offset,
+            level, event, **members, topic=position.topic, partition=position.partition, offset=position.offset
         )
 
     def batch_ended(self) -> None:

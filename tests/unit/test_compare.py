@@ -1,10 +1,8 @@
 """``consolidator compare --input``: the old strategy, and another catalogue, side by side over a file's events."""
 
 import json
-import os
 
 import pytest
-from click.testing import CliRunner
 
 from streams.audit.catalogue_changes import CatalogueChanges
 from streams.audit.comparison import Member, Report, Thresholds
@@ -13,13 +11,6 @@ from streams.cli.main import cli
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import catalogue_of, run_core
 from tests.workloads import load_catalogue, parse_json, to_json
-
-
-@pytest.fixture
-def runner(tmp_path):
-    """The command line with nothing of the user's environment, and no broker that it could reach."""
-    unset = {name: None for name in os.environ if name.startswith(("CONSOLIDATOR_", "KAFKA_"))}
-    return CliRunner(env=unset | {"CONSOLIDATOR_STATE_DIR": str(tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
 
 
 def run(runner, lines, *arguments, exit_code=0):

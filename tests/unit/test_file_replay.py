@@ -1,11 +1,9 @@
 """``consolidator replay --input``: a file folded through the worker's core, without a broker."""
 
 import json
-import os
 from decimal import Decimal
 
 import pytest
-from click.testing import CliRunner
 
 from models.rows import MAX_EXECUTIONS
 from streams.cli.main import cli
@@ -14,13 +12,6 @@ from tests.workloads import UNKNOWN_PROCESSOR, believable, load_catalogue, numbe
 
 KEYS = ["application_id", "processor", "processor_type", "outcome", "factors", "executions"]
 COUNTS = ["active", "completed", "failed", "contributing"]
-
-
-@pytest.fixture
-def runner(tmp_path):
-    """The command line with nothing of the user's environment, and no broker that it could reach."""
-    unset = {name: None for name in os.environ if name.startswith(("CONSOLIDATOR_", "KAFKA_"))}
-    return CliRunner(env=unset | {"CONSOLIDATOR_STATE_DIR": str(tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
 
 
 def replay(runner, lines, *arguments, exit_code=0):

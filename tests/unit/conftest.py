@@ -1,0 +1,13 @@
+"""What several unit tests need: the command line, apart from the user and from Kafka."""
+
+import os
+
+import pytest
+from click.testing import CliRunner
+
+
+@pytest.fixture
+def runner(tmp_path):
+    """The command line with nothing of the user's environment, and no broker that it could reach."""
+    unset = {name: None for name in os.environ if name.startswith(("CONSOLIDATOR_", "KAFKA_"))}
+    return CliRunner(env=unset | {"CONSOLIDATOR_STATE_DIR": str(tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})

@@ -1,0 +1,69 @@
+"""A few records that are no events, written with every acknowledgement waited for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from models.errors import InfrastructureError
+
+__all__ = ["Written", "write_records"]
+
+_LIMIT_S: Final = 60.0
+
+
+class Written(NamedTuple):
+    """A record to be written.
+
+    Attributes:
+        topic: the topic's full name.
+        partition: the partition.
+        key: the key.
+        value: the value; None: a tombstone.
+    """
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+def write_records(
+    config: Mapping[str, str | int], records: Sequence[Written], *, headers: Sequence[tuple[str, bytes]] = ()
+) -> list[tuple[int, int]]:
+    """Write records, and wait until each is acknowledged.
+
+    Args:
+        config: for librdkafka.
+        records: the records.
+        headers: of each of them.
+
+    Returns:
+        Partition and offset of each, in the order of the acknowledgements.
+
+    Raises:
+        InfrastructureError: Kafka refused some or does not answer; says how many.
+    """
+    places: list[tuple[int, int]] = []
+    refusals: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            refusals.append(error)
+        else:
+            places.append((message.partition() or 0, message.offset() or 0))
+
+    producer = Producer(
+        {**config, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5, "log_level": 2}
+    )
+    for topic, partition, key, value in records:
+        producer.produce(topic, value, key, partition, on_delivery=delivered, headers=[*headers])
+        producer.poll(0)
+    left = producer.flush(_LIMIT_S)
+    if refusals or left:
+        reason = refusals[0].str() if refusals else f"no acknowledgement for {_LIMIT_S:.0f} s"
+        raise InfrastructureError(
+            f"{len(records) - len(places)} of {len(records)} records were not written: {reason}. What was written "
+            "holds; try again for the rest"
+        )
+    return places
