@@ -1,6 +1,6 @@
 """What is in a record of any topic, whoever wrote it: its payload, the event inside, a header."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,8 @@ def payload_of(record: Record) -> dict[str, Any] | None:
     try:
         record.value.decode()
         return _OBJECT.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
+        # The last one: an exponent that not even Decimal can have.
         return None
 
 

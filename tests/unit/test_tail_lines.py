@@ -36,6 +36,14 @@ def test_a_start_is_read(text, start):
     assert parse_start(text) == start
 
 
+def test_a_number_beyond_all_bounds_is_no_payload():
+    """An exponent of twenty digits ends no command: the line says what the record is not, in every form."""
+    absurd = record(b'{"application_id":"app-1","a":1e99999999999999999999}')
+    assert "no JSON object" in readable_line("executions", absurd)
+    assert json.loads(json_line(absurd))["key"] == "app-1/k"
+    assert is_about("executions", absurd, "app-1")
+
+
 @pytest.mark.parametrize(
     "text", ["", "start", "2026-01-01T00:00:00", "2026-01-01", "2026-13-01T00:00:00Z", "1:", ":1", "-1:5", "1:2:3"]
 )
