@@ -95,6 +95,16 @@ def partition_of(application_id: str, partitions: int) -> int:
     return (murmur2(application_id.encode()) & 0x7FFF_FFFF) % partitions
 
 
+@lru_cache(maxsize=_CACHED_APPLICATIONS)
+def application_home(application_id: str, partitions: int) -> tuple[bytes, int]:
+    """Where everything about an application belongs: :func:`application_prefix` and :func:`partition_of`, in one look.
+
+    Raises:
+        UnicodeEncodeError: (a ValueError) for a lone surrogate, which has no UTF-8 form.
+    """
+    return application_prefix.__wrapped__(application_id), partition_of.__wrapped__(application_id, partitions)
+
+
 def _escape(application_id: str) -> str:
     return application_id.replace("%", "%25").replace("/", "%2F")
 

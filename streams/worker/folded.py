@@ -3,26 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import msgspec
-
 from models.rows import ErasedApplication, Erasures, PartitionMark
-from streams.core.change import Common
 from streams.core.fold import Pair
 from streams.worker.batch import Outgoing
+from streams.worker.outbox import Outbox
 from streams.worker.rowcache import MARK_KEY, encode_row
 
-__all__ = ["Folded", "Latest", "StoredRow"]
+__all__ = ["Folded", "StoredRow"]
 
 StoredRow = tuple[bytes, bytes | None]
 """A row's key and bytes; None: the row is gone."""
-
-
-class Latest(msgspec.Struct, frozen=True, gc=False):
-    """The last change of a pair: what its ``factors`` record needs of it."""
-
-    ce_id: bytes
-    subject: bytes
-    common: Common
 
 
 @dataclass(slots=True)
@@ -32,8 +22,8 @@ class Folded:
     Attributes:
         mark: how far the partition is applied.
         events: records that were folded.
-        outgoing: changes, re-publications and dead letters, in order.
-        latest: the last change of each pair, of which its ``factors`` record is made.
+        outbox: changes, re-publications and dead letters, in order.
+        outgoing: the same and the ``factors`` of each pair that changed, as records, once everything is folded.
         rewritten: rows as another ruleset has them, by row key; what is in ``pairs`` changed after that.
         pairs: pairs that changed, by row key.
         erasures: erasure rows that changed, by row key.
@@ -44,8 +34,8 @@ class Folded:
 
     mark: PartitionMark
     events: int = 0
+    outbox: Outbox = field(default_factory=Outbox)
     outgoing: list[Outgoing] = field(default_factory=list)
-    latest: dict[bytes, Latest] = field(default_factory=dict)
     rewritten: dict[bytes, bytes] = field(default_factory=dict)
     pairs: dict[bytes, Pair] = field(default_factory=dict)
     erasures: dict[bytes, Erasures] = field(default_factory=dict)

@@ -8,33 +8,28 @@ from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
 from models.rows import ErasedApplication, Erasures, PartitionMark, Row
-from streams.core.change import Change, RulesetCause, common_parts, encode_change, encode_factors
+from streams.core.change import Change, RulesetCause
 from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
 from streams.core.rules import Rules
 from streams.worker.batch import Batch, Outgoing, SourceRecord
 from streams.worker.erased import ErasedApplications, erased_key
-from streams.worker.folded import Folded, Latest
+from streams.worker.folded import Folded
 from streams.worker.partition_rows import PartitionRows
 from streams.worker.rowcache import MARK_KEY, RowReader, decode_row, encode_row
 from streams.worker.switching import NoSwitches, RulesetSwitches
-from topics.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
 from topics.dead_letters import dead_letter_headers
 from topics.declared import Topics
 from topics.decoding import decode_event
 from topics.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
-from topics.keys import application_prefix, change_key, dlq_key, parse_event_key, partition_of
+from topics.keys import application_home, application_prefix, dlq_key, parse_event_key, partition_of
 from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Observer", "PartitionFold"]
 
-_CHANGE_TYPE = CHANGE_TYPE.encode()
-_FACTORS_TYPE = FACTORS_TYPE.encode()
-_SOURCE = SOURCE.encode()
-
 _ERASED_HASH_BYTES = 16
 
-_SLASH = b"/"
-"""No application's key starts so, as its id is not empty."""
+_CONTROL_PREFIXES = (ERASURE_PREFIX, ADOPTION_PREFIX)
+"""What the keys of words to the worker start with: a slash, as no application's, whose id is not empty."""
 
 
 class Observer:
@@ -96,7 +91,6 @@ class PartitionFold:
         self._topics = topics
         self._partitions = topics.partitions
         self._source_topic = topics.executions.name
-        self._changes_topic = topics.factor_changes.name
         self._factors_topic = topics.factors.name
         self._rules = rules
         self._max_event_bytes = max_event_bytes
@@ -124,35 +118,36 @@ class PartitionFold:
     def fold(self, batch: Batch) -> Folded:
         """Fold a batch; the result stays pinned until :meth:`written` is called for it.
 
+        Step by step for all of the batch, and not for one record after the other: see :mod:`streams.worker.outbox`.
+
         1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
-        2. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
+        2. Decode.
+        3. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
            dead letter.
-        3. Add the ``factors`` record of each pair that changed.
+        4. Write what is to be published, with the ``factors`` record of each pair that changed.
         """
         folded = Folded(self.mark)
         self._rows.pin(folded)
         applied = self.mark.applied
-        for record in batch.records:
-            # 1.
-            if record.offset <= applied:
-                continue
-            # 2.
-            folded.events += 1
+        # 1.
+        records = [record for record in batch.records if record.offset > applied]
+        folded.events = len(records)
+        # 2.
+        events = [self._decoded(record) for record in records]
+        # 3.
+        for record, event in zip(records, events, strict=True):
             try:
-                if record.key is not None and record.key.startswith(_SLASH):
-                    self._control(record, record.key, folded)
-                elif record.value is None:
-                    self._erase(record, folded)
+                if event is None:
+                    self._control(record, folded)
+                elif isinstance(event, BadEventError):
+                    self._reject(record, event, folded)
                 else:
-                    self._apply(record, record.value, folded)
+                    self._apply(record, event, folded)
             except BadEventError as error:
                 self._reject(record, error, folded)
         self._observer.batch_ended()
-        # 3.
-        for row_key, latest in folded.latest.items():
-            headers = cloudevent_headers(latest.ce_id, _FACTORS_TYPE, _SOURCE, latest.subject)
-            value = encode_factors(latest.common)
-            folded.outgoing.append(Outgoing(self._factors_topic, self._partition, row_key, value, headers))
+        # 4.
+        folded.outgoing = folded.outbox.records(self._topics, self._partition)
         self.mark = folded.mark = replace(self.mark, applied=max(applied, batch.end - 1))
         return folded
 
@@ -160,26 +155,32 @@ class PartitionFold:
         """RocksDB has the rows of this batch: they need no pinning any more."""
         self._rows.unpin(folded)
 
-    def _control(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
-        """A record under a key that no application has: a word to the worker, or a stranger's."""
-        if key.startswith(ERASURE_PREFIX):
-            self._erase_application(record, parse_erasure(key, record.value or b""), folded)
-        elif key.startswith(ADOPTION_PREFIX):
+    def _decoded(self, record: SourceRecord) -> LifecycleEvent | BadEventError | None:
+        """The event of a record, or what is wrong with it; None: it is a tombstone or a word to the worker."""
+        value = record.value
+        if value is None or (record.key is not None and record.key.startswith(_CONTROL_PREFIXES)):
+            return None
+        try:
+            return decode_event(value, max_bytes=self._max_event_bytes, recorded_at=record.timestamp * 1000)
+        except BadEventError as error:
+            return error
+
+    def _control(self, record: SourceRecord, folded: Folded) -> None:
+        """A record that is no event."""
+        if record.key is not None and record.key.startswith(ERASURE_PREFIX):
+            self._erase_application(record, parse_erasure(record.key, record.value or b""), folded)
+        elif record.key is not None and record.key.startswith(ADOPTION_PREFIX):
             self._adopt(record, folded)
-        elif record.value is None:
-            self._erase(record, folded)
         else:
-            self._apply(record, record.value, folded)
+            self._erase(record, folded)
 
     def _position(self, record: SourceRecord) -> Position:
         return Position(self._source_topic, self._partition, record.offset)
 
-    def _apply(self, record: SourceRecord, value: bytes, folded: Folded) -> None:
-        event = decode_event(value, max_bytes=self._max_event_bytes, recorded_at=record.timestamp * 1000)
+    def _apply(self, record: SourceRecord, event: LifecycleEvent, folded: Folded) -> None:
         position = self._position(record)
-        prefix = application_prefix(event.application_id)
+        prefix, partition = application_home(event.application_id, self._partitions)
         key = prefix + event.event_id.encode()
-        partition = partition_of(event.application_id, self._partitions)
         if key != record.key or partition != self._partition:
             self._republish(record, key, partition, folded)
             return
@@ -202,36 +203,18 @@ class PartitionFold:
         folded.removed.discard(row_key)
         self._rows.put(row_key, step.pair)
         if step.change is not None:
-            self._publish(row_key, step.change, folded)
-
-    def _publish(self, row_key: bytes, change: Change, folded: Folded, rules: Rules | None = None) -> None:
-        # Last again, so that the versions of an application never go back in "factors" either.
-        folded.latest.pop(row_key, None)
-        identity = change.id
-        common = common_parts(change, (rules or self._rules).json)
-        subject = change.application_id.encode()
-        ce_id = identity.encode()
-        folded.outgoing.append(
-            Outgoing(
-                self._changes_topic,
-                self._partition,
-                change_key(change.application_id, identity),
-                encode_change(change, identity, common),
-                cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject),
-            )
-        )
-        folded.latest[row_key] = Latest(ce_id, subject, common)
+            folded.outbox.tell(row_key, step.change, self._rules.json)
 
     def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
         topic = self._topics.executions.name
         # A list, because confluent-kafka refuses the tuple that aiokafka gives.
-        folded.outgoing.append(Outgoing(topic, partition, key, record.value, list(record.headers)))
+        folded.outbox.add(Outgoing(topic, partition, key, record.value, list(record.headers)))
         self._observer.republished(self._position(record))
 
     def _refuse(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
         """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
         headers = [(ERASURE_HEADER, b"late")]
-        folded.outgoing.append(Outgoing(self._source_topic, self._partition, key, None, headers))
+        folded.outbox.add(Outgoing(self._source_topic, self._partition, key, None, headers))
         error = BadEventError(
             Defect.APPLICATION_ERASED,
             "the application is erased: nothing of the event was kept, and a tombstone removes it from the source. "
@@ -243,7 +226,7 @@ class PartitionFold:
         self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True
     ) -> None:
         position = self._position(record)
-        folded.outgoing.append(
+        folded.outbox.add(
             Outgoing(
                 self._topics.dlq.name,
                 self._partition,
@@ -331,7 +314,7 @@ class PartitionFold:
 
     def _is_home(self, prefix: bytes) -> bool:
         """Whether an application is this partition's: a replay has the rows of all partitions in one table."""
-        identity = parse_event_key(prefix + _SLASH)
+        identity = parse_event_key(prefix + b"/")
         return identity is not None and partition_of(identity[0], self._partitions) == self._partition
 
     def _rewrite(self, key: bytes, row: Row, rules: Rules, cause: RulesetCause, folded: Folded) -> None:
@@ -345,7 +328,8 @@ class PartitionFold:
             return
         folded.rewritten[key] = encode_row(replace(row, version=cause.position.offset))
         was = None if old is None else old.tally
-        self._publish(key, Change(row.application_id, row.processor, after, was, new.tally, cause), folded, rules)
+        change = Change(row.application_id, row.processor, after, was, new.tally, cause)
+        folded.outbox.tell(key, change, rules.json)
 
     def _incomplete(self, key: bytes) -> ContractError:
         return ContractError(
@@ -370,14 +354,15 @@ class PartitionFold:
         for key in self._rows.keys_where(lambda prefix: salted_hash(erasure.salt, prefix) == erasure.hash):
             is_pair = parse_event_key(key) is not None
             if is_pair:
-                folded.outgoing.append(Outgoing(self._factors_topic, self._partition, key, None))
-            folded.erased_prefixes.add(key[: key.index(_SLASH) + 1])
+                folded.outbox.add(Outgoing(self._factors_topic, self._partition, key, None))
+            folded.erased_prefixes.add(key[: key.index(b"/") + 1])
             self._remove(key, folded, tells_of_erasure=not is_pair)
 
     def _remove(self, key: bytes, folded: Folded, *, tells_of_erasure: bool) -> None:
         """Take a row away, in memory and in what is to be written."""
-        for changed in (folded.rewritten, folded.pairs, folded.latest, folded.erasures, folded.erased):
+        for changed in (folded.rewritten, folded.pairs, folded.erasures, folded.erased):
             changed.pop(key, None)
+        folded.outbox.withdraw_factors(key)
         self._rows.drop(key)
         folded.removed.add(key)
         if tells_of_erasure:
