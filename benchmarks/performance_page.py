@@ -48,9 +48,10 @@ source (Faust's agent, which is too slow for that: half a minute, up to its last
 side's final factors were found equal to a reference that shares no code with the worker.
 
 Every peer decodes the event, keeps the executions of each application and processor in a durable store with a
-changelog, computes the sample catalogue's factors exactly, and publishes a change where they differ. They do less than
-the worker: no strict validation, no identity of events, no dead letters, no change for counts and outcomes alone, no
-positions of causes. Settings beyond the defaults: commits twice a second, lz4, large fetches and
+changelog, computes the sample catalogue's factors exactly, and publishes a change where they or the counts of
+completed and failed executions differ: subscribers must hear of a failed execution. They do less than the worker: no
+strict validation, no identity of events, no dead letters, no change for an outcome alone, no positions of causes, no
+`factors` topic. Settings beyond the defaults: commits twice a second, lz4, large fetches and
 batches, 64 MiB of record cache in Kafka Streams (`benchmarks/sides.py`, `benchmarks/kafka_streams`).
 """
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-__all__ = ["Row", "apply_event", "change_of", "consolidated", "empty_row", "reference"]
+__all__ = ["Row", "apply_event", "change_of", "consolidated", "counted", "empty_row", "reference"]
 
 Row = dict[str, Any]
-"""``executions`` by id, and the ``factors`` that were last told."""
+"""``executions`` by id, and what was last told: the ``factors``, and the ``counts`` of executions."""
 
 Values = list[Any]
 
@@ -22,7 +22,7 @@ _ENDS = ("completed", "failed")
 
 def empty_row() -> Row:
     """A row that has seen nothing."""
-    return {"executions": {}, "factors": {}}
+    return {"executions": {}, "factors": {}, "counts": {"completed": 0, "failed": 0}}
 
 
 def apply_event(row: Row, event: dict[str, Any]) -> None:
@@ -59,17 +59,27 @@ def consolidated(processor: str, row: Row) -> dict[str, Any]:
     return factors
 
 
+def counted(row: Row) -> dict[str, int]:
+    """How many of a row's executions completed and how many failed: together they are the active ones."""
+    statuses = [one["status"] for one in row["executions"].values()]
+    return {"completed": statuses.count("completed"), "failed": statuses.count("failed")}
+
+
 def change_of(row: Row, event: dict[str, Any]) -> dict[str, Any] | None:
-    """Apply an event; the change to publish if it altered the factors, else None."""
+    """Apply an event; the change to publish if it altered the factors or the counts, else None.
+
+    The counts are in it because a failed execution is active: subscribers are to hear of it.
+    """
     apply_event(row, event)
-    factors = consolidated(event["processor"], row)
-    if factors == row["factors"]:
+    factors, counts = consolidated(event["processor"], row), counted(row)
+    if factors == row["factors"] and counts == row["counts"]:
         return None
-    row["factors"] = factors
+    row["factors"], row["counts"] = factors, counts
     return {
         "application_id": event["application_id"],
         "processor": event["processor"],
         "factors": factors,
+        "executions": counts,
         "cause": {"event_id": event["event_id"], "execution_id": event["execution_id"], "status": event["status"]},
     }
 

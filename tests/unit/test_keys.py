@@ -39,7 +39,10 @@ def test_partition_is_the_non_negative_hash_modulo_the_partitions():
 @pytest.mark.parametrize("application_id", ["21", "a/b%c", "é"])
 def test_a_home_is_the_prefix_and_the_partition(application_id):
     """Both in one look are what each look gives by itself."""
-    assert application_home(application_id, 12) == (application_prefix(application_id), partition_of(application_id, 12))
+    assert application_home(application_id, 12) == (
+        application_prefix(application_id),
+        partition_of(application_id, 12),
+    )
 
 
 def test_event_key_joins_the_ids_with_a_slash():

@@ -3,11 +3,12 @@ package benchmark;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.Map;
 
-/** What is published where the factors of a pair differ. */
+/** What is published where the factors or the counts of a pair differ. */
 public record Change(
     @JsonProperty("application_id") String applicationId,
     @JsonProperty("processor") String processor,
     @JsonProperty("factors") Map<String, Object> factors,
+    @JsonProperty("executions") Counts executions,
     @JsonProperty("cause") Cause cause) {
 
   /** The event behind it. */

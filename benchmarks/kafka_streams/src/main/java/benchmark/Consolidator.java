@@ -5,7 +5,7 @@ import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 
-/** Folds each event into its pair's row and forwards a change where the factors differ. */
+/** Folds each event into its pair's row and forwards a change where factors or counts differ. */
 final class Consolidator implements Processor<String, Event, String, Change> {
   static final String STORE = "pairs";
 
@@ -32,7 +32,12 @@ final class Consolidator implements Processor<String, Event, String, Change> {
     if (differs) {
       Change.Cause cause = new Change.Cause(event.eventId(), event.executionId(), event.status());
       Change change =
-          new Change(event.applicationId(), event.processor(), row.currentFactors(), cause);
+          new Change(
+              event.applicationId(),
+              event.processor(),
+              row.currentFactors(),
+              row.currentCounts(),
+              cause);
       context.forward(record.withKey(key).withValue(change));
     }
   }
