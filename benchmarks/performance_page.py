@@ -35,8 +35,9 @@ machine:
     python -m benchmarks.growth --json docs/performance/growth.json
     python -m benchmarks.performance_page docs/performance
 
-The broker runs on the same machine and takes its share of it. Peers get an environment of their own in the cache
-directory (Quix Streams by pip, Kafka Streams by Maven where `mvn` and a JDK are on the PATH).
+How much was published is told with each table; `--help` names the arguments for another size. The broker runs on the
+same machine and takes its share of it. Peers get an environment of their own in the cache directory (Quix Streams by
+pip, Kafka Streams by Maven where `mvn` and a JDK are on the PATH).
 """
 
 _COMPARISON = """\

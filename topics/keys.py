@@ -102,7 +102,7 @@ def application_home(application_id: str, partitions: int) -> tuple[bytes, int]:
     Raises:
         UnicodeEncodeError: (a ValueError) for a lone surrogate, which has no UTF-8 form.
     """
-    return application_prefix.__wrapped__(application_id), partition_of.__wrapped__(application_id, partitions)
+    return application_prefix(application_id), partition_of(application_id, partitions)
 
 
 def _escape(application_id: str) -> str:

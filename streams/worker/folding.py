@@ -167,9 +167,10 @@ class PartitionFold:
 
     def _control(self, record: SourceRecord, folded: Folded) -> None:
         """A record that is no event."""
-        if record.key is not None and record.key.startswith(ERASURE_PREFIX):
-            self._erase_application(record, parse_erasure(record.key, record.value or b""), folded)
-        elif record.key is not None and record.key.startswith(ADOPTION_PREFIX):
+        key = record.key or b""
+        if key.startswith(ERASURE_PREFIX):
+            self._erase_application(record, parse_erasure(key, record.value or b""), folded)
+        elif key.startswith(ADOPTION_PREFIX):
             self._adopt(record, folded)
         else:
             self._erase(record, folded)
