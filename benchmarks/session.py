@@ -23,6 +23,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 _ADMIN_LIMIT_S = 30
 
+_BROKER_PROPERTIES = {"group.initial.rebalance.delay.ms": "3000"}
+"""Kafka's own default. With the embedded broker's 0, the first of several processes has every partition, and much of
+the workload, before the others are there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -80,7 +84,7 @@ def open_session() -> Iterator[Session]:
             return
         data = directory / "kafka"
         try:
-            broker = start_broker(data, cache_dir(settings), on_progress=say)
+            broker = start_broker(data, cache_dir(settings), properties=_BROKER_PROPERTIES, on_progress=say)
             yield Session(name, broker.bootstrap_servers, directory, cache, broker.pid, data / "data")
         finally:
             stop_broker(data)
