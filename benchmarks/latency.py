@@ -4,8 +4,8 @@
 
 The sides take turns on one broker, each with a source of its own and with the settings that its documentation
 recommends where latency counts (benchmarks/sides.py). A burst fills the state and warms the side up; then each rate is
-held for some seconds that do not count and for those that do. All of it is done twice, and the second round counts: for
-a minute a new broker is busy compiling itself, at the cost of whoever comes first.
+held for some seconds that do not count and for those that do. All of it is done twice, and the second round counts. A
+new broker is kept busy before: for minutes it compiles itself, at the cost of whoever comes first (warm_up.py).
 """
 
 import argparse
@@ -29,6 +29,7 @@ from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
 from benchmarks.source import Source, create, produce
 from benchmarks.tables import MISSING, table
 from benchmarks.throughput import GroupOffsets, launched, wait_ready
+from benchmarks.warm_up import warm_up
 from benchmarks.workload import Workload, add_workload_arguments, workload_of
 
 __all__ = ["Plan", "latencies_ms", "latency_table"]
@@ -155,6 +156,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="that count, at each rate; default: %(default)s")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before; default: %(default)s")
     parser.add_argument(
+        "--broker-warm-up",
+        type=float,
+        default=60.0,
+        help="seconds of transactions before everything, for a new broker to compile itself; default: %(default)s",
+    )
+    parser.add_argument(
         "--commit-ms", type=int, help="commit interval of the peers; default: what was found best for each"
     )
     parser.add_argument("--sides", type=named_sides, default=_DEFAULT_SIDES, help="default: %(default)s")
@@ -175,6 +182,7 @@ def main() -> None:
         for side in arguments.sides
     ]
     with open_session() as session:
+        warm_up(session, arguments.broker_warm_up)
         for number in range(1, _ROUNDS + 1):
             for side, entry in zip(arguments.sides, sides, strict=True):
                 if "left_out" in entry:
@@ -192,6 +200,7 @@ def main() -> None:
         "settings": {
             "seconds": plan.seconds,
             "warm_up_s": plan.warm_up_s,
+            "broker_warm_up_s": arguments.broker_warm_up,
         },
         "sides": sides,
     }

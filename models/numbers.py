@@ -37,6 +37,9 @@ ONE: int = 10**MAX_EXPONENT
 
 _INTEGER_LIMIT: int = 10**MAX_DIGITS
 
+_POWERS = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
+"""Of ten: looked up, as raising takes longer than all the rest of reading a number."""
+
 
 def within_limits(number: int | Decimal) -> bool:
     """Whether a number is small enough to be exact everywhere: at most 38 digits and an exponent of at most ±38."""
@@ -70,7 +73,7 @@ def scalar_text(value: Scalar) -> str:
 def units_of(text: str) -> int:
     """A canonical number text as a whole count of 10**-38."""
     whole, _, fraction = text.partition(".")
-    units: int = int(whole + fraction) * 10 ** (MAX_EXPONENT - len(fraction))
+    units: int = int(whole + fraction) * _POWERS[MAX_EXPONENT - len(fraction)]
     return units
 
 
@@ -91,8 +94,9 @@ def round_ratio(units: int, divisor: int, scale: int) -> str:
         divisor: a whole number above zero.
         scale: decimal places of the result, 0 to 38.
     """
-    step = 10 ** (MAX_EXPONENT - scale) * divisor
+    unit = _POWERS[MAX_EXPONENT - scale]
+    step = unit * divisor
     quotient, remainder = divmod(units, step)
     if remainder * 2 > step or (remainder * 2 == step and quotient & 1):
         quotient += 1
-    return text_of_units(quotient * 10 ** (MAX_EXPONENT - scale))
+    return text_of_units(quotient * unit)

@@ -73,15 +73,15 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_default
 
     def weight(self, execution_id: str) -> int:
         """At least the bytes that this entry, of this execution, takes in a row."""
-        texts = [execution_id, self.event_id, *self.factors, *self.factors.values()]
-        if self.supersedes is not None:
-            texts.append(self.supersedes)
-        if self.code is not None:
-            texts.append(self.code)
+        factors = self.factors
+        texts = [execution_id, self.event_id, self.supersedes or "", self.code or ""]
+        if factors:
+            texts += factors
+            texts += factors.values()
         whole = "".join(texts)
         # Together first: they are nearly always plain, and each look costs as much as the sum.
         characters = len(whole) if _is_plain(whole) else sum(map(_weight_of, texts))
-        return _ENTRY_WEIGHT + _FACTOR_WEIGHT * len(self.factors) + characters
+        return _ENTRY_WEIGHT + _FACTOR_WEIGHT * len(factors) + characters
 
 
 def _weight_of(text: str) -> int:

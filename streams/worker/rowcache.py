@@ -89,11 +89,13 @@ class PairCache:
         Args:
             pinned: the keys of pairs that are being written: they stay.
         """
-        if not self._is_full():
-            return
-        unpinned = (key for key in list(self._pairs) if not any(key in keys for keys in pinned))
-        while self._is_full() and (key := next(unpinned, None)) is not None:
-            self._weight -= self._pairs.pop(key).row.weight
-
-    def _is_full(self) -> bool:
-        return len(self._pairs) > self._limit or self._weight > self._max_weight
+        excess = len(self._pairs) - self._limit
+        forgotten: list[bytes] = []
+        for key, pair in self._pairs.items():
+            if len(forgotten) >= excess and self._weight <= self._max_weight:
+                break
+            if not any(key in keys for keys in pinned):
+                forgotten.append(key)
+                self._weight -= pair.row.weight
+        for key in forgotten:
+            del self._pairs[key]

@@ -27,8 +27,9 @@ _MAX_IDLE_MS = 5_000
 coordinator's broker died none does, and ``send_offsets_to_transaction`` waits, whatever its time limit, until that very
 broker is back. Closing idle connections wakes it (``test_coordinators_are_killed``)."""
 
-_LINGER_MS = 5
-"""A batch's records are produced in one go and flushed: waiting longer would only add latency."""
+_LINGER_MS = 0
+"""A batch's records are produced in one go; a small one's are on their way while its offsets are sent. With 5 ms they
+waited for the flush, and a transaction at 1,000 events/s took 8 ms instead of 5.5."""
 
 _RETRY_BACKOFF_MS = 5
 """The broker refuses a partition's next transaction while the last one's markers are being written: some milliseconds.

@@ -29,7 +29,7 @@ _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
 Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
 
-_GATHER_S = 0.005
+_GATHER_S = 0.003
 """Between two looks at what has come while a batch waits to begin. To take each small fetch at once, so that aiokafka
 sends the next, costs more than folding what is in it."""
 
