@@ -63,7 +63,8 @@ From the moment an event is handed to a producer until a `read_committed` reader
 one process, by one monotonic clock. All sides exactly once, with the settings that their documentation recommends for
 latency: a short commit interval (Kafka Streams, "Configuring a Streams Application"; Quix Streams, "Configuring",
 "Exactly-Once producer buffering"), and `linger.ms` 0 (Confluent, "Optimize Clients for Latency"). The worker has its
-defaults. "Kept up": the commits were at most a second behind when the last event was published.
+defaults. "Kept up": the commits were at most a second behind when the last event was published. A broker that has just
+started compiles itself for minutes, on a core that the sides need: it was kept busy with transactions before.
 """
 
 _GROWTH = """\

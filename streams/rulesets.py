@@ -1,6 +1,6 @@
 """Which rules hold where: the rulesets that Kafka knows, made ready for the fold."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from models.catalogue import Catalogue
 from models.errors import CatalogueError, ContractError
@@ -98,11 +98,19 @@ class RuleBook:
         return catalogue
 
 
-def book_of(catalogue: Catalogue, config: Mapping[str, str | int], topics: Topics) -> RuleBook:
+def book_of(
+    catalogue: Catalogue, config: Mapping[str, str | int], topics: Topics, *, settled: Container[int] = ()
+) -> RuleBook:
     """The rule book of an installation.
+
+    Args:
+        catalogue: what the settings say.
+        config: for librdkafka.
+        topics: the declared topics.
+        settled: as of :func:`~topics.rulesets.read_rulesets`.
 
     Raises:
         ContractError: the topic of rulesets is not there.
         InfrastructureError: Kafka does not answer.
     """
-    return RuleBook(Rules(catalogue), read_rulesets(config, topics))
+    return RuleBook(Rules(catalogue), read_rulesets(config, topics, settled=settled))

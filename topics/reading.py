@@ -1,7 +1,7 @@
 """Read a topic as a bystander: no consumer group is joined, nothing is committed, nothing aborted is seen."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -60,6 +60,7 @@ class TopicReader:
         topic: the topic's full name.
         start: where to begin.
         application_id: read only the partition in which everything about this application is.
+        settled: partitions whose end is that of everything in them: transactions that are open there are waited for.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Attributes:
@@ -81,11 +82,13 @@ class TopicReader:
         start: Start,
         *,
         application_id: str | None = None,
+        settled: Container[int] = (),
         timeout_s: float = REACH_TIMEOUT_S,
     ) -> None:
         self.topic = topic
         self._servers = str(config.get("bootstrap.servers", ""))
         self._application_id = application_id
+        self._settled = settled
         self._timeout_s = timeout_s
         require_permissions([Permission("Read", Resource.TOPIC, topic, "reads it")], config, timeout_s=timeout_s)
         metadata = Cluster(config, timeout_s=timeout_s).metadata().get(topic)
@@ -104,6 +107,7 @@ class TopicReader:
             "log_level": 2,
         }
         self.partitions = len(metadata.partitions)
+        self._watched = watched
         self._consumer = Consumer(watched)
         try:
             self.spans: Mapping[int, Span] = self._spans(start, self.partitions)
@@ -218,7 +222,14 @@ class TopicReader:
                 )
 
     def _edges(self, partition: int) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self._timeout_s)
+        place = TopicPartition(self.topic, partition)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        if partition in self._settled:
+            everything = Consumer({**self._watched, "isolation.level": "read_uncommitted"})
+            try:
+                _, high = everything.get_watermark_offsets(place, timeout=self._timeout_s)
+            finally:
+                everything.close()
         return low, high
 
     def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:

@@ -7,7 +7,7 @@ the other one is there, in the same transaction: whoever may publish events may 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -81,8 +81,14 @@ def keep_catalogue(config: Mapping[str, str | int], topics: Topics, digest: str,
     write_records(config, [Written(topics.rulesets.name, 0, _CATALOGUE + digest.encode(), text.encode())])
 
 
-def read_rulesets(config: Mapping[str, str | int], topics: Topics) -> KnownRulesets:
+def read_rulesets(config: Mapping[str, str | int], topics: Topics, *, settled: Container[int] = ()) -> KnownRulesets:
     """Read the topic as far as it goes.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        settled: partitions whose adoptions must all be known: an adoption's record in the source can be read before
+            its entry here, as the broker ends a transaction partition by partition. What is open is waited for.
 
     Raises:
         ContractError: there is no such topic.
@@ -90,7 +96,7 @@ def read_rulesets(config: Mapping[str, str | int], topics: Topics) -> KnownRules
     """
     catalogues: dict[str, bytes] = {}
     adoptions: dict[int, dict[int, Adoption]] = {}
-    with TopicReader(config, topics.rulesets.name, Beginning()) as reader:
+    with TopicReader(config, topics.rulesets.name, Beginning(), settled=settled) as reader:
         for record in reader.until_end():
             key = record.key or b""
             if key.startswith(_CATALOGUE) and record.value is not None:

@@ -68,7 +68,7 @@ class Rulesets:
         if mark is None or mark.ruleset == self.own.tag:
             return self.own
         # 2.
-        book = self._book()
+        book = self._book(partition)
         pending = [adoption for adoption in book.adoptions(partition) if adoption.offset > mark.applied]
         if not pending and not self._adopt:
             raise ContractError(
@@ -94,7 +94,7 @@ class Rulesets:
         Raises:
             ContractError: it adopts others.
         """
-        adoption = next((one for one in self._book().adoptions(partition) if one.offset == offset), None)
+        adoption = next((one for one in self._book(partition).adoptions(partition) if one.offset == offset), None)
         if adoption is None:
             return None
         if adoption.after != self.own.digest:
@@ -141,8 +141,8 @@ class Rulesets:
             ruleset=self.own.name,
         )
 
-    def _book(self) -> RuleBook:
-        return book_of(self._catalogue, self._config, self._topics)
+    def _book(self, *settled: int) -> RuleBook:
+        return book_of(self._catalogue, self._config, self._topics, settled=settled)
 
     def _other_adopted(self, adoption: Adoption) -> ContractError:
         return ContractError(

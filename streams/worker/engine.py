@@ -102,8 +102,10 @@ class Engine:
     async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:
         """Check where the state, the group and the topic stand, and make the lanes.
 
-        Another rebalance may begin meanwhile: Faust then cancels this, or the partitions are gone while it waits.
+        Another rebalance may begin meanwhile: Faust then cancels this, or the partitions are gone while it waits, or
+        they are here again by another assignment, which has a beginning of its own.
         """
+        acquired = {partition: self._transactions.get(partition) for partition in partitions}
         try:
             loop = asyncio.get_running_loop()
             topic_id = await loop.run_in_executor(self._executor, self._source.look)
@@ -113,7 +115,8 @@ class Engine:
             latest = await thread.end_offsets(tps.values())
             starts = {}
             for partition, tp in tps.items():
-                rules = await self._resumed(partition)
+                transactions = acquired[partition]
+                rules = await self._resumed(partition, transactions)
                 fold = self._new_fold(partition, rules, len(partitions), topic_id)
                 starts[partition] = start_offset(
                     tp,
@@ -122,12 +125,10 @@ class Engine:
                     earliest=earliest[tp],
                     latest=latest[tp],
                 )
-                if partition not in self._transactions:
-                    raise RebalanceAgain  # noqa: TRY301 - Faust's own signal
                 self._lanes[partition] = Lane(
                     partition,
                     fold,
-                    self._transactions[partition],
+                    self._still(partition, transactions),
                     self._store(),
                     changelog=self._topics.changelog.name,
                     executor=self._executor,
@@ -172,20 +173,23 @@ class Engine:
         await self.release(set(self._transactions))
         self._executor.shutdown()
 
-    async def _resumed(self, partition: int) -> Rules:
-        """The rules with which a partition goes on; see :meth:`~streams.worker.adoption.Rulesets.resume`."""
-        transactions = self._transactions.get(partition)
-        if transactions is None:
+    def _still(self, partition: int, transactions: PartitionTransactions | None) -> PartitionTransactions:
+        """The transactions of a partition, if it has been here since they were made."""
+        if transactions is None or self._transactions.get(partition) is not transactions:
             raise RebalanceAgain
+        return transactions
+
+    async def _resumed(self, partition: int, transactions: PartitionTransactions | None) -> Rules:
+        """The rules with which a partition goes on; see :meth:`~streams.worker.adoption.Rulesets.resume`."""
+        own = self._still(partition, transactions)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._executor, self._rulesets.resume, partition, self._mark(partition), transactions
+                self._executor, self._rulesets.resume, partition, self._mark(partition), own
             )
-        except InfrastructureError as error:
-            if self._transactions.get(partition) is not transactions:
-                # The partition has gone to another worker meanwhile, which has fenced this one.
-                raise RebalanceAgain from error
+        except InfrastructureError:
+            # The partition may have gone meanwhile, to another worker or here again, which has fenced these.
+            self._still(partition, own)
             raise
 
     def _mark(self, partition: int) -> PartitionMark | None:

@@ -1,14 +1,18 @@
 """Another ruleset on a running system of two workers: ``run --adopt-ruleset``, and a replay over the switch."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import Producer
 
 from streams.catalogue_file import load_catalogue as load_rules
 from streams.cli.main import cli
+from tests.installation import LIMIT_S
 from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
-from topics.rulesets import ADOPTION_PREFIX
+from topics.rulesets import ADOPTION_PREFIX, Adoption, read_rulesets
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -117,6 +121,27 @@ def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
     refused = installation.start()
     assert refused.wait_exit() == REFUSED
     assert "--adopt-ruleset" in refused.log
+
+
+def test_an_entry_behind_an_open_transaction_is_waited_for(installation):
+    """The broker ends a transaction partition by partition: the source's record may be readable before its entry."""
+    topic = installation.topics.rulesets.name
+    adoption = Adoption(1, 7, "before", "after")
+    still_open, committed = (Producer(installation.config | {"transactional.id": uuid4().hex}) for _ in range(2))
+    for producer in (still_open, committed):
+        producer.init_transactions(LIMIT_S)
+        producer.begin_transaction()
+    still_open.produce(topic, b"", b"never committed", 1)
+    assert not still_open.flush(LIMIT_S)
+    committed.produce(topic, adoption.value, adoption.key, 1)
+    committed.commit_transaction(LIMIT_S)
+    assert read_rulesets(installation.config, installation.topics).adoptions == {}
+    with ThreadPoolExecutor() as executor:
+        reading = executor.submit(read_rulesets, installation.config, installation.topics, settled=[1])
+        with pytest.raises(TimeoutError):
+            reading.result(timeout=2)
+        still_open.abort_transaction(LIMIT_S)
+        assert reading.result(timeout=LIMIT_S).adoptions == {1: (adoption,)}
 
 
 def test_killed_between_the_adoption_and_its_fold(installation, next_catalogue):

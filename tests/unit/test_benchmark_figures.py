@@ -85,17 +85,19 @@ def test_the_table_relates_every_side_to_the_worker() -> None:
     """Medians, ranges and ratios stand beside the verdict; a side without a speed has none."""
     standings = [
         Standing(SIDES["worker"], [run(300.0), run(200.0), run(400.0)], checked=True),
+        Standing(SIDES["worker-2"], [run(450.0)], checked=True),
         Standing(SIDES["quix-eos"], [run(100.0)], checked=True),
         Standing(SIDES["quix-alo"], [run(None)], wrong=("3 of 9 pairs differ",)),
         Standing(SIDES["streams-eos-1"], left_out="mvn is not on the PATH"),
     ]
     lines = comparison_table([json.loads(json.dumps(standing.as_json())) for standing in standings]).splitlines()
     assert "300 (200-400) " in lines[2]
-    assert "1.00 x" in lines[2]
-    assert " 3.00 x " in lines[3]
-    assert "WRONG: 3 of 9 pairs differ" in lines[4]
-    assert "left out: mvn is not on the PATH" in lines[5]
-    assert " x " not in lines[4] + lines[5]
+    assert "1.00 x |          1.50 x" in lines[2]
+    assert "0.67 x |          1.00 x" in lines[3]
+    assert "3.00 x |          4.50 x" in lines[4]
+    assert "WRONG: 3 of 9 pairs differ" in lines[5]
+    assert "left out: mvn is not on the PATH" in lines[6]
+    assert " x " not in lines[5] + lines[6]
 
 
 def test_each_run_begins_with_another_side() -> None:
