@@ -1,27 +1,19 @@
 """``consolidator demo``."""
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 import click
 
-from models.errors import ConsolidatorError
 from streams.cli.broker import told_progress
 from streams.cli.console import format_option
 from streams.cli.demo_page import demo_json, next_steps, print_demo
-from streams.deferred_signals import ENDING
+from streams.cli.interruption import Interruption
 from streams.demo.demonstration import demonstrate
 from streams.demo.installation import Installation
 from streams.settings import load_settings
 
 EXIT_WRONG = 1
-
-# What a shell shows for a program that a signal ended: this and the signal's number.
-_EXIT_SIGNALLED = 128
 
 # Beyond it the demonstration would be a benchmark: benchmarks/throughput.py is one.
 _MOST_APPLICATIONS = 10_000
@@ -63,10 +55,19 @@ def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> Non
     began = time.monotonic()
     installation = Installation(load_settings())
     keeping = False
-    with _ended_by_signals():
+    with Interruption() as interruption:
         try:
-            with told_progress() as tell:
-                count: Callable[[str], None] = tell if sys.stderr.isatty() else lambda _: None
+            with told_progress() as say:
+
+                def tell(text: str) -> None:
+                    interruption.look()
+                    say(text)
+
+                def count(text: str) -> None:
+                    interruption.look()
+                    if sys.stderr.isatty():
+                        say(text)
+
                 report = demonstrate(
                     installation, seed=seed, applications=applications, began=began, tell=tell, count=count
                 )
@@ -78,38 +79,11 @@ def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> Non
                 click.secho("What to try next", bold=True)
                 for step in next_steps(installation, kept=keep):
                     click.echo(f"  {step}")
+            interruption.look()
             keeping = keep
         finally:
             if not keeping:
-                with told_progress() as tell:
-                    installation.close(tell)
+                with told_progress() as say:
+                    installation.close(say)
     if not report.is_right:
         raise SystemExit(EXIT_WRONG)
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the command through every ``finally``, and further ones not disturb that.
-
-    The exception of a signal that arrives inside confluent-kafka's C code may come out of it as another one; so what
-    came is remembered, and told by the exit code.
-    """
-    received: list[int] = []
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 1:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, leave) for number in ENDING}
-    try:
-        yield
-    except ConsolidatorError:
-        raise
-    except BaseException:
-        if not received:
-            raise
-        raise SystemExit(_EXIT_SIGNALLED + received[0]) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
