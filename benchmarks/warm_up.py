@@ -4,8 +4,8 @@ What it does is what every side will have it do, as fast as it can: small transa
 what is committed. A broker in service has long been compiled, and whichever side came first would pay for it.
 """
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -29,7 +29,7 @@ def warm_up(session: Session, seconds: float) -> None:
         seconds: for how long.
 
     Raises:
-        RuntimeError: a transaction failed.
+        KafkaException: a transaction failed.
     """
     if session.broker_pid is None or not seconds:
         return
@@ -37,24 +37,17 @@ def warm_up(session: Session, seconds: float) -> None:
     topic = f"{session.name}-warm-up"
     create_topic(session, topic, _PARTITIONS)
     deadline = time.monotonic() + seconds
-    done = [0] * _PARTITIONS
-    threads = [
-        threading.Thread(
-            target=_transact, args=(session, topic, partition, deadline, done), name=f"warm-up-{partition}"
-        )
-        for partition in range(_PARTITIONS)
-    ]
-    for thread in threads:
-        thread.start()
-    _read(session, topic, deadline)
-    for thread in threads:
-        thread.join(2 * _ANSWER_LIMIT_S)
-    if not all(done):
-        raise RuntimeError(f"of {_PARTITIONS} producers of the warm-up only {sum(map(bool, done))} got anywhere")
-    say(f"{sum(done):,} transactions")
+    with ThreadPoolExecutor(_PARTITIONS) as executor:
+        producers = [
+            executor.submit(_transact, session, topic, partition, deadline) for partition in range(_PARTITIONS)
+        ]
+        _read(session, topic, deadline)
+        say(f"{sum(producer.result() for producer in producers):,} transactions")
 
 
-def _transact(session: Session, topic: str, partition: int, deadline: float, done: list[int]) -> None:
+def _transact(session: Session, topic: str, partition: int, deadline: float) -> int:
+    """Transactions in one partition until the deadline; how many."""
+    done = 0
     group = Consumer({**session.config, "group.id": f"{topic}-{partition}"})
     producer = Producer(
         {**session.config, "transactional.id": f"{topic}-{partition}", "linger.ms": 0, "retry.backoff.ms": 5}
@@ -65,12 +58,13 @@ def _transact(session: Session, topic: str, partition: int, deadline: float, don
             producer.begin_transaction()
             for _ in range(_RECORDS):
                 producer.produce(topic, _RECORD, partition=partition)
-            offsets = [TopicPartition(topic, partition, done[partition])]
+            offsets = [TopicPartition(topic, partition, done)]
             producer.send_offsets_to_transaction(offsets, group.consumer_group_metadata(), _ANSWER_LIMIT_S)
             producer.commit_transaction(_ANSWER_LIMIT_S)
-            done[partition] += 1
+            done += 1
     finally:
         group.close()
+    return done
 
 
 def _read(session: Session, topic: str, deadline: float) -> None:
