@@ -5,6 +5,7 @@ The wire form is read by :mod:`topics.decoding`. Here no value can be wrong any 
 
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,9 @@ __all__ = ["ALL_ATTEMPTS", "MAX_MICROS", "MIN_MICROS", "LifecycleEvent", "Positi
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND = 1_000_000
+# What happens at one time is folded at one time: a hit takes a tenth of writing a time out.
+_CACHED_SECONDS = 4_096
 
 MIN_MICROS = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 MAX_MICROS = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
@@ -91,4 +95,10 @@ def micros_of(moment: datetime) -> int:
 
 def rfc3339(micros: int) -> str:
     """Microseconds since the epoch as RFC 3339 in UTC, always with six decimals: texts sort like times."""
-    return (_NAIVE_EPOCH + timedelta(0, 0, micros)).isoformat("T", "microseconds") + "Z"
+    seconds, fraction = divmod(micros, _SECOND)
+    return f"{_second_text(seconds)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=_CACHED_SECONDS)
+def _second_text(seconds: int) -> str:
+    return (_NAIVE_EPOCH + timedelta(0, seconds)).isoformat("T", "seconds")

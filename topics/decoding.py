@@ -11,6 +11,7 @@ space. Two spellings of one event have one content; its SHA-256 is the id of an 
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -40,8 +41,13 @@ _encode = msgspec.json.Encoder().encode
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-5][0-9])"
 )
+_MICROS_LENGTH = len("2025-03-03T09:00:00.050000Z")
+# Events that come together happened together: a hit takes a third of reading a time.
+_CACHED_SECONDS = 4_096
 _STATUSES = {status.text: status for status in Status}
 _CLOSING = (Status.SUPERSEDED, Status.CANCELLED)
+_COMPLETED = Status.COMPLETED
+_FAILED = Status.FAILED
 _NO_FACTORS: dict[str, Scalar | None] = {}
 
 
@@ -74,8 +80,8 @@ def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) 
         attempt = 1
     sequence = _counter("sequence", get("sequence"), 0)
     output = get("output")
-    factors = _factors(output) if status is Status.COMPLETED else _NO_FACTORS
-    code = _error_code(get("error")) if status is Status.FAILED else None
+    factors = _factors(output) if status is _COMPLETED else _NO_FACTORS
+    code = _error_code(get("error")) if status is _FAILED else None
     supersedes = _optional(body, "supersedes")
     event_id = _optional(body, "event_id")
     digest = sha256(
@@ -108,7 +114,7 @@ def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) 
         supersedes,
         digest.hexdigest() if event_id is None else event_id,
         digest.digest(),
-        output is not None and status is not Status.COMPLETED,
+        output is not None and status is not _COMPLETED,
     )
 
 
@@ -180,6 +186,29 @@ def _counter(name: str, value: Any, least: int) -> int | None:
 
 
 def _occurred_at(text: str, recorded_at: int | None) -> int:
+    fraction = text[20:26]
+    # Six decimals and no offset, as most producers write it.
+    if (
+        len(text) == _MICROS_LENGTH
+        and text[19] == "."
+        and text[26] == "Z"
+        and fraction.isdecimal()
+        and fraction.isascii()
+    ):
+        micros = _second_micros(text[:19]) + int(fraction)
+    else:
+        micros = _micros(text)
+    if recorded_at is not None and micros - recorded_at > FAR_FUTURE_MICROS:
+        raise BadEventError(Defect.FAR_FUTURE, "occurred_at is more than 24 h after the record's timestamp")
+    return micros
+
+
+@lru_cache(maxsize=_CACHED_SECONDS)
+def _second_micros(text: str) -> int:
+    return _micros(text + "Z")
+
+
+def _micros(text: str) -> int:
     text = text.upper()
     if not _RFC3339.fullmatch(text):
         raise BadEventError(Defect.INVALID_TIME, "occurred_at is not RFC 3339 with an offset")
@@ -189,8 +218,6 @@ def _occurred_at(text: str, recorded_at: int | None) -> int:
         raise BadEventError(Defect.INVALID_TIME, "occurred_at is no possible date and time") from None
     if not MIN_MICROS <= micros <= MAX_MICROS:
         raise BadEventError(Defect.INVALID_TIME, "occurred_at lies outside the years 1 to 9999 in UTC")
-    if recorded_at is not None and micros - recorded_at > FAR_FUTURE_MICROS:
-        raise BadEventError(Defect.FAR_FUTURE, "occurred_at is more than 24 h after the record's timestamp")
     return micros
 
 

@@ -30,6 +30,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     issues: tuple[QualityIssue, ...]
 
 
+_COMPLETED = Status.COMPLETED
+
 _NOTHING = Accepted({}, contributes=False, issues=())
 _IGNORED = Accepted({}, contributes=False, issues=(QualityIssue(Issue.OUTPUT_IGNORED),))
 
@@ -41,7 +43,7 @@ def accept(event: LifecycleEvent, fields: Mapping[str, FieldRule] | None) -> Acc
         event: any lifecycle event; only a completed one has factors.
         fields: the acceptance of each field that a factor reads; None: MERGE, every scalar of any name is read.
     """
-    if event.status is not Status.COMPLETED:
+    if event.status is not _COMPLETED:
         return _IGNORED if event.output_ignored else _NOTHING
     accepted: dict[str, str] = {}
     issues: list[QualityIssue] = []

@@ -147,7 +147,7 @@ def common_parts(change: Change, ruleset_json: str) -> Common:
     factors = ",".join([f"{quote(name)}:{text}" for name, text in tally.factors.items()])
     return Common(
         f'"application_id":{quote(change.application_id)},"processor":{quote(change.processor)},'
-        f'"processor_type":{kind},"outcome":"{tally.outcome}"',
+        f'"processor_type":{kind},"outcome":{quote(tally.outcome)}',
         f'"factors":{{{factors}}},"executions":{_executions(tally.counts, tally.contributions, tally.failures)}',
         f'"ruleset":{ruleset_json},"version":{{"partition":{position.partition},"offset":{position.offset}}},'
         f'"occurred_at":"{rfc3339(cause.occurred_at)}"',
@@ -165,7 +165,7 @@ def encode_change(change: Change, identity: str, common: Common) -> bytes:
     before = {} if change.before is None else change.before.factors
     return (
         f'{{"schema_version":1,"id":"{identity}",{common.head},'
-        f'"previous_outcome":"{change.previous_outcome}",'
+        f'"previous_outcome":{quote(change.previous_outcome)},'
         f'"changed":[{_differences(before, change.after.factors)}],{common.body},'
         f'"cause":{{{_cause(change.cause)}}},'
         f'{common.tail},"quality":[{_issues(change.issues)}]}}'

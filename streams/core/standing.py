@@ -44,7 +44,9 @@ _UNKNOWN = Standing(Kind.UNKNOWN)
 _OPEN = Standing(Kind.OPEN)
 _OUT = Standing(Kind.OUT)
 
-
+# Names of our own: until Python 3.12 a look at a member of an enumeration takes as long as three calls.
+_KIND_COMPLETED = Kind.COMPLETED
+_KIND_FAILED = Kind.FAILED
 _COMPLETED = Status.COMPLETED
 _FAILED = Status.FAILED
 _CLOSING = (Status.SUPERSEDED, Status.CANCELLED)
@@ -92,7 +94,7 @@ def standing_of(entries: tuple[Entry, ...], *, evicted: bool) -> Standing:
         return _OPEN
     if evicted:
         return _OUT
-    return Standing(Kind.COMPLETED if end.status is _COMPLETED else Kind.FAILED, end)
+    return Standing(_KIND_COMPLETED if end.status is _COMPLETED else _KIND_FAILED, end)
 
 
 def evicts(entries: tuple[Entry, ...], *, keep_previous: bool) -> bool:

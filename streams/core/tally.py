@@ -17,6 +17,11 @@ from streams.core.strategies import Contribution, Contributions
 
 __all__ = ["Failure", "Failures", "Tally", "claims_of", "empty_tally", "moved", "tally_of"]
 
+# As in streams.core.standing: looked up for each event.
+_OPEN = Kind.OPEN
+_COMPLETED = Kind.COMPLETED
+_FAILED = Kind.FAILED
+
 Failure = tuple[int, str, int, str | None]
 """The end's time in microseconds, the execution's id, the failed attempt, and the error code: in execution order."""
 
@@ -93,9 +98,9 @@ def tally_of(executions: Executions, claims: Claims, rule: PreparedRule) -> Tall
         )
         standing = standing_of(entries, evicted=evicted)
         kind, end = standing.kind, standing.end
-        if kind is Kind.OPEN:
+        if kind is _OPEN:
             opened += 1
-        elif end is not None and kind is Kind.COMPLETED:
+        elif end is not None and kind is _COMPLETED:
             completed += 1
             if end.contributes:
                 contributions.append((end.occurred_at, execution_id, end.factors))
@@ -132,22 +137,22 @@ def moved(tally: Tally, execution_id: str, before: Standing, after: Standing, ru
     contributions = tally.contributions
     state = tally.state
     strategy = rule.strategy
-    if before.kind is Kind.FAILED and before.end is not None:
+    if before.kind is _FAILED and before.end is not None:
         failures = _without(failures, before.end.occurred_at, execution_id)
     elif before.end is not None and before.end.contributes:
         index = bisect_left(contributions, (before.end.occurred_at, execution_id))
         removed = contributions[index]
         contributions = contributions[:index] + contributions[index + 1 :]
         state = strategy.remove(state, removed, contributions)
-    if after.kind is Kind.FAILED and after.end is not None:
+    if after.kind is _FAILED and after.end is not None:
         failures = _with(failures, _failure(execution_id, after.end))
     elif after.end is not None and after.end.contributes:
         added: Contribution = (after.end.occurred_at, execution_id, after.end.factors)
         contributions = _with(contributions, added)
         state = strategy.add(state, added, contributions)
     return _tally(
-        tally.opened + (after.kind is Kind.OPEN) - (before.kind is Kind.OPEN),
-        tally.completed + (after.kind is Kind.COMPLETED) - (before.kind is Kind.COMPLETED),
+        tally.opened + (after.kind is _OPEN) - (before.kind is _OPEN),
+        tally.completed + (after.kind is _COMPLETED) - (before.kind is _COMPLETED),
         contributions,
         failures,
         state,

@@ -10,6 +10,8 @@ from streams.worker.logs import EventLog
 
 __all__ = ["LoggingObserver"]
 
+_FAILED = Status.FAILED
+
 
 class LoggingObserver(Observer):
     """Counts everything and logs what a person may look for later.
@@ -32,7 +34,7 @@ class LoggingObserver(Observer):
         """Count the event; log a failed execution as information, a quality issue as a warning."""
         status = event.status
         self._by_status[status] += 1
-        if status is Status.FAILED:
+        if status is _FAILED:
             self._say_at(
                 position,
                 "info",
