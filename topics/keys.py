@@ -22,7 +22,6 @@ _SEED = 0x9747_B28C
 _CACHED_APPLICATIONS = 32_768
 
 
-@lru_cache(maxsize=_CACHED_APPLICATIONS)
 def application_prefix(application_id: str) -> bytes:
     """What every key of an application starts with: the escaped id and the ``/`` that ends it.
 
@@ -95,17 +94,9 @@ def partition_of(application_id: str, partitions: int) -> int:
     return (murmur2(application_id.encode()) & 0x7FFF_FFFF) % partitions
 
 
-@lru_cache(maxsize=_CACHED_APPLICATIONS)
-def application_home(application_id: str, partitions: int) -> tuple[bytes, int]:
-    """Where everything about an application belongs: :func:`application_prefix` and :func:`partition_of`, in one look.
-
-    Raises:
-        UnicodeEncodeError: (a ValueError) for a lone surrogate, which has no UTF-8 form.
-    """
-    return application_prefix(application_id), partition_of(application_id, partitions)
-
-
 def _escape(application_id: str) -> str:
+    if "%" not in application_id and "/" not in application_id:
+        return application_id
     return application_id.replace("%", "%25").replace("/", "%2F")
 
 

@@ -21,7 +21,7 @@ from topics.dead_letters import dead_letter_headers
 from topics.declared import Topics
 from topics.decoding import decode_event
 from topics.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
-from topics.keys import application_home, application_prefix, dlq_key, parse_event_key, partition_of
+from topics.keys import application_prefix, dlq_key, parse_event_key, partition_of
 from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Observer", "PartitionFold"]
@@ -180,10 +180,13 @@ class PartitionFold:
 
     def _apply(self, record: SourceRecord, event: LifecycleEvent, folded: Folded) -> None:
         position = self._position(record)
-        prefix, partition = application_home(event.application_id, self._partitions)
+        prefix = application_prefix(event.application_id)
         key = prefix + event.event_id.encode()
-        if key != record.key or partition != self._partition:
-            self._republish(record, key, partition, folded)
+        row_key = prefix + event.processor.encode()
+        pair = self._rows.cached(row_key)
+        # A pair that was folded before is at home here.
+        if key != record.key or (pair is None and not self._is_home(event.application_id)):
+            self._republish(record, key, partition_of(event.application_id, self._partitions), folded)
             return
         if self.mark.erasures:
             if self._erased.holds(prefix):
@@ -191,8 +194,8 @@ class PartitionFold:
                 return
             if self._is_erased(event):
                 return
-        row_key = prefix + event.processor.encode()
-        pair = self._rows.pair(row_key)
+        if pair is None:
+            pair = self._rows.pair(row_key)
         step = apply_event(pair, event, position, self._rules)
         self._keep(row_key, pair, step, folded)
         self._observer.folded(event, position, step.issues)
@@ -303,7 +306,7 @@ class PartitionFold:
                 row = decode_row(raw)
                 if isinstance(row, Row):
                     self._rewrite(key, row, rules, cause, folded)
-            for key in self._rows.keys_where(self._is_home):
+            for key in self._rows.keys_where(self._is_home_of):
                 if key not in folded.rewritten and parse_event_key(key) is not None:
                     raise self._incomplete(key)
         # 3.
@@ -313,10 +316,14 @@ class PartitionFold:
         self.mark = replace(self.mark, ruleset=rules.tag)
         self._observer.adopted(self._position(record), rules.name)
 
-    def _is_home(self, prefix: bytes) -> bool:
-        """Whether an application is this partition's: a replay has the rows of all partitions in one table."""
+    def _is_home(self, application_id: str) -> bool:
+        """Whether an application is this partition's."""
+        return partition_of(application_id, self._partitions) == self._partition
+
+    def _is_home_of(self, prefix: bytes) -> bool:
+        """The same of what the rows' keys start with: a replay has the rows of all partitions in one table."""
         identity = parse_event_key(prefix + b"/")
-        return identity is not None and partition_of(identity[0], self._partitions) == self._partition
+        return identity is not None and self._is_home(identity[0])
 
     def _rewrite(self, key: bytes, row: Row, rules: Rules, cause: RulesetCause, folded: Folded) -> None:
         """Put one pair beside what it was, and publish what differs."""

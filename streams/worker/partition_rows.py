@@ -53,6 +53,10 @@ class PartitionRows:
         """A row is gone, in the batch that was pinned last."""
         self._pairs.drop(key)
 
+    def cached(self, key: bytes) -> Pair | None:
+        """A pair, if it is decoded in memory."""
+        return self._pairs.get(key)
+
     def pair(self, key: bytes) -> Pair | None:
         """A pair, if it is there."""
         pair = self._pairs.get(key)

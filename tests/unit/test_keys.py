@@ -3,8 +3,6 @@
 import pytest
 
 from topics.keys import (
-    application_home,
-    application_prefix,
     change_key,
     dlq_key,
     event_key,
@@ -34,15 +32,6 @@ def test_murmur2_gives_what_kafkas_own_unit_test_expects(text, expected):
 def test_partition_is_the_non_negative_hash_modulo_the_partitions():
     """An application whose hash is negative gets the partition that Java's toPositive gives, not Python's modulo."""
     assert partition_of("21", 12) == (-973932308 & 0x7FFFFFFF) % 12
-
-
-@pytest.mark.parametrize("application_id", ["21", "a/b%c", "é"])
-def test_a_home_is_the_prefix_and_the_partition(application_id):
-    """Both in one look are what each look gives by itself."""
-    assert application_home(application_id, 12) == (
-        application_prefix(application_id),
-        partition_of(application_id, 12),
-    )
 
 
 def test_event_key_joins_the_ids_with_a_slash():
