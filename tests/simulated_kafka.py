@@ -144,9 +144,11 @@ class SimulatedKafka:
         furthest: the furthest that it ever was: the prefix of the source that the outputs have to stand for.
         members: the group's members, all of the current generation.
         commits: how many transactions were committed.
+        producers_linger: what is produced is at the broker only when it is flushed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, producers_linger: bool = False) -> None:
+        self.producers_linger = producers_linger
         self.committed: dict[int, int] = {}
         self.furthest: dict[int, int] = defaultdict(int)
         self.generation = 0
@@ -190,6 +192,10 @@ class SimulatedKafka:
         for partition, offset in transaction.offsets.items():
             self.furthest[partition] = max(self.furthest[partition], offset)
 
+    def open_in(self, log: PartitionLog) -> list[str]:
+        """The ids of the transactions that are open in a partition."""
+        return [identity for identity, transaction in self._open.items() if log in transaction.logs]
+
     def abort_stranger(self, log: PartitionLog, key: bytes, value: bytes) -> None:
         """A producer of events writes one in a transaction and takes it back."""
         transaction = Transaction()
@@ -205,16 +211,24 @@ class SimulatedKafka:
 @dataclass(frozen=True)
 class _Delivered:
     at: int
+    into: int
 
     def offset(self) -> int:
         return self.at
 
+    def partition(self) -> int:
+        return self.into
+
 
 class _SimulatedProducer:
-    """confluent-kafka's transactional producer, on :class:`SimulatedKafka`."""
+    """confluent-kafka's transactional producer, on :class:`SimulatedKafka`.
+
+    Records are at the broker as soon as they are produced, or, where it lingers, when they are flushed.
+    """
 
     def __init__(self, kafka: SimulatedKafka, transactional_id: str, reach: Callable[[str], None]) -> None:
         self._kafka = kafka
+        self._lingering: list[Callable[[], None]] = []
         self._id = transactional_id
         self._reach = reach
         self._epoch = 0
@@ -242,12 +256,19 @@ class _SimulatedProducer:
         on_delivery: Callable[[KafkaError | None, _Delivered], None] | None = None,
     ) -> None:
         self._reach("produce")
-        if not self.is_current:
-            return  # told by the next transactional call, as librdkafka does
-        log = self._kafka.log(topic, partition)
-        offset = log.append(key, value, headers or (), self._kafka.transaction(self._id))
-        if on_delivery is not None:
-            self._callbacks.append(lambda: on_delivery(None, _Delivered(offset)))
+
+        def send() -> None:
+            if not self.is_current:
+                return  # told by the next transactional call, as librdkafka does
+            log = self._kafka.log(topic, partition)
+            offset = log.append(key, value, headers or (), self._kafka.transaction(self._id))
+            if on_delivery is not None:
+                self._callbacks.append(lambda: on_delivery(None, _Delivered(offset, partition)))
+
+        if self._kafka.producers_linger:
+            self._lingering.append(send)
+        else:
+            send()
 
     def send_offsets_to_transaction(
         self, offsets: Sequence[TopicPartition], group_metadata: bytes, _timeout: float
@@ -262,12 +283,16 @@ class _SimulatedProducer:
         self._kafka.transaction(self._id).offsets |= {each.partition: each.offset for each in offsets}
 
     def flush(self, _timeout: float) -> int:
+        for send in self._lingering:
+            send()
+        self._lingering.clear()
         for callback in self._callbacks:
             callback()
         self._callbacks.clear()
         return 0
 
     def commit_transaction(self, _timeout: float) -> None:
+        self.flush(0)
         self._reach("commit")
         self._require_current()
         self._kafka.commit(self._id)
@@ -289,7 +314,7 @@ class SimulatedTransactions(PartitionTransactions):
         self._app_id = "app"
         self._patience_s = 1.0
         self._producer = _SimulatedProducer(kafka, transactional_id(partition), reach)
-        self._changelog_offset = -1
+        self._changelog_offsets = {}
 
     @property
     def is_current(self) -> bool:

@@ -98,6 +98,7 @@ class Seat:
         next: where the next batch starts; before the position if what was polled since was invisible.
         processing: the lane at work on the last batch that it was handed.
         unfinished: where the batches start that are not acknowledged.
+        leader: the seat whose producer and executor the last round is committed with; None: this one.
     """
 
     lane: Lane
@@ -107,6 +108,12 @@ class Seat:
     next: int
     processing: asyncio.Task[None] | None = None
     unfinished: list[int] = field(default_factory=list)
+    leader: "Seat | None" = None
+
+    @property
+    def committer(self) -> "Seat":
+        """Whose producer and executor the last round is committed with."""
+        return self.leader or self
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ from models.rows import PartitionMark
 from streams.worker.batch import Batch, Membership
 from streams.worker.engine import start_offset
 from streams.worker.folding import PartitionFold
-from streams.worker.lane import Lane
+from streams.worker.lane import Lane, process
 from streams.worker.rowcache import MARK_KEY, decode_row
 from tests import folds
 from tests.checker import Observed, check
@@ -50,6 +50,7 @@ class Simulation:
     Args:
         directory: for the disks.
         cached_pairs: of each fold.
+        producers_linger: what is produced is at the broker only when it is flushed.
     """
 
     lane = Lane
@@ -57,8 +58,8 @@ class Simulation:
     transactions = SimulatedTransactions
     store = SimulatedStore
 
-    def __init__(self, directory: Path, *, cached_pairs: int) -> None:
-        self.kafka = SimulatedKafka()
+    def __init__(self, directory: Path, *, cached_pairs: int, producers_linger: bool) -> None:
+        self.kafka = SimulatedKafka(producers_linger=producers_linger)
         self.producers = SimulatedProducers(self.kafka, _SOURCE)
         self.workers = [Worker(f"worker-{number}", directory / f"worker-{number}") for number in range(WORKERS)]
         self._cached_pairs = cached_pairs
@@ -94,18 +95,18 @@ class Simulation:
         """Every partition at every worker that is alive, be it the owner or a zombie."""
         return [(worker, partition) for worker in self.workers for partition in sorted(worker.seats)]
 
-    def rebalance(self, owners: tuple[int, ...], *, unaware: bool) -> None:
+    def rebalance(self, owners: tuple[int | None, ...], *, unaware: bool) -> None:
         """Give each partition to a worker, which is started if it is dead.
 
         Args:
-            owners: by partition, the worker's number.
+            owners: by partition, the worker's number; None: whoever has it does not come to take it over yet.
             unaware: a worker that gets nothing hears nothing of it and keeps what it has: a zombie.
         """
         aware = [worker for number, worker in enumerate(self.workers) if number in owners or not unaware]
         for worker in aware:
             self._release(worker)
         self.kafka.rebalanced({worker.name for worker in aware})
-        for number in sorted(set(owners)):
+        for number in sorted({owner for owner in owners if owner is not None}):
             worker = self.workers[number]
             partitions = [partition for partition, owner in enumerate(owners) if owner == number]
             try:
@@ -137,7 +138,7 @@ class Simulation:
     def kill(self, worker: Worker) -> None:
         """The process ends at once; the disk stays."""
         for seat in worker.seats.values():
-            for task in (seat.processing, seat.lane._committing):
+            for task in (seat.processing, seat.lane.committing):
                 if task is not None:
                     task.cancel()
         self._settle_loop()
@@ -164,16 +165,46 @@ class Simulation:
         batch = self._poll(seat, partition, limit)
         if batch is None:
             return
-        seat.unfinished.append(batch.start)
-        seat.processing = self._loop.create_task(
-            seat.lane.process(batch, lambda: seat.unfinished.remove(batch.start), lambda error: _fail(worker, error))
+        self._process(worker, partition, [(seat, batch)])
+
+    def deliver_round(self, worker: Worker, leader: int, limit: int) -> None:
+        """Hand small batches of all its partitions to a worker at once, when nothing of theirs is under way.
+
+        Args:
+            worker: the worker.
+            leader: the partition that comes first.
+            limit: most records of a batch.
+        """
+        for partition in sorted(worker.seats):
+            while partition in worker.seats and worker.seats[partition].unfinished:
+                self.commit(worker, partition)
+        batches = []
+        for partition in sorted(worker.seats, key=lambda each: (each != leader, each)):
+            seat = worker.seats[partition]
+            batch = self._poll(seat, partition, limit)
+            if batch is not None:
+                batches.append((seat, batch))
+        if batches:
+            self._process(worker, batches[0][1].partition, batches)
+
+    def _process(self, worker: Worker, partition: int, batches: list[tuple[Seat, Batch]]) -> None:
+        leader, _ = batches[0]
+
+        def acknowledge() -> None:
+            for seat, batch in batches:
+                seat.unfinished.remove(batch.start)
+
+        processing = self._loop.create_task(
+            process([(seat.lane, batch) for seat, batch in batches], acknowledge, lambda error: _fail(worker, error))
         )
+        for seat, batch in batches:
+            seat.unfinished.append(batch.start)
+            seat.leader, seat.processing = leader, processing
         self._settle(worker, partition)
 
     def commit(self, worker: Worker, partition: int) -> None:
         """Let the commit run that is waiting: offsets, commit, RocksDB, acknowledgement."""
-        seat = worker.seats[partition]
-        if seat.executor.run():
+        if worker.seats[partition].committer.executor.run():
             self._settle(worker, partition)
 
     def poll(self, log: PartitionLog, start: int, limit: int) -> tuple[list[Record], int]:
@@ -181,10 +212,17 @@ class Simulation:
         return log.poll(start, limit)
 
     def fence(self, transactions: dict[int, SimulatedTransactions], recover: Callable[[], None]) -> None:
-        """Fence all partitions, then recover them."""
+        """Fence all partitions, wait for what is open in them, then recover them."""
         for each in transactions.values():
             each.fence()
+        for partition in transactions:
+            self.outwait(partition)
         recover()
+
+    def outwait(self, partition: int) -> None:
+        """What another partition's producer left open ends: its new owner fences it, or the broker does in time."""
+        for identity in self.kafka.open_in(self.changelog(partition)):
+            self.kafka.fence(identity)
 
     def recover(self, store: SimulatedStore, partition: int) -> None:
         """Write the changelog beyond the stored offset to RocksDB, poll by poll."""
@@ -252,8 +290,7 @@ class Simulation:
         for partition in sorted(worker.seats):
             while partition in worker.seats and worker.seats[partition].executor._submitted:
                 self.commit(worker, partition)
-            if partition not in worker.seats:
-                return
+        for partition in sorted(worker.seats):
             seat = worker.seats[partition]
             closing = self._loop.create_task(seat.lane.close())
             self._settle_loop()
@@ -273,8 +310,11 @@ class Simulation:
         if seat is None:
             return
         if seat.processing is not None and seat.processing.done():
-            failure = seat.processing.exception()
-            seat.processing = None
+            ended = seat.processing
+            failure = ended.exception()
+            for each in worker.seats.values():
+                if each.processing is ended:
+                    each.processing = None
             if failure is not None:
                 _fail(worker, failure)
         if worker.failure is None:
@@ -284,7 +324,7 @@ class Simulation:
             if not isinstance(error, InfrastructureError):
                 raise error
             stale = seat.membership.generation != self.kafka.generation or worker.name not in self.kafka.members
-            assert stale or not seat.transactions.is_current, f"refused without a reason: {error}"
+            assert stale or not seat.committer.transactions.is_current, f"refused without a reason: {error}"
         self.kill(worker)
 
     def _settle_loop(self) -> None:
@@ -338,7 +378,7 @@ class Simulation:
         """Let go of the disks and the event loop."""
         for worker in self.workers:
             for seat in worker.seats.values():
-                for task in (seat.processing, seat.lane._committing):
+                for task in (seat.processing, seat.lane.committing):
                     if task is not None:
                         task.cancel()
             if worker.store is not None:

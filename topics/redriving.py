@@ -4,7 +4,6 @@ See docs/decisions/0007-redrive.md for what was weighed.
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,17 +12,14 @@ from types import TracebackType
 from typing import Final, Self
 from warnings import catch_warnings
 
-from confluent_kafka import IsolationLevel, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as re-exported
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, Defect, InfrastructureError
 from topics.dead_letter_list import Listed, Place, State
 from topics.dead_letters import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
 from topics.declared import Topics
-from topics.patience import ask_patiently
+from topics.open_transactions import wait_until_settled
 from topics.producer_errors import CLIENT_ERRORS, FENCED, cause_of
 from topics.reading import Record
 
@@ -266,26 +262,15 @@ class Redrive:
 
     def _wait_until_stable(self) -> None:
         """Wait until everything that is in the dead letters' topic now is committed or aborted."""
-        ends = self._ends(IsolationLevel.READ_UNCOMMITTED)
-        deadline = time.monotonic() + _STABLE_TIMEOUT_S
-        while open_partitions := _behind(self._ends(IsolationLevel.READ_COMMITTED), ends):
-            if time.monotonic() >= deadline:
-                raise InfrastructureError(
-                    f"{self._topics.dlq.name} partition {', '.join(map(str, open_partitions))}: a transaction is still "
-                    f"open after {_STABLE_TIMEOUT_S:.0f} s, which may hide what was redriven; nothing was redriven"
-                )
-            time.sleep(_POLL_S)
-
-    def _ends(self, isolation: IsolationLevel) -> dict[int, int]:
         name = self._topics.dlq.name
-        partitions = range(self._topics.partitions)
-        question = {TopicPartition(name, partition): OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]
-
-        def ask() -> dict[int, int]:
-            answers = self._admin.list_offsets(question, isolation_level=isolation, request_timeout=_STEP_TIMEOUT_S)
-            return {place.partition: answer.result().offset for place, answer in answers.items()}
-
-        return ask_patiently(ask, limit_s=_STEP_TIMEOUT_S)
+        open_partitions = wait_until_settled(
+            self._admin, name, range(self._topics.partitions), limit_s=_STABLE_TIMEOUT_S
+        )
+        if open_partitions:
+            raise InfrastructureError(
+                f"{name} partition {', '.join(map(str, open_partitions))}: a transaction is still open after "
+                f"{_STABLE_TIMEOUT_S:.0f} s, which may hide what was redriven; nothing was redriven"
+            )
 
     @contextmanager
     def _explained(self, step: str) -> Iterator[None]:
@@ -313,7 +298,3 @@ def _silent() -> logging.Logger:
     logger = logging.getLogger("librdkafka")
     logger.addHandler(logging.NullHandler())
     return logger
-
-
-def _behind(stable: Mapping[int, int], ends: Mapping[int, int]) -> list[int]:
-    return sorted(partition for partition, end in ends.items() if stable[partition] < end)

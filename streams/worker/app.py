@@ -144,7 +144,7 @@ def create_app(
     source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)
 
     async def consolidate(stream: Any) -> None:
-        # Acknowledged by the engine when the transaction is committed, not when the next batch is taken.
+        # Acknowledged by the engine when the transaction is committed, not when the next round is taken.
         async for event in stream.noack().events():
             await app.partition_owner.process(event.value, event.ack)
 

@@ -11,8 +11,10 @@ from faust.types import TP
 from models.errors import ContractError, InfrastructureError
 from models.rows import PartitionMark
 from streams.core.rules import Rules
+from streams.worker import lane
 from streams.worker.adoption import Rulesets
-from streams.worker.batch import Batch
+from streams.worker.batch import Round
+from streams.worker.earlier_owners import outwait
 from streams.worker.failpoints import reach
 from streams.worker.folding import Observer, PartitionFold
 from streams.worker.lane import Lane
@@ -82,17 +84,25 @@ class Engine:
         self._lanes: dict[int, Lane] = {}
 
     async def acquire(self, partitions: set[int]) -> None:
-        """Fence every earlier owner of these partitions: new producers, all at once, before recovery."""
+        """Shut out every earlier owner of these partitions, before their state is recovered.
+
+        1. New producers, all at once: what was begun with the partitions' own producers is over.
+        2. An earlier owner may have written into them with the producer of another partition, which whoever has that
+           one now fences. What is open in the changelogs is waited for; see ``docs/decisions/0014``.
+        """
         try:
             await self.release(set(self._transactions))
             for partition in partitions:
                 self._transactions[partition] = PartitionTransactions(
                     self._connection, self._app_id, partition, patience_s=self._patience_s
                 )
+            # 1.
             loop = asyncio.get_running_loop()
             await asyncio.gather(
                 *(loop.run_in_executor(self._executor, self._transactions[partition].fence) for partition in partitions)
             )
+            # 2.
+            await loop.run_in_executor(self._executor, self._outwait, partitions)
         except Exception as error:
             self._on_fatal(error)
             raise
@@ -142,10 +152,11 @@ class Engine:
         _log.info("partitions ready", offsets={str(partition): starts[partition] for partition in sorted(starts)})
         return starts
 
-    async def process(self, batch: Batch, acknowledge: Callable[[], object]) -> None:
-        """Process a batch; whatever goes wrong stops the worker with nothing of the batch acknowledged."""
+    async def process(self, together: Round, acknowledge: Callable[[], object]) -> None:
+        """Process a round; whatever goes wrong stops the worker with nothing of it acknowledged."""
         try:
-            await self._lanes[batch.partition].process(batch, acknowledge, self._on_fatal)
+            batches = [(self._lanes[batch.partition], batch) for batch in together.batches]
+            await lane.process(batches, acknowledge, self._on_fatal)
         except Exception as error:
             self._on_fatal(error)
             raise
@@ -162,7 +173,7 @@ class Engine:
         """Finish what is in flight and give the partitions up."""
         held = partitions & set(self._transactions)
         lanes = [self._lanes.pop(partition) for partition in held if partition in self._lanes]
-        await asyncio.gather(*(lane.close() for lane in lanes))
+        await asyncio.gather(*(each.close() for each in lanes))
         for partition in held:
             del self._transactions[partition]
         if held:
@@ -172,6 +183,9 @@ class Engine:
         """Release everything; for an orderly stop."""
         await self.release(set(self._transactions))
         self._executor.shutdown()
+
+    def _outwait(self, partitions: set[int]) -> None:
+        outwait(self._connection, self._topics.changelog.name, partitions, patience_s=self._patience_s)
 
     def _still(self, partition: int, transactions: PartitionTransactions | None) -> PartitionTransactions:
         """The transactions of a partition, if it has been here since they were made."""

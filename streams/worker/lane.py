@@ -1,8 +1,9 @@
-"""One source partition at work: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
+"""Source partitions at work: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.store import BatchStore
 from topics.rulesets import ADOPTION_PREFIX
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "Share", "process"]
 
 _SLOW_COMMIT_S = 10.0
 """A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
@@ -37,6 +38,10 @@ class Lane:
         changelog: the changelog topic's name.
         executor: runs the blocking steps.
         start: the offset at which the first batch has to start.
+
+    Attributes:
+        transactions: its transactions.
+        committing: the commit of its last batch; None: it had none.
     """
 
     def __init__(
@@ -52,33 +57,19 @@ class Lane:
     ) -> None:
         self._partition = partition
         self._fold = fold
-        self._transactions = transactions
+        self.transactions = transactions
         self._store = store
         self._changelog = changelog
         self._executor = executor
         self._next = start
-        self._committing: asyncio.Task[None] | None = None
+        self.committing: asyncio.Task[None] | None = None
 
-    async def process(
-        self, batch: Batch, acknowledge: Callable[[], object], failed: Callable[[BaseException], None]
-    ) -> None:
-        """Process a batch up to its commit, which goes on in the background.
-
-        1. Check that it starts where the last one ended: a hole means that something was lost on the way.
-        2. Fold it.
-        3. Wait for the commit of the last batch; a partition has one transaction at a time.
-        4. Produce everything, then commit in a thread: see :meth:`_commit`.
-
-        Args:
-            batch: the batch.
-            acknowledge: called on the event loop when everything is done.
-            failed: called with the error when the commit failed.
+    async def fold(self, batch: Batch) -> "Share":
+        """Fold a batch, which has to start where the last one ended: a hole means that something was lost on the way.
 
         Raises:
             ContractError: a hole, or the state is of another catalogue.
-            InfrastructureError: producing failed.
         """
-        # 1.
         if batch.start != self._next:
             raise ContractError(
                 f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected was "
@@ -86,60 +77,125 @@ class Lane:
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )
         self._next = batch.end
-        # 2.
         folded = await self._folded(batch)
-        rows = list(folded.rows())
-        # 3.
-        await self.drained()
-        # 4.
-        self._transactions.begin()
-        self._transactions.produce(folded.outgoing)
-        self._transactions.produce_rows(self._changelog, rows)
-        self._committing = asyncio.create_task(self._finish(batch, folded, rows, acknowledge))
-        self._committing.add_done_callback(lambda task: _report(task, failed))
+        return Share(self, batch, folded, list(folded.rows()))
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
-        if self._committing is not None:
-            await asyncio.wait([self._committing])
+        if self.committing is not None:
+            await asyncio.wait([self.committing])
 
     async def close(self) -> None:
         """Wait for what is in flight, then give the partition up."""
         await self.drained()
-        await self._in_thread(self._transactions.close)
+        await self.in_thread(self.transactions.close)
 
-    async def _finish(
-        self, batch: Batch, folded: Folded, rows: Sequence[StoredRow], acknowledge: Callable[[], object]
-    ) -> None:
-        slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, batch)
-        try:
-            await self._in_thread(lambda: self._commit(batch, rows, erased=bool(folded.removed)))
-        finally:
-            slow.cancel()
-        self._fold.written(folded)
-        acknowledge()
+    def produce(self, share: "Share", transactions: PartitionTransactions) -> None:
+        """Add this partition's share of a round to the round's transaction."""
+        transactions.produce(share.folded.outgoing)
+        transactions.produce_rows(self._changelog, self._partition, share.rows)
 
-    def _commit(self, batch: Batch, rows: Sequence[StoredRow], *, erased: bool) -> None:
-        """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
+    def write(self, share: "Share", changelog_offsets: Mapping[int, int]) -> None:
+        """Write the committed share to RocksDB. What was erased is taken out of its files at once.
 
-        Killed in between, RocksDB is behind; the recovery from the changelog brings it up. What was erased is taken out
-        of its files at once.
+        Args:
+            share: the share.
+            changelog_offsets: of each partition, where its last row stands in the changelog.
         """
-        changelog_offset = self._transactions.commit(batch)
-        reach("committed")
-        self._store.write_rows(self._partition, rows, changelog_offset)
-        if erased:
+        self._store.write_rows(self._partition, share.rows, changelog_offsets[self._partition])
+        if share.folded.removed:
             self._store.compact(self._partition)
         reach("written")
+
+    def written(self, share: "Share") -> None:
+        """RocksDB has the share; on the event loop."""
+        self._fold.written(share.folded)
 
     async def _folded(self, batch: Batch) -> Folded:
         """Fold a batch; in a thread where it may adopt a ruleset, as the whole partition is folded again then."""
         if any(record.key is not None and record.key.startswith(ADOPTION_PREFIX) for record in batch.records):
-            return await self._in_thread(lambda: self._fold.fold(batch))
+            return await self.in_thread(lambda: self._fold.fold(batch))
         return self._fold.fold(batch)
 
-    def _in_thread(self, call: Callable[[], _Result]) -> Awaitable[_Result]:
+    def in_thread(self, call: Callable[[], _Result]) -> Awaitable[_Result]:
+        """Run a blocking step."""
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One partition's share of a round.
+
+    Attributes:
+        lane: the partition's lane.
+        batch: its batch.
+        folded: what the batch comes to.
+        rows: the changed rows.
+    """
+
+    lane: Lane
+    batch: Batch
+    folded: Folded
+    rows: Sequence[StoredRow]
+
+
+async def process(
+    batches: Sequence[tuple[Lane, Batch]],
+    acknowledge: Callable[[], object],
+    failed: Callable[[BaseException], None],
+) -> None:
+    """Process a round up to its commit, which goes on in the background.
+
+    1. Fold every batch.
+    2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time.
+    3. Produce everything in one transaction, of the first partition's producer. Then commit in a thread: see
+       :func:`_commit`.
+
+    Args:
+        batches: the round, each batch with its partition's lane.
+        acknowledge: called on the event loop when everything is done.
+        failed: called with the error when the commit failed.
+
+    Raises:
+        ContractError: a hole before one of the batches, or the state is of another catalogue.
+        InfrastructureError: producing failed.
+    """
+    # 1.
+    shares = [await lane.fold(batch) for lane, batch in batches]
+    # 2.
+    for share in shares:
+        await share.lane.drained()
+    # 3.
+    transactions = shares[0].lane.transactions
+    transactions.begin()
+    for share in shares:
+        share.lane.produce(share, transactions)
+    committing = asyncio.create_task(_finish(shares, acknowledge))
+    committing.add_done_callback(lambda task: _report(task, failed))
+    for share in shares:
+        share.lane.committing = committing
+
+
+async def _finish(shares: Sequence[Share], acknowledge: Callable[[], object]) -> None:
+    slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, shares[0].batch)
+    try:
+        await shares[0].lane.in_thread(lambda: _commit(shares))
+    finally:
+        slow.cancel()
+    for share in shares:
+        share.lane.written(share)
+    acknowledge()
+
+
+def _commit(shares: Sequence[Share]) -> None:
+    """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
+
+    Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
+    """
+    changelog_offsets = shares[0].lane.transactions.commit([share.batch for share in shares])
+    reach("committed")
+    for share in shares:
+        share.lane.write(share, changelog_offsets)
 
 
 def _warn_of_slow_commit(batch: Batch) -> None:

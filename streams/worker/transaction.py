@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -115,7 +115,7 @@ class PartitionTransactions:
             },
             logger=logging.getLogger("librdkafka"),
         )
-        self._changelog_offset = -1
+        self._changelog_offsets: dict[int, int] = {}
 
     def fence(self) -> None:
         """Shut out every earlier owner, and finish or abort its open transaction."""
@@ -140,10 +140,9 @@ class PartitionTransactions:
             except (BufferError, *CLIENT_ERRORS) as error:
                 raise self._failure("produce", error) from error
 
-    def produce_rows(self, changelog: str, rows: Sequence[StoredRow]) -> None:
-        """Add the changed rows; the changelog offset of the last one is asked for."""
+    def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
+        """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
         produce = self._producer.produce
-        partition = self._partition
         last = len(rows) - 1
         try:
             for key, value in rows[:last]:
@@ -182,26 +181,34 @@ class PartitionTransactions:
         self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
         return offsets[0]
 
-    def commit(self, batch: Batch) -> int:
-        """Commit everything, the batch's source offset with it.
+    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+        """Commit everything, the batches' source offsets with it.
+
+        The records are at the brokers before the offsets are sent. Whoever has one of the partitions next need not
+        fence this producer: when the group has a new generation, offsets that were not sent are refused, and where they
+        were sent, the records show in the changelog as an open transaction (docs/decisions/0014).
+
+        Args:
+            batches: of one generation of the group.
 
         Returns:
-            The changelog offset of the last row.
+            The changelog offset of each partition's last row.
         """
-        self._changelog_offset = -1
+        self._changelog_offsets = {}
+        self._flush()
+        reach("flushed")
         self._patiently(
             "send_offsets_to_transaction",
             lambda: self._producer.send_offsets_to_transaction(
-                [TopicPartition(batch.topic, batch.partition, batch.end)],
-                group_metadata(batch.membership),
+                [TopicPartition(batch.topic, batch.partition, batch.end) for batch in batches],
+                group_metadata(batches[0].membership),
                 self._patience_s,
             ),
         )
-        self._flush()
         reach("produced")
         # Fails, and says why, if any of the records was not delivered.
         self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
-        return self._changelog_offset
+        return self._changelog_offsets
 
     def close(self) -> None:
         """Give the producer up; an open transaction is aborted by the next owner's fence."""
@@ -217,7 +224,7 @@ class PartitionTransactions:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._changelog_offset = message.offset() or 0
+            self._changelog_offsets[message.partition() or 0] = message.offset() or 0
 
     def _patiently(self, step: str, call: Callable[[], object]) -> None:
         """Call again while librdkafka says that it may be: a commit whose answer is missing is then resumed."""

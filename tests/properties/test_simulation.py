@@ -5,6 +5,7 @@ checker after each step. The planted defects show that it would notice.
 """
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from hypothesis.stateful import (
 
 from models.errors import ContractError
 from streams.worker.batch import Batch
-from streams.worker.folded import Folded
+from streams.worker.folded import Folded, StoredRow
 from streams.worker.folding import PartitionFold
-from streams.worker.lane import Lane
+from streams.worker.lane import Lane, Share
 from streams.worker.rowcache import MARK_KEY
+from streams.worker.transaction import PartitionTransactions
 from tests.bad_inputs import BAD_INPUTS
 from tests.oracle import Tombstone
 from tests.simulated_kafka import PartitionLog, SimulatedTransactions
@@ -74,9 +76,9 @@ class Machine(RuleBasedStateMachine):
         self.events: list[dict[str, Any]] = []
         self.sound = True
 
-    @initialize(cached_pairs=st.sampled_from([0, 1, 100]), owners=OWNERS)
-    def begin(self, cached_pairs: int, owners: tuple[int, ...]) -> None:
-        self.sim = self.simulation(Path(self.directory.name), cached_pairs=cached_pairs)
+    @initialize(cached_pairs=st.sampled_from([0, 1, 100]), lingering=st.booleans(), owners=OWNERS)
+    def begin(self, cached_pairs: int, lingering: bool, owners: tuple[int, ...]) -> None:  # noqa: FBT001
+        self.sim = self.simulation(Path(self.directory.name), cached_pairs=cached_pairs, producers_linger=lingering)
         self.sim.rebalance(owners, unaware=False)
 
     # -- the source
@@ -185,6 +187,42 @@ class Machine(RuleBasedStateMachine):
         worker.meanwhile = None
         self._do(self.sim.workers[other], partition, 100)
 
+    @precondition(lambda self: self.sim.seats())
+    @rule(seat=SEAT, limit=LIMIT, committed=st.booleans())
+    def work_in_a_round(self, seat: int, limit: int, committed: bool) -> None:  # noqa: FBT001
+        """Batches of all partitions of a worker in one transaction; they are committed, or left for later."""
+        worker, partition = self._seat(seat)
+        self._do_round(worker, partition, limit, committed=committed)
+
+    @precondition(lambda self: self.sim.seats())
+    @rule(seat=SEAT, point=st.sampled_from(POINTS[1:]), passes=st.integers(0, 3))
+    def crash_in_a_round(self, seat: int, point: str, passes: int) -> None:
+        worker, partition = self._seat(seat)
+        worker.doom = (point, passes)
+        self._do_round(worker, partition, 100)
+
+    @rule(
+        number=WORKER,
+        leader=PARTITION,
+        point=st.sampled_from(["begin", "produce", "offsets", "commit", "committed", "written"]),
+        late=st.none() | PARTITION,
+        new=st.lists(EVENTS, min_size=1, max_size=2),
+    )
+    def lose_partitions_in_a_round(
+        self, number: int, leader: int, point: str, late: int | None, new: list[dict[str, Any]]
+    ) -> None:
+        """Held up in a round until another worker has taken over, all partitions or all but one, it goes on."""
+        self.sim.rebalance((number,) * PARTITIONS, unaware=False)
+        for application in (APPLICATION, OTHER_APPLICATION, _THIRD_APPLICATION):
+            self._publish(new, (application, PROCESSORS[0]))
+        worker, other = self.sim.workers[number], 1 - number
+        owners = tuple(None if partition == late else other for partition in range(PARTITIONS))
+        worker.meanwhile = (point, lambda: self.sim.rebalance(owners, unaware=True))
+        self._do_round(worker, leader, 100)
+        worker.meanwhile = None
+        for partition in range(PARTITIONS):
+            self._do(self.sim.workers[other], partition, 100)
+
     @rule(owners=OWNERS, unaware=st.booleans())
     def rebalance(self, owners: tuple[int, ...], unaware: bool) -> None:  # noqa: FBT001
         self.sim.rebalance(owners, unaware=unaware)
@@ -250,6 +288,12 @@ class Machine(RuleBasedStateMachine):
     def _work(self, number: int, limit: int) -> None:
         self._do(*self._seat(number), limit)
 
+    def _do_round(self, worker: Worker, leader: int, limit: int, *, committed: bool = True) -> None:
+        self.sim.deliver_round(worker, leader, limit)
+        for partition in range(PARTITIONS):
+            if committed and partition in worker.seats:
+                self.sim.commit(worker, partition)
+
     def _do(self, worker: Worker, partition: int, limit: int) -> None:
         if partition in worker.seats:
             self.sim.deliver(worker, partition, limit)
@@ -267,11 +311,11 @@ def test_any_history_is_folded_exactly_once() -> None:
 
 class _WrittenBeforeCommit(Simulation):
     class lane(Lane):  # noqa: N801
-        def _commit(self, batch: Batch, rows: Any, *, erased: bool) -> None:
+        def produce(self, share: Share, transactions: PartitionTransactions) -> None:
             db = self._store._db_for_partition(self._partition)
-            for key, value in rows:
+            for key, value in share.rows:
                 db.put(key, value)
-            super()._commit(batch, rows, erased=erased)
+            super().produce(share, transactions)
 
 
 class _OffsetApart(Simulation):
@@ -289,12 +333,12 @@ class _OutputsAfterCommit(Simulation):
         def produce(self, outgoing: Any) -> None:
             self.outgoing = outgoing
 
-        def commit(self, batch: Batch) -> int:
-            offset = super().commit(batch)
+        def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+            offsets = super().commit(batches)
             self.begin()
             super().produce(self.outgoing)
-            super().commit(batch)
-            return offset
+            super().commit(batches)
+            return offsets
 
 
 class _OutputsBeforeCommit(Simulation):
@@ -307,7 +351,10 @@ class _OutputsBeforeCommit(Simulation):
 
 
 class _FencedLate(Simulation):
-    """The new producer comes with the first batch."""
+    """The new producer comes with the first batch, and nothing is waited for: either alone would do."""
+
+    def outwait(self, partition: int) -> None:
+        """Not at all."""
 
     class transactions(SimulatedTransactions):  # noqa: N801
         fenced = False
@@ -322,10 +369,21 @@ class _FencedLate(Simulation):
             super().begin()
 
 
+class _NotOutwaited(Simulation):
+    def outwait(self, partition: int) -> None:
+        """Nothing is waited for: the fence of the partition's own producer is all there is."""
+
+
+class _OffsetsBeforeRecords(Simulation):
+    class transactions(SimulatedTransactions):  # noqa: N801
+        def _flush(self) -> None:
+            """Left to the commit, when the offsets were sent long ago."""
+
+
 class _NoMark(Simulation):
     class transactions(SimulatedTransactions):  # noqa: N801
-        def produce_rows(self, changelog: str, rows: list[tuple[bytes, bytes]]) -> None:
-            super().produce_rows(changelog, [row for row in rows if row[0] != MARK_KEY] or rows)
+        def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
+            super().produce_rows(changelog, partition, [row for row in rows if row[0] != MARK_KEY] or rows)
 
 
 class _RecoveryEndsEarly(Simulation):
@@ -371,7 +429,9 @@ DEFECTS: dict[str, type[Simulation]] = {
     "the changelog offset is not in the batch of rows": _OffsetApart,
     "outputs are committed after the offset": _OutputsAfterCommit,
     "outputs are committed before the state": _OutputsBeforeCommit,
-    "earlier owners are fenced by the first batch only": _FencedLate,
+    "earlier owners are fenced by the first batch only, and not outwaited": _FencedLate,
+    "what another partition's producer left open is not waited for": _NotOutwaited,
+    "offsets are sent before the records are at the brokers": _OffsetsBeforeRecords,
     "the mark is not in the changelog": _NoMark,
     "the recovery ends one record early": _RecoveryEndsEarly,
     "records that the state contains are folded again": _AppliedFoldedAgain,

@@ -85,6 +85,7 @@ def engine(monkeypatch, rulesets):
     """An engine without Kafka, whose worker must not end."""
     monkeypatch.setattr(module, "PartitionTransactions", Transactions)
     monkeypatch.setattr(module, "SourceWatch", lambda *_: SimpleNamespace(look=lambda: "topic-id"))
+    monkeypatch.setattr(module, "outwait", lambda *_, **__: None)
     rows = SimpleNamespace(get=lambda _key: None)
     return Engine(
         None,

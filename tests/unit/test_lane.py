@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import ContractError
 from streams.worker.batch import Batch, Membership
-from streams.worker.lane import Lane
+from streams.worker.lane import Lane, process
 
 
 def test_a_hole_between_two_batches_is_refused():
@@ -15,4 +15,4 @@ def test_a_hole_between_two_batches_is_refused():
     lane = Lane(1, untouched, untouched, untouched, changelog="changelog", executor=untouched, start=7)
     batch = Batch("executions", 1, 9, 12, (), Membership("app", 1, "me"))
     with pytest.raises(ContractError, match="starts at 9, expected was 7"):
-        asyncio.run(lane.process(batch, pytest.fail, pytest.fail))
+        asyncio.run(process([(lane, batch)], pytest.fail, pytest.fail))

@@ -69,7 +69,7 @@ def test_a_producer_that_was_fenced_between_two_calls_says_so_in_produce(transac
     with pytest.raises(InfrastructureError, match=r"fenced in produce: .* newer instance"):
         transactions(produce=FATAL, begin=FENCED).produce([Outgoing("t", 0, b"k", b"v")])
     with pytest.raises(InfrastructureError, match="partition 3: fenced in produce"):
-        transactions(produce=FATAL, begin=FENCED).produce_rows("changelog", ROWS)
+        transactions(produce=FATAL, begin=FENCED).produce_rows("changelog", 3, ROWS)
 
 
 def test_a_fatal_error_without_a_known_cause_is_told_as_it_is(transactions):
@@ -80,9 +80,9 @@ def test_a_fatal_error_without_a_known_cause_is_told_as_it_is(transactions):
 def test_a_record_that_was_not_delivered_fails_the_commit_with_the_cause(transactions):
     refused = transactions(commit=FENCED)
     refused.begin()
-    refused.produce_rows("changelog", ROWS)
+    refused.produce_rows("changelog", 3, ROWS)
     with pytest.raises(InfrastructureError, match="partition 3: fenced in commit_transaction"):
-        refused.commit(batch())
+        refused.commit([batch()])
 
 
 def test_a_fatal_error_that_the_client_loses_is_named_all_the_same(transactions):
@@ -90,27 +90,27 @@ def test_a_fatal_error_that_the_client_loses_is_named_all_the_same(transactions)
     lost = SystemError("returned NULL without setting an exception")
     for step in ("flush", "commit"):
         fenced = transactions(**{step: lost, "begin": FENCED})
-        fenced.produce_rows("changelog", ROWS)
+        fenced.produce_rows("changelog", 3, ROWS)
         with pytest.raises(InfrastructureError, match=f"partition 3: fenced in {step}"):
-            fenced.commit(batch())
+            fenced.commit([batch()])
 
 
 def test_records_that_nobody_answers_for_are_counted(transactions):
     silent = transactions(left=7)
     with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 60 s"):
-        silent.commit(batch())
+        silent.commit([batch()])
 
 
 def test_a_commit_without_an_answer_is_resumed_and_nothing_is_produced_again(transactions):
     passing = transactions(commit=[PASSING, PASSING])
     passing.begin()
-    passing.produce_rows("changelog", ROWS)
-    passing.commit(batch())
-    assert passing._producer.calls == ["begin", "produce", "offsets", "flush", "commit", "commit", "commit"]
+    passing.produce_rows("changelog", 3, ROWS)
+    passing.commit([batch()])
+    assert passing._producer.calls == ["begin", "produce", "flush", "offsets", "commit", "commit", "commit"]
 
 
 def test_patience_with_brokers_ends(transactions):
     impatient = transactions(patience_s=0, commit=PASSING)
     impatient.begin()
     with pytest.raises(InfrastructureError, match="partition 3: commit_transaction failed: retry call to resume"):
-        impatient.commit(batch())
+        impatient.commit([batch()])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from streams.worker.batch import Batch, Membership
+from streams.worker.batch import Batch, Membership, Round
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
 from topics.declared import TABLE_NAME
 
@@ -18,7 +18,7 @@ def places(app):
 
 
 def batch_of(source):
-    return {source: Batch(source.topic, source.partition, 7, 8, [RECORD], Membership("app", 1, "me"))}
+    return {source: Round([Batch(source.topic, source.partition, 7, 8, [RECORD], Membership("app", 1, "me"))])}
 
 
 async def yielded(consumer):

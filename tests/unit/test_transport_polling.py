@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from models.errors import ConsolidatorError, ContractError, InfrastructureError
+from streams.worker.batch import Batch, Membership, Round
 from streams.worker.transport.polling import BatchConsumerThread
 from streams.worker.transport.read_errors import kept_error
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
@@ -148,7 +149,10 @@ async def polled_by_hand(tmp_path):
 
             async def poll(within_s=0.0):
                 found = (await thread._fetch_records(kafka, {tp}, timeout=within_s)).get(tp)
-                return None if found is None else (found.start, [record.offset for record in found.records], found.end)
+                if found is None:
+                    return None
+                [batch] = found.batches
+                return batch.start, [record.offset for record in batch.records], batch.end
 
             try:
                 yield SimpleNamespace(
@@ -162,6 +166,12 @@ def records(*offsets):
     return [SimpleNamespace(offset=offset) for offset in offsets]
 
 
+def round_of(tp, *offsets):
+    """A round of one small batch."""
+    batch = Batch(tp.topic, tp.partition, offsets[0], offsets[-1] + 1, records(*offsets), Membership("app", 1, "me"))
+    return Round([batch])
+
+
 def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
     """It is read at once, so that aiokafka fetches on, and handed on together when the commit is done."""
 
@@ -169,12 +179,12 @@ def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
         async with polled_by_hand(tmp_path) as hand:
             hand.arrivals.arrived = records(7)
             assert await hand.poll() == (7, [7], 8)
-            hand.pacing.began(hand.tp, 7, 1)
+            hand.pacing.began(before := round_of(hand.tp, 7))
             for offset in (8, 9):
                 hand.arrivals.arrived = records(offset)
                 assert await hand.poll() is None
             assert hand.arrivals.arrived == []
-            hand.pacing.ended(hand.tp, 7)
+            hand.pacing.ended(before)
             # The interval between two small batches goes by.
             assert await hand.poll(within_s=5.0) == (8, [8, 9], 10)
             assert await hand.poll() is None
@@ -187,13 +197,13 @@ def test_a_poll_that_waits_ends_soon_after_the_commit(tmp_path):
 
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
-            hand.pacing.began(hand.tp, 6, 1)
+            hand.pacing.began(before := round_of(hand.tp, 6))
             hand.arrivals.arrived = records(7)
             waiting = asyncio.create_task(hand.poll(within_s=60.0))
             await asyncio.wait([waiting], timeout=0.1)
             assert hand.arrivals.arrived == []
             assert not waiting.done()
-            hand.pacing.ended(hand.tp, 6)
+            hand.pacing.ended(before)
             assert await asyncio.wait_for(waiting, 5) == (7, [7], 8)
 
     asyncio.run(scenario())
@@ -205,12 +215,12 @@ def test_no_more_is_gathered_than_a_batch_may_have(tmp_path):
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
             most = hand.thread.app.batch_options.batch_events
-            hand.pacing.began(hand.tp, 6, 1)
+            hand.pacing.began(before := round_of(hand.tp, 6))
             hand.arrivals.arrived = records(*range(7, 7 + most + 2))
             assert await hand.poll() is None
             assert await hand.poll() is None
             assert len(hand.arrivals.arrived) == 2
-            hand.pacing.ended(hand.tp, 6)
+            hand.pacing.ended(before)
             start, offsets, end = await hand.poll()
             assert (start, len(offsets), end) == (7, most, 7 + most)
 
@@ -222,7 +232,7 @@ def test_what_was_gathered_before_a_seek_or_a_rebalance_is_forgotten(tmp_path):
 
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
-            hand.pacing.began(hand.tp, 6, 1)
+            hand.pacing.began(round_of(hand.tp, 6))
             hand.arrivals.arrived = records(7, 8)
             assert await hand.poll() is None
             # Another worker took 7 and 8 over and committed them; then the partition came back.
@@ -230,7 +240,7 @@ def test_what_was_gathered_before_a_seek_or_a_rebalance_is_forgotten(tmp_path):
             hand.pacing.forget()
             hand.arrivals.arrived = records(9)
             assert await hand.poll() == (9, [9], 10)
-            hand.pacing.began(hand.tp, 9, 1)
+            hand.pacing.began(round_of(hand.tp, 9))
             hand.arrivals.arrived = records(10, 11)
             assert await hand.poll() is None
             hand.kafka._subscription.seek(TopicPartition(*hand.tp), 10)

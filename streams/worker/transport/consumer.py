@@ -1,7 +1,7 @@
-"""The consumer that hands the agent one fetched batch of one partition at a time.
+"""The consumer that hands the agent what was fetched, a round of batches at a time.
 
-Faust's own delivers record by record, at some 100 µs each (tasks, queues, sensors, acknowledgements). Here a source
-partition's poll is *one* message whose value is a :class:`~streams.worker.batch.Batch`; everything else of Faust -
+Faust's own delivers record by record, at some 100 µs each (tasks, queues, sensors, acknowledgements). Here what was
+polled of the source is *one* message whose value is a :class:`~streams.worker.batch.Round`; everything else of Faust -
 agent, table, assignor, recovery, standbys - stays. The changelog goes straight from the poll into RocksDB.
 """
 
@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
-from streams.worker.batch import Batch
+from streams.worker.batch import Round
 from streams.worker.failpoints import reach
 from streams.worker.transport.pacing import Pacing
 from streams.worker.transport.polling import BatchConsumerThread, Polled
@@ -124,7 +124,7 @@ class BatchConsumer(driver.Consumer):
         return polled
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """Yield one message for each source batch; write changelog records to RocksDB at once.
+        """Yield one message for each round; write changelog records to RocksDB at once.
 
         What was polled before a rebalance is dropped after it, and read again. The generation is the one of the poll
         itself: Faust waits here for a rebalance to be over, and the first rows of the recovery after it would be taken
@@ -134,9 +134,9 @@ class BatchConsumer(driver.Consumer):
         for tp, found in (polled or {}).items():
             if self.should_stop or self.app.consumer_generation_id != self._polled_in:
                 return
-            if isinstance(found, Batch):
+            if isinstance(found, Round):
                 if self.flow_active and not self._is_source_held():
-                    self.pacing.began(tp, found.end - 1, len(found.records))
+                    self.pacing.began(found)
                     yield tp, self._to_message(tp, found)
             else:
                 self._restore(tp, found)
@@ -161,16 +161,17 @@ class BatchConsumer(driver.Consumer):
         recovery.applied(tp, last)
         reach("restored")
 
-    def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+    def _to_message(self, tp: TP, together: Round) -> ConsumerMessage:
+        first = together.batches[0]
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            batch.end - 1,
-            batch.records[-1].timestamp / 1000 if batch.records else 0.0,
+            first.end - 1,
+            first.records[-1].timestamp / 1000 if first.records else 0.0,
             None,  # the type of the timestamp
             (),
             None,
-            batch,
+            together,
             None,
             None,
             None,
@@ -179,7 +180,7 @@ class BatchConsumer(driver.Consumer):
         )
 
     def ack(self, message: Message) -> bool:
-        """Acknowledge a batch: it is committed already.
+        """Acknowledge a round: it is committed already.
 
         Faust lists every acknowledged offset, fills gaps with intervals (marking the record *after* a gap as
         acknowledged), and commits what is consecutive. All of that is for a consumer that commits.
@@ -188,7 +189,7 @@ class BatchConsumer(driver.Consumer):
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        self.pacing.ended(message.tp, message.offset)
+        self.pacing.ended(message.value)
         if self._waiting_for_ack is not None and not self._waiting_for_ack.done():
             self._waiting_for_ack.set_result(None)
         return True

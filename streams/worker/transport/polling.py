@@ -12,7 +12,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from streams.worker.batch import Batch, Membership
+from streams.worker.batch import Batch, Membership, Round
 from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.read_errors import kept_error, unreadable
 from streams.worker.transport.records import adapt_aiokafka
@@ -20,7 +20,7 @@ from streams.worker.transport.records import adapt_aiokafka
 __all__ = ["BatchConsumerThread", "Polled"]
 
 Polled = dict[TP, Any]
-"""By partition: a :class:`Batch` for the source, a list of records for the changelog."""
+"""A :class:`Round` by its first partition for the source, a list of records by partition for the changelog."""
 
 _CHANGELOG_RECORDS = 10_000
 """Changelog records of one partition in one poll: a write batch of a few megabytes."""
@@ -152,10 +152,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             ordered = sorted(active_partitions)
             first = self._turn % len(ordered) if ordered else 0
             polled: Polled = {}
+            small: list[Batch] = []
             for tp in ordered[first:] + ordered[:first]:
                 found = await self._poll(consumer, tp)
-                if found is not None:
-                    polled[tp] = found
+                if isinstance(found, Batch) and self.consumer.pacing.is_small(found):
+                    small.append(found)
+                elif found is not None:
+                    polled[tp] = Round([found]) if isinstance(found, Batch) else found
+            if small:
+                polled[TP(small[0].topic, small[0].partition)] = Round(small)
             left = deadline - monotonic()
             if polled or left <= 0 or any(self._is_changelog(tp) for tp in active_partitions):
                 if not polled and left > 0:
