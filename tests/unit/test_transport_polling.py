@@ -249,3 +249,24 @@ def test_what_was_gathered_before_a_seek_or_a_rebalance_is_forgotten(tmp_path):
             assert await hand.poll() == (10, [10], 11)
 
     asyncio.run(scenario())
+
+
+def test_small_batches_make_a_round_and_a_large_one_is_its_own(tmp_path):
+    """What is small begins together, whatever its partition; what is large waits for nobody."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            large = hand.thread.app.batch_options.batch_events
+            tps = [TP(hand.tp.topic, partition) for partition in range(4)]
+            sizes = dict(zip(tps, (1, large, 0, 2), strict=True))
+
+            async def poll(_consumer, tp):
+                return round_of(tp, *range(sizes[tp])).batches[0] if sizes[tp] else None
+
+            hand.thread._poll = poll
+            polled = await hand.thread._fetch_records(hand.kafka, set(tps), timeout=0)
+            found = sorted([batch.partition for batch in each.batches] for each in polled.values())
+            assert found in ([[0, 3], [1]], [[1], [3, 0]])
+            assert all(tp.partition == each.batches[0].partition for tp, each in polled.items())
+
+    asyncio.run(scenario())
