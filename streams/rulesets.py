@@ -1,6 +1,7 @@
 """Which rules hold where: the rulesets that Kafka knows, made ready for the fold."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
+from functools import cached_property
 
 from models.catalogue import Catalogue
 from models.errors import CatalogueError, ContractError
@@ -18,16 +19,21 @@ class RuleBook:
 
     Args:
         configured: what the settings say; they hold in a partition in which nothing was ever adopted.
-        known: the other catalogues, and the adoptions.
+        read: gives the other catalogues, and the adoptions, when first asked for. Whoever folds a log asks after the
+            log's end is known, so that no adoption before that end is missed.
 
     Attributes:
         configured: what the settings say.
     """
 
-    def __init__(self, configured: Rules, known: KnownRulesets | None = None) -> None:
+    def __init__(self, configured: Rules, read: Callable[[], KnownRulesets] = KnownRulesets) -> None:
         self.configured = configured
-        self._known = known or KnownRulesets()
+        self._read = read
         self._prepared = {self.configured.digest: self.configured}
+
+    @cached_property
+    def _known(self) -> KnownRulesets:
+        return self._read()
 
     @property
     def digests(self) -> frozenset[str]:
@@ -101,7 +107,7 @@ class RuleBook:
 def book_of(
     catalogue: Catalogue, config: Mapping[str, str | int], topics: Topics, *, settled: Container[int] = ()
 ) -> RuleBook:
-    """The rule book of an installation.
+    """The rule book of an installation, read when it is first asked for more than what the settings say.
 
     Args:
         catalogue: what the settings say.
@@ -110,7 +116,7 @@ def book_of(
         settled: as of :func:`~topics.rulesets.read_rulesets`.
 
     Raises:
-        ContractError: the topic of rulesets is not there.
-        InfrastructureError: Kafka does not answer.
+        ContractError: from its methods, when the topic of rulesets is not there.
+        InfrastructureError: from its methods, when Kafka does not answer.
     """
-    return RuleBook(Rules(catalogue), read_rulesets(config, topics, settled=settled))
+    return RuleBook(Rules(catalogue), lambda: read_rulesets(config, topics, settled=settled))

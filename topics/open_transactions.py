@@ -1,4 +1,4 @@
-"""Waits until nothing that was begun before is open in some partitions: until then, readers do not see all of it."""
+"""Where partitions end, and where what is committed in them does: in between are transactions that are open."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from topics.patience import ask_patiently
 
-__all__ = ["wait_until_settled"]
+__all__ = ["ends_of", "wait_until_settled"]
 
 _ASK_LIMIT_S: Final = 30.0
 _FIRST_POLL_S: Final = 0.01
@@ -44,11 +44,11 @@ def wait_until_settled(
     Raises:
         KafkaException: Kafka does not answer.
     """
-    places = [TopicPartition(topic, partition) for partition in partitions]
+    wanted = list(partitions)
     deadline = time.monotonic() + limit_s
-    ends = _ends(admin, places, IsolationLevel.READ_UNCOMMITTED)
+    ends = ends_of(admin, topic, wanted, IsolationLevel.READ_UNCOMMITTED)
     pause_s = _FIRST_POLL_S
-    while still_open := _behind(_ends(admin, places, IsolationLevel.READ_COMMITTED), ends):
+    while still_open := _behind(ends_of(admin, topic, wanted, IsolationLevel.READ_COMMITTED), ends):
         if time.monotonic() >= deadline:
             return still_open
         if waiting is not None:
@@ -58,8 +58,19 @@ def wait_until_settled(
     return []
 
 
-def _ends(admin: AdminClient, places: list[TopicPartition], isolation: IsolationLevel) -> dict[int, int]:
-    """Of each partition, one past its last record, or its last stable offset."""
+def ends_of(admin: AdminClient, topic: str, partitions: Iterable[int], isolation: IsolationLevel) -> dict[int, int]:
+    """Of each partition, one past its last record, or its last stable offset.
+
+    Args:
+        admin: asks.
+        topic: the topic.
+        partitions: its partitions.
+        isolation: of everything, or of what is committed.
+
+    Raises:
+        KafkaException: Kafka does not answer.
+    """
+    places = [TopicPartition(topic, partition) for partition in partitions]
     if not places:
         return {}
     question = {place: OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]

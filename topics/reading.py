@@ -1,17 +1,19 @@
 """Read a topic as a bystander: no consumer group is joined, nothing is committed, nothing aborted is seen."""
 
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
 from topics.authorization import require_permissions
 from topics.cluster import REACH_TIMEOUT_S, Cluster
 from topics.keys import partition_of
+from topics.open_transactions import ends_of
 from topics.patience import ask_patiently
 from topics.permissions import Permission, Resource
 from topics.positions import AtOffset, AtTime, Beginning, End, Start
@@ -107,7 +109,7 @@ class TopicReader:
             "log_level": 2,
         }
         self.partitions = len(metadata.partitions)
-        self._watched = watched
+        self._config = config
         self._consumer = Consumer(watched)
         try:
             self.spans: Mapping[int, Span] = self._spans(start, self.partitions)
@@ -198,7 +200,7 @@ class TopicReader:
                 f"{self.topic} has no partition {start.partition}: its partitions are 0 to {partitions - 1}"
             )
         try:
-            edges = ask_patiently(lambda: {part: self._edges(part) for part in wanted}, limit_s=self._timeout_s)
+            edges = ask_patiently(lambda: self._edges(wanted), limit_s=self._timeout_s)
             times = self._offsets_at(start, wanted) if isinstance(start, AtTime) else {}
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
@@ -221,16 +223,17 @@ class TopicReader:
                     f"the next to come is {high}"
                 )
 
-    def _edges(self, partition: int) -> tuple[int, int]:
-        place = TopicPartition(self.topic, partition)
-        low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-        if partition in self._settled:
-            everything = Consumer({**self._watched, "isolation.level": "read_uncommitted"})
-            try:
-                _, high = everything.get_watermark_offsets(place, timeout=self._timeout_s)
-            finally:
-                everything.close()
-        return low, high
+    def _edges(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        edges = {}
+        for partition in partitions:
+            place = TopicPartition(self.topic, partition)
+            edges[partition] = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        settled = [partition for partition in partitions if partition in self._settled]
+        if settled:
+            admin = AdminClient({**self._config})
+            for partition, end in ends_of(admin, self.topic, settled, IsolationLevel.READ_UNCOMMITTED).items():
+                edges[partition] = (edges[partition][0], end)
+        return edges
 
     def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:
         question = [TopicPartition(self.topic, partition, start.milliseconds) for partition in partitions]

@@ -96,7 +96,7 @@ class EvidenceCheck:
         self._log = KeptLog(evidence.topics.executions, evidence.topics.partitions, evidence.executions)
         self._verification = Verification(
             evidence.topics.topics(),
-            RuleBook(Rules(evidence.catalogue), evidence.rulesets),
+            RuleBook(Rules(evidence.catalogue), lambda: evidence.rulesets),
             lambda _: MemoryTable(),
             evidence.max_event_bytes,
             application_id=evidence.application_id,

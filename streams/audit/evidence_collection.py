@@ -74,7 +74,7 @@ def collect_evidence(
         end,
         max_event_bytes,
         catalogue,
-        book_of(catalogue, config, topics).known_of(log.partition),
+        book_of(catalogue, config, topics, settled=[log.partition]).known_of(log.partition),
         kept,
         list(_until(changes, end, span.end)),
         list(_until(factors, end, span.end)),

@@ -88,7 +88,7 @@ def answer_as_of(
 ) -> None:
     """Fold the application's events up to a moment, and print what they came to then."""
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(load_catalogue(settings.catalogue), config, topics)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
     inquiry = _inquiry(settings, book, application, question)
     answer = _asked(inquiry, question.known, question.true_at)
     if question.compare_known is not None:

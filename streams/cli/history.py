@@ -70,7 +70,7 @@ def history(
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(load_catalogue(settings.catalogue), config, topics)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
     with progress() as display:
         task = display.add_task("reading", total=None)
         inquiry = Inquiry(

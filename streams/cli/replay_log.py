@@ -52,7 +52,7 @@ def replay_log(
         require_parquet()
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
-    book = book_of(load_catalogue(settings.catalogue), config, topics)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
     with progress() as display:
         task = display.add_task("replaying", total=0)
         replay = LogReplay(

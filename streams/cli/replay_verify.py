@@ -32,7 +32,7 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
     """
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
-    book = book_of(load_catalogue(settings.catalogue), config, topics)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
     rules = book.configured
     with progress() as display:
         task = display.add_task("verifying", total=None)

@@ -72,7 +72,7 @@ def kept(items):
 
 def book(*adoptions, configured=WIDER, catalogues=(SUM, WIDER)):
     texts = {one.digest: catalogue_json(one).encode() for one in catalogues}
-    return RuleBook(Rules(configured), KnownRulesets(texts, {0: adoptions} if adoptions else {}))
+    return RuleBook(Rules(configured), lambda: KnownRulesets(texts, {0: adoptions} if adoptions else {}))
 
 
 def opened(log):
@@ -251,10 +251,25 @@ def test_a_catalogue_that_nobody_kept_is_asked_for():
         book(ADOPTION, catalogues=(WIDER,)).first(0)
     forged = KnownRulesets({SUM.digest: catalogue_json(WIDER).encode()}, {0: (ADOPTION,)})
     with pytest.raises(ContractError, match="has the digest"):
-        RuleBook(Rules(WIDER), forged).first(0)
+        RuleBook(Rules(WIDER), lambda: forged).first(0)
     broken = KnownRulesets({SUM.digest: b"{"}, {0: (ADOPTION,)})
     with pytest.raises(ContractError, match="in Kafka"):
-        RuleBook(Rules(WIDER), broken).first(0)
+        RuleBook(Rules(WIDER), lambda: broken).first(0)
+
+
+def test_the_book_is_read_once_and_not_before_it_is_asked():
+    """A command takes the log's end first: an adoption that comes before that end must not look forged to it."""
+    reads = []
+
+    def read():
+        reads.append("now")
+        return KnownRulesets()
+
+    lazy = RuleBook(Rules(WIDER), read)
+    assert lazy.knows(WIDER.digest)
+    assert reads == []
+    assert lazy.first(0) is lazy.last(0, 9) is lazy.configured
+    assert reads == ["now"]
 
 
 def test_the_rules_of_each_stretch():
