@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from topics.open_transactions import wait_until_settled
 from topics.patience import ask_patiently
 
 __all__ = ["Factors", "canonical", "differences", "end_offsets", "final_factors"]
@@ -78,6 +80,9 @@ def final_factors(servers: str, topic: str, starts: Mapping[int, int]) -> Factor
     Raises:
         TimeoutError: the ends were not reached in time.
     """
+    # The last transaction's records may be readable a moment after its offsets.
+    if wait_until_settled(AdminClient({"bootstrap.servers": servers}), topic, starts, limit_s=_LIMIT_S):
+        raise TimeoutError(f"a transaction in {topic} was not over within {_LIMIT_S} s")
     consumer = _reader(servers)
     consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in starts.items()])
     factors: Factors = {}

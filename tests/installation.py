@@ -155,8 +155,12 @@ class Installation:
     # -- reading
 
     def read(self, topic: str) -> list[Record]:
-        """Every committed record of a topic, in the order of each partition."""
-        with TopicReader(self.config, topic, Beginning()) as reader:
+        """Every committed record of a topic, in the order of each partition.
+
+        What is being committed is waited for: the group's offsets may be readable before the records are, as the broker
+        ends a transaction partition by partition.
+        """
+        with TopicReader(self.config, topic, Beginning(), settled=range(self.partitions)) as reader:
             return list(reader.until_end())
 
     def published(self) -> tuple[list[Record], list[Record], list[Record]]:

@@ -153,11 +153,11 @@ def read_report(
         InfrastructureError: Kafka does not answer.
     """
     pairs = {}
-    for record in _records(config, topics.factors):
+    for record in _records(config, topics, topics.factors):
         summary = published_summary(current_of(record))
         pairs[summary.application_id, summary.processor] = summary
     # Sorted: the examples are then the same ones every time.
-    changes = sorted(_records(config, topics.factor_changes), key=lambda one: (one.partition, one.offset))
+    changes = sorted(_records(config, topics, topics.factor_changes), key=lambda one: (one.partition, one.offset))
     times = [record.timestamp_ms for record in changes]
     consolidate_s = (max(times) - min(times)) / 1000 if times else 0.0
     unequal = sum(pairs.get(identity) != replayed.get(identity) for identity in pairs.keys() | replayed.keys())
@@ -165,7 +165,7 @@ def read_report(
         scenarios=tuple(ScenarioResult(one, pairs.get((one.application_id, one.processor))) for one in SCENARIOS),
         processors=tuple(_figures(pairs.values())),
         examples=tuple(_examples(changes)),
-        dead_letters=tuple(map(_dead_letter, _records(config, topics.dlq))),
+        dead_letters=tuple(map(_dead_letter, _records(config, topics, topics.dlq))),
         changes=len(changes),
         pairs=len(pairs),
         unequal_pairs=unequal,
@@ -174,8 +174,9 @@ def read_report(
     )
 
 
-def _records(config: Mapping[str, str | int], topic: Topic) -> Iterator[Record]:
-    with TopicReader(config, topic.name, Beginning()) as reader:
+def _records(config: Mapping[str, str | int], topics: Topics, topic: Topic) -> Iterator[Record]:
+    # The last transaction's records may be readable a moment after its offsets.
+    with TopicReader(config, topic.name, Beginning(), settled=range(topics.partitions)) as reader:
         yield from reader.until_end()
 
 
