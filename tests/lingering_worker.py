@@ -35,10 +35,10 @@ _commit = PartitionTransactions.commit
 async def _seek_and_linger(consumer):
     """Until a batch waits in an agent's queue, which Faust is about to clear: agents are busy until it has."""
 
-    async def process_later(engine, batch, acknowledge):
+    async def process_later(engine, together, acknowledge):
         while consumer.app.rebalancing:  # noqa: ASYNC110 - Faust has no event for it
             await asyncio.sleep(0.01)
-        await _process(engine, batch, acknowledge)
+        await _process(engine, together, acknowledge)
 
     Engine.process = process_later
     await _seek(consumer)
@@ -54,9 +54,9 @@ async def _linger_and_ask(thread, tps):
     return await _end_offsets(thread, tps)
 
 
-def _linger_and_commit(transactions, batch):
+def _linger_and_commit(transactions, batches):
     time.sleep(IN_A_COMMIT_S)
-    return _commit(transactions, batch)
+    return _commit(transactions, batches)
 
 
 if __name__ == "__main__":

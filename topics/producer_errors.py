@@ -39,4 +39,7 @@ def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:
         except KafkaException as fatal:
             told: KafkaError = fatal.args[0]
             return told
+        except RuntimeError:
+            # It is closed: nothing can be asked any more.
+            return error
     return cause if isinstance(cause, KafkaError) else error

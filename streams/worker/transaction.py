@@ -117,6 +117,9 @@ class PartitionTransactions:
         )
         self._changelog_offsets: dict[int, int] = {}
 
+    _owner_changed: KafkaError | None = None
+    """That another worker has the partition is for good, and a call that ends the producer cannot say so any more."""
+
     def fence(self) -> None:
         """Shut out every earlier owner, and finish or abort its open transaction."""
         self._patiently("init_transactions", lambda: self._producer.init_transactions(self._patience_s))
@@ -248,10 +251,12 @@ class PartitionTransactions:
             raise self._failure(step, error) from error
 
     def _failure(self, step: str, error: Exception) -> ConsolidatorError:
-        cause = cause_of(error, self._producer)
+        cause = self._owner_changed or cause_of(error, self._producer)
         if isinstance(cause, KafkaError) and cause.code() in _FORBIDDEN:
             return self._forbidden(step, cause)
         fenced = isinstance(cause, KafkaError) and cause.code() in _OWNER_CHANGED
+        if isinstance(cause, KafkaError) and fenced:
+            self._owner_changed = cause
         text = cause.str() if isinstance(cause, KafkaError) else str(cause)
         if fenced:
             return InfrastructureError(

@@ -129,7 +129,7 @@ def test_offsets_of_a_stale_member_are_refused(installation):
         transactions.fence()
         transactions.begin()
         with pytest.raises(InfrastructureError, match="fenced in send_offsets_to_transaction"):
-            transactions.commit(Batch(installation.topics.executions.name, 0, 0, 1, [], stale))
+            transactions.commit([Batch(installation.topics.executions.name, 0, 0, 1, [], stale)])
     assert installation.committed() == before
     worker.stop()
 
@@ -148,7 +148,7 @@ def test_a_producer_that_was_fenced_says_so_in_every_later_call(installation):
             transactions.begin()
             transactions.produce([record])
             transactions.commit(
-                Batch(installation.topics.executions.name, 0, 0, 1, [], Membership(installation.name, -1, ""))
+                [Batch(installation.topics.executions.name, 0, 0, 1, [], Membership(installation.name, -1, ""))]
             )
         except InfrastructureError as error:
             return error
