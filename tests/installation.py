@@ -154,19 +154,25 @@ class Installation:
 
     # -- reading
 
-    def read(self, topic: str) -> list[Record]:
+    def read(self, topic: str, *, settled: bool = False) -> list[Record]:
         """Every committed record of a topic, in the order of each partition.
 
-        What is being committed is waited for: the group's offsets may be readable before the records are, as the broker
-        ends a transaction partition by partition.
+        Args:
+            topic: the topic.
+            settled: what is being committed is waited for: the group's offsets may be readable before the records are,
+                as the broker ends a transaction partition by partition.
         """
-        with TopicReader(self.config, topic, Beginning(), settled=range(self.partitions)) as reader:
+        partitions = range(self.partitions) if settled else ()
+        with TopicReader(self.config, topic, Beginning(), settled=partitions) as reader:
             return list(reader.until_end())
 
     def published(self) -> tuple[list[Record], list[Record], list[Record]]:
         """Every committed change, ``factors`` record and dead letter."""
-        topics = self.topics
-        return self.read(topics.factor_changes.name), self.read(topics.factors.name), self.read(topics.dlq.name)
+        changes, factors, dead_letters = (
+            self.read(topic.name, settled=True)
+            for topic in (self.topics.factor_changes, self.topics.factors, self.topics.dlq)
+        )
+        return changes, factors, dead_letters
 
     def read_uncommitted(self, topic: str) -> list[bytes | None]:
         """The values of every record of a topic, those of aborted transactions too."""
@@ -250,7 +256,7 @@ class Installation:
         Args:
             state: a directory below which every partition's database is up to date; no worker runs on it.
         """
-        tables = {"changelog": table_of_changelog(self.read(self.topics.changelog.name))}
+        tables = {"changelog": table_of_changelog(self.read(self.topics.changelog.name, settled=True))}
         if state is not None:
             tables["RocksDB"] = table_on_disk(state)
         source = self.read(self.topics.executions.name)

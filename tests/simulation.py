@@ -203,9 +203,14 @@ class Simulation:
         self._settle(worker, partition)
 
     def commit(self, worker: Worker, partition: int) -> None:
-        """Let the commit run that is waiting: offsets, commit, RocksDB, acknowledgement."""
-        if worker.seats[partition].committer.executor.run():
-            self._settle(worker, partition)
+        """Let the commit run that is waiting: offsets, commit, RocksDB, acknowledgement.
+
+        It may wait for a round that another partition leads.
+        """
+        for seat in (worker.seats[partition].committer, *worker.seats.values()):
+            if seat.executor.run():
+                self._settle(worker, partition)
+                return
 
     def poll(self, log: PartitionLog, start: int, limit: int) -> tuple[list[Record], int]:
         """Read as a read-committed consumer."""
