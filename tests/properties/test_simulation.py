@@ -204,7 +204,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         number=WORKER,
         leader=PARTITION,
-        point=st.sampled_from(["begin", "produce", "offsets", "commit", "committed", "written"]),
+        point=st.sampled_from(["offsets", "commit", "committed", "written"]),
         late=st.none() | PARTITION,
         new=st.lists(EVENTS, min_size=1, max_size=2),
     )
