@@ -329,7 +329,8 @@ class Simulation:
             if not isinstance(error, InfrastructureError):
                 raise error
             stale = seat.membership.generation != self.kafka.generation or worker.name not in self.kafka.members
-            assert stale or not seat.committer.transactions.is_current, f"refused without a reason: {error}"
+            fenced = any(not each.transactions.is_current for each in worker.seats.values())
+            assert stale or fenced, f"refused without a reason: {error}"
         self.kill(worker)
 
     def _settle_loop(self) -> None:
