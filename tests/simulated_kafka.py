@@ -292,8 +292,9 @@ class _SimulatedProducer:
         return 0
 
     def commit_transaction(self, _timeout: float) -> None:
-        self.flush(0)
         self._reach("commit")
+        # What lingers is sent now, as librdkafka does.
+        self.flush(0)
         self._require_current()
         self._kafka.commit(self._id)
         self._reach("committed")
