@@ -46,6 +46,7 @@ _MICROS_LENGTH = len("2025-03-03T09:00:00.050000Z")
 _CACHED_SECONDS = 4_096
 _STATUSES = {status.text: status for status in Status}
 _CLOSING = (Status.SUPERSEDED, Status.CANCELLED)
+# Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
 _COMPLETED = Status.COMPLETED
 _FAILED = Status.FAILED
 _NO_FACTORS: dict[str, Scalar | None] = {}

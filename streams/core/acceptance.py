@@ -30,6 +30,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     issues: tuple[QualityIssue, ...]
 
 
+# As in streams.core.standing: looked up for each event.
 _COMPLETED = Status.COMPLETED
 
 _NOTHING = Accepted({}, contributes=False, issues=())

@@ -10,6 +10,7 @@ from streams.worker.logs import EventLog
 
 __all__ = ["LoggingObserver"]
 
+# Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
 _FAILED = Status.FAILED
 
 

@@ -44,7 +44,6 @@ class Pacing:
         self._large = batch_events * _LARGE
         self._clock = clock
         self._under_way: tuple[Batch, ...] = ()
-        self._small_since_s: float | None = None
         self._began_s = -inf
         self._interval_s = _LEAST_INTERVAL_S
 
@@ -55,7 +54,7 @@ class Pacing:
     def began(self, together: Round) -> None:
         """A round was handed on."""
         if self.is_small(together.batches[0]):
-            self._small_since_s = self._began_s = self._clock()
+            self._began_s = self._clock()
         self._under_way = (*self._under_way, *together.batches)
 
     def ended(self, together: Round) -> None:
@@ -64,17 +63,15 @@ class Pacing:
         if len(left) == len(self._under_way):
             # Of before an assignment.
             return
-        if self.is_small(together.batches[0]) and self._small_since_s is not None:
-            wanted = _INTERVAL_RATIO * (self._clock() - self._small_since_s)
+        if self.is_small(together.batches[0]):
+            wanted = _INTERVAL_RATIO * (self._clock() - self._began_s)
             smoothed = self._interval_s + _SMOOTHING * (wanted - self._interval_s)
             self._interval_s = min(max(smoothed, _LEAST_INTERVAL_S), _GREATEST_INTERVAL_S)
-            self._small_since_s = None
         self._under_way = left
 
     def forget(self) -> None:
         """The partitions were assigned anew: what was under way is done, or will be read again."""
         self._under_way = ()
-        self._small_since_s = None
         self._began_s = -inf
 
     def pause_s(self, tp: TP, events: int) -> float:
@@ -87,6 +84,6 @@ class Pacing:
         own = [batch for batch in self._under_way if batch.partition == tp.partition]
         if events >= self._large:
             return inf if len(own) > 1 or any(map(self.is_small, own)) else 0.0
-        if own or self._small_since_s is not None:
+        if own or any(map(self.is_small, self._under_way)):
             return inf
         return max(0.0, self._began_s + self._interval_s - self._clock())
