@@ -35,7 +35,7 @@ class ScriptedThread:
 
     def __init__(self, *polls: Poll) -> None:
         self._polls = list(polls)
-        self.positions: dict[TP, int] = {}
+        self.sought: dict[TP, int] = {}
         self.asked: list[set[TP]] = []
         self.committed: list[dict[TP, int]] = []
 
@@ -43,6 +43,10 @@ class ScriptedThread:
         """Faust's signature."""
         self.asked.append(active_partitions)
         return self._polls.pop(0)()
+
+    async def seek_wait(self, positions: dict[TP, int]) -> None:
+        """Where the next poll is to go on."""
+        self.sought |= positions
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
         """What Faust would send to the broker."""

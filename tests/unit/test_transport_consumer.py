@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from faust.types import TP
 
 from streams.worker.batch import Batch, Membership, Round
+from streams.worker.transport.polling import ChangelogRead
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
 from topics.declared import TABLE_NAME
 
@@ -19,6 +20,18 @@ def places(app):
 
 def batch_of(source):
     return {source: Round([Batch(source.topic, source.partition, 7, 8, [RECORD], Membership("app", 1, "me"))])}
+
+
+def read_of(changelog, record):
+    """What a poll finds that reads one row."""
+    return {changelog: ChangelogRead(record.offset, record.offset + 1, [record])}
+
+
+async def recovering_from(app, changelog, offset):
+    """A recovery is under way, and its state ends before that offset."""
+    app.tables.recovery.add_active(app.tables[TABLE_NAME], changelog)
+    app.tables.recovery.active_offsets[changelog] = offset - 1
+    await app.tables.recovery._seek_offsets(ScriptedThread(), {changelog}, {changelog: offset - 1}, "active")
 
 
 async def yielded(consumer):
@@ -87,8 +100,8 @@ def test_the_first_rows_of_a_recovery_are_written(tmp_path):
         async with idle_app(tmp_path) as app:
             _, changelog = places(app)
             table = app.tables[TABLE_NAME]
-            app.tables.recovery.add_active(table, changelog)
-            consumer = idle_consumer(app, ScriptedThread(lambda: {changelog: [RECORD]}))
+            await recovering_from(app, changelog, RECORD.offset)
+            consumer = idle_consumer(app, ScriptedThread(lambda: read_of(changelog, RECORD)))
             consumer.resume_partitions({changelog})
             consumer.stop_flow()
             waiting = asyncio.create_task(yielded(consumer))
@@ -99,6 +112,33 @@ def test_the_first_rows_of_a_recovery_are_written(tmp_path):
             await waiting
             assert table.data.rows(changelog.partition).get(RECORD.key) == RECORD.value
             assert table.data.persisted_offset(changelog) == RECORD.offset
+
+    asyncio.run(scenario())
+
+
+def test_what_went_to_nobody_is_read_again(tmp_path):
+    """Rows that do not start where the state ends are not written, and end no recovery: the changelog is read again."""
+    later = SimpleNamespace(offset=8, key=b"row", value=b"later bytes", timestamp=0)
+
+    async def scenario():
+        async with idle_app(tmp_path) as app:
+            _, changelog = places(app)
+            table, recovery = app.tables[TABLE_NAME], app.tables.recovery
+            await recovering_from(app, changelog, RECORD.offset)
+            recovery.active_highwaters[changelog] = later.offset
+            recovery._set_recovery_started()
+            polls = [read_of(changelog, later), read_of(changelog, RECORD), read_of(changelog, later)]
+            thread = ScriptedThread(*(lambda found=found: found for found in polls))
+            consumer = idle_consumer(app, thread)
+            consumer.resume_partitions({changelog})
+            await yielded(consumer)
+            assert thread.sought == {changelog: RECORD.offset}
+            assert table.data.rows(changelog.partition).get(RECORD.key) is None
+            assert not recovery.signal_recovery_end.is_set()
+            await yielded(consumer)
+            await yielded(consumer)
+            assert table.data.rows(changelog.partition).get(RECORD.key) == later.value
+            assert recovery.signal_recovery_end.is_set()
 
     asyncio.run(scenario())
 

@@ -251,6 +251,22 @@ def test_what_was_gathered_before_a_seek_or_a_rebalance_is_forgotten(tmp_path):
     asyncio.run(scenario())
 
 
+def test_a_poll_reads_nothing_of_the_next_assignment(tmp_path):
+    """A rebalance may be over before a poll that waits looks up: what has come since is for the polls after it."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            waiting = asyncio.create_task(hand.poll(within_s=60.0))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            hand.thread.app.consumer_generation_id += 1
+            hand.arrivals.arrived = records(7)
+            assert await asyncio.wait_for(waiting, 5) is None
+            assert hand.arrivals.arrived == records(7)
+
+    asyncio.run(scenario())
+
+
 def test_small_batches_make_a_round_and_a_large_one_is_its_own(tmp_path):
     """What is small begins together, whatever its partition; what is large waits for nobody."""
 

@@ -12,17 +12,6 @@ STORED = 50
 PAST_THE_END = HIGHWATER + 1
 
 
-class SeekingConsumer:
-    """Knows where it was told to go on."""
-
-    def __init__(self):
-        self.thread = ScriptedThread()
-        self.sought = {}
-
-    async def seek_wait(self, positions):
-        self.sought |= positions
-
-
 def recovering(app):
     """A recovery that has just begun, and the changelog partition that it is of."""
     tp = TP(app.tables[TABLE_NAME].changelog_topic.get_topic_name(), 1)
@@ -44,11 +33,13 @@ def test_a_recovery_ends_when_its_position_has_passed_the_highwater(tmp_path):
     async def scenario():
         async with idle_app(tmp_path) as app:
             recovery, tp = recovering(app)
-            await seek(recovery, tp, SeekingConsumer())
+            await seek(recovery, tp, ScriptedThread())
             for position in (STORED + 1, HIGHWATER):
-                recovery.signal_when_complete({tp: position})
+                recovery.applied(tp, position)
+                recovery.signal_when_complete()
                 assert not recovery.signal_recovery_end.is_set()
-            recovery.signal_when_complete({tp: PAST_THE_END})
+            recovery.applied(tp, PAST_THE_END)
+            recovery.signal_when_complete()
             assert recovery.signal_recovery_end.is_set()
 
     asyncio.run(scenario())
@@ -60,10 +51,12 @@ def test_no_recovery_ends_before_it_has_sought(tmp_path):
     async def scenario():
         async with idle_app(tmp_path) as app:
             recovery, tp = recovering(app)
-            await seek(recovery, tp, SeekingConsumer())
+            await seek(recovery, tp, ScriptedThread())
+            recovery.applied(tp, PAST_THE_END)
             await recovery.on_rebalance(set(), set(), set())
             recovery, tp = recovering(app)
-            recovery.signal_when_complete({tp: PAST_THE_END})
+            assert recovery.expected(tp) is None
+            recovery.signal_when_complete()
             assert not recovery.signal_recovery_end.is_set()
 
     asyncio.run(scenario())
@@ -76,7 +69,7 @@ def test_the_signal_of_an_earlier_recoverys_end_is_withdrawn(tmp_path):
         async with idle_app(tmp_path) as app:
             recovery, tp = recovering(app)
             recovery.signal_recovery_end.set()
-            await seek(recovery, tp, SeekingConsumer())
+            await seek(recovery, tp, ScriptedThread())
             assert not recovery.signal_recovery_end.is_set()
 
     asyncio.run(scenario())
@@ -88,11 +81,12 @@ def test_a_position_of_before_the_seek_does_not_count(tmp_path):
     async def scenario():
         async with idle_app(tmp_path) as app:
             recovery, tp = recovering(app)
-            consumer = SeekingConsumer()
-            consumer.thread.positions[tp] = PAST_THE_END
+            recovery.applied(tp, PAST_THE_END)
+            recovery.active_offsets[tp] = STORED
+            consumer = ScriptedThread()
             await seek(recovery, tp, consumer)
-            recovery.signal_when_complete(consumer.thread.positions)
+            recovery.signal_when_complete()
             assert not recovery.signal_recovery_end.is_set()
-            assert consumer.sought == consumer.thread.positions == {tp: STORED + 1}
+            assert consumer.sought == {tp: recovery.expected(tp)} == {tp: STORED + 1}
 
     asyncio.run(scenario())

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
+import structlog
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
@@ -16,9 +17,11 @@ from faust.types.tuples import ConsumerMessage, Message
 from streams.worker.batch import Round
 from streams.worker.failpoints import reach
 from streams.worker.transport.pacing import Pacing
-from streams.worker.transport.polling import BatchConsumerThread, Polled
+from streams.worker.transport.polling import BatchConsumerThread, ChangelogRead, Polled
 
 __all__ = ["BatchConsumer", "BatchTransport", "PartitionOwner"]
+
+_log = structlog.get_logger()
 
 
 class PartitionOwner(Protocol):
@@ -57,7 +60,7 @@ class BatchConsumer(driver.Consumer):
 
     RebalanceListener = BatchRebalanceListener
 
-    _polled_in = 0
+    polled_in = 0
     """The generation of the group in which the last poll began."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -114,7 +117,7 @@ class BatchConsumer(driver.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Polled:
         """Fetch nothing from the source while it is held back."""
         active = set(active_partitions or ())
-        self._polled_in = self.app.consumer_generation_id
+        self.polled_in = self.app.consumer_generation_id
         if self._is_source_held():
             active -= self._sources(active)
         if not active:
@@ -132,15 +135,15 @@ class BatchConsumer(driver.Consumer):
         """
         polled, _active = await self._wait_next_records(timeout)
         for tp, found in (polled or {}).items():
-            if self.should_stop or self.app.consumer_generation_id != self._polled_in:
+            if self.should_stop or self.app.consumer_generation_id != self.polled_in:
                 return
             if isinstance(found, Round):
                 if self.flow_active and not self._is_source_held():
                     self.pacing.began(found)
                     yield tp, self._to_message(tp, found)
             else:
-                self._restore(tp, found)
-        self.app.tables.recovery.signal_when_complete(self._thread.positions)
+                await self._restore(tp, found)
+        self.app.tables.recovery.signal_when_complete()
 
     def _is_source_held(self) -> bool:
         """Whether a rebalance or recovery is under way, so that source batches may neither be fetched nor yielded.
@@ -151,14 +154,29 @@ class BatchConsumer(driver.Consumer):
         held: bool = self.app.rebalancing
         return held
 
-    def _restore(self, tp: TP, records: list[Any]) -> None:
+    async def _restore(self, tp: TP, found: ChangelogRead) -> None:
+        """Write what was read of the changelog, if it starts where the last ended; else read again from there.
+
+        Without this a poll that went to nobody would be a hole in the state, and nobody would know.
+        """
         recovery = self.app.tables.recovery
-        table = recovery.tp_to_table.get(tp)
-        if table is None or tp not in recovery.active_tps | recovery.standby_tps:
+        expected = recovery.expected(tp)
+        if expected is None or tp not in recovery.active_tps | recovery.standby_tps:
             return
-        last = records[-1].offset
-        table.data.write_rows(tp.partition, [(record.key, record.value) for record in records], last)
-        recovery.applied(tp, last)
+        if found.start != expected:
+            _log.warning(
+                "the changelog is read again from where the state ends",
+                topic=tp.topic,
+                partition=tp.partition,
+                offset=expected,
+                read_from=found.start,
+            )
+            await self._thread.seek_wait({tp: expected})
+            return
+        if found.records:
+            rows = [(record.key, record.value) for record in found.records]
+            recovery.tp_to_table[tp].data.write_rows(tp.partition, rows, found.records[-1].offset)
+        recovery.applied(tp, found.end)
         reach("restored")
 
     def _to_message(self, tp: TP, together: Round) -> ConsumerMessage:

@@ -17,10 +17,7 @@ from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.read_errors import kept_error, unreadable
 from streams.worker.transport.records import adapt_aiokafka
 
-__all__ = ["BatchConsumerThread", "Polled"]
-
-Polled = dict[TP, Any]
-"""A :class:`Round` by its first partition for the source, a list of records by partition for the changelog."""
+__all__ = ["BatchConsumerThread", "ChangelogRead", "Polled"]
 
 _CHANGELOG_RECORDS = 10_000
 """Changelog records of one partition in one poll: a write batch of a few megabytes."""
@@ -35,6 +32,28 @@ sends the next, costs more than folding what is in it."""
 
 _LOOK_S = 1.0
 """Between two looks at whether aiokafka's background tasks go on."""
+
+_LONGEST_WAIT_S = 0.1
+"""How long a poll that finds nothing goes without a look at its assignment: the next recovery waits for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangelogRead:
+    """What one poll read of a changelog partition.
+
+    Attributes:
+        start: the position before.
+        end: the position after it; past the last record by what no reader sees.
+        records: the records, in order; none where only markers or aborted records were read.
+    """
+
+    start: int
+    end: int
+    records: Sequence[Any]
+
+
+Polled = dict[TP, Round | ChangelogRead]
+"""A round by its first partition for the source, what was read by partition for the changelog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +93,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._turn = 0
         self._gathered: dict[TP, _Gathered] = {}
-        self.positions: dict[TP, int] = {}
         # Of each partition with events whose batch may not begin yet: how long, as of the last look.
         self._held_back_s: list[float] = []
 
@@ -139,12 +157,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
         Batches begin as :class:`~streams.worker.transport.pacing.Pacing` lets them.
 
+        A poll ends with its assignment. It would outlive a quick rebalance, read on after the next assignment's seek,
+        and what it returned would be dropped as of an earlier generation, with the position past it.
+        (``test_a_poll_reads_nothing_of_the_next_assignment``)
+
         aiokafka fills one poll from its first partition with data and may never come to the last one
         (``test_no_partition_starves``). Starting one further each time keeps the order fair as well.
         """
         deadline = monotonic() + (timeout or 0)
         fetcher = consumer._fetcher  # noqa: SLF001
-        while self.consumer.flow_active:
+        while self._goes_on():
             if consumer._closed or fetcher._closed:  # noqa: SLF001
                 raise ConsumerStoppedError
             self._turn += 1
@@ -154,7 +176,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             polled: Polled = {}
             small: list[Batch] = []
             for tp in ordered[first:] + ordered[:first]:
-                found = await self._poll(consumer, tp)
+                found = await self._poll(consumer, tp) if self._goes_on() else None
                 if isinstance(found, Batch) and self.consumer.pacing.is_small(found):
                     small.append(found)
                 elif found is not None:
@@ -169,10 +191,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if self._held_back_s:
                 await asyncio.sleep(min(left, _GATHER_S, *self._held_back_s))
             else:
-                await self._wait_for_data(fetcher, left)
+                await self._wait_for_data(fetcher, min(left, _LONGEST_WAIT_S))
         return {}
 
-    async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Any:
+    def _goes_on(self) -> bool:
+        """Whether the assignment for which the poll began is still the one, and may be read."""
+        return bool(self.consumer.flow_active and self.app.consumer_generation_id == self.consumer.polled_in)
+
+    async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Batch | ChangelogRead | None:
         start = _position(consumer, tp)
         if start is None:
             return None
@@ -180,7 +206,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
             return None
         if self._is_changelog(tp):
-            return await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
+            records = await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
+            end = _position(consumer, tp)
+            return None if end is None or end == start else ChangelogRead(start, end, records)
         gathered = await self._gather(consumer, tp, start)
         if gathered is None or not gathered.is_due:
             return None
@@ -200,22 +228,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         end = _position(consumer, tp)
         if end is None:
             return None
-        later = _Gathered(generation, start, end, records or (), monotonic())
+        later = _Gathered(generation, start, end, records, monotonic())
         self._gathered[tp] = gathered = later if earlier is None else earlier.followed_by(later)
         return gathered
 
-    async def _read(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int, limit: int) -> Any:
+    async def _read(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int, limit: int) -> Sequence[Any]:
         fetcher = consumer._fetcher  # noqa: SLF001
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             try:
                 drained = await fetcher.fetched_records({tp}, timeout=0, max_records=limit)
             except KafkaError as error:
                 raise unreadable(tp, start, error, is_changelog=self._is_changelog(tp)) from error
-        end = _position(consumer, tp)
-        if end is None:
-            return None
-        self.positions[tp] = end
-        return drained.get(tp)
+        records: Sequence[Any] = drained.get(tp, ())
+        return records
 
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
         coordinator = consumer._coordinator  # noqa: SLF001

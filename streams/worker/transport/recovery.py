@@ -2,7 +2,7 @@
 
 Faust ends a recovery when it has seen the record before the high watermark. In a transactional changelog the last
 offset is a commit marker, which no reader ever sees, and Faust would wait for ever. Here a partition is recovered when
-the consumer's *position* has passed the high watermark, and rows are written a poll at a time.
+the position behind the rows that were *written* has passed the high watermark, and rows are written a poll at a time.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,12 @@ class BatchRecovery(Recovery):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reading = False
+        self._read_to: dict[TP, int] = {}
 
     async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
         """Take no end of what is read so far for the end of the recovery that is about to begin."""
         self._reading = False
+        self._read_to.clear()
         await super().on_rebalance(*args, **kwargs)
 
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Mapping[TP, int], title: str) -> None:
@@ -39,7 +41,7 @@ class BatchRecovery(Recovery):
         """
         starts = {tp: offsets[tp] + 1 for tp in tps}
         await consumer.seek_wait(starts)
-        consumer.thread.positions.update(starts)
+        self._read_to.update(starts)
         if title == "active":
             self.signal_recovery_end.clear()
             self._reading = True
@@ -62,25 +64,22 @@ class BatchRecovery(Recovery):
                 destination[tp] = None
         await super()._build_offsets(consumer, tps, destination, title)
 
-    def applied(self, tp: TP, offset: int) -> None:
-        """Rows up to a changelog offset are in RocksDB."""
-        offsets = self.active_offsets if tp in self.active_tps else self.standby_offsets
-        offsets[tp] = max(offset, offsets[tp] or -1)
+    def expected(self, tp: TP) -> int | None:
+        """Where in a changelog partition the next rows have to start; None: there is nothing to be read of it."""
+        return self._read_to.get(tp)
 
-    def signal_when_complete(self, positions: Mapping[TP, int]) -> None:
-        """End the recovery once every active partition's position has passed its high watermark.
+    def applied(self, tp: TP, end: int) -> None:
+        """The rows of a changelog partition up to a position are in RocksDB."""
+        self._read_to[tp] = end
+        offsets = self.active_offsets if tp in self.active_tps else self.standby_offsets
+        offsets[tp] = max(end - 1, offsets[tp] or -1)
+
+    def signal_when_complete(self) -> None:
+        """End the recovery once the rows of every active partition are applied up to its high watermark.
 
         Called after each poll: should Faust clear the signal before it waits for it, the next poll sets it again.
-
-        Args:
-            positions: the consumer's positions in changelog partitions, as far as known.
         """
-        if not self.in_recovery or not self._reading:
-            return
-        for tp, highwater in self.active_highwaters.items():
-            if tp in self.active_tps and highwater is not None and positions.get(tp, -1) > highwater:
-                self.active_offsets[tp] = max(highwater, self.active_offsets[tp] or -1)
-        if self.active_highwaters and not self.need_recovery():
+        if self.in_recovery and self._reading and self.active_highwaters and not self.need_recovery():
             self.signal_recovery_end.set()
 
 
