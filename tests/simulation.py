@@ -284,6 +284,7 @@ class Simulation:
             committed=self.kafka.committed.get(partition),
             earliest=0,
             latest=self.source(partition).stable_end,
+            changelog=f"{_CHANGELOG} has everything, simulated",
         )
         start = max(0, start - back)
         executor = StepExecutor()

@@ -120,9 +120,11 @@ class Engine:
             loop = asyncio.get_running_loop()
             topic_id = await loop.run_in_executor(self._executor, self._source.look)
             tps = {partition: TP(self._topics.executions.name, partition) for partition in partitions}
+            changelogs = {partition: TP(self._topics.changelog.name, partition) for partition in partitions}
+            everywhere = [*tps.values(), *changelogs.values()]
             thread = consumer.thread
-            earliest = await thread.earliest_offsets(*tps.values())
-            latest = await thread.end_offsets(tps.values())
+            earliest = await thread.earliest_offsets(*everywhere)
+            latest = await thread.end_offsets(everywhere)
             starts = {}
             for partition, tp in tps.items():
                 transactions = acquired[partition]
@@ -134,6 +136,9 @@ class Engine:
                     committed=await thread.committed(tp),
                     earliest=earliest[tp],
                     latest=latest[tp],
+                    changelog=self._recovered(
+                        changelogs[partition], earliest[changelogs[partition]], latest[changelogs[partition]]
+                    ),
                 )
                 self._lanes[partition] = Lane(
                     partition,
@@ -212,6 +217,11 @@ class Engine:
         row = None if raw is None else decode_row(raw)
         return row if isinstance(row, PartitionMark) else None
 
+    def _recovered(self, changelog: TP, earliest: int, latest: int) -> str:
+        """What there is of a partition's changelog, and what of it is in the state, for an error's text."""
+        stored = self._store().persisted_offset(changelog)
+        return f"{changelog.topic} has offsets {earliest} to {latest - 1}, applied is {stored}"
+
     def _new_fold(self, partition: int, rules: Rules, partitions: int, topic_id: str) -> PartitionFold:
         return PartitionFold(
             partition,
@@ -227,7 +237,7 @@ class Engine:
         )
 
 
-def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int) -> int:
+def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int, changelog: str) -> int:
     """Where a source partition goes on; state and group moved in one transaction, so they must agree.
 
     Args:
@@ -236,6 +246,7 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
         committed: the group's committed offset; None: none.
         earliest: the first offset that the topic still has.
         latest: one past the last readable offset.
+        changelog: what there is of the partition's changelog, and what of it is in the state.
 
     Raises:
         ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
@@ -244,7 +255,7 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
     start = applied + 1
     if committed is not None and committed > start:
         raise ContractError(
-            f"{where}: the group's committed offset is {committed}, but the state ends at {applied}. "
+            f"{where}: the group's committed offset is {committed}, but the state ends at {applied} ({changelog}). "
             f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
             f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
         )

@@ -103,8 +103,7 @@ class Group:
         """Wait until each partition is claimed by one of the living, and each of them claims one."""
 
         def shared_out() -> bool:
-            for worker in self.alive:
-                assert worker.exit_code is None, worker.tail()
+            self.check_alive()
             claims = [partitions_of(worker) for worker in self.alive]
             return all(claims) and sorted(chain(*claims)) == list(range(self._installation.partitions))
 
@@ -112,8 +111,15 @@ class Group:
             shared_out,
             what,
             limit_s=CHANGE_LIMIT_S,
-            details=lambda: "\n".join(worker.tail() for worker in self.alive),
+            details=self._tails,
         )
+
+    def check_alive(self) -> None:
+        """Nobody has ended by himself; if so, what everybody said, as one's end may be another's doing."""
+        assert all(worker.exit_code is None for worker in self.alive), self._tails()
+
+    def _tails(self) -> str:
+        return "\n".join(worker.tail() for worker in self.started)
 
     def rebalances(self) -> int:
         """How often a worker acquired partitions, over all workers."""
@@ -185,8 +191,7 @@ def wait_beyond(installation: Installation, group: Group, before: int) -> None:
     """Wait until more than that many offsets are committed."""
 
     def moved() -> bool:
-        for worker in group.alive:
-            assert worker.exit_code is None, worker.tail()
+        group.check_alive()
         return sum(installation.committed().values()) > before
 
     wait_until(moved, "new work to be committed", limit_s=CHANGE_LIMIT_S)

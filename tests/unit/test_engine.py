@@ -87,6 +87,7 @@ def engine(monkeypatch, rulesets):
     monkeypatch.setattr(module, "SourceWatch", lambda *_: SimpleNamespace(look=lambda: "topic-id"))
     monkeypatch.setattr(module, "outwait", lambda *_, **__: None)
     rows = SimpleNamespace(get=lambda _key: None)
+    store = SimpleNamespace(rows=lambda _partition: rows, persisted_offset=lambda _tp: None)
     return Engine(
         None,
         "app",
@@ -95,7 +96,7 @@ def engine(monkeypatch, rulesets):
         max_event_bytes=1_000,
         patience_s=1,
         observer=Observer(),
-        store=lambda: SimpleNamespace(rows=lambda _partition: rows),
+        store=lambda: store,
         on_fatal=pytest.fail,
     )
 
