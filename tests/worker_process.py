@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -198,3 +199,34 @@ class WorkerProcess:
     def cont(self) -> None:
         """SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
+
+
+def tails(workers: Iterable[WorkerProcess]) -> str:
+    """What to show of several workers when a test fails."""
+    return "\n".join(worker.tail() for worker in workers)
+
+
+def wait_shared_out(
+    partitions: int,
+    workers: Sequence[WorkerProcess],
+    *,
+    claimed: Callable[[WorkerProcess], set[int]] = WorkerProcess.owned,
+    what: str = "every partition to be ready at a worker",
+    limit_s: float = READY_LIMIT_S,
+) -> None:
+    """Wait until each partition is claimed by one of the workers, and each of them claims one.
+
+    Args:
+        partitions: how many there are.
+        workers: who has them; none of them may end.
+        claimed: the partitions that a worker claims.
+        what: what is waited for, for the failure's message.
+        limit_s: after which the test fails.
+    """
+
+    def shared_out() -> bool:
+        assert all(worker.exit_code is None for worker in workers), tails(workers)
+        claims = [claimed(worker) for worker in workers]
+        return all(claims) and sorted(chain(*claims)) == list(range(partitions))
+
+    wait_until(shared_out, what, limit_s=limit_s, details=lambda: tails(workers))

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 
 from tests.design_workload import design_workload
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
-from tests.worker_process import WorkerProcess, wait_until
+from tests.worker_process import WorkerProcess, tails, wait_shared_out, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -99,27 +99,12 @@ class Group:
         """
         self._wait_shared_out(WorkerProcess.held, "every partition to be acquired by a worker")
 
-    def _wait_shared_out(self, partitions_of: Callable[[WorkerProcess], set[int]], what: str) -> None:
-        """Wait until each partition is claimed by one of the living, and each of them claims one."""
-
-        def shared_out() -> bool:
-            self.check_alive()
-            claims = [partitions_of(worker) for worker in self.alive]
-            return all(claims) and sorted(chain(*claims)) == list(range(self._installation.partitions))
-
-        wait_until(
-            shared_out,
-            what,
-            limit_s=CHANGE_LIMIT_S,
-            details=self._tails,
-        )
-
     def check_alive(self) -> None:
         """Nobody has ended by himself; if so, what everybody said, as one's end may be another's doing."""
-        assert all(worker.exit_code is None for worker in self.alive), self._tails()
+        assert all(worker.exit_code is None for worker in self.alive), tails(self.started)
 
-    def _tails(self) -> str:
-        return "\n".join(worker.tail() for worker in self.started)
+    def _wait_shared_out(self, claimed: Callable[[WorkerProcess], set[int]], what: str) -> None:
+        wait_shared_out(self._installation.partitions, self.alive, claimed=claimed, what=what, limit_s=CHANGE_LIMIT_S)
 
     def rebalances(self) -> int:
         """How often a worker acquired partitions, over all workers."""

@@ -7,7 +7,7 @@ from tests.fault_load import LIMIT_S, publish_load
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation
 from tests.steady_load import SteadyLoad
-from tests.worker_process import WorkerProcess, wait_until
+from tests.worker_process import wait_shared_out, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -26,21 +26,6 @@ def open_partitions(installation: Installation) -> list[int]:
     return [partition for partition, end in installation.ends(changelog).items() if stable[partition] < end]
 
 
-def wait_shared(installation: Installation, workers: list[WorkerProcess]) -> None:
-    """Wait until the workers have all partitions between them, each some."""
-
-    def shared() -> bool:
-        owned = [worker.owned() for worker in workers]
-        return all(owned) and sorted(set().union(*owned)) == list(range(installation.partitions))
-
-    wait_until(
-        shared,
-        "every partition to be ready at a successor",
-        limit_s=LIMIT_S,
-        details=lambda: "\n".join(worker.tail() for worker in workers),
-    )
-
-
 @pytest.mark.parametrize("window", ["flushed", "produced"])
 def test_a_frozen_workers_round_is_over_for_all_its_successors(installation, conclude, window):
     """One fences its producer, the other only waits: neither recovers too little, and the zombie acts in vain."""
@@ -49,13 +34,13 @@ def test_a_frozen_workers_round_is_over_for_all_its_successors(installation, con
         zombie.wait(zombie.is_frozen, f"the worker to freeze where it is {window!r}", limit_s=LIMIT_S)
         assert len(open_partitions(installation)) > 1
         successors = [installation.start() for _ in range(SUCCESSORS)]
-        wait_shared(installation, successors)
+        wait_shared_out(installation.partitions, successors)
     installation.wait_consumed(*successors)
     wait_until(lambda: not open_partitions(installation), "the round to be over everywhere", limit_s=LIMIT_S)
     zombie.cont()
     assert zombie.wait_exit() == EXIT_INFRASTRUCTURE, zombie.tail()
     publish_load(installation, 2_000, SEED + 1)
-    wait_shared(installation, successors)
+    wait_shared_out(installation.partitions, successors)
     conclude(
         installation,
         *successors,
