@@ -1,5 +1,7 @@
 """The wire's limit: what librdkafka delivers when nothing is done with it, or when each event is only decoded.
 
+It hands over whole lists of messages, or one message a call, as most consumers in Python ask for them.
+
 Started by the benchmarks in a process of its own, as every side; prints events a second and the CPU seconds.
 """
 
@@ -16,8 +18,8 @@ _STALL_S = 30
 _MAX_EVENT_BYTES = 1024 * 1024
 
 
-def measure(servers: str, topic: str, partitions: int, events: int, *, decode: bool) -> dict[str, float]:
-    """Read everything once, from the first record's arrival on."""
+def measure(servers: str, topic: str, partitions: int, events: int, *, batch: int, decode: bool) -> dict[str, float]:
+    """Read everything once, from the first record's arrival on, so many messages a call."""
     consumer = Consumer(
         {"bootstrap.servers": servers, "group.id": "unused", "enable.auto.commit": False, "log_level": 2}
     )
@@ -26,7 +28,7 @@ def measure(servers: str, topic: str, partitions: int, events: int, *, decode: b
     since, cpu = time.monotonic(), time.process_time()
     while seen < events:
         # No more than there are: it waits until it has so many.
-        messages = _take(consumer, min(_BATCH, events - seen))
+        messages = _take(consumer, min(batch, events - seen))
         seen += len(messages)
         if decode:
             for message in messages:
@@ -38,7 +40,11 @@ def measure(servers: str, topic: str, partitions: int, events: int, *, decode: b
 
 
 def _take(consumer: Consumer, count: int) -> list[Message]:
-    messages = consumer.consume(count, timeout=_STALL_S)
+    if count == 1:
+        message = consumer.poll(_STALL_S)
+        messages = [] if message is None else [message]
+    else:
+        messages = consumer.consume(count, timeout=_STALL_S)
     if not messages:
         raise SystemExit(f"nothing arrived for {_STALL_S} s, before the last event")
     return messages
@@ -52,8 +58,11 @@ def main() -> None:
     parser.add_argument("partitions", type=int)
     parser.add_argument("events", type=int)
     parser.add_argument("--decode", action="store_true")
+    parser.add_argument("--one-by-one", action="store_true")
     given = parser.parse_args()
-    print(json.dumps(measure(given.servers, given.topic, given.partitions, given.events, decode=given.decode)))
+    batch = 1 if given.one_by_one else _BATCH
+    figures = measure(given.servers, given.topic, given.partitions, given.events, batch=batch, decode=given.decode)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -176,8 +176,8 @@ def _throughput_plot(report: Report) -> str:
     bars = [
         Bar(_label(side), side["events_per_s"], f"{side['events_per_s']:,.0f}", side["name"].startswith("worker"))
         for side in report["sides"]
-        # The wire's limit would leave no room for the rest.
-        if side["events_per_s"] is not None and side["name"] != "consume"
+        # The wire's limits would leave no room for the rest.
+        if side["events_per_s"] is not None and side["name"] not in {"consume", "poll"}
     ]
     return bar_chart("Throughput, events a second: longer is better", bars)
 

@@ -169,6 +169,7 @@ _ALL = (
         latency_commit_ms=_STREAMS_LATENCY_COMMIT_MS,
     ),
     Side("consume", "limit: librdkafka, consuming only", "-", _no_launch, is_limit=True),
+    Side("poll", "limit: the same, one message a call", "-", _no_launch, is_limit=True),
     Side("decode", "limit: consuming and decoding only", "-", _no_launch, is_limit=True),
 )
 

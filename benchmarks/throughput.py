@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -235,11 +235,14 @@ def _watch(
     return latest, moved
 
 
+_LIMIT_OPTIONS: Final = {"decode": ("--decode",), "poll": ("--one-by-one",)}
+
+
 def measure_limit(session: Session, source: Source, side: Side) -> Run:
     """Let librdkafka alone read the workload, in a process of its own."""
     workload = source.workload
     command = [sys.executable, "-m", "benchmarks.limits", session.servers, source.executions]
-    command += [str(workload.partitions), str(workload.events), *(["--decode"] if side.name == "decode" else [])]
+    command += [str(workload.partitions), str(workload.events), *_LIMIT_OPTIONS.get(side.name, ())]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
     if done.returncode:
         raise SideError(done.stderr)
