@@ -20,7 +20,7 @@ from tests.checker import Observed, Report, check
 from tests.design_workload import Message
 from tests.oracle import Tombstone
 from tests.stored_table import table_of_changelog, table_on_disk
-from tests.worker_process import WorkerProcess, wait_until
+from tests.worker_process import WorkerProcess, tails, wait_until
 from tests.workloads import Item, load_catalogue, to_json
 from topics.admin import apply, existing
 from topics.keys import event_key, partition_of
@@ -241,7 +241,7 @@ class Installation:
             consumed,
             "the lag to be zero",
             limit_s=limit_s,
-            details=lambda: f"lag {self.lag()}, ends {self.ends()}\n" + "\n".join(w.tail() for w in workers),
+            details=lambda: f"lag {self.lag()}, ends {self.ends()}\n" + tails(workers),
         )
 
     def wait_progress(self, share: float, worker: WorkerProcess, *, limit_s: float = LIMIT_S) -> None:

@@ -128,6 +128,7 @@ class Engine:
             starts = {}
             for partition, tp in tps.items():
                 transactions = acquired[partition]
+                changelog = changelogs[partition]
                 rules = await self._resumed(partition, transactions)
                 fold = self._new_fold(partition, rules, len(partitions), topic_id)
                 starts[partition] = start_offset(
@@ -136,9 +137,7 @@ class Engine:
                     committed=await thread.committed(tp),
                     earliest=earliest[tp],
                     latest=latest[tp],
-                    changelog=self._recovered(
-                        changelogs[partition], earliest[changelogs[partition]], latest[changelogs[partition]]
-                    ),
+                    changelog=self._recovered(changelog, earliest[changelog], latest[changelog]),
                 )
                 self._lanes[partition] = Lane(
                     partition,

@@ -44,13 +44,13 @@ def test_a_frozen_workers_round_is_over_for_all_its_successors(installation, con
     with SteadyLoad(installation, RATE, SEED):
         zombie = frozen_in_a_round(installation, window)
         successors = [installation.start() for _ in range(SUCCESSORS)]
-        wait_shared_out(installation.partitions, successors)
+        wait_shared_out(installation.partitions, successors, limit_s=LIMIT_S)
     installation.wait_consumed(*successors)
     wait_until(lambda: not open_partitions(installation), "the round to be over everywhere", limit_s=LIMIT_S)
     zombie.cont()
     assert zombie.wait_exit() == EXIT_INFRASTRUCTURE, zombie.tail()
     publish_load(installation, 2_000, SEED + 1)
-    wait_shared_out(installation.partitions, successors)
+    wait_shared_out(installation.partitions, successors, limit_s=LIMIT_S)
     conclude(
         installation,
         *successors,
