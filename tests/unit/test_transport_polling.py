@@ -13,7 +13,7 @@ from faust.types import TP
 
 from models.errors import ConsolidatorError, ContractError, InfrastructureError
 from streams.worker.batch import Batch, Membership, Round
-from streams.worker.transport.polling import BatchConsumerThread
+from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
 from streams.worker.transport.read_errors import kept_error
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
 
@@ -156,7 +156,13 @@ async def polled_by_hand(tmp_path):
 
             try:
                 yield SimpleNamespace(
-                    tp=tp, poll=poll, thread=thread, pacing=batch_consumer.pacing, kafka=kafka, arrivals=arrivals
+                    tp=tp,
+                    poll=poll,
+                    thread=thread,
+                    pacing=batch_consumer.pacing,
+                    kafka=kafka,
+                    arrivals=arrivals,
+                    fetcher=fetcher,
                 )
             finally:
                 kafka._fetcher = fetcher
@@ -207,6 +213,43 @@ def test_a_poll_that_waits_ends_soon_after_the_commit(tmp_path):
             assert await asyncio.wait_for(waiting, 5) == (7, [7], 8)
 
     asyncio.run(scenario())
+
+
+def test_a_fetch_is_held_only_while_events_wait_anyway(tmp_path):
+    """At rest the first event ends it; while a round is under way it brings what comes to every partition."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            options = hand.thread.app.batch_options
+            at_rest, held = (options.fetch_max_wait_ms, 1), (_FETCH_TOGETHER_MS, options.fetch_bytes)
+            assert await hand.poll() is None
+            assert next_fetch(hand) == at_rest
+            hand.arrivals.arrived = records(7)
+            assert await hand.poll() == (7, [7], 8)
+            assert next_fetch(hand) == held
+            hand.pacing.began(before := round_of(hand.tp, 7))
+            hand.arrivals.arrived = records(8)
+            assert await hand.poll() is None
+            assert next_fetch(hand) == held
+            hand.pacing.ended(before)
+            assert await hand.poll(within_s=5.0) == (8, [8], 9)
+            assert await hand.poll() is None
+            assert next_fetch(hand) == at_rest
+
+    asyncio.run(scenario())
+
+
+def next_fetch(hand):
+    """How long the broker holds the next fetch, and until it has how many bytes: as aiokafka's own fetcher asks."""
+    fetcher = hand.fetcher
+    fetcher._fetch_max_wait_ms = hand.arrivals._fetch_max_wait_ms
+    fetcher._fetch_min_bytes = hand.arrivals._fetch_min_bytes
+    fetcher._client.cluster.leader_for_partition = lambda _: 0
+    try:
+        [(_, request)], *_ = fetcher._get_actions_per_node(hand.kafka._subscription.subscription.assignment)
+    finally:
+        fetcher._client.cluster.leader_for_partition = lambda _: None
+    return request._max_wait_ms, request._min_bytes
 
 
 def test_no_more_is_gathered_than_a_batch_may_have(tmp_path):

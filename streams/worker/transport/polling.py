@@ -30,6 +30,10 @@ _GATHER_S = 0.003
 """Between two looks at what has come while a batch waits to begin. To take each small fetch at once, so that aiokafka
 sends the next, costs more than folding what is in it."""
 
+_FETCH_TOGETHER_MS = 3
+"""How long the broker holds a fetch while events wait for their round anyway, or until the fetch is full. One that ends
+with the first event brings nothing else, and aiokafka asks a broker for no more before that event is taken."""
+
 _LOOK_S = 1.0
 """Between two looks at whether aiokafka's background tasks go on."""
 
@@ -181,6 +185,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     small.append(found)
                 elif found is not None:
                     polled[tp] = Round([found]) if isinstance(found, Batch) else found
+            self._ask_for_more(fetcher, is_urgent=not (small or polled or self._held_back_s))
             if small:
                 polled[TP(small[0].topic, small[0].partition)] = Round(small)
             left = deadline - monotonic()
@@ -249,6 +254,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _is_changelog(self, tp: TP) -> bool:
         return tp.topic in self.app.tables.changelog_topics
+
+    def _ask_for_more(self, fetcher: Any, *, is_urgent: bool) -> None:
+        """Set what the next fetch waits for: where nothing is under way, for the first event."""
+        options = self.app.batch_options
+        fetcher._fetch_min_bytes = 1 if is_urgent else options.fetch_bytes  # noqa: SLF001
+        fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
 
     async def _wait_for_data(self, fetcher: Any, seconds: float) -> None:
         waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
