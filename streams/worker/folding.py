@@ -195,7 +195,7 @@ class PartitionFold:
             if self._is_erased(event):
                 return
         if pair is None:
-            pair = self._rows.pair(row_key)
+            pair = self._rows.loaded(row_key)
         step = apply_event(pair, event, position, self._rules)
         self._keep(row_key, pair, step, folded)
         self._observer.folded(event, position, step.issues)

@@ -59,9 +59,10 @@ class PartitionRows:
 
     def pair(self, key: bytes) -> Pair | None:
         """A pair, if it is there."""
-        pair = self._pairs.get(key)
-        if pair is not None:
-            return pair
+        return self.cached(key) or self.loaded(key)
+
+    def loaded(self, key: bytes) -> Pair | None:
+        """A pair that is not decoded in memory, if it is there."""
         raw = self._raw(key)
         if raw is None:
             return None
