@@ -178,6 +178,19 @@ def round_of(tp, *offsets):
     return Round([batch])
 
 
+def next_fetch(hand):
+    """How long the broker holds the next fetch, and until it has how many bytes: as aiokafka's own fetcher asks."""
+    fetcher = hand.fetcher
+    fetcher._fetch_max_wait_ms = hand.arrivals._fetch_max_wait_ms
+    fetcher._fetch_min_bytes = hand.arrivals._fetch_min_bytes
+    fetcher._client.cluster.leader_for_partition = lambda _: 0
+    try:
+        [(_, request)], *_ = fetcher._get_actions_per_node(hand.kafka._subscription.subscription.assignment)
+    finally:
+        fetcher._client.cluster.leader_for_partition = lambda _: None
+    return request._max_wait_ms, request._min_bytes
+
+
 def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
     """It is read at once, so that aiokafka fetches on, and handed on together when the commit is done."""
 
@@ -237,19 +250,6 @@ def test_a_fetch_is_held_only_while_events_wait_anyway(tmp_path):
             assert next_fetch(hand) == at_rest
 
     asyncio.run(scenario())
-
-
-def next_fetch(hand):
-    """How long the broker holds the next fetch, and until it has how many bytes: as aiokafka's own fetcher asks."""
-    fetcher = hand.fetcher
-    fetcher._fetch_max_wait_ms = hand.arrivals._fetch_max_wait_ms
-    fetcher._fetch_min_bytes = hand.arrivals._fetch_min_bytes
-    fetcher._client.cluster.leader_for_partition = lambda _: 0
-    try:
-        [(_, request)], *_ = fetcher._get_actions_per_node(hand.kafka._subscription.subscription.assignment)
-    finally:
-        fetcher._client.cluster.leader_for_partition = lambda _: None
-    return request._max_wait_ms, request._min_bytes
 
 
 def test_no_more_is_gathered_than_a_batch_may_have(tmp_path):

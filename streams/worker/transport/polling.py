@@ -30,9 +30,9 @@ _GATHER_S = 0.003
 """Between two looks at what has come while a batch waits to begin. To take each small fetch at once, so that aiokafka
 sends the next, costs more than folding what is in it."""
 
-_FETCH_TOGETHER_MS = 3
-"""How long the broker holds a fetch while events wait for their round anyway, or until the fetch is full. One that ends
-with the first event brings nothing else, and aiokafka asks a broker for no more before that event is taken."""
+_FETCH_TOGETHER_MS = round(_GATHER_S * 1000)
+"""How long the broker holds a fetch, unless it is full before, while events wait anyway: nobody takes it sooner. One
+that ends with the first event brings nothing else, and aiokafka asks for no more before that event is taken."""
 
 _LOOK_S = 1.0
 """Between two looks at whether aiokafka's background tasks go on."""
@@ -185,9 +185,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     small.append(found)
                 elif found is not None:
                     polled[tp] = Round([found]) if isinstance(found, Batch) else found
-            self._ask_for_more(fetcher, is_urgent=not (small or polled or self._held_back_s))
             if small:
                 polled[TP(small[0].topic, small[0].partition)] = Round(small)
+            self._set_next_fetch(fetcher, is_urgent=not (polled or self._held_back_s))
             left = deadline - monotonic()
             if polled or left <= 0 or any(self._is_changelog(tp) for tp in active_partitions):
                 if not polled and left > 0:
@@ -255,8 +255,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _is_changelog(self, tp: TP) -> bool:
         return tp.topic in self.app.tables.changelog_topics
 
-    def _ask_for_more(self, fetcher: Any, *, is_urgent: bool) -> None:
-        """Set what the next fetch waits for: where nothing is under way, for the first event."""
+    def _set_next_fetch(self, fetcher: Any, *, is_urgent: bool) -> None:
+        """Set what the broker holds the next fetch for: the first event, or whatever comes in some milliseconds.
+
+        aiokafka has it fixed for a consumer's life. (``test_a_fetch_is_held_only_while_events_wait_anyway``)
+        """
         options = self.app.batch_options
         fetcher._fetch_min_bytes = 1 if is_urgent else options.fetch_bytes  # noqa: SLF001
         fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
