@@ -45,7 +45,7 @@ class BatchOptions:
     """What the batch transport needs to know.
 
     Attributes:
-        batch_events: most records of one partition in one batch.
+        batch_events: most records of one partition in one batch, see :class:`~streams.worker.transport.pacing.Pacing`.
         fetch_bytes: most bytes of one partition in one fetch.
         fetch_max_wait_ms: how long the broker holds a fetch that finds nothing.
     """

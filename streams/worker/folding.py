@@ -147,7 +147,7 @@ class PartitionFold:
                 self._reject(record, error, folded)
         self._observer.batch_ended()
         # 4.
-        folded.outgoing = folded.outbox.records(self._topics, self._partition)
+        folded.outgoing = folded.outbox.drained(self._topics, self._partition)
         self.mark = folded.mark = replace(self.mark, applied=max(applied, batch.end - 1))
         return folded
 

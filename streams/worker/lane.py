@@ -93,6 +93,8 @@ class Lane:
     def produce(self, share: "Share", transactions: PartitionTransactions) -> None:
         """Add this partition's share of a round to the round's transaction."""
         transactions.produce(share.folded.outgoing)
+        # The producer has copies, and the commit is still to come: several MB, of a large batch.
+        share.folded.outgoing = []
         transactions.produce_rows(self._changelog, self._partition, share.rows)
 
     def write(self, share: "Share", changelog_offsets: Mapping[int, int]) -> None:

@@ -49,8 +49,8 @@ class Outbox:
         """A pair is gone: it has no ``factors`` record, whatever was told of it before."""
         self._latest.pop(row_key, None)
 
-    def records(self, topics: Topics, partition: int) -> list[Outgoing]:
-        """Everything as records: what was said, then the ``factors`` of each pair that changed.
+    def drained(self, topics: Topics, partition: int) -> list[Outgoing]:
+        """Everything as records: what was said, then the ``factors`` of each pair that changed. Nothing is left here.
 
         They come in the order of the pairs' last changes, so that the versions of an application never go back.
         """
@@ -77,4 +77,6 @@ class Outbox:
             if self._latest.get(row_key) is said:
                 headers = cloudevent_headers(ce_id, _FACTORS_TYPE, _SOURCE, subject)
                 factors.append(Outgoing(factors_topic, partition, row_key, encode_factors(common), headers))
+        self._said.clear()
+        self._latest.clear()
         return records + factors

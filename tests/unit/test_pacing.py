@@ -119,10 +119,26 @@ def test_a_large_batch_lets_one_more_be_folded_while_it_commits(pacing):
     assert pacing.pause_s(FIRST, 100) == 0
 
 
+@pytest.mark.parametrize(
+    ("most", "partitions", "events"),
+    [(8_000, 0, 8_000), (8_000, 1, 8_000), (8_000, 2, 8_000), (8_000, 4, 4_000), (8_000, 64, 1_000), (100, 64, 100)],
+)
+def test_partitions_share_what_a_worker_takes_at_once(most, partitions, events):
+    """A worker's memory does not grow with its partitions, down to where transactions would cost more than it."""
+    pacing = Pacing(most)
+    pacing.assigned(64)
+    pacing.assigned(partitions)
+    assert pacing.batch_events == events
+    assert [pacing.is_small(round_of(size, FIRST).batches[0]) for size in (events // 4 - 1, events // 4)] == [
+        True,
+        False,
+    ]
+
+
 def test_what_was_under_way_before_an_assignment_holds_nothing_back(pacing):
     """Rounds that a rebalance took away are never committed here; a late word of one is harmless."""
     pacing.began(lost := round_of(10, FIRST))
-    pacing.forget()
+    pacing.assigned(1)
     assert pacing.pause_s(FIRST, 1) == 0
     pacing.ended(lost)
     pacing.began(round_of(10, FIRST))

@@ -280,14 +280,14 @@ def test_what_was_gathered_before_a_seek_or_a_rebalance_is_forgotten(tmp_path):
             assert await hand.poll() is None
             # Another worker took 7 and 8 over and committed them; then the partition came back.
             hand.kafka._coordinator.generation += 1
-            hand.pacing.forget()
+            hand.pacing.assigned(1)
             hand.arrivals.arrived = records(9)
             assert await hand.poll() == (9, [9], 10)
             hand.pacing.began(round_of(hand.tp, 9))
             hand.arrivals.arrived = records(10, 11)
             assert await hand.poll() is None
             hand.kafka._subscription.seek(TopicPartition(*hand.tp), 10)
-            hand.pacing.forget()
+            hand.pacing.assigned(1)
             hand.arrivals.arrived = records(10)
             assert await hand.poll() == (10, [10], 11)
 

@@ -109,7 +109,7 @@ class BatchConsumer(driver.Consumer):
         sources = self._sources(self.assignment())
         starts = await self.owner.begin(self, {tp.partition for tp in sources})
         positions = {tp: starts[tp.partition] for tp in sources}
-        self.pacing.forget()
+        self.pacing.assigned(len(positions))
         if positions:
             await self._thread.seek_wait(positions)
         self._read_offset.update(positions)

@@ -1,4 +1,4 @@
-"""When the next batches begin: batches that grow with the load by themselves."""
+"""When the next batches begin, and how large they may be: they grow with the load by themselves."""
 
 from collections.abc import Callable
 from math import inf
@@ -9,6 +9,14 @@ from faust.types import TP
 from streams.worker.batch import Batch, Round
 
 __all__ = ["Pacing"]
+
+_EVENTS_AT_ONCE = 16_000
+"""Of all partitions of a worker together, in one batch of each; up to three of each are in memory, gathered, folded and
+committed. The larger a batch, the fewer rows and ``factors`` records: a pair has one of each, however many of its
+events are in it. See ``docs/decisions/0015``."""
+
+_LEAST_EVENTS = 1_000
+"""A partition's share of that, however many there are. Below it, transactions cost more than their events."""
 
 _LARGE = 0.25
 """Of the most events of a batch: from there folding takes longer than a commit, and the two overlap."""
@@ -36,12 +44,16 @@ class Pacing:
     the thread never sees half a change.
 
     Args:
-        batch_events: most events of one partition in one batch.
+        batch_events: most events of one partition in one batch, however few partitions there are.
         clock: the time in seconds.
+
+    Attributes:
+        batch_events: most events of one partition in one batch, with the partitions that there are.
     """
 
     def __init__(self, batch_events: int, clock: Callable[[], float] = monotonic) -> None:
-        self._large = batch_events * _LARGE
+        self.batch_events = batch_events
+        self._most = batch_events
         self._clock = clock
         self._under_way: tuple[Batch, ...] = ()
         self._began_s = -inf
@@ -49,7 +61,7 @@ class Pacing:
 
     def is_small(self, batch: Batch) -> bool:
         """Whether a batch begins together with others."""
-        return len(batch.records) < self._large
+        return not self._is_large(len(batch.records))
 
     def began(self, together: Round) -> None:
         """A round was handed on."""
@@ -69,8 +81,13 @@ class Pacing:
             self._interval_s = min(max(smoothed, _LEAST_INTERVAL_S), _GREATEST_INTERVAL_S)
         self._under_way = left
 
-    def forget(self) -> None:
-        """The partitions were assigned anew: what was under way is done, or will be read again."""
+    def assigned(self, partitions: int) -> None:
+        """The partitions were assigned anew: what was under way is done, or will be read again.
+
+        Args:
+            partitions: how many of the source there are now.
+        """
+        self.batch_events = min(self._most, max(_EVENTS_AT_ONCE // max(partitions, 1), _LEAST_EVENTS))
         self._under_way = ()
         self._began_s = -inf
 
@@ -82,8 +99,11 @@ class Pacing:
             events: how many it has by now.
         """
         own = [batch for batch in self._under_way if batch.partition == tp.partition]
-        if events >= self._large:
+        if self._is_large(events):
             return inf if len(own) > 1 or any(map(self.is_small, own)) else 0.0
         if own or any(map(self.is_small, self._under_way)):
             return inf
         return max(0.0, self._began_s + self._interval_s - self._clock())
+
+    def _is_large(self, events: int) -> bool:
+        return events >= _LARGE * self.batch_events

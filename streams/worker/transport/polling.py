@@ -228,7 +228,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Add what has come; also while the last batch commits: aiokafka fetches no more before this is taken."""
         generation = consumer._coordinator.generation  # noqa: SLF001
         earlier = self._gathered.get(tp)
-        room = self.app.batch_options.batch_events - (0 if earlier is None else len(earlier.records))
+        room = self.consumer.pacing.batch_events - (0 if earlier is None else len(earlier.records))
         records = await self._read(consumer, tp, start, room) if room > 0 else ()
         end = _position(consumer, tp)
         if end is None:
