@@ -48,6 +48,9 @@ class ScriptedThread:
         """Where the next poll is to go on."""
         self.sought |= positions
 
+    def look(self) -> None:
+        """A round has ended."""
+
     async def commit(self, offsets: dict[TP, int]) -> bool:
         """What Faust would send to the broker."""
         self.committed.append(offsets)

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from models.errors import ConsolidatorError, ContractError, InfrastructureError
 from streams.worker.batch import Batch, Membership, Round
+from streams.worker.transport import polling
 from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
 from streams.worker.transport.read_errors import kept_error
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
@@ -131,8 +132,13 @@ class Arrivals:
         self._subscriptions.subscription.assignment.state_value(self._tp).consumed_to(taken[-1].offset + 1)
         return {self._tp: taken}
 
+    def tell(self):
+        """Something was fetched."""
+        self._waiter.set_result(None)
+
     def _create_fetch_waiter(self):
-        return asyncio.get_running_loop().create_future()
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
 
 
 @asynccontextmanager
@@ -143,6 +149,8 @@ async def polled_by_hand(tmp_path):
         batch_consumer = idle_consumer(app, ScriptedThread())
         thread = BatchConsumerThread(batch_consumer, loop=asyncio.get_running_loop())
         thread.thread_loop.close()
+        thread.thread_loop = asyncio.get_running_loop()
+        batch_consumer._thread = thread
         async with fetching(tp, Coordinator()) as kafka:
             fetcher = kafka._fetcher
             kafka._fetcher = arrivals = Arrivals(tp, kafka._subscription)
@@ -160,6 +168,7 @@ async def polled_by_hand(tmp_path):
                     poll=poll,
                     thread=thread,
                     pacing=batch_consumer.pacing,
+                    consumer=batch_consumer,
                     kafka=kafka,
                     arrivals=arrivals,
                     fetcher=fetcher,
@@ -169,7 +178,7 @@ async def polled_by_hand(tmp_path):
 
 
 def records(*offsets):
-    return [SimpleNamespace(offset=offset) for offset in offsets]
+    return [SimpleNamespace(offset=offset, timestamp=0) for offset in offsets]
 
 
 def round_of(tp, *offsets):
@@ -211,8 +220,9 @@ def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
     asyncio.run(scenario())
 
 
-def test_a_poll_that_waits_ends_soon_after_the_commit(tmp_path):
-    """Nothing else may come for a long time: what was gathered does not wait for it."""
+def test_a_poll_that_waits_ends_with_the_commit(tmp_path, monkeypatch):
+    """It is told so: neither the next event nor the next look, which are far away here, has to come first."""
+    monkeypatch.setattr(polling, "_LONGEST_WAIT_S", 60.0)
 
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
@@ -222,8 +232,60 @@ def test_a_poll_that_waits_ends_soon_after_the_commit(tmp_path):
             await asyncio.wait([waiting], timeout=0.1)
             assert hand.arrivals.arrived == []
             assert not waiting.done()
-            hand.pacing.ended(before)
+            hand.consumer.ack(hand.consumer._to_message(hand.tp, before))
             assert await asyncio.wait_for(waiting, 5) == (7, [7], 8)
+
+    asyncio.run(scenario())
+
+
+def test_a_commit_may_end_after_the_consumers_thread(tmp_path):
+    """A worker that stops ends its polls first, and its last commits then: nobody waits to be told."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.pacing.began(last := round_of(hand.tp, 6))
+            hand.thread.thread_loop = asyncio.new_event_loop()
+            hand.thread.thread_loop.close()
+            assert hand.consumer.ack(hand.consumer._to_message(hand.tp, last))
+
+    asyncio.run(scenario())
+
+
+def test_an_end_of_a_round_during_a_look_is_not_missed(tmp_path, monkeypatch):
+    """The next round may have been held back a moment before: the poll looks once more at once."""
+    monkeypatch.setattr(polling, "_LONGEST_WAIT_S", 60.0)
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.pacing.began(before := round_of(hand.tp, 6))
+            hand.arrivals.arrived = records(7)
+            set_next_fetch = hand.thread._set_next_fetch
+
+            def end_the_round(fetcher, *, is_urgent):
+                hand.consumer.ack(hand.consumer._to_message(hand.tp, before))
+                set_next_fetch(fetcher, is_urgent=is_urgent)
+
+            hand.thread._set_next_fetch = end_the_round
+            assert await asyncio.wait_for(hand.poll(within_s=60.0), 5) == (7, [7], 8)
+
+    asyncio.run(scenario())
+
+
+def test_a_poll_that_waits_takes_what_was_fetched_at_once(tmp_path, monkeypatch):
+    """Until it is taken, aiokafka fetches no more of its partition."""
+    monkeypatch.setattr(polling, "_LONGEST_WAIT_S", 60.0)
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.pacing.began(round_of(hand.tp, 6))
+            hand.arrivals.arrived = records(7)
+            waiting = asyncio.create_task(hand.poll(within_s=60.0))
+            await asyncio.wait([waiting], timeout=0.1)
+            hand.arrivals.arrived = records(8)
+            hand.arrivals.tell()
+            await asyncio.wait([waiting], timeout=0.1)
+            assert hand.arrivals.arrived == []
+            waiting.cancel()
 
     asyncio.run(scenario())
 

@@ -21,15 +21,9 @@ _LEAST_EVENTS = 1_000
 _LARGE = 0.25
 """Of the most events of a batch: from there folding takes longer than a commit, and the two overlap."""
 
-_INTERVAL_RATIO = 1.0
-"""Of the interval between the beginnings of two rounds of small batches to the time that such rounds take, up to their
-commit. A transaction takes milliseconds of the broker's time and of ours, whatever is in it: begun as soon as possible,
-one after the other keeps two cores busy. A quick broker gets more of them, a busy one fewer."""
-
-_LEAST_INTERVAL_S, _GREATEST_INTERVAL_S = 0.005, 0.05
-
-_SMOOTHING = 1 / 16
-"""The weight of one round in what rounds take: half of it is forgotten after eleven more."""
+_INTERVAL_S = 0.003
+"""Between the beginnings of two rounds of small batches, at least. A transaction costs the broker and the worker, whatever
+is in it: a quick broker would get more of them than anybody would notice."""
 
 
 class Pacing:
@@ -37,7 +31,7 @@ class Pacing:
 
     A partition's *large* batch begins at once, in a round of its own, and lets one more of the partition be folded
     while it commits. *Small* batches begin together, in one round: not before the last such round is committed, nor
-    within some milliseconds of its beginning, see :data:`_INTERVAL_RATIO`. What comes meanwhile makes the next round
+    within some milliseconds of its beginning. What comes meanwhile makes the next round
     larger. Cut into rounds at once it would wait as long, and cost a transaction for each.
 
     Written by the event loop, read by the consumer's thread: what is under way is a tuple, which is replaced, so that
@@ -57,7 +51,6 @@ class Pacing:
         self._clock = clock
         self._under_way: tuple[Batch, ...] = ()
         self._began_s = -inf
-        self._interval_s = _LEAST_INTERVAL_S
 
     def is_small(self, batch: Batch) -> bool:
         """Whether a batch begins together with others."""
@@ -70,16 +63,10 @@ class Pacing:
         self._under_way = (*self._under_way, *together.batches)
 
     def ended(self, together: Round) -> None:
-        """A round is committed."""
-        left = tuple(batch for batch in self._under_way if not any(batch is each for each in together.batches))
-        if len(left) == len(self._under_way):
-            # Of before an assignment.
-            return
-        if self.is_small(together.batches[0]):
-            wanted = _INTERVAL_RATIO * (self._clock() - self._began_s)
-            smoothed = self._interval_s + _SMOOTHING * (wanted - self._interval_s)
-            self._interval_s = min(max(smoothed, _LEAST_INTERVAL_S), _GREATEST_INTERVAL_S)
-        self._under_way = left
+        """A round is committed; one of before an assignment is none of those under way."""
+        self._under_way = tuple(
+            batch for batch in self._under_way if not any(batch is each for each in together.batches)
+        )
 
     def assigned(self, partitions: int) -> None:
         """The partitions were assigned anew: what was under way is done, or will be read again.
@@ -103,7 +90,7 @@ class Pacing:
             return inf if len(own) > 1 or any(map(self.is_small, own)) else 0.0
         if own or any(map(self.is_small, self._under_way)):
             return inf
-        return max(0.0, self._began_s + self._interval_s - self._clock())
+        return max(0.0, self._began_s + _INTERVAL_S - self._clock())
 
     def _is_large(self, events: int) -> bool:
         return events >= _LARGE * self.batch_events

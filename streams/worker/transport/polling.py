@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -26,19 +27,15 @@ _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
 Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
 
-_GATHER_S = 0.003
-"""Between two looks at what has come while a batch waits to begin. To take each small fetch at once, so that aiokafka
-sends the next, costs more than folding what is in it."""
-
-_FETCH_TOGETHER_MS = round(_GATHER_S * 1000)
-"""How long the broker holds a fetch, unless it is full before, while events wait anyway: nobody takes it sooner. One
-that ends with the first event brings nothing else, and aiokafka asks for no more before that event is taken."""
+_FETCH_TOGETHER_MS = 2
+"""How long the broker holds a fetch, unless it is full before, while events wait for their round anyway. One that ends
+with the first event brings nothing else, and to take each of them costs more than folding what is in it."""
 
 _LOOK_S = 1.0
 """Between two looks at whether aiokafka's background tasks go on."""
 
 _LONGEST_WAIT_S = 0.1
-"""How long a poll that finds nothing goes without a look at its assignment: the next recovery waits for its end."""
+"""How long a poll that waits goes without a look at its assignment: the next recovery waits for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +96,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._gathered: dict[TP, _Gathered] = {}
         # Of each partition with events whose batch may not begin yet: how long, as of the last look.
         self._held_back_s: list[float] = []
+        # Set in the thread's loop, and cleared before a look, so that no end of a round is missed.
+        self._round_ended = asyncio.Event()
+
+    def look(self) -> None:
+        """A round has ended, so that the next one may begin: let a poll that waits look at once. From any thread."""
+        # A worker's last commits may end after this thread, and its loop is closed then.
+        with suppress(RuntimeError):
+            self.thread_loop.call_soon_threadsafe(self._round_ended.set)
 
     async def on_start(self) -> None:
         """Start the consumer, and its static membership if it has one."""
@@ -174,6 +179,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if consumer._closed or fetcher._closed:  # noqa: SLF001
                 raise ConsumerStoppedError
             self._turn += 1
+            self._round_ended.clear()
             self._held_back_s = []
             ordered = sorted(active_partitions)
             first = self._turn % len(ordered) if ordered else 0
@@ -191,12 +197,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             left = deadline - monotonic()
             if polled or left <= 0 or any(self._is_changelog(tp) for tp in active_partitions):
                 if not polled and left > 0:
-                    await self._wait_for_data(fetcher, min(left, 0.01))
+                    await self._wait(fetcher, min(left, 0.01))
                 return polled
-            if self._held_back_s:
-                await asyncio.sleep(min(left, _GATHER_S, *self._held_back_s))
-            else:
-                await self._wait_for_data(fetcher, min(left, _LONGEST_WAIT_S))
+            await self._wait(fetcher, min(left, _LONGEST_WAIT_S, *self._held_back_s))
         return {}
 
     def _goes_on(self) -> bool:
@@ -264,13 +267,17 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher._fetch_min_bytes = 1 if is_urgent else options.fetch_bytes  # noqa: SLF001
         fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
 
-    async def _wait_for_data(self, fetcher: Any, seconds: float) -> None:
-        waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
-        await asyncio.wait([waiter], timeout=seconds)
-        if waiter.done():
-            waiter.result()
-        else:
-            waiter.cancel()
+    async def _wait(self, fetcher: Any, seconds: float) -> None:
+        """Wait until something was fetched or a round has ended, at most so long."""
+        fetched = fetcher._create_fetch_waiter()  # noqa: SLF001
+        ended = asyncio.ensure_future(self._round_ended.wait())
+        try:
+            await asyncio.wait([fetched, ended], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            fetched.cancel()
+        if not fetched.cancelled():
+            fetched.result()
 
     async def committed(self, tp: TP) -> int | None:
         """The group's committed offset of a partition."""
