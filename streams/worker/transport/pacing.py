@@ -22,8 +22,8 @@ _LARGE = 0.25
 """Of the most events of a batch: from there folding takes longer than a commit, and the two overlap."""
 
 _INTERVAL_S = 0.003
-"""Between the beginnings of two rounds of small batches, at least. A transaction costs the broker and the worker, whatever
-is in it: a quick broker would get more of them than anybody would notice."""
+"""Between the beginnings of two rounds of small batches, at least. A transaction costs the broker and the worker
+something, whatever is in it: a quick broker would get more of them than anybody would notice."""
 
 
 class Pacing:
