@@ -220,18 +220,24 @@ def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
     asyncio.run(scenario())
 
 
+async def waiting_poll(hand, monkeypatch):
+    """A poll that has gathered an event while a round is under way, and does not look by itself; and that round."""
+    monkeypatch.setattr(polling, "_LONGEST_WAIT_S", 60.0)
+    hand.pacing.began(before := round_of(hand.tp, 6))
+    hand.arrivals.arrived = records(7)
+    waiting = asyncio.create_task(hand.poll(within_s=60.0))
+    await asyncio.wait([waiting], timeout=0.1)
+    assert hand.arrivals.arrived == []
+    assert not waiting.done()
+    return waiting, before
+
+
 def test_a_poll_that_waits_ends_with_the_commit(tmp_path, monkeypatch):
     """It is told so: neither the next event nor the next look, which are far away here, has to come first."""
-    monkeypatch.setattr(polling, "_LONGEST_WAIT_S", 60.0)
 
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
-            hand.pacing.began(before := round_of(hand.tp, 6))
-            hand.arrivals.arrived = records(7)
-            waiting = asyncio.create_task(hand.poll(within_s=60.0))
-            await asyncio.wait([waiting], timeout=0.1)
-            assert hand.arrivals.arrived == []
-            assert not waiting.done()
+            waiting, before = await waiting_poll(hand, monkeypatch)
             hand.consumer.ack(hand.consumer._to_message(hand.tp, before))
             assert await asyncio.wait_for(waiting, 5) == (7, [7], 8)
 
@@ -273,14 +279,10 @@ def test_an_end_of_a_round_during_a_look_is_not_missed(tmp_path, monkeypatch):
 
 def test_a_poll_that_waits_takes_what_was_fetched_at_once(tmp_path, monkeypatch):
     """Until it is taken, aiokafka fetches no more of its partition."""
-    monkeypatch.setattr(polling, "_LONGEST_WAIT_S", 60.0)
 
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
-            hand.pacing.began(round_of(hand.tp, 6))
-            hand.arrivals.arrived = records(7)
-            waiting = asyncio.create_task(hand.poll(within_s=60.0))
-            await asyncio.wait([waiting], timeout=0.1)
+            waiting, _ = await waiting_poll(hand, monkeypatch)
             hand.arrivals.arrived = records(8)
             hand.arrivals.tell()
             await asyncio.wait([waiting], timeout=0.1)

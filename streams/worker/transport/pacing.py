@@ -16,7 +16,7 @@ committed. The larger a batch, the fewer rows and ``factors`` records: a pair ha
 events are in it. See ``docs/decisions/0015``."""
 
 _LEAST_EVENTS = 1_000
-"""A partition's share of that, however many there are. Below it, transactions cost more than their events."""
+"""A partition's share of that, however many there are. With smaller batches what transactions cost begins to tell."""
 
 _LARGE = 0.25
 """Of the most events of a batch: from there folding takes longer than a commit, and the two overlap."""
@@ -31,8 +31,8 @@ class Pacing:
 
     A partition's *large* batch begins at once, in a round of its own, and lets one more of the partition be folded
     while it commits. *Small* batches begin together, in one round: not before the last such round is committed, nor
-    within some milliseconds of its beginning. What comes meanwhile makes the next round
-    larger. Cut into rounds at once it would wait as long, and cost a transaction for each.
+    within some milliseconds of its beginning. What comes meanwhile makes the next round larger. Cut into rounds at once
+    it would wait as long, and cost a transaction for each.
 
     Written by the event loop, read by the consumer's thread: what is under way is a tuple, which is replaced, so that
     the thread never sees half a change.
