@@ -6,24 +6,26 @@ The wire form is read by :mod:`topics.decoding`. Here no value can be wrong any 
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
+from typing import Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from models.numbers import Scalar
+from models.values import Value
 
 __all__ = ["ALL_ATTEMPTS", "MAX_MICROS", "MIN_MICROS", "LifecycleEvent", "Position", "Status", "micros_of", "rfc3339"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
-_MICROSECOND = timedelta(microseconds=1)
-_SECOND = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SECOND: Final = 1_000_000
 # What happens at one time is folded at one time: a hit takes a tenth of writing a time out.
-_CACHED_SECONDS = 4_096
+_CACHED_SECONDS: Final = 4_096
 
-MIN_MICROS = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
-MAX_MICROS = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+MIN_MICROS: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+MAX_MICROS: Final = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
-ALL_ATTEMPTS = None
+ALL_ATTEMPTS: Final = None
 """The attempt of a ``superseded`` or ``cancelled`` event that names none: it closes every attempt."""
 
 
@@ -43,10 +45,11 @@ class Status(IntEnum):
         return _STATUS_TEXTS[self]
 
 
-_STATUS_TEXTS = {status: status.name.lower() for status in Status}
+_STATUS_TEXTS: Final = {status: status.name.lower() for status in Status}
 
 
-class LifecycleEvent(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class LifecycleEvent(Value):
     """One thing that happened to one execution of one processor, for one application.
 
     Attributes:
@@ -65,27 +68,68 @@ class LifecycleEvent(msgspec.Struct, frozen=True, gc=False):
         output_ignored: there was an output on a status that has none: a quality issue.
     """
 
-    application_id: str
-    execution_id: str
-    processor: str
-    status: Status
-    attempt: int | None
-    sequence: int
-    occurred_at: int
-    factors: dict[str, Scalar | None]
-    code: str | None
-    supersedes: str | None
-    event_id: str
-    digest: bytes
-    output_ignored: bool = False
+    __slots__ = (
+        "application_id",
+        "attempt",
+        "code",
+        "digest",
+        "event_id",
+        "execution_id",
+        "factors",
+        "occurred_at",
+        "output_ignored",
+        "processor",
+        "sequence",
+        "status",
+        "supersedes",
+    )
+
+    def __init__(
+        self,
+        application_id: str,
+        execution_id: str,
+        processor: str,
+        status: Status,
+        attempt: int | None,
+        sequence: int,
+        occurred_at: int,
+        factors: dict[str, Scalar | None],
+        code: str | None,
+        supersedes: str | None,
+        event_id: str,
+        digest: bytes,
+        output_ignored: bool = False,  # noqa: FBT001, FBT002 - a field
+    ) -> None:
+        self.application_id: Final = application_id
+        self.execution_id: Final = execution_id
+        self.processor: Final = processor
+        self.status: Final = status
+        self.attempt: Final = attempt
+        self.sequence: Final = sequence
+        self.occurred_at: Final = occurred_at
+        self.factors: Final = factors
+        self.code: Final = code
+        self.supersedes: Final = supersedes
+        self.event_id: Final = event_id
+        self.digest: Final = digest
+        self.output_ignored: Final = output_ignored
 
 
-class Position(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Position(Value):
     """Where a record stands in Kafka."""
 
-    topic: str
-    partition: int
-    offset: int
+    __slots__ = ("offset", "partition", "topic")
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+    ) -> None:
+        self.topic: Final = topic
+        self.partition: Final = partition
+        self.offset: Final = offset
 
 
 def micros_of(moment: datetime) -> int:

@@ -9,6 +9,7 @@ every number that may come in, and Python's integers make sums exact whatever th
 
 from decimal import Decimal
 from json.encoder import encode_basestring as quote
+from typing import Final
 
 __all__ = [
     "MAX_DIGITS",
@@ -26,18 +27,18 @@ __all__ = [
 Scalar = str | bool | int | Decimal
 """What a factor may be on the wire: a JSON string, boolean or number (as int or Decimal, never a float)."""
 
-MAX_DIGITS = 38
+MAX_DIGITS: Final = 38
 """Most significant digits of a number that comes in: what SQL's NUMERIC(38) and Parquet's decimal128 can hold."""
 
-MAX_EXPONENT = 38
+MAX_EXPONENT: Final = 38
 """Greatest magnitude of a number's decimal exponent; with it 10**-38 divides every number that comes in."""
 
-ONE: int = 10**MAX_EXPONENT
+ONE: Final[int] = 10**MAX_EXPONENT
 """The number 1 in units of 10**-38."""
 
-_INTEGER_LIMIT: int = 10**MAX_DIGITS
+_INTEGER_LIMIT: Final[int] = 10**MAX_DIGITS
 
-_POWERS = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
+_POWERS: Final = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
 """Of ten: looked up, as raising takes longer than all the rest of reading a number."""
 
 

@@ -1,8 +1,11 @@
 """What a consolidation came to, told from counts alone (design, section 2; the mission's scenarios)."""
 
 from enum import StrEnum
+from typing import Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
+
+from models.values import Value
 
 __all__ = ["Counts", "Outcome", "outcome_of"]
 
@@ -24,7 +27,8 @@ class Outcome(StrEnum):
     """Every active execution failed: no factors, and the consolidation has succeeded."""
 
 
-class Counts(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Counts(Value):
     """How many executions are active, by what became of them.
 
     Attributes:
@@ -34,10 +38,19 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
         contributing: completed ones with at least one accepted, non-null factor.
     """
 
-    active: int
-    completed: int
-    failed: int
-    contributing: int
+    __slots__ = ("active", "completed", "contributing", "failed")
+
+    def __init__(
+        self,
+        active: int,
+        completed: int,
+        failed: int,
+        contributing: int,
+    ) -> None:
+        self.active: Final = active
+        self.completed: Final = completed
+        self.failed: Final = failed
+        self.contributing: Final = contributing
 
 
 def outcome_of(counts: Counts, opened: int) -> Outcome:

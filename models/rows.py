@@ -29,12 +29,6 @@ MAX_WEIGHT = 1_500_000
 """Greatest weight of a row: five times as much, a change with everything before and after, stays below the 8 MiB that
 the topics allow a record."""
 
-# The digest, the time, attempt, sequence, and the lengths of the texts, at their longest in MessagePack.
-_ENTRY_WEIGHT = 72
-# Lengths in MessagePack; and a change takes 51 bytes around a factor's name and value, five times as much.
-_FACTOR_WEIGHT = 10
-_WIDEST_CHARACTER = 6
-
 DIGEST_BYTES = 16
 """Of an event's SHA-256 kept in a row: enough to tell two contents of one event id apart."""
 
@@ -70,27 +64,6 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_default
     def order(self) -> tuple[int, int, int, str, bytes]:
         """Sorts the ends of one execution: the greatest is the end (design, section 2)."""
         return (self.attempt or 0, self.sequence, self.occurred_at, self.event_id, self.digest)
-
-    def weight(self, execution_id: str) -> int:
-        """At least the bytes that this entry, of this execution, takes in a row."""
-        factors = self.factors
-        texts = [execution_id, self.event_id, self.supersedes or "", self.code or ""]
-        if factors:
-            texts += factors
-            texts += factors.values()
-        whole = "".join(texts)
-        # Together first: they are nearly always plain, and each look costs as much as the sum.
-        characters = len(whole) if _is_plain(whole) else sum(map(_weight_of, texts))
-        return _ENTRY_WEIGHT + _FACTOR_WEIGHT * len(factors) + characters
-
-
-def _weight_of(text: str) -> int:
-    # JSON writes a control character as \\u0000, six bytes; no other character takes more in UTF-8 or JSON.
-    return len(text) if _is_plain(text) else _WIDEST_CHARACTER * len(text)
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable()
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False):

@@ -13,7 +13,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,31 +24,31 @@ from topics.json_strict import parse_object
 
 __all__ = ["FAR_FUTURE_MICROS", "MAX_COUNTER", "SCHEMA_VERSION", "decode_event"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 """The newest version of the event's schema that this code knows."""
 
-MAX_COUNTER = 2**31 - 1
+MAX_COUNTER: Final = 2**31 - 1
 """Greatest ``attempt`` and ``sequence``: a 32-bit integer in every language that may read the changes."""
 
-FAR_FUTURE_MICROS = 24 * 3600 * 1_000_000
+FAR_FUTURE_MICROS: Final = 24 * 3600 * 1_000_000
 """How far ``occurred_at`` may lie after the record's own timestamp: clocks err by hours, never by a day."""
 
-_CANONICAL_FORM = "event/1"
+_CANONICAL_FORM: Final = "event/1"
 """Opens the canonical content, so that a later form can never be taken for this one."""
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 # Hours and minutes are bounded here: datetime lets an offset of +05:99 pass, and newer Pythons the hour 24.
-_RFC3339 = re.compile(
+_RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-5][0-9])"
 )
-_MICROS_LENGTH = len("2025-03-03T09:00:00.050000Z")
+_MICROS_LENGTH: Final = len("2025-03-03T09:00:00.050000Z")
 # Events that come together happened together: a hit takes a third of reading a time.
-_CACHED_SECONDS = 4_096
-_STATUSES = {status.text: status for status in Status}
-_CLOSING = (Status.SUPERSEDED, Status.CANCELLED)
+_CACHED_SECONDS: Final = 4_096
+_STATUSES: Final = {status.text: status for status in Status}
+_CLOSING: Final = (Status.SUPERSEDED, Status.CANCELLED)
 # Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
-_COMPLETED = Status.COMPLETED
-_FAILED = Status.FAILED
+_COMPLETED: Final = Status.COMPLETED
+_FAILED: Final = Status.FAILED
 _NO_FACTORS: dict[str, Scalar | None] = {}
 
 

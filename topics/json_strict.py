@@ -8,7 +8,7 @@ colons too) the keys are counted more closely, and at last by the standard libra
 
 import json
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,11 +17,11 @@ from models.numbers import MAX_DIGITS, MAX_EXPONENT, within_limits
 
 __all__ = ["MAX_DEPTH", "parse_object"]
 
-MAX_DEPTH = 32
+MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and objects. An event needs three levels; the rest is room for fields we ignore."""
 
-_INTEGER_LIMIT = 10**MAX_DIGITS
-_TIME_KEY = "occurred_at"
+_INTEGER_LIMIT: Final = 10**MAX_DIGITS
+_TIME_KEY: Final = "occurred_at"
 """The one field of an event that has colons in its value."""
 
 
@@ -34,7 +34,7 @@ def _number(text: str) -> Decimal:
     return number
 
 
-_decoder = msgspec.json.Decoder(float_hook=_number)
+_decoder: Final = msgspec.json.Decoder(float_hook=_number)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

@@ -11,15 +11,16 @@ Apache Kafka). librdkafka's own default, CRC32, puts 89 % of keys elsewhere.
 
 from functools import lru_cache
 from struct import unpack_from
+from typing import Final
 
-_MASK = 0xFFFF_FFFF
-_SIGN = 0x8000_0000
+_MASK: Final = 0xFFFF_FFFF
+_SIGN: Final = 0x8000_0000
 # Murmur2's multiplier, and the seed that Kafka chose: Utils.murmur2 in org.apache.kafka.common.utils.
-_MULTIPLIER = 0x5BD1_E995
-_SEED = 0x9747_B28C
+_MULTIPLIER: Final = 0x5BD1_E995
+_SEED: Final = 0x9747_B28C
 
 # About 8 MiB of ids at most. Applications come in bursts of events, and a hit costs a thirtieth of hashing a UUID.
-_CACHED_APPLICATIONS = 32_768
+_CACHED_APPLICATIONS: Final = 32_768
 
 
 def application_prefix(application_id: str) -> bytes:

@@ -5,18 +5,21 @@ Each is a quality issue and the event stays (design, section 2). What is accepte
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from models.catalogue import FieldRule
 from models.events import LifecycleEvent, Status
 from models.numbers import Scalar, scalar_text
 from models.quality import Issue, QualityIssue
+from models.values import Value
 
 __all__ = ["Accepted", "accept"]
 
 
-class Accepted(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Accepted(Value):
     """What became of an event's output.
 
     Attributes:
@@ -25,16 +28,24 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
         issues: what was odd.
     """
 
-    factors: dict[str, str]
-    contributes: bool
-    issues: tuple[QualityIssue, ...]
+    __slots__ = ("contributes", "factors", "issues")
+
+    def __init__(
+        self,
+        factors: dict[str, str],
+        contributes: bool,  # noqa: FBT001 - a field
+        issues: tuple[QualityIssue, ...],
+    ) -> None:
+        self.factors: Final = factors
+        self.contributes: Final = contributes
+        self.issues: Final = issues
 
 
 # As in streams.core.standing: looked up for each event.
-_COMPLETED = Status.COMPLETED
+_COMPLETED: Final = Status.COMPLETED
 
-_NOTHING = Accepted({}, contributes=False, issues=())
-_IGNORED = Accepted({}, contributes=False, issues=(QualityIssue(Issue.OUTPUT_IGNORED),))
+_NOTHING: Final = Accepted({}, contributes=False, issues=())
+_IGNORED: Final = Accepted({}, contributes=False, issues=(QualityIssue(Issue.OUTPUT_IGNORED),))
 
 
 def accept(event: LifecycleEvent, fields: Mapping[str, FieldRule] | None) -> Accepted:

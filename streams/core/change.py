@@ -7,13 +7,16 @@ contract test holds the two together.
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Final
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from models.events import Position, rfc3339
 from models.numbers import quote
 from models.outcomes import Counts, Outcome
 from models.quality import QualityIssue
+from models.values import Value
 from streams.core.strategies import Contributions
 from streams.core.tally import Failures, Tally
 
@@ -29,17 +32,18 @@ __all__ = [
     "encode_factors",
 ]
 
-MAX_LISTED = 50
+MAX_LISTED: Final = 50
 """Contributors and failures listed in one record, the latest ones: enough for a person, small enough for a topic."""
 
-ERASED = "erased"
+ERASED: Final = "erased"
 """The status of a cause that is a tombstone."""
 
-RULESET = "ruleset"
+RULESET: Final = "ruleset"
 """The status of a cause that is the adoption of another ruleset."""
 
 
-class Cause(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Cause(Value):
     """The source event after which something differed.
 
     Attributes:
@@ -52,16 +56,29 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
         position: where the record stands; the tombstone's own place for an erasure.
     """
 
-    execution_id: str
-    status: str
-    attempt: int | None
-    event_id: str
-    digest: bytes
-    occurred_at: int
-    position: Position
+    __slots__ = ("attempt", "digest", "event_id", "execution_id", "occurred_at", "position", "status")
+
+    def __init__(
+        self,
+        execution_id: str,
+        status: str,
+        attempt: int | None,
+        event_id: str,
+        digest: bytes,
+        occurred_at: int,
+        position: Position,
+    ) -> None:
+        self.execution_id: Final = execution_id
+        self.status: Final = status
+        self.attempt: Final = attempt
+        self.event_id: Final = event_id
+        self.digest: Final = digest
+        self.occurred_at: Final = occurred_at
+        self.position: Final = position
 
 
-class RulesetCause(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class RulesetCause(Value):
     """The adoption of another ruleset, after which something differed.
 
     Attributes:
@@ -71,13 +88,23 @@ class RulesetCause(msgspec.Struct, frozen=True, gc=False):
         position: where that record stands.
     """
 
-    before: str
-    after: str
-    occurred_at: int
-    position: Position
+    __slots__ = ("after", "before", "occurred_at", "position")
+
+    def __init__(
+        self,
+        before: str,
+        after: str,
+        occurred_at: int,
+        position: Position,
+    ) -> None:
+        self.before: Final = before
+        self.after: Final = after
+        self.occurred_at: Final = occurred_at
+        self.position: Final = position
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Change(Value):
     """What one source event changed in one (application, processor).
 
     Attributes:
@@ -90,13 +117,25 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         issues: what was odd about the source event.
     """
 
-    application_id: str
-    processor: str
-    processor_type: str | None
-    before: Tally | None
-    after: Tally
-    cause: Cause | RulesetCause
-    issues: tuple[QualityIssue, ...] = ()
+    __slots__ = ("after", "application_id", "before", "cause", "issues", "processor", "processor_type")
+
+    def __init__(
+        self,
+        application_id: str,
+        processor: str,
+        processor_type: str | None,
+        before: Tally | None,
+        after: Tally,
+        cause: Cause | RulesetCause,
+        issues: tuple[QualityIssue, ...] = (),
+    ) -> None:
+        self.application_id: Final = application_id
+        self.processor: Final = processor
+        self.processor_type: Final = processor_type
+        self.before: Final = before
+        self.after: Final = after
+        self.cause: Final = cause
+        self.issues: Final = issues
 
     @property
     def id(self) -> str:

@@ -4,12 +4,16 @@ The worker, ``replay`` and the tests call these very functions. They are pure: s
 they return depends on their arguments alone.
 """
 
-import msgspec
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent, Position
 from models.quality import Issue, QualityIssue
 from models.rows import DIGEST_BYTES, MAX_EXECUTIONS, MAX_WEIGHT, Entry, Row
+from models.values import Value
+from models.weights import entry_weight
 from streams.core.acceptance import accept
 from streams.core.change import ERASED, Cause, Change
 from streams.core.rules import PreparedRule, Rules
@@ -19,7 +23,8 @@ from streams.core.tally import Tally, claims_of, empty_tally, moved, tally_of
 __all__ = ["Pair", "Step", "apply_event", "erase_event", "events_of", "holds_event", "load_pair"]
 
 
-class Pair(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Pair(Value):
     """One (application, processor) in memory: its stored row and what follows from it.
 
     Attributes:
@@ -28,12 +33,21 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
         tally: what the row adds up to.
     """
 
-    row: Row
-    claims: dict[str, tuple[str, ...]]
-    tally: Tally
+    __slots__ = ("claims", "row", "tally")
+
+    def __init__(
+        self,
+        row: Row,
+        claims: dict[str, tuple[str, ...]],
+        tally: Tally,
+    ) -> None:
+        self.row: Final = row
+        self.claims: Final = claims
+        self.tally: Final = tally
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Step(Value):
     """The result of one event.
 
     Attributes:
@@ -42,9 +56,17 @@ class Step(msgspec.Struct, frozen=True, gc=False):
         issues: what was odd about the event.
     """
 
-    pair: Pair
-    change: Change | None
-    issues: tuple[QualityIssue, ...] = ()
+    __slots__ = ("change", "issues", "pair")
+
+    def __init__(
+        self,
+        pair: Pair,
+        change: Change | None,
+        issues: tuple[QualityIssue, ...] = (),
+    ) -> None:
+        self.pair: Final = pair
+        self.change: Final = change
+        self.issues: Final = issues
 
 
 _NO_CLAIMS: dict[str, tuple[str, ...]] = {}
@@ -120,7 +142,7 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
         accepted.contributes,
         accepted.factors,
     )
-    weight = entry.weight(event.execution_id) + (0 if pair is None else pair.row.weight)
+    weight = entry_weight(entry, event.execution_id) + (0 if pair is None else pair.row.weight)
     if weight > MAX_WEIGHT:
         raise BadEventError(
             Defect.EXECUTION_LIMIT,
@@ -184,7 +206,7 @@ def erase_event(pair: Pair, event_id: str, position: Position, rules: Rules) -> 
         rules.tag,
         position.offset,
         position.offset if differs else pair.row.version,
-        pair.row.weight - sum(entry.weight(execution_id) for execution_id, entry in erased),
+        pair.row.weight - sum(entry_weight(entry, execution_id) for execution_id, entry in erased),
         after,
     )
     next_pair = Pair(row, claims, tally)

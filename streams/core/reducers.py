@@ -6,7 +6,7 @@ No value at all renders as None: the factor is then absent - never 0, null or a 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from models.catalogue import Reducer
 from models.numbers import round_ratio, text_of_units, units_of
@@ -116,8 +116,8 @@ def _render_max(copies: Mapping[str, int], scale: int | None) -> str | None:
     return rounded(max(map(units_of, copies)), scale) if copies else None
 
 
-_NO_TOTAL = _Total(0, 0)
-_NO_TRUTHS = _Truths(0, 0)
+_NO_TOTAL: Final = _Total(0, 0)
+_NO_TRUTHS: Final = _Truths(0, 0)
 _NO_COPIES: Mapping[str, int] = {}
 
 REDUCTIONS: Mapping[Reducer, Reduction] = {
@@ -132,5 +132,5 @@ REDUCTIONS: Mapping[Reducer, Reduction] = {
     Reducer.ANY_TRUE: Reduction(_NO_TRUTHS, _add_truth, _remove_truth, _render_any_true),
 }
 
-POSITIONAL = frozenset({Reducer.LATEST, Reducer.EARLIEST})
+POSITIONAL: Final = frozenset({Reducer.LATEST, Reducer.EARLIEST})
 """Reducers that pick a value by execution order and accumulate nothing."""

@@ -8,18 +8,19 @@ There are no transitions to get wrong: a standing is computed from all events of
 order, nor duplicates, nor where a batch ends can matter. COMPLETED and FAILED are both *active*.
 """
 
-from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from models.events import Status
 from models.rows import Entry
+from models.values import Value
 
 __all__ = ["Claims", "Kind", "Standing", "evicts", "is_evicted", "standing_of"]
 
-Executions = Mapping[str, tuple[Entry, ...]]
-Claims = Mapping[str, tuple[str, ...]]
+Executions = dict[str, tuple[Entry, ...]]
+Claims = dict[str, tuple[str, ...]]
 """Which executions name an execution in ``supersedes``, by the one that is named (seen yet or not)."""
 
 
@@ -33,24 +34,32 @@ class Kind(Enum):
     OUT = "out"
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Standing(Value):
     """How an execution counts, and the event that decided it where it is active."""
 
-    kind: Kind
-    end: Entry | None = None
+    __slots__ = ("end", "kind")
+
+    def __init__(
+        self,
+        kind: Kind,
+        end: Entry | None = None,
+    ) -> None:
+        self.kind: Final = kind
+        self.end: Final = end
 
 
-_UNKNOWN = Standing(Kind.UNKNOWN)
-_OPEN = Standing(Kind.OPEN)
-_OUT = Standing(Kind.OUT)
+_UNKNOWN: Final = Standing(Kind.UNKNOWN)
+_OPEN: Final = Standing(Kind.OPEN)
+_OUT: Final = Standing(Kind.OUT)
 
 # Names of our own: until Python 3.12 a look at a member of an enumeration takes as long as three calls.
-_KIND_COMPLETED = Kind.COMPLETED
-_KIND_FAILED = Kind.FAILED
-_COMPLETED = Status.COMPLETED
-_FAILED = Status.FAILED
-_CLOSING = (Status.SUPERSEDED, Status.CANCELLED)
-_CANCELLING = (Status.CANCELLED,)
+_KIND_COMPLETED: Final = Kind.COMPLETED
+_KIND_FAILED: Final = Kind.FAILED
+_COMPLETED: Final = Status.COMPLETED
+_FAILED: Final = Status.FAILED
+_CLOSING: Final = (Status.SUPERSEDED, Status.CANCELLED)
+_CANCELLING: Final = (Status.CANCELLED,)
 
 
 def _end_of(entries: tuple[Entry, ...]) -> Entry | None:

@@ -4,7 +4,7 @@ Contributions come in execution order. A strategy's state is immutable and follo
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from models.catalogue import FactorRule, ProcessorRule, ProcessorType, Reducer
 from models.numbers import units_of
@@ -149,7 +149,7 @@ class _LatestAlone:
         return self._aggregate.factors(self._aggregate.start(latest), latest)
 
 
-MERGE: Strategy = _Merge()
+MERGE: Final[Strategy] = _Merge()
 """For a processor that the catalogue does not know."""
 
 

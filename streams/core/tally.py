@@ -5,12 +5,13 @@ the law in ``tests/properties``. A tally is derived, so it is never stored.
 """
 
 from bisect import bisect_left
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from models.outcomes import Counts, Outcome, outcome_of
 from models.rows import Entry
+from models.values import Value
 from streams.core.rules import PreparedRule
 from streams.core.standing import Claims, Executions, Kind, Standing, is_evicted, standing_of
 from streams.core.strategies import Contribution, Contributions
@@ -18,9 +19,9 @@ from streams.core.strategies import Contribution, Contributions
 __all__ = ["Failure", "Failures", "Tally", "claims_of", "empty_tally", "moved", "tally_of"]
 
 # As in streams.core.standing: looked up for each event.
-_OPEN = Kind.OPEN
-_COMPLETED = Kind.COMPLETED
-_FAILED = Kind.FAILED
+_OPEN: Final = Kind.OPEN
+_COMPLETED: Final = Kind.COMPLETED
+_FAILED: Final = Kind.FAILED
 
 Failure = tuple[int, str, int, str | None]
 """The end's time in microseconds, the execution's id, the failed attempt, and the error code: in execution order."""
@@ -28,7 +29,8 @@ Failure = tuple[int, str, int, str | None]
 Failures = tuple[Failure, ...]
 
 
-class Tally(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Tally(Value):
     """The sum of a row.
 
     Attributes:
@@ -42,23 +44,43 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
         outcome: what follows from the counts.
     """
 
-    opened: int
-    completed: int
-    contributions: Contributions
-    failures: Failures
-    state: Any
-    factors: dict[str, str]
-    counts: Counts
-    outcome: Outcome
+    __slots__ = ("completed", "contributions", "counts", "factors", "failures", "opened", "outcome", "state")
+
+    def __init__(
+        self,
+        opened: int,
+        completed: int,
+        contributions: Contributions,
+        failures: Failures,
+        state: Any,
+        factors: dict[str, str],
+        counts: Counts,
+        outcome: Outcome,
+    ) -> None:
+        self.opened: Final = opened
+        self.completed: Final = completed
+        self.contributions: Final = contributions
+        self.failures: Final = failures
+        self.state: Final = state
+        self.factors: Final = factors
+        self.counts: Final = counts
+        self.outcome: Final = outcome
 
     def differs(self, other: "Tally") -> bool:
         """Whether outcome, factors or counts differ: what subscribers are told of."""
         if self is other:
             return False
-        return self.counts != other.counts or self.outcome is not other.outcome or self.factors != other.factors
+        # The counts are these, and what follows from them.
+        return (
+            self.completed != other.completed
+            or len(self.failures) != len(other.failures)
+            or len(self.contributions) != len(other.contributions)
+            or self.outcome is not other.outcome
+            or self.factors != other.factors
+        )
 
 
-def _tally(  # noqa: PLR0917 - a tally's fields, in their order
+def _tally(
     opened: int,
     completed: int,
     contributions: Contributions,

@@ -1,8 +1,10 @@
 """One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
 
 from hashlib import sha256
+from typing import Final
 
 from msgspec.structs import replace
+from mypy_extensions import mypyc_attr
 
 from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
@@ -26,12 +28,13 @@ from topics.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Observer", "PartitionFold"]
 
-_ERASED_HASH_BYTES = 16
+_ERASED_HASH_BYTES: Final = 16
 
-_CONTROL_PREFIXES = (ERASURE_PREFIX, ADOPTION_PREFIX)
+_CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
 """What the keys of words to the worker start with: a slash, as no application's, whose id is not empty."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Observer:
     """Told about each event; the worker counts and logs, a replay does not care."""
 

@@ -5,7 +5,7 @@ decodes, that folds, or that writes, but not all of it at once (``docs/decisions
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from streams.core.change import Change, common_parts, encode_change, encode_factors
 from streams.worker.batch import Outgoing
@@ -15,9 +15,9 @@ from topics.keys import change_key
 
 __all__ = ["Outbox"]
 
-_CHANGE_TYPE = CHANGE_TYPE.encode()
-_FACTORS_TYPE = FACTORS_TYPE.encode()
-_SOURCE = SOURCE.encode()
+_CHANGE_TYPE: Final = CHANGE_TYPE.encode()
+_FACTORS_TYPE: Final = FACTORS_TYPE.encode()
+_SOURCE: Final = SOURCE.encode()
 
 
 class _Told(NamedTuple):

@@ -4,7 +4,7 @@ A row that was folded stays pinned until RocksDB has it; after that it is merely
 """
 
 from collections.abc import Container, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,14 +13,14 @@ from streams.core.fold import Pair
 
 __all__ = ["ERASED_PREFIX", "MARK_KEY", "PairCache", "RowReader", "decode_row", "encode_row"]
 
-MARK_KEY = b"\x00partition"
+MARK_KEY: Final = b"\x00partition"
 """Where a partition's mark stands in the table. Other keys contain a ``/``, so none can be equal."""
 
-ERASED_PREFIX = b"\x00erased-"
+ERASED_PREFIX: Final = b"\x00erased-"
 """What the keys of erased applications start with; then comes the hash, without a ``/`` either."""
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Rows).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Rows).decode
 
 
 def encode_row(row: Rows) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.weights import entry_weight
 from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidate
 from streams.core.fold import Pair, load_pair
 from streams.core.tally import claims_of, tally_of
@@ -107,7 +108,7 @@ def test_a_stored_row_comes_back_as_the_same_pair(log: list[Item]) -> None:
         assert (loaded.row, loaded.tally) == (pair.row, pair.tally)
         assert unordered(loaded) == unordered(pair)
         entries = [(name, entry) for name, entries in pair.row.executions.items() for entry in entries]
-        assert pair.row.weight == sum(entry.weight(name) for name, entry in entries)
+        assert pair.row.weight == sum(entry_weight(entry, name) for name, entry in entries)
         assert len(raw) <= pair.row.weight + 300
 
 

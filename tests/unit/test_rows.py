@@ -6,6 +6,7 @@ import pytest
 
 from models.events import Status
 from models.rows import MAX_EXECUTIONS, MAX_WEIGHT, Entry, Row
+from models.weights import entry_weight
 from streams.worker.rowcache import encode_row
 
 
@@ -40,15 +41,15 @@ def test_an_entry_weighs_at_least_its_bytes(text):
         contributes=True,
         factors={text: '"y"', f"{text}2": "1" * 39},
     )
-    row = Row("app", "p", "r@d", 0, 0, full.weight(text), {text: (full,)})
+    row = Row("app", "p", "r@d", 0, 0, entry_weight(full, text), {text: (full,)})
     empty = Row("app", "p", "r@d", 0, 0, 0, {})
-    assert len(encode_row(row)) - len(encode_row(empty)) <= full.weight(text)
+    assert len(encode_row(row)) - len(encode_row(empty)) <= entry_weight(full, text)
     bare = entry(text)
-    assert bare.weight(text) < full.weight(text)
-    assert bare.weight(text) < bare.weight(text + "x")
+    assert entry_weight(bare, text) < entry_weight(full, text)
+    assert entry_weight(bare, text) < entry_weight(bare, text + "x")
 
 
 def test_a_full_row_of_ordinary_events_is_not_too_heavy():
     """The limit of executions is reached before the limit of weight: the latter is for huge events."""
     ordinary = entry("evt-0123456789abcdef0123456789abcdef", factors={"f_revenue_monthly": "12345.67"})
-    assert 3 * MAX_EXECUTIONS * ordinary.weight("exec-000001-2-0001") <= MAX_WEIGHT
+    assert 3 * MAX_EXECUTIONS * entry_weight(ordinary, "exec-000001-2-0001") <= MAX_WEIGHT

@@ -1,0 +1,28 @@
+"""What the hot path's values have in common.
+
+They are plain classes with ``Final`` attributes: nothing changes one, and mypyc turns them into structures whose
+attributes are read in a nanosecond (docs/decisions/0016). Dataclasses would be written by the interpreter, and a
+``msgspec.Struct`` is looked at by name.
+"""
+
+from mypy_extensions import mypyc_attr
+
+__all__ = ["Value"]
+
+
+@mypyc_attr(acyclic=True)
+class Value:
+    """Equal where all attributes in ``__slots__`` are; not hashable."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment] # some hold dictionaries
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
