@@ -1,22 +1,26 @@
-"""What the peers run in: a virtual environment for Quix Streams, a Maven build for Kafka Streams; each made once.
+"""What the sides run in: environments for the compiled worker and for Quix Streams, a Maven build for Kafka Streams.
 
-Both lie in the cache directory, named by what they are made of: a change makes new ones.
+Each is made once and lies in the cache directory, named by what it is made of: a change makes a new one.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.session import REPOSITORY, say
 
-__all__ = ["MissingToolError", "kafka_streams_classpath", "quix_python"]
+__all__ = ["MissingToolError", "compiled_python", "kafka_streams_classpath", "quix_python"]
 
 REQUIREMENTS = REPOSITORY / "benchmarks" / "quix_requirements.txt"
 MAVEN_PROJECT = REPOSITORY / "benchmarks" / "kafka_streams"
+
+_PACKAGES = ("models", "topics", "streams")
+_COMPILE = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
 
 _BUILD_LIMIT_S = 900
 _OUTPUT_TAIL = 3_000
@@ -24,6 +28,28 @@ _OUTPUT_TAIL = 3_000
 
 class MissingToolError(Exception):
     """A peer cannot run here; the message says what is missing."""
+
+
+def compiled_python(cache: Path) -> Path:
+    """The interpreter of the environment with this tree's compiled worker, as the image has it (docs/decisions/0016).
+
+    Raises:
+        MissingToolError: there is no C compiler, or pip could not build or install it.
+    """
+    sources = sorted(path for package in _PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
+    lock = REPOSITORY / "requirements.lock"
+    directory = cache / f"worker-{_digest([REPOSITORY / 'pyproject.toml', lock, *sources], sys.version)}"
+    python = Path("bin", "python")
+    if not directory.exists():
+        say("compiling the worker (once)")
+        building = directory.with_suffix(".building")
+        shutil.rmtree(building, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(building)])
+        pip = [str(building / python), "-m", "pip", "install", "--quiet"]
+        _run([*pip, "--require-hashes", "--requirement", str(lock)])
+        _run([*pip, "--no-deps", "--no-build-isolation", str(REPOSITORY)], _COMPILE)
+        directory.symlink_to(building.name)
+    return directory / python
 
 
 def quix_python(cache: Path) -> Path:
@@ -74,9 +100,12 @@ def _digest(files: Iterable[Path], *more: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], variables: Mapping[str, str] | None = None) -> None:
+    environment = {**os.environ, **(variables or {})}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_LIMIT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_BUILD_LIMIT_S, check=False, env=environment
+        )
     except subprocess.TimeoutExpired:
         raise MissingToolError(f"{command[0]} took more than {_BUILD_LIMIT_S} s") from None
     if done.returncode:

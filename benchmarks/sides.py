@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.environments import kafka_streams_classpath, quix_python
+from benchmarks.environments import compiled_python, kafka_streams_classpath, quix_python
 from benchmarks.processes import READY, Launch
 from benchmarks.session import Session
 from benchmarks.source import Source, create_topic, declared_topics, worker_variables
@@ -56,13 +56,15 @@ class Side:
     is_limit: bool = False
 
 
-def _worker(count: int) -> Callable[[Session, Source, str, Purpose, int], Launch]:
+def _worker(count: int, *, compiled: bool = True) -> Callable[[Session, Source, str, Purpose, int], Launch]:
     def launch(session: Session, source: Source, name: str, _purpose: Purpose, _commit_ms: int) -> Launch:
         variables = worker_variables(session, source.prefix, name, source.workload)
         topics = declared_topics(variables)
         apply(topics, session.config)
+        # -P: what is installed, not what lies in the current directory.
+        python = (str(compiled_python(session.cache)), "-P") if compiled else (sys.executable,)
         return Launch(
-            command=(sys.executable, "-m", "streams.cli", "run"),
+            command=(*python, "-m", "streams.cli", "run"),
             variables=variables,
             group=name,
             source=source.executions,
@@ -137,6 +139,7 @@ _FAUST_WINDOW_S = 30.0
 _ALL = (
     Side("worker", "this worker", _EOS, _worker(1)),
     Side("worker-2", "this worker, 2 processes", _EOS, _worker(2)),
+    Side("worker-py", "this worker, not compiled", _EOS, _worker(1, compiled=False)),
     Side("faust", "Faust, idiomatic agent", _ALO, _faust, window_s=_FAUST_WINDOW_S),
     Side("quix-alo", "Quix Streams", _ALO, _quix("at-least-once"), latency_commit_ms=_QUIX_LATENCY_COMMIT_MS),
     Side("quix-eos", "Quix Streams", _EOS, _quix("exactly-once"), latency_commit_ms=_QUIX_LATENCY_COMMIT_MS),
