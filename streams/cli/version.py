@@ -2,11 +2,13 @@
 
 import platform
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 import click
 from confluent_kafka import libversion
 
 from streams.cli.console import format_option, print_json
+from streams.core import fold
 
 _COMPONENTS = ("faust-streaming", "aiokafka", "confluent-kafka", "rocksdict", "pydantic")
 
@@ -18,6 +20,8 @@ def version(output_format: str) -> None:
     versions = {"consolidator": version_of("factor-consolidator"), "python": platform.python_version()}
     versions |= {name: version_of(name) for name in _COMPONENTS}
     versions["librdkafka"] = libversion()[0]
+    # docs/decisions/0016
+    versions["compiled"] = "no" if Path(fold.__file__).suffix == ".py" else "yes"
     if output_format == "json":
         print_json(versions)
         return
