@@ -12,17 +12,23 @@ __all__ = ["Value"]
 
 @mypyc_attr(acyclic=True)
 class Value:
-    """Equal where all attributes in ``__slots__`` are; not hashable."""
+    """Equal where all attributes are; not hashable."""
 
     __slots__: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return False
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return all(getattr(self, name) == getattr(other, name) for name in _attributes(self))
 
     __hash__ = None  # type: ignore[assignment] # some hold dictionaries
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in _attributes(self))
         return f"{type(self).__name__}({fields})"
+
+
+def _attributes(value: Value) -> tuple[str, ...]:
+    """The names of a value's attributes; a compiled class has no ``__slots__``, but a list of its own."""
+    names: tuple[str, ...] = getattr(value, "__mypyc_attrs__", None) or value.__slots__
+    return names

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.counts import Counts
 from models.numbers import quote
-from models.outcomes import Counts
 from streams.core.fold import Pair
 from streams.core.rules import Rules
 

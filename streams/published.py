@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
+from models.counts import Counts
 from models.errors import ContractError
-from models.outcomes import Counts
 from streams.pair_summary import PairSummary
 from topics.reading import Record
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from models.counts import Counts
 from models.numbers import quote
-from models.outcomes import Counts
 from streams.core.fold import Pair
 from streams.core.rules import Rules
 from topics.keys import application_prefix

@@ -7,8 +7,9 @@ consolidation runs, and the factors are whatever they were. What the mission lea
 
 from collections.abc import Mapping
 
+from models.counts import Counts
 from models.events import Status
-from models.outcomes import Counts, Outcome
+from models.outcomes import Outcome
 from streams.audit.comparison import Difference, Expectation, Member, Result, compared_members, result_of
 from streams.core.fold import Pair
 from streams.core.rules import Rules

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 from mypy_extensions import mypyc_attr
 
+from models.counts import Counts
 from models.events import Position, rfc3339
 from models.numbers import quote
-from models.outcomes import Counts, Outcome
+from models.outcomes import Outcome
 from models.quality import QualityIssue
 from models.values import Value
 from streams.core.strategies import Contributions

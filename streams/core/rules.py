@@ -1,6 +1,5 @@
 """A catalogue made ready for the fold: looked up once an event, so flat and prepared."""
 
-from copy import copy
 from typing import TYPE_CHECKING
 
 from models.catalogue import Catalogue, FieldRule, ProcessorRule, RerunPolicy
@@ -23,19 +22,18 @@ class PreparedRule:
         keep_previous: a failed rerun does not evict what it supersedes.
     """
 
-    __slots__ = ("fields", "keep_previous", "processor_type", "strategy")
+    __slots__ = ("_rule", "fields", "keep_previous", "processor_type", "strategy")
 
-    def __init__(self, rule: ProcessorRule | None) -> None:
+    def __init__(self, rule: ProcessorRule | None, *, keeps_previous: bool = False) -> None:
+        self._rule = rule
         self.processor_type: str | None = None if rule is None else rule.type.value
         self.fields: Mapping[str, FieldRule] | None = None if rule is None else rule.fields
         self.strategy: Strategy = strategy_of(rule)
-        self.keep_previous = rule is not None and rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS
+        self.keep_previous = keeps_previous or (rule is not None and rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS)
 
     def keeping_previous(self) -> "PreparedRule":
         """The same rule, but a failed rerun evicts nothing."""
-        other = copy(self)
-        other.keep_previous = True
-        return other
+        return PreparedRule(self._rule, keeps_previous=True)
 
 
 class Rules:

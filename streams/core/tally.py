@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 
 from mypy_extensions import mypyc_attr
 
-from models.outcomes import Counts, Outcome, outcome_of
+from models.counts import Counts, outcome_of
+from models.outcomes import Outcome
 from models.rows import Entry
 from models.values import Value
 from streams.core.rules import PreparedRule

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from models.counts import Counts
 from models.errors import BadEventError, Defect
 from models.events import Position
-from models.outcomes import Counts
 from streams.catalogue_file import load_catalogue
 from streams.core.rules import Rules
 from streams.demo.day import OPENING, believable_day

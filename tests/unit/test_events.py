@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from models.counts import Counts, outcome_of
 from models.events import MAX_MICROS, MIN_MICROS, Status, micros_of, rfc3339
-from models.outcomes import Counts, Outcome, outcome_of
+from models.outcomes import Outcome
 
 
 @pytest.mark.parametrize(

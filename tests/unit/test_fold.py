@@ -2,9 +2,10 @@
 
 import pytest
 
+from models.counts import Counts
 from models.errors import BadEventError, Defect
 from models.events import Position
-from models.outcomes import Counts, Outcome
+from models.outcomes import Outcome
 from models.quality import Issue, QualityIssue
 from models.rows import MAX_EXECUTIONS, MAX_WEIGHT
 from streams.core.fold import apply_event, erase_event, holds_event, load_pair
