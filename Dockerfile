@@ -14,13 +14,14 @@ COPY requirements.lock ./
 RUN pip wheel --require-hashes --requirement requirements.lock --wheel-dir /wheels
 
 # --no-index: the project, its build backend and its dependencies come from the checked wheels alone. The lock's
-# development tools are not dependencies, so they stay behind.
+# development tools are not dependencies, so they stay behind. The hot modules are compiled.
 COPY LICENSE README.md pyproject.toml ./
 COPY models/ models/
 COPY topics/ topics/
 COPY streams/ streams/
 RUN python -m venv --without-pip /opt/consolidator \
-    && pip --python /opt/consolidator/bin/python install --no-index --find-links /wheels .
+    && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 \
+        pip --python /opt/consolidator/bin/python install --no-index --find-links /wheels .
 
 
 FROM python:3.13.12-slim-bookworm
