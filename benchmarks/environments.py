@@ -20,6 +20,7 @@ REQUIREMENTS = REPOSITORY / "benchmarks" / "quix_requirements.txt"
 MAVEN_PROJECT = REPOSITORY / "benchmarks" / "kafka_streams"
 
 _PACKAGES = ("models", "topics", "streams")
+_PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _COMPILE = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
 
 _BUILD_LIMIT_S = 900
@@ -42,12 +43,22 @@ def compiled_python(cache: Path) -> Path:
     python = Path("bin", "python")
     if not directory.exists():
         say("compiling the worker (once)")
+        cache.mkdir(parents=True, exist_ok=True)
         building = directory.with_suffix(".building")
         shutil.rmtree(building, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(building)])
         pip = [str(building / python), "-m", "pip", "install", "--quiet"]
+        # With the lock's build tools on the PATH: the compiler is run as a command.
         _run([*pip, "--require-hashes", "--requirement", str(lock)])
-        _run([*pip, "--no-deps", "--no-build-isolation", str(REPOSITORY)], _COMPILE)
+        # In a copy: the compiled modules are left beside the sources, and hide them.
+        with tempfile.TemporaryDirectory(prefix=".compiling-", dir=cache) as copy:
+            for name in (*_PACKAGES, *_PROJECT_FILES):
+                source, target = REPOSITORY / name, Path(copy) / name
+                if source.is_dir():
+                    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    shutil.copy(source, target)
+            _run([*pip, "--no-deps", "--no-build-isolation", copy], _COMPILE)
         directory.symlink_to(building.name)
     return directory / python
 

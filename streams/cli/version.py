@@ -2,13 +2,12 @@
 
 import platform
 from importlib.metadata import version as version_of
-from pathlib import Path
 
 import click
 from confluent_kafka import libversion
 
 from streams.cli.console import format_option, print_json
-from streams.core import fold
+from streams.compiled import is_compiled
 
 _COMPONENTS = ("faust-streaming", "aiokafka", "confluent-kafka", "rocksdict", "pydantic")
 
@@ -20,8 +19,7 @@ def version(output_format: str) -> None:
     versions = {"consolidator": version_of("factor-consolidator"), "python": platform.python_version()}
     versions |= {name: version_of(name) for name in _COMPONENTS}
     versions["librdkafka"] = libversion()[0]
-    # docs/decisions/0016
-    versions["compiled"] = "no" if Path(fold.__file__).suffix == ".py" else "yes"
+    versions["compiled"] = "yes" if is_compiled() else "no"
     if output_format == "json":
         print_json(versions)
         return
