@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-import msgspec
 from mypy_extensions import mypyc_attr
 
 from models.counts import Counts
@@ -165,12 +164,16 @@ def _adoption_id(cause: RulesetCause, application_id: str, processor: str) -> st
     return sha256(text.encode()).hexdigest()[:32]
 
 
-class Common(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Common(Value):
     """What a change and the ``factors`` record of its pair have in common, as JSON text; so they always agree."""
 
-    head: str
-    body: str
-    tail: str
+    __slots__ = ("body", "head", "tail")
+
+    def __init__(self, head: str, body: str, tail: str) -> None:
+        self.head: Final = head
+        self.body: Final = body
+        self.tail: Final = tail
 
 
 def common_parts(change: Change, ruleset_json: str) -> Common:
