@@ -23,7 +23,7 @@ def test_every_module_that_is_to_be_compiled_is_there() -> None:
 
 
 def test_no_compiled_module_declares_a_struct() -> None:
-    """mypyc drops what stands beside a base class: a struct would lose its tag, its form and its immutability."""
+    """Mypyc drops what stands beside a base class: a struct would lose its tag, its form and its immutability."""
     assert [str(one) for one in _compiled_modules() if "(msgspec.Struct" in one.read_text(encoding="utf-8")] == []
 
 
