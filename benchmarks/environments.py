@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.session import REPOSITORY, say
@@ -37,30 +37,23 @@ def compiled_python(cache: Path) -> Path:
     Raises:
         MissingToolError: there is no C compiler, or pip could not build or install it.
     """
-    sources = sorted(path for package in _PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
+    packages = [path for name in _PACKAGES for path in (REPOSITORY / name).rglob("*")]
+    sources = sorted(path for path in packages if path.is_file() and path.suffix not in {".pyc", ".so"})
     lock = REPOSITORY / "requirements.lock"
-    directory = cache / f"worker-{_digest([REPOSITORY / 'pyproject.toml', lock, *sources], sys.version)}"
-    python = Path("bin", "python")
-    if not directory.exists():
-        say("compiling the worker (once)")
-        cache.mkdir(parents=True, exist_ok=True)
-        building = directory.with_suffix(".building")
-        shutil.rmtree(building, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(building)])
-        pip = [str(building / python), "-m", "pip", "install", "--quiet"]
-        # With the lock's build tools on the PATH: the compiler is run as a command.
+
+    def install(pip: list[str]) -> None:
         _run([*pip, "--require-hashes", "--requirement", str(lock)])
         # In a copy: the compiled modules are left beside the sources, and hide them.
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=cache) as copy:
-            for name in (*_PACKAGES, *_PROJECT_FILES):
-                source, target = REPOSITORY / name, Path(copy) / name
-                if source.is_dir():
-                    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-                else:
-                    shutil.copy(source, target)
+            for name in _PACKAGES:
+                ignored = shutil.ignore_patterns("__pycache__", "*.so")
+                shutil.copytree(REPOSITORY / name, Path(copy) / name, ignore=ignored)
+            for name in _PROJECT_FILES:
+                shutil.copy(REPOSITORY / name, copy)
             _run([*pip, "--no-deps", "--no-build-isolation", copy], _COMPILE)
-        directory.symlink_to(building.name)
-    return directory / python
+
+    directory = cache / f"worker-{_digest([REPOSITORY / 'pyproject.toml', lock, *sources], sys.version)}"
+    return _python_of(directory, "compiling the worker (once)", install)
 
 
 def quix_python(cache: Path) -> Path:
@@ -70,14 +63,23 @@ def quix_python(cache: Path) -> Path:
         MissingToolError: pip could not install it.
     """
     directory = cache / f"quix-{_digest([REQUIREMENTS], sys.version)}"
+    return _python_of(
+        directory,
+        "making the environment of Quix Streams (once)",
+        lambda pip: _run([*pip, "--requirement", str(REQUIREMENTS)]),
+    )
+
+
+def _python_of(directory: Path, making: str, install: Callable[[list[str]], None]) -> Path:
+    """The interpreter of an environment, which is made if it is not there yet; ``install`` is given pip's command."""
     python = Path("bin", "python")
     if not directory.exists():
-        say("making the environment of Quix Streams (once)")
+        say(making)
         # Not moved to its place afterwards: a virtual environment knows its own path.
         building = directory.with_suffix(".building")
         shutil.rmtree(building, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(building)])
-        _run([str(building / python), "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)])
+        install([str(building / python), "-m", "pip", "install", "--quiet"])
         directory.symlink_to(building.name)
     return directory / python
 

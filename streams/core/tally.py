@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 from mypy_extensions import mypyc_attr
 
 from models.counts import Counts, outcome_of
-from models.outcomes import Outcome
 from models.rows import Entry
 from models.values import Value
 from streams.core.rules import PreparedRule
@@ -55,17 +54,16 @@ class Tally(Value):
         failures: Failures,
         state: Any,
         factors: dict[str, str],
-        counts: Counts,
-        outcome: Outcome,
     ) -> None:
+        failed = len(failures)
         self.opened: Final = opened
         self.completed: Final = completed
         self.contributions: Final = contributions
         self.failures: Final = failures
         self.state: Final = state
         self.factors: Final = factors
-        self.counts: Final = counts
-        self.outcome: Final = outcome
+        self.counts: Final = Counts(completed + failed, completed, failed, len(contributions))
+        self.outcome: Final = outcome_of(self.counts, opened)
 
     def differs(self, other: "Tally") -> bool:
         """Whether outcome, factors or counts differ: what subscribers are told of."""
@@ -81,22 +79,9 @@ class Tally(Value):
         )
 
 
-def _tally(
-    opened: int,
-    completed: int,
-    contributions: Contributions,
-    failures: Failures,
-    state: Any,
-    factors: dict[str, str],
-) -> Tally:
-    failed = len(failures)
-    counts = Counts(completed + failed, completed, failed, len(contributions))
-    return Tally(opened, completed, contributions, failures, state, factors, counts, outcome_of(counts, opened))
-
-
 def empty_tally(rule: PreparedRule) -> Tally:
     """The tally of no execution."""
-    return _tally(0, 0, (), (), rule.strategy.start(()), {})
+    return Tally(0, 0, (), (), rule.strategy.start(()), {})
 
 
 def claims_of(executions: Executions) -> dict[str, tuple[str, ...]]:
@@ -133,7 +118,7 @@ def tally_of(executions: Executions, claims: Claims, rule: PreparedRule) -> Tall
     failures.sort(key=_execution_order)
     ordered = tuple(contributions)
     state = rule.strategy.start(ordered)
-    return _tally(opened, completed, ordered, tuple(failures), state, rule.strategy.factors(state, ordered))
+    return Tally(opened, completed, ordered, tuple(failures), state, rule.strategy.factors(state, ordered))
 
 
 def _execution_order(item: Contribution | Failure) -> tuple[int, str]:
@@ -173,7 +158,7 @@ def moved(tally: Tally, execution_id: str, before: Standing, after: Standing, ru
         added: Contribution = (after.end.occurred_at, execution_id, after.end.factors)
         contributions = _with(contributions, added)
         state = strategy.add(state, added, contributions)
-    return _tally(
+    return Tally(
         tally.opened + (after.kind is _OPEN) - (before.kind is _OPEN),
         tally.completed + (after.kind is _COMPLETED) - (before.kind is _COMPLETED),
         contributions,
