@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.environments import MissingToolError
 from benchmarks.machine import machine, versions
@@ -29,6 +29,8 @@ __all__ = ["Standing", "compare", "comparison_table", "named_sides", "rotated"]
 CHECK_EVENTS = 20_000
 """Of the workload on which a slow side is compared: half a minute's work for the slowest."""
 _CHECK_LIMIT_S = 120.0
+
+_Side = TypeVar("_Side")
 
 
 @dataclass(slots=True)
@@ -95,10 +97,10 @@ def compare(session: Session, workload: Workload, sides: Sequence[Side], runs: i
     return standings
 
 
-def rotated(standings: Sequence[Standing], by: int) -> list[Standing]:
+def rotated(sides: Sequence[_Side], by: int) -> list[_Side]:
     """The order of a run: each one begins with another side, so that none always has the warmest machine."""
-    shift = by % len(standings)
-    return [*standings[shift:], *standings[:shift]]
+    shift = by % len(sides)
+    return [*sides[shift:], *sides[:shift]]
 
 
 def _take_turn(session: Session, source: Source, standing: Standing, name: str) -> None:

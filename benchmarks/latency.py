@@ -1,23 +1,24 @@
 """End-to-end latency: from the publication of an event until its change can be read by a read_committed reader.
 
-    python -m benchmarks.latency --rates 100,1000,10000 --seconds 30 --json latency.json
+    python -m benchmarks.latency --rates 100,1000,10000 --seconds 15 --json latency.json
 
 The sides take turns on one broker, each with a source of its own and with the settings that its documentation
 recommends where latency counts (benchmarks/sides.py). A burst fills the state and warms the side up; then each rate is
-held for some seconds that do not count and for those that do. All of it is done twice, and the second round counts. A
-new broker is kept busy before: for minutes it compiles itself, at the cost of whoever comes first (warm_up.py).
+held for some seconds that do not count and for those that do. All of it is done several times, each time beginning with
+another side; the first time does not count, and each percentile is the median of the others. A new broker is kept busy
+before: for minutes it compiles itself, at the cost of whoever comes first (warm_up.py).
 """
 
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
 
-from benchmarks.compare import named_sides
+from benchmarks.compare import named_sides, rotated
 from benchmarks.environments import MissingToolError
 from benchmarks.machine import machine, versions
 from benchmarks.percentiles import percentiles
@@ -27,14 +28,13 @@ from benchmarks.results import end_offsets
 from benchmarks.session import Session, open_session, say
 from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
 from benchmarks.source import Source, create, produce
-from benchmarks.tables import MISSING, table
+from benchmarks.tables import MISSING, median, spread, table
 from benchmarks.throughput import GroupOffsets, launched, wait_ready
 from benchmarks.warm_up import warm_up
 from benchmarks.workload import Workload, add_workload_arguments, workload_of
 
-__all__ = ["Plan", "latencies_ms", "latency_table"]
+__all__ = ["Plan", "latencies_ms", "latency_table", "medians"]
 
-_ROUNDS = 2
 _BURST = 20_000
 """Events before the first rate: as many executions as are in flight must have begun before the first one completes."""
 _BURST_LIMIT_S = 180.0
@@ -50,6 +50,29 @@ def latencies_ms(sent: dict[str, int], arrived: dict[str, int], *, since_ns: int
     return [(arrived[event] - at) / 1e6 for event, at in sent.items() if at >= since_ns and event in arrived]
 
 
+def medians(rounds: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What one side came to at each rate: the median of each percentile, and what every round had.
+
+    Args:
+        rounds: that count; each with the same rates.
+    """
+    together = []
+    for figures in zip(*rounds, strict=True):
+        found = [figure["latency_ms"] for figure in figures]
+        names = dict.fromkeys(name for percentiles_ms in found for name in percentiles_ms)
+        together.append(
+            {
+                "rate": figures[0]["rate"],
+                "achieved_rate": median(figure["achieved_rate"] for figure in figures),
+                "changes": sum(figure["changes"] for figure in figures),
+                "kept_up": all(figure["kept_up"] for figure in figures),
+                "latency_ms": {name: median(percentiles_ms.get(name) for percentiles_ms in found) for name in names},
+                "rounds_ms": found,
+            }
+        )
+    return together
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Which rates are held, and for how long.
@@ -58,12 +81,14 @@ class Plan:
         rates: events a second.
         seconds: that count.
         warm_up_s: seconds before, which do not.
+        rounds: that count.
         commit_ms: the commit interval of every peer; None: each its own.
     """
 
     rates: Sequence[float]
     seconds: float
     warm_up_s: float
+    rounds: int
     commit_ms: int | None = None
 
     def commit_ms_of(self, side: Side) -> int | None:
@@ -74,6 +99,26 @@ class Plan:
     def events(self) -> int:
         """How many events it takes, the burst included."""
         return _BURST + sum(round(rate * (self.warm_up_s + self.seconds)) for rate in self.rates)
+
+
+@dataclass(slots=True)
+class _Turns:
+    """One side's figures: those of each round that counts, or why it was left out."""
+
+    side: Side
+    rounds: list[list[dict[str, Any]]] = field(default_factory=list)
+    left_out: str = ""
+
+    def as_json(self, plan: Plan) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "name": self.side.name,
+            "title": self.side.title,
+            "guarantee": self.side.guarantee,
+            "commit_interval_ms": plan.commit_ms_of(self.side),
+            "left_out": self.left_out,
+            "rates": [] if self.left_out else medians(self.rounds),
+        }
 
 
 def _measure_side(session: Session, side: Side, workload: Workload, plan: Plan, number: int) -> list[dict[str, Any]]:
@@ -137,8 +182,9 @@ def latency_table(sides: Iterable[dict[str, Any]]) -> str:
             cause = side["left_out"].splitlines()[0]
             rows.append((side["title"], side["guarantee"], *(MISSING,) * 5, f"left out: {cause}"))
         for figure in side["rates"]:
-            found = figure["latency_ms"]
-            cells = [f"{found[name]:,.1f}" if name in found else MISSING for name in ("p50", "p99", "p99.9")]
+            cells = [
+                spread((found.get(name) for found in figure["rounds_ms"]), digits=1) for name in ("p50", "p99", "p99.9")
+            ]
             kept_up = "yes" if figure["kept_up"] else "no"
             rate, changes = f"{figure['rate']:,.0f}", f"{figure['changes']:,}"
             rows.append((side["title"], side["guarantee"], rate, *cells, changes, kept_up))
@@ -153,7 +199,10 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=_rates, default="100,1000,10000", help="events/s; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=30.0, help="that count, at each rate; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=15.0, help="that count, at each rate; default: %(default)s")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="that count, after one that does not; default: %(default)s"
+    )
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before; default: %(default)s")
     parser.add_argument(
         "--broker-warm-up",
@@ -168,30 +217,25 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     add_workload_arguments(parser)
     arguments = parser.parse_args()
-    plan = Plan(arguments.rates, arguments.seconds, arguments.warm_up, arguments.commit_ms)
+    plan = Plan(arguments.rates, arguments.seconds, arguments.warm_up, arguments.rounds, arguments.commit_ms)
     arguments.events = max(arguments.events, plan.events)
     workload = workload_of(arguments)
-    sides = [
-        {
-            "name": side.name,
-            "title": side.title,
-            "guarantee": side.guarantee,
-            "commit_interval_ms": plan.commit_ms_of(side),
-            "rates": [],
-        }
-        for side in arguments.sides
-    ]
+    turns = [_Turns(side) for side in arguments.sides]
     with open_session() as session:
         warm_up(session, arguments.broker_warm_up)
-        for number in range(1, _ROUNDS + 1):
-            for side, entry in zip(arguments.sides, sides, strict=True):
-                if "left_out" in entry:
+        for number in range(plan.rounds + 1):
+            for turn in rotated(turns, number):
+                if turn.left_out:
                     continue
                 try:
-                    entry["rates"] = _measure_side(session, side, workload, plan, number)
+                    figures = _measure_side(session, turn.side, workload, plan, number)
                 except (MissingToolError, SideError, TimeoutError) as error:
-                    say(f"{side.title}: {error}")
-                    entry["left_out"] = str(error)
+                    say(f"{turn.side.title}: {error}")
+                    turn.left_out = str(error)
+                    continue
+                if number:
+                    turn.rounds.append(figures)
+    sides = [turn.as_json(plan) for turn in turns]
     report = {
         "kind": "latency",
         "machine": machine(),
@@ -200,6 +244,7 @@ def main() -> None:
         "settings": {
             "seconds": plan.seconds,
             "warm_up_s": plan.warm_up_s,
+            "rounds": plan.rounds,
             "broker_warm_up_s": arguments.broker_warm_up,
         },
         "sides": sides,

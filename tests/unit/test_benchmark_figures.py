@@ -11,7 +11,7 @@ from benchmarks.charts import Bar, bar_chart
 from benchmarks.compare import Standing, comparison_table, named_sides, rotated
 from benchmarks.growth import points, restart_table
 from benchmarks.guard import best
-from benchmarks.latency import Plan, latencies_ms
+from benchmarks.latency import Plan, latencies_ms, latency_table, medians
 from benchmarks.percentiles import percentile, percentiles
 from benchmarks.performance_page import performance_page, plots
 from benchmarks.results import canonical, differences
@@ -134,6 +134,23 @@ def test_latency_counts_what_arrived_of_what_was_sent_in_time() -> None:
     assert latencies_ms(sent, {"early": 2_000_000, "late": 7_500_000}, since_ns=4_000_000) == [2.5]
 
 
+def test_a_latency_is_the_median_of_its_rounds() -> None:
+    """Each percentile on its own; a side kept up if it did in every round; a round without a change has no share."""
+
+    def round_of(p50: float, *, kept_up: bool = True) -> list[dict[str, object]]:
+        found = {"p50": p50, "p99": p50 * 3} if p50 else {}
+        figure = {"rate": 100.0, "achieved_rate": 99.0, "changes": 7, "kept_up": kept_up, "latency_ms": found}
+        return [figure]
+
+    (figure,) = medians([round_of(10.0), round_of(12.0), round_of(9.0, kept_up=False), round_of(0)])
+    assert figure["latency_ms"] == {"p50": 10.0, "p99": 30.0}
+    assert figure["changes"] == 28
+    assert not figure["kept_up"]
+    shown = latency_table([{"title": "us", "guarantee": "exactly once", "left_out": "", "rates": [figure]}])
+    assert "10.0 (9.0-12.0)" in shown
+    assert "| no " in shown
+
+
 def test_the_guard_takes_the_best_run_and_no_wrong_one() -> None:
     """Noise makes a run slower only; a wrong result spoils all."""
     assert best([3.0, 5.0, 4.0]) == 5.0
@@ -195,7 +212,7 @@ def test_the_page_has_what_was_measured_and_nothing_else() -> None:
 
 def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
     """The command line wins over what was found best; the worker commits by its batches."""
-    assert Plan((100.0,), 1, 1).commit_ms_of(SIDES["quix-eos"]) == 10
-    assert Plan((100.0,), 1, 1, commit_ms=50).commit_ms_of(SIDES["quix-eos"]) == 50
-    assert Plan((100.0,), 1, 1, commit_ms=50).commit_ms_of(SIDES["worker"]) is None
+    assert Plan((100.0,), 1, 1, 1).commit_ms_of(SIDES["quix-eos"]) == 10
+    assert Plan((100.0,), 1, 1, 1, commit_ms=50).commit_ms_of(SIDES["quix-eos"]) == 50
+    assert Plan((100.0,), 1, 1, 1, commit_ms=50).commit_ms_of(SIDES["worker"]) is None
     assert Plan((100.0, 1_000.0), 10, 2).events == 20_000 + 13_200
