@@ -215,4 +215,4 @@ def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
     assert Plan((100.0,), 1, 1, 1).commit_ms_of(SIDES["quix-eos"]) == 10
     assert Plan((100.0,), 1, 1, 1, commit_ms=50).commit_ms_of(SIDES["quix-eos"]) == 50
     assert Plan((100.0,), 1, 1, 1, commit_ms=50).commit_ms_of(SIDES["worker"]) is None
-    assert Plan((100.0, 1_000.0), 10, 2).events == 20_000 + 13_200
+    assert Plan((100.0, 1_000.0), 10, 2, 5).events == 20_000 + 13_200
