@@ -24,6 +24,7 @@ from tests.worker_process import WorkerProcess, tails, wait_until
 from tests.workloads import Item, load_catalogue, to_json
 from topics.admin import apply, existing
 from topics.keys import event_key, partition_of
+from topics.open_transactions import wait_until_offsets_settled
 from topics.patience import ask_patiently
 from topics.positions import Beginning
 from topics.reading import Record, TopicReader
@@ -196,6 +197,12 @@ class Installation:
     def _committed_raw(self) -> dict[int, int]:
         places = ask_patiently(lambda: self._monitor.committed(self._places(), timeout=LIMIT_S), limit_s=LIMIT_S)
         return {place.partition: place.offset for place in places}
+
+    def unstable_offsets(self) -> list[int]:
+        """The partitions whose offset is in a transaction of the group's that is open."""
+        return wait_until_offsets_settled(
+            self.admin, self.name, self.topics.executions.name, range(self.partitions), limit_s=0
+        )
 
     def ends(self, topic: str | None = None) -> dict[int, int]:
         """The high watermark of each partition of a topic, the source's by default."""

@@ -196,6 +196,10 @@ class SimulatedKafka:
         """The ids of the transactions that are open in a partition."""
         return [identity for identity, transaction in self._open.items() if log in transaction.logs]
 
+    def offered(self, partition: int) -> list[str]:
+        """The ids of the open transactions that were sent an offset of a source partition: it is unstable."""
+        return [identity for identity, transaction in self._open.items() if partition in transaction.offsets]
+
     def abort_stranger(self, log: PartitionLog, key: bytes, value: bytes) -> None:
         """A producer of events writes one in a transaction and takes it back."""
         transaction = Transaction()
@@ -283,21 +287,25 @@ class _SimulatedProducer:
         self._kafka.transaction(self._id).offsets |= {each.partition: each.offset for each in offsets}
 
     def flush(self, _timeout: float) -> int:
+        self._reach("flush")
+        self._send()
+        return 0
+
+    def commit_transaction(self, _timeout: float) -> None:
+        self._reach("commit")
+        # What lingers is sent now, as librdkafka does.
+        self._send()
+        self._require_current()
+        self._kafka.commit(self._id)
+        self._reach("committed")
+
+    def _send(self) -> None:
         for send in self._lingering:
             send()
         self._lingering.clear()
         for callback in self._callbacks:
             callback()
         self._callbacks.clear()
-        return 0
-
-    def commit_transaction(self, _timeout: float) -> None:
-        self._reach("commit")
-        # What lingers is sent now, as librdkafka does.
-        self.flush(0)
-        self._require_current()
-        self._kafka.commit(self._id)
-        self._reach("committed")
 
     def close(self) -> None:
         self._reach("close")

@@ -21,7 +21,7 @@ __all__ = ["PARTITIONS", "POINTS", "WORKERS", "Killed", "Seat", "SimulatedStore"
 PARTITIONS = 2
 WORKERS = 2
 
-POINTS = ("fenced", "begin", "produce", "offsets", "commit", "committed", "written")
+POINTS = ("fenced", "begin", "produce", "offsets", "flush", "commit", "committed", "written")
 """What a worker reaches, in this order: of its own fence, of a batch; ``written`` of a recovery, too."""
 
 

@@ -226,7 +226,8 @@ class Simulation:
 
     def outwait(self, partition: int) -> None:
         """What another partition's producer left open ends: its new owner fences it, or the broker does in time."""
-        for identity in self.kafka.open_in(self.changelog(partition)):
+        changelog = self.changelog(partition)
+        for identity in {*self.kafka.offered(partition), *self.kafka.open_in(changelog)}:
             self.kafka.fence(identity)
 
     def recover(self, store: SimulatedStore, partition: int) -> None:

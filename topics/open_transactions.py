@@ -1,10 +1,10 @@
-"""Where partitions end, and where what is committed in them does: in between are transactions that are open."""
+"""What open transactions hold back: records between the last stable offset and the end, offsets of a group."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as re-exported
     AdminClient,
     OffsetSpec,
@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from topics.patience import ask_patiently
 
-__all__ = ["ends_of", "wait_until_settled"]
+__all__ = ["ends_of", "wait_until_offsets_settled", "wait_until_settled"]
 
 _ASK_LIMIT_S: Final = 30.0
 _FIRST_POLL_S: Final = 0.01
@@ -45,17 +45,57 @@ def wait_until_settled(
         KafkaException: Kafka does not answer.
     """
     wanted = list(partitions)
-    deadline = time.monotonic() + limit_s
     ends = ends_of(admin, topic, wanted, IsolationLevel.READ_UNCOMMITTED)
-    pause_s = _FIRST_POLL_S
-    while still_open := _behind(ends_of(admin, topic, wanted, IsolationLevel.READ_COMMITTED), ends):
-        if time.monotonic() >= deadline:
-            return still_open
-        if waiting is not None:
-            waiting(still_open)
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 2, _GREATEST_POLL_S)
-    return []
+
+    def behind() -> list[int]:
+        stable = ends_of(admin, topic, wanted, IsolationLevel.READ_COMMITTED)
+        return sorted(partition for partition, end in ends.items() if stable[partition] < end)
+
+    return _wait(behind, limit_s, waiting)
+
+
+def wait_until_offsets_settled(
+    admin: AdminClient,
+    group: str,
+    topic: str,
+    partitions: Iterable[int],
+    *,
+    limit_s: float,
+    waiting: Callable[[list[int]], None] | None = None,
+) -> list[int]:
+    """Wait until every transaction that was sent offsets of these partitions is committed or aborted (KIP-447).
+
+    Blocks.
+
+    Args:
+        admin: asks.
+        group: the consumer group.
+        topic: the topic that it reads.
+        partitions: its partitions.
+        limit_s: how long to wait.
+        waiting: told before each wait which partitions' offsets are in an open transaction.
+
+    Returns:
+        The partitions whose offsets are in an open transaction after that; empty: none.
+
+    Raises:
+        KafkaException: Kafka does not answer, or refuses.
+    """
+    places = [TopicPartition(topic, partition) for partition in partitions]
+
+    def ask() -> list[int]:
+        answer = admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=_ASK_LIMIT_S
+        )[group].result()
+        pending = []
+        for place in answer.topic_partitions:
+            if place.error is not None and place.error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
+                raise KafkaException(place.error)
+            if place.error is not None:
+                pending.append(place.partition)
+        return sorted(pending)
+
+    return _wait(lambda: ask_patiently(ask, limit_s=_ASK_LIMIT_S), limit_s, waiting) if places else []
 
 
 def ends_of(admin: AdminClient, topic: str, partitions: Iterable[int], isolation: IsolationLevel) -> dict[int, int]:
@@ -82,5 +122,17 @@ def ends_of(admin: AdminClient, topic: str, partitions: Iterable[int], isolation
     return ask_patiently(ask, limit_s=_ASK_LIMIT_S)
 
 
-def _behind(stable: Mapping[int, int], ends: Mapping[int, int]) -> list[int]:
-    return sorted(partition for partition, end in ends.items() if stable[partition] < end)
+def _wait(
+    still_open: Callable[[], list[int]], limit_s: float, waiting: Callable[[list[int]], None] | None
+) -> list[int]:
+    """Ask until nothing is open, or the time is over; what is open then."""
+    deadline = time.monotonic() + limit_s
+    pause_s = _FIRST_POLL_S
+    while found := still_open():
+        if time.monotonic() >= deadline:
+            return found
+        if waiting is not None:
+            waiting(found)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, _GREATEST_POLL_S)
+    return []

@@ -88,7 +88,7 @@ class Engine:
 
         1. New producers, all at once: what was begun with the partitions' own producers is over.
         2. An earlier owner may have written into them with the producer of another partition, which whoever has that
-           one now fences. What is open in the changelogs is waited for; see ``docs/decisions/0014``.
+           one now fences. What is open in them is waited for; see ``docs/decisions/0014``.
         """
         try:
             await self.release(set(self._transactions))
@@ -189,7 +189,8 @@ class Engine:
         self._executor.shutdown()
 
     def _outwait(self, partitions: set[int]) -> None:
-        outwait(self._connection, self._topics.changelog.name, partitions, patience_s=self._patience_s)
+        source, changelog = self._topics.executions.name, self._topics.changelog.name
+        outwait(self._connection, self._app_id, source, changelog, partitions, patience_s=self._patience_s)
 
     def _still(self, partition: int, transactions: PartitionTransactions | None) -> PartitionTransactions:
         """The transactions of a partition, if it has been here since they were made."""

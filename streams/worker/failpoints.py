@@ -14,7 +14,7 @@ __all__ = ["PATTERN", "PLACES", "arm", "reach"]
 PLACES: Final = {
     "acquired": "earlier owners are fenced, the recovery has not begun",
     "restored": "some changelog records are in RocksDB, the recovery goes on",
-    "flushed": "a batch's records are at the brokers, its offset is not sent",
+    "offered": "a batch's offset is at the broker, its records are on their way",
     "produced": "records and offset are at the brokers, the transaction is not committed",
     "committed": "the transaction is committed, RocksDB is not written",
     "written": "RocksDB is written, the batch is not acknowledged",

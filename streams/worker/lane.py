@@ -115,7 +115,7 @@ class Lane:
 
     async def _folded(self, batch: Batch) -> Folded:
         """Fold a batch; in a thread where it may adopt a ruleset, as the whole partition is folded again then."""
-        if any(record.key is not None and record.key.startswith(ADOPTION_PREFIX) for record in batch.records):
+        if _may_adopt(batch):
             return await self.in_thread(lambda: self._fold.fold(batch))
         return self._fold.fold(batch)
 
@@ -148,10 +148,10 @@ async def process(
 ) -> None:
     """Process a round up to its commit, which goes on in the background.
 
-    1. Fold every batch.
+    1. Fold the first batch; all of them, where one may take as long as a whole partition does.
     2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time.
-    3. Produce everything in one transaction, of the first partition's producer. Then commit in a thread: see
-       :func:`_commit`.
+    3. Produce it in a transaction of its partition's producer, and fold and produce the others: the transaction's
+       partitions are registered meanwhile. Then commit in a thread: see :func:`_commit`.
 
     Args:
         batches: the round, each batch with its partition's lane.
@@ -163,15 +163,20 @@ async def process(
         InfrastructureError: producing failed.
     """
     # 1.
-    shares = [await lane.fold(batch) for lane, batch in batches]
+    before = len(batches) if len(batches) > 1 and any(_may_adopt(batch) for _, batch in batches) else 1
+    shares = [await lane.fold(batch) for lane, batch in batches[:before]]
     # 2.
-    for share in shares:
-        await share.lane.drained()
+    for lane, _ in batches:
+        await lane.drained()
     # 3.
     transactions = shares[0].lane.transactions
     transactions.begin()
     for share in shares:
         share.lane.produce(share, transactions)
+    for lane, batch in batches[before:]:
+        share = await lane.fold(batch)
+        lane.produce(share, transactions)
+        shares.append(share)
     committing = asyncio.create_task(_finish(shares, acknowledge))
     committing.add_done_callback(lambda task: _report(task, failed))
     for share in shares:
@@ -198,6 +203,10 @@ def _commit(shares: Sequence[Share]) -> None:
     reach("committed")
     for share in shares:
         share.lane.write(share, changelog_offsets)
+
+
+def _may_adopt(batch: Batch) -> bool:
+    return any(record.key is not None and record.key.startswith(ADOPTION_PREFIX) for record in batch.records)
 
 
 def _warn_of_slow_commit(batch: Batch) -> None:

@@ -187,9 +187,9 @@ class PartitionTransactions:
     def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
         """Commit everything, the batches' source offsets with it.
 
-        The records are at the brokers before the offsets are sent. Whoever has one of the partitions next need not
-        fence this producer: when the group has a new generation, offsets that were not sent are refused, and where they
-        were sent, the records show in the changelog as an open transaction (docs/decisions/0014).
+        The offsets are sent while the records are on their way. Whoever has one of the partitions next need not fence
+        this producer: when the group has a new generation, offsets that were not sent are refused, and those that were
+        show as unstable until the transaction has ended (docs/decisions/0014).
 
         Args:
             batches: of one generation of the group.
@@ -198,8 +198,6 @@ class PartitionTransactions:
             The changelog offset of each partition's last row.
         """
         self._changelog_offsets = {}
-        self._flush()
-        reach("flushed")
         self._patiently(
             "send_offsets_to_transaction",
             lambda: self._producer.send_offsets_to_transaction(
@@ -208,6 +206,8 @@ class PartitionTransactions:
                 self._patience_s,
             ),
         )
+        reach("offered")
+        self._flush()
         reach("produced")
         # Fails, and says why, if any of the records was not delivered.
         self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))

@@ -13,7 +13,7 @@ PASSING = 6
 EXIT_INFRASTRUCTURE = 3
 
 
-@pytest.mark.parametrize("window", ["flushed", "produced", "committed", "written"])
+@pytest.mark.parametrize("window", ["offered", "produced", "committed", "written"])
 def test_a_frozen_worker_is_fenced_and_ends(installation, conclude, window):
     """Whatever it was about to do, it does it in vain: it ends with exit code 3, and every law holds."""
     small = {"CONSOLIDATOR_BATCH_EVENTS": str(BATCH_EVENTS)}

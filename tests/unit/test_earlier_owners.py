@@ -3,16 +3,21 @@
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 from models.errors import InfrastructureError
 from streams.worker import earlier_owners
 from streams.worker.earlier_owners import outwait
 from topics import open_transactions
 from topics.connection import Connection
-from topics.open_transactions import wait_until_settled
+from topics.open_transactions import wait_until_offsets_settled, wait_until_settled
 
 NOWHERE = Connection("localhost:9")
+UNSTABLE = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
+
+
+def outwaited(partitions):
+    outwait(NOWHERE, "app", "executions", "changelog", partitions, patience_s=7)
 
 
 class ScriptedAdmin:
@@ -29,6 +34,22 @@ class ScriptedAdmin:
         else:
             offsets = self._stable.pop(0) if len(self._stable) > 1 else self._stable[0]
         return {place: answered(offsets[place.partition]) for place in question}
+
+
+class ScriptedCoordinator:
+    """Answers with the partitions whose offsets are in an open transaction, or with an error."""
+
+    def __init__(self, *unstable):
+        self._unstable = list(unstable)
+
+    def list_consumer_group_offsets(self, question, *, require_stable, request_timeout):
+        assert require_stable
+        assert request_timeout > 0
+        (group,) = question
+        errors = self._unstable.pop(0)
+        places = [TopicPartition(place.topic, place.partition) for place in group.topic_partitions]
+        answers = [SimpleNamespace(partition=each.partition, error=errors.get(each.partition)) for each in places]
+        return {group.group_id: SimpleNamespace(result=lambda: SimpleNamespace(topic_partitions=answers))}
 
 
 def answered(offset):
@@ -49,26 +70,71 @@ def test_the_wait_has_a_limit():
     assert wait_until_settled(admin, "changelog", [0, 2], limit_s=0) == [2]
 
 
+def test_offsets_of_open_transactions_are_waited_for():
+    """Until the coordinator has none of these partitions in an open transaction; after the limit they are named."""
+    told = []
+    coordinator = ScriptedCoordinator({0: UNSTABLE, 2: UNSTABLE}, {2: UNSTABLE}, {})
+    found = wait_until_offsets_settled(coordinator, "app", "executions", [2, 0], limit_s=60, waiting=told.append)
+    assert found == []
+    assert told == [[0, 2], [2]]
+    assert wait_until_offsets_settled(ScriptedCoordinator({2: UNSTABLE}), "app", "executions", [0, 2], limit_s=0) == [2]
+
+
+def test_any_other_error_of_an_offset_is_no_wait():
+    """What the coordinator refuses it will refuse again."""
+    refused = ScriptedCoordinator({0: KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)})
+    with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
+        wait_until_offsets_settled(refused, "app", "executions", [0], limit_s=60)
+
+
 def test_without_partitions_nobody_is_asked():
     """An assignment may be empty."""
     assert wait_until_settled(None, "changelog", [], limit_s=0) == []
+    assert wait_until_offsets_settled(None, "app", "executions", [], limit_s=0) == []
 
 
-def test_a_transaction_that_stays_open_is_named_with_what_ends_it(monkeypatch):
+@pytest.fixture
+def settled(monkeypatch):
+    """Nothing is open, as long as a test does not say otherwise; what was waited for, in order."""
+    waited = []
+
+    def offsets(_admin, group, topic, partitions, **_):
+        waited.append((group, topic, partitions))
+        return []
+
+    def records(_admin, topic, partitions, **_):
+        waited.append((topic, partitions))
+        return []
+
+    monkeypatch.setattr(earlier_owners, "wait_until_offsets_settled", offsets)
+    monkeypatch.setattr(earlier_owners, "wait_until_settled", records)
+    return waited
+
+
+def test_the_offsets_are_waited_for_before_the_records(settled):
+    """A transaction that has offsets only may still write records; where none has, the changelog's end is the end."""
+    outwaited({3, 2})
+    assert settled == [("app", "executions", [2, 3]), ("changelog", [2, 3])]
+
+
+@pytest.mark.parametrize("open_in", ["wait_until_offsets_settled", "wait_until_settled"])
+@pytest.mark.usefixtures("settled")
+def test_a_transaction_that_stays_open_is_named_with_what_ends_it(monkeypatch, open_in):
     """The worker cannot recover what it cannot see."""
-    monkeypatch.setattr(earlier_owners, "wait_until_settled", lambda *_, **__: [2, 3])
+    monkeypatch.setattr(earlier_owners, open_in, lambda *_, **__: [2, 3])
     with pytest.raises(InfrastructureError, match=r"changelog partition 2, 3: .* open, for 14 s now.* find-hanging"):
-        outwait(NOWHERE, "changelog", {3, 2}, patience_s=7)
+        outwaited({3, 2})
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     """With what it said."""
     refused = KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))
     monkeypatch.setattr(open_transactions, "ask_patiently", lambda *_, **__: (_ for _ in ()).throw(refused))
-    with pytest.raises(InfrastructureError, match="changelog: its end cannot be told: _TIMED_OUT: no answer"):
-        outwait(NOWHERE, "changelog", {1}, patience_s=7)
+    with pytest.raises(InfrastructureError, match="changelog: what is open in it cannot be told: _TIMED_OUT: no"):
+        outwaited({1})
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_long_wait_is_told_once(monkeypatch):
     """A person at night reads what the worker waits for, and where."""
     said = []
@@ -80,6 +146,7 @@ def test_a_long_wait_is_told_once(monkeypatch):
         waiting([1])
         return []
 
+    monkeypatch.setattr(earlier_owners, "wait_until_offsets_settled", wait)
     monkeypatch.setattr(earlier_owners, "wait_until_settled", wait)
-    outwait(NOWHERE, "changelog", {1}, patience_s=7)
+    outwaited({1})
     assert said == [{"topic": "changelog", "partitions": [1]}]

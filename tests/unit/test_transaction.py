@@ -106,7 +106,7 @@ def test_a_commit_without_an_answer_is_resumed_and_nothing_is_produced_again(tra
     passing.begin()
     passing.produce_rows("changelog", 3, ROWS)
     passing.commit([batch()])
-    assert passing._producer.calls == ["begin", "produce", "flush", "offsets", "commit", "commit", "commit"]
+    assert passing._producer.calls == ["begin", "produce", "offsets", "flush", "commit", "commit", "commit"]
 
 
 def test_patience_with_brokers_ends(transactions):
