@@ -1,6 +1,7 @@
 """A lane takes its partition's batches one behind the other, or not at all."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,8 @@ from models.rows import PartitionMark
 from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.folded import Folded
 from streams.worker.lane import Lane, Share, process
+from tests.folds import Record
+from topics.rulesets import ADOPTION_PREFIX
 
 
 def test_a_hole_between_two_batches_is_refused():
@@ -18,6 +21,64 @@ def test_a_hole_between_two_batches_is_refused():
     batch = Batch("executions", 1, 9, 12, (), Membership("app", 1, "me"))
     with pytest.raises(ContractError, match="starts at 9, expected was 7"):
         asyncio.run(process([(lane, batch)], pytest.fail, pytest.fail))
+
+
+class RecordedLane:
+    """Notes what is done with it; nothing is committed."""
+
+    def __init__(self, name, done):
+        self._name = name
+        self._done = done
+        self.transactions = SimpleNamespace(begin=lambda: done.append("begin"))
+
+    async def fold(self, batch):
+        self._done.append(f"fold {self._name}")
+        return Share(self, batch, None, ())
+
+    async def drained(self):
+        self._done.append(f"drained {self._name}")
+
+    def produce(self, _share, _transactions):
+        self._done.append(f"produce {self._name}")
+
+    async def in_thread(self, _call):
+        self._done.append("commit")
+
+    def written(self, _share):
+        self._done.append(f"written {self._name}")
+
+
+def done_with(key):
+    """What is done with a round of two batches, the second of which has a record under a key."""
+    done = []
+    record = Record(0, key, b"value")
+
+    async def take_in_turn():
+        ended = asyncio.Event()
+        lanes = [RecordedLane(name, done) for name in "ab"]
+        batches = [Batch("executions", number, 0, 1, (record,) * number, None) for number in range(2)]
+        await process(list(zip(lanes, batches, strict=True)), ended.set, pytest.fail)
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+    asyncio.run(take_in_turn())
+    return done
+
+
+def test_a_rounds_batches_are_produced_as_they_are_folded():
+    """The first one's records are on their way while the others are folded; none before the last commits are over."""
+    assert done_with(b"app/e1") == [
+        "fold a", "drained a", "drained b", "begin", "produce a", "fold b", "produce b", "commit", "written a",
+        "written b",
+    ]  # fmt: skip
+
+
+def test_no_transaction_is_open_while_a_partition_is_folded_again():
+    """What adopts a ruleset may take minutes: the broker would abort the transaction."""
+    assert done_with(ADOPTION_PREFIX + b"rules") == [
+        "fold a", "fold b", "drained a", "drained b", "begin", "produce a", "produce b", "commit", "written a",
+        "written b",
+    ]  # fmt: skip
 
 
 def test_records_are_let_go_once_the_producer_has_them():
