@@ -87,13 +87,11 @@ def wait_until_offsets_settled(
         answer = admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=_ASK_LIMIT_S
         )[group].result()
-        pending = []
-        for place in answer.topic_partitions:
-            if place.error is not None and place.error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
+        failed = [place for place in answer.topic_partitions if place.error is not None]
+        for place in failed:
+            if place.error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
                 raise KafkaException(place.error)
-            if place.error is not None:
-                pending.append(place.partition)
-        return sorted(pending)
+        return sorted(place.partition for place in failed)
 
     return _wait(lambda: ask_patiently(ask, limit_s=_ASK_LIMIT_S), limit_s, waiting) if places else []
 

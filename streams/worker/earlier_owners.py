@@ -56,8 +56,8 @@ def outwait(
         still_open = wait_until_offsets_settled(admin, group, source, wanted, limit_s=limit_s, waiting=waiting)
         # 2.
         if not still_open:
-            limit_s -= monotonic() - since
-            still_open = wait_until_settled(admin, changelog, wanted, limit_s=limit_s, waiting=waiting)
+            left_s = limit_s - (monotonic() - since)
+            still_open = wait_until_settled(admin, changelog, wanted, limit_s=left_s, waiting=waiting)
     except KafkaException as error:
         cause = error.args[0]
         raise InfrastructureError(
@@ -65,7 +65,7 @@ def outwait(
         ) from error
     if still_open:
         raise InfrastructureError(
-            f"{changelog} partition {', '.join(map(str, still_open))}: a transaction stays open, for "
-            f"{2 * patience_s:.0f} s now; the state cannot be recovered before it is committed or aborted. "
-            "`kafka-transactions.sh find-hanging` names it, and `abort` ends it"
+            f"{changelog} partition {', '.join(map(str, still_open))}: a transaction stays open, for {limit_s:.0f} s "
+            "now; the state cannot be recovered before it is committed or aborted. `kafka-transactions.sh "
+            "find-hanging` names it, and `abort` ends it"
         )

@@ -148,7 +148,7 @@ async def process(
 ) -> None:
     """Process a round up to its commit, which goes on in the background.
 
-    1. Fold the first batch; all of them, where one may take as long as a whole partition does.
+    1. Fold the first batch; all of them, where another one may take as long as a whole partition does.
     2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time.
     3. Produce it in a transaction of its partition's producer, and fold and produce the others: the transaction's
        partitions are registered meanwhile. Then commit in a thread: see :func:`_commit`.
@@ -163,7 +163,7 @@ async def process(
         InfrastructureError: producing failed.
     """
     # 1.
-    before = len(batches) if len(batches) > 1 and any(_may_adopt(batch) for _, batch in batches) else 1
+    before = len(batches) if any(_may_adopt(batch) for _, batch in batches[1:]) else 1
     shares = [await lane.fold(batch) for lane, batch in batches[:before]]
     # 2.
     for lane, _ in batches:
