@@ -5,8 +5,9 @@
 The sides take turns on one broker, each with a source of its own and with the settings that its documentation
 recommends where latency counts (benchmarks/sides.py). A burst fills the state and warms the side up; then each rate is
 held for some seconds that do not count and for those that do. All of it is done several times, each time beginning with
-another side; the first time does not count, and each percentile is the median of the others. A new broker is kept busy
-before: for minutes it compiles itself, at the cost of whoever comes first (warm_up.py).
+another side, and each percentile is the median of the rounds that count. A new broker compiles itself for minutes, on a
+core that the sides need: it is kept busy before until it hardly does any more (warm_up.py), and no round counts before
+one in which it did not either.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from confluent_kafka import Producer
 
 from benchmarks.compare import named_sides, rotated
 from benchmarks.environments import MissingToolError
+from benchmarks.jit import CompilerWatch
 from benchmarks.machine import machine, versions
 from benchmarks.percentiles import percentiles
 from benchmarks.probe import ChangeReader, publish_at
@@ -30,7 +32,7 @@ from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
 from benchmarks.source import Source, create, produce
 from benchmarks.tables import MISSING, median, spread, table
 from benchmarks.throughput import GroupOffsets, launched, wait_ready
-from benchmarks.warm_up import warm_up
+from benchmarks.warm_up import COMPILED, warm_up
 from benchmarks.workload import Workload, add_workload_arguments, workload_of
 
 __all__ = ["Plan", "latencies_ms", "latency_table", "medians"]
@@ -42,6 +44,8 @@ _QUIET_S = 2.0
 _DRAIN_LIMIT_S = 60.0
 _BEHIND_S = 1.0
 """A side whose commits are further behind than this when the last event is published did not keep up."""
+_MOST_UNCOUNTED = 4
+"""Rounds before those that count, at most, however long the broker goes on compiling itself."""
 _DEFAULT_SIDES = "worker,streams-eos-1,quix-eos"
 
 
@@ -168,6 +172,36 @@ def _measure_side(session: Session, side: Side, workload: Workload, plan: Plan, 
     return figures
 
 
+def _take_turns(session: Session, turns: Sequence[_Turns], workload: Workload, plan: Plan) -> list[float | None]:
+    """Measure every side in every round; how many cores the broker's compilers took in each, None: not known.
+
+    The first round never counts: it makes environments, and has the broker compile what only the sides have it do.
+    While it is busy with that, the next one does not count either.
+    """
+    compilers = CompilerWatch(session.broker_pid)
+    compiling: list[float | None] = []
+    uncounted = 1
+    while len(compiling) < uncounted + plan.rounds:
+        number = len(compiling)
+        compilers.start()
+        for turn in rotated(turns, number):
+            if turn.left_out:
+                continue
+            try:
+                figures = _measure_side(session, turn.side, workload, plan, number)
+            except (MissingToolError, SideError, TimeoutError) as error:
+                say(f"{turn.side.title}: {error}")
+                turn.left_out = str(error)
+                continue
+            if number >= uncounted:
+                turn.rounds.append(figures)
+        compiling.append(compilers.share())
+        if number == uncounted - 1 and uncounted < _MOST_UNCOUNTED and (compiling[-1] or 0) > COMPILED:
+            say(f"round {number}: the broker's compilers took {compiling[-1]:.2f} of a core; the next will not count")
+            uncounted += 1
+    return compiling
+
+
 def _reads_by_application(source: Source, launch: Launch) -> bool:
     return launch.source == source.by_application
 
@@ -207,8 +241,9 @@ def main() -> None:
     parser.add_argument(
         "--broker-warm-up",
         type=float,
-        default=60.0,
-        help="seconds of transactions before everything, for a new broker to compile itself; default: %(default)s",
+        default=300.0,
+        help="most seconds of transactions before everything, until a new broker has compiled itself; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--commit-ms", type=int, help="commit interval of the peers; default: what was found best for each"
@@ -223,18 +258,7 @@ def main() -> None:
     turns = [_Turns(side) for side in arguments.sides]
     with open_session() as session:
         warm_up(session, arguments.broker_warm_up)
-        for number in range(plan.rounds + 1):
-            for turn in rotated(turns, number):
-                if turn.left_out:
-                    continue
-                try:
-                    figures = _measure_side(session, turn.side, workload, plan, number)
-                except (MissingToolError, SideError, TimeoutError) as error:
-                    say(f"{turn.side.title}: {error}")
-                    turn.left_out = str(error)
-                    continue
-                if number:
-                    turn.rounds.append(figures)
+        compiling = _take_turns(session, turns, workload, plan)
     sides = [turn.as_json(plan) for turn in turns]
     report = {
         "kind": "latency",
@@ -245,7 +269,7 @@ def main() -> None:
             "seconds": plan.seconds,
             "warm_up_s": plan.warm_up_s,
             "rounds": plan.rounds,
-            "broker_warm_up_s": arguments.broker_warm_up,
+            "broker_compiling_cores": compiling,
         },
         "sides": sides,
     }

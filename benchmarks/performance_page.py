@@ -150,8 +150,8 @@ def _latency(report: Report, directory: str) -> str:
     settings = report["settings"]
     held = (
         f"Each rate is held for {settings['warm_up_s']:g} s that do not count and {settings['seconds']:g} s that do, "
-        f"in one round that does not count and {settings['rounds']} that do. Percentiles are medians of the rounds, "
-        "with the least and the greatest; kept up: in every round.\n"
+        f"in {settings['rounds']} rounds, after those in which the new broker compiled itself. Percentiles are medians "
+        "of the rounds, with the least and the greatest; kept up: in every round.\n"
     )
     intervals = [(side["title"], side["commit_interval_ms"]) for side in report["sides"] if side["commit_interval_ms"]]
     held += "".join(f"Commit interval of {title}: {interval} ms.\n" for title, interval in intervals)

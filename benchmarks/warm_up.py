@@ -6,13 +6,19 @@ what is committed. A broker in service has long been compiled, and whichever sid
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from benchmarks.jit import CompilerWatch
 from benchmarks.session import Session, say
 from benchmarks.source import create_topic
 
-__all__ = ["warm_up"]
+__all__ = ["COMPILED", "warm_up"]
+
+COMPILED = 0.1
+"""Cores that the compilers of a broker may take that counts as compiled: they never rest for good."""
+_WINDOW_S = 10.0
 
 _PARTITIONS = 4
 _RECORDS = 5
@@ -21,32 +27,34 @@ _ANSWER_LIMIT_S = 30
 _POLL_S = 0.1
 
 
-def warm_up(session: Session, seconds: float) -> None:
-    """Keep the broker busy for a while; an embedded one only, as others are not ours to burden.
+def warm_up(session: Session, limit_s: float) -> None:
+    """Keep the broker busy until it has compiled itself; an embedded one only, as others are not ours to burden.
 
     Args:
         session: with the broker.
-        seconds: for how long.
+        limit_s: for at most so long, in seconds; 0: not at all.
 
     Raises:
         KafkaException: a transaction failed.
     """
-    if session.broker_pid is None or not seconds:
+    if session.broker_pid is None or not limit_s:
         return
-    say(f"the broker is new: {seconds:.0f} s of transactions for it to compile itself")
+    say(f"the broker is new: transactions until it has compiled itself, for at most {limit_s:.0f} s")
     topic = f"{session.name}-warm-up"
     create_topic(session, topic, _PARTITIONS)
-    deadline = time.monotonic() + seconds
+    ended = Event()
     with ThreadPoolExecutor(_PARTITIONS) as executor:
-        producers = [
-            executor.submit(_transact, session, topic, partition, deadline) for partition in range(_PARTITIONS)
-        ]
-        _read(session, topic, deadline)
-        say(f"{sum(producer.result() for producer in producers):,} transactions")
+        producers = [executor.submit(_transact, session, topic, partition, ended) for partition in range(_PARTITIONS)]
+        try:
+            share = _read_until_compiled(session, topic, limit_s)
+        finally:
+            ended.set()
+        transactions = sum(producer.result() for producer in producers)
+    say(f"{transactions:,} transactions; its compilers took {share:.2f} of a core in the end")
 
 
-def _transact(session: Session, topic: str, partition: int, deadline: float) -> int:
-    """Transactions in one partition until the deadline; how many."""
+def _transact(session: Session, topic: str, partition: int, ended: Event) -> int:
+    """Transactions in one partition until the end; how many."""
     done = 0
     group = Consumer({**session.config, "group.id": f"{topic}-{partition}"})
     producer = Producer(
@@ -54,7 +62,7 @@ def _transact(session: Session, topic: str, partition: int, deadline: float) -> 
     )
     try:
         producer.init_transactions(_ANSWER_LIMIT_S)
-        while time.monotonic() < deadline:
+        while not ended.is_set():
             producer.begin_transaction()
             for _ in range(_RECORDS):
                 producer.produce(topic, _RECORD, partition=partition)
@@ -67,9 +75,21 @@ def _transact(session: Session, topic: str, partition: int, deadline: float) -> 
     return done
 
 
-def _read(session: Session, topic: str, deadline: float) -> None:
+def _read_until_compiled(session: Session, topic: str, limit_s: float) -> float:
+    """Read what is committed until the broker compiles hardly any more; how many cores that took in the last window."""
+    deadline = time.monotonic() + limit_s
+    compilers = CompilerWatch(session.broker_pid)
     consumer = Consumer({**session.config, "group.id": "unused", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(_PARTITIONS)])
-    while time.monotonic() < deadline:
-        consumer.consume(1_000, timeout=_POLL_S)
-    consumer.close()
+    try:
+        while True:
+            compilers.start()
+            window_ends = min(time.monotonic() + _WINDOW_S, deadline)
+            while time.monotonic() < window_ends:
+                consumer.consume(1_000, timeout=_POLL_S)
+            share = compilers.share()
+            # Where it is not known, for as long as there is time.
+            if (share is not None and share < COMPILED) or time.monotonic() >= deadline:
+                return share or 0.0
+    finally:
+        consumer.close()
