@@ -206,10 +206,11 @@ class Installation:
 
     def ends(self, topic: str | None = None) -> dict[int, int]:
         """The high watermark of each partition of a topic, the source's by default."""
-        return {
-            place.partition: self._monitor.get_watermark_offsets(place, timeout=LIMIT_S)[1]
-            for place in self._places(topic)
-        }
+        return {place.partition: self._end_of(place) for place in self._places(topic)}
+
+    def _end_of(self, place: TopicPartition) -> int:
+        _, end = ask_patiently(lambda: self._monitor.get_watermark_offsets(place, timeout=LIMIT_S), limit_s=LIMIT_S)
+        return end
 
     def stable_ends(self, topic: str) -> dict[int, int]:
         """The last stable offset of each partition: below the high watermark while a transaction is open."""
