@@ -338,6 +338,14 @@ def test_the_factors_of_a_batch_are_those_of_its_last_change():
     ]
 
 
+def test_a_batch_says_everything_once():
+    """What was written out holds memory no longer, and cannot be written out again."""
+    partition = fold(content=SUM)
+    folded = partition.begin([record_of(0, ok("a", 1)), Record(1, b"app/b", b"no JSON")])
+    assert len(folded.outgoing) == 3
+    assert folded.outbox.drained(topics_of(PARTITIONS), HOME) == []
+
+
 def test_another_catalogue_than_the_rows_is_refused():
     """The error names both rulesets and says what to do; the same meaning in another order is the same catalogue."""
     rows = fold(record_of(0, ok("a", 1))).rows
