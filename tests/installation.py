@@ -164,7 +164,7 @@ class Installation:
                 as the broker ends a transaction partition by partition.
         """
         partitions = range(self.partitions) if settled else ()
-        with TopicReader(self.config, topic, Beginning(), settled=partitions) as reader:
+        with TopicReader(self.config, topic, Beginning(), settled=partitions, timeout_s=LIMIT_S) as reader:
             return list(reader.until_end())
 
     def published(self) -> tuple[list[Record], list[Record], list[Record]]:
@@ -214,7 +214,7 @@ class Installation:
 
     def stable_ends(self, topic: str) -> dict[int, int]:
         """The last stable offset of each partition: below the high watermark while a transaction is open."""
-        with TopicReader(self.config, topic, Beginning()) as reader:
+        with TopicReader(self.config, topic, Beginning(), timeout_s=LIMIT_S) as reader:
             return {partition: span.end for partition, span in reader.spans.items()}
 
     def progress(self) -> float:
