@@ -7,7 +7,7 @@ recommends where latency counts (benchmarks/sides.py). A burst fills the state a
 held for some seconds that do not count and for those that do. All of it is done several times, each time beginning with
 another side, and each percentile is the median of the rounds that count. A new broker compiles itself for minutes, on a
 core that the sides need: it is kept busy before until it hardly does any more (warm_up.py), and no round counts before
-one in which it did not either.
+one in which it did not either, or before the fifth.
 """
 
 import argparse

@@ -50,7 +50,8 @@ def warm_up(session: Session, limit_s: float) -> None:
         finally:
             ended.set()
         transactions = sum(producer.result() for producer in producers)
-    say(f"{transactions:,} transactions; its compilers took {share:.2f} of a core in the end")
+    compiling = "what its compilers took is not known" if share is None else f"its compilers took {share:.2f} of a core"
+    say(f"{transactions:,} transactions; {compiling} in the end")
 
 
 def _transact(session: Session, topic: str, partition: int, ended: Event) -> int:
@@ -75,8 +76,8 @@ def _transact(session: Session, topic: str, partition: int, ended: Event) -> int
     return done
 
 
-def _read_until_compiled(session: Session, topic: str, limit_s: float) -> float:
-    """Read what is committed until the broker compiles hardly any more; how many cores that took in the last window."""
+def _read_until_compiled(session: Session, topic: str, limit_s: float) -> float | None:
+    """Read what is committed until the broker compiles hardly any more; how many cores that took last, if known."""
     deadline = time.monotonic() + limit_s
     compilers = CompilerWatch(session.broker_pid)
     consumer = Consumer({**session.config, "group.id": "unused", "enable.auto.commit": False})
@@ -90,6 +91,6 @@ def _read_until_compiled(session: Session, topic: str, limit_s: float) -> float:
             share = compilers.share()
             # Where it is not known, for as long as there is time.
             if (share is not None and share < COMPILED) or time.monotonic() >= deadline:
-                return share or 0.0
+                return share
     finally:
         consumer.close()
