@@ -8,18 +8,24 @@ of a stale generation are refused *when they are sent*, not when they are commit
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streams.worker.batch import Headers
+from streams.worker.batch import Batch, Headers
 from streams.worker.transaction import PartitionTransactions
 from tests.folds import RECORDED_MS
 from topics.reading import Record
 
-__all__ = ["PartitionLog", "SimulatedKafka", "SimulatedTransactions"]
+__all__ = [
+    "PartitionLog",
+    "SimulatedKafka",
+    "SimulatedTransactions",
+    "small_transactional_id",
+    "transactional_id",
+]
 
 _GROUP_HEADER = b"CGMDv2:"
 
@@ -316,21 +322,62 @@ class _SimulatedProducer:
 
 
 class SimulatedTransactions(PartitionTransactions):
-    """The product's transactions, step for step, whose producer is a simulated one."""
+    """The product's transactions, step for step, whose producer is a simulated one.
+
+    Attributes:
+        small: those of the small rounds that the partition leads; whoever fences these fences them.
+    """
 
     def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
+        self._simulate(kafka, partition, transactional_id(partition), reach)
+        self.small = SimulatedSmallTransactions(kafka, partition, reach)
+
+    def _simulate(self, kafka: SimulatedKafka, partition: int, identity: str, reach: Callable[[str], None]) -> None:
         self._partition = partition
         self._app_id = "app"
         self._patience_s = 1.0
-        self._producer = _SimulatedProducer(kafka, transactional_id(partition), reach)
+        self._producer = _SimulatedProducer(kafka, identity, reach)
         self._changelog_offsets = {}
 
     @property
     def is_current(self) -> bool:
-        """Whether nobody fenced this producer."""
+        """Whether nobody fenced these, nor those of small rounds."""
+        return self._producer.is_current and self.small.is_current
+
+    def fence(self) -> None:
+        """Both at once, and in either order, in the product."""
+        self.small.fence()
+        super().fence()
+
+
+class SimulatedSmallTransactions(SimulatedTransactions):
+    """Those of small rounds: what is produced is at the brokers before the offsets are."""
+
+    def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
+        self._simulate(kafka, partition, small_transactional_id(partition), reach)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nobody fenced them."""
         return self._producer.is_current
+
+    def fence(self) -> None:
+        """There are no others behind these."""
+        PartitionTransactions.fence(self)
+
+    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+        """Records, offsets, commit."""
+        self._producer.flush(self._patience_s)
+        delivered = dict(self._changelog_offsets)
+        super().commit(batches)
+        return delivered
 
 
 def transactional_id(partition: int) -> str:
     """As the worker names it."""
     return f"app-{partition}"
+
+
+def small_transactional_id(partition: int) -> str:
+    """Likewise, of small rounds; the product's two ids take turns, and are fenced together."""
+    return f"app-{partition}-a"

@@ -25,7 +25,13 @@ from streams.worker.rowcache import MARK_KEY, decode_row
 from tests import folds
 from tests.checker import Observed, check
 from tests.folds import MAX_EVENT_BYTES, rules_of, topics_of
-from tests.simulated_kafka import PartitionLog, SimulatedKafka, SimulatedTransactions, transactional_id
+from tests.simulated_kafka import (
+    PartitionLog,
+    SimulatedKafka,
+    SimulatedTransactions,
+    small_transactional_id,
+    transactional_id,
+)
 from tests.simulated_producers import SimulatedProducers
 from tests.simulated_worker import PARTITIONS, WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
 from tests.stored_table import table_of_changelog
@@ -40,6 +46,8 @@ _SOURCE = _TOPICS.executions.name
 _CHANGELOG = _TOPICS.changelog.name
 _EVERYTHING = 1_000
 _CACHED_WEIGHT = 1_000_000
+_FEW_RECORDS = 2
+"""So that both kinds of transactions follow each other in a partition."""
 
 
 class Simulation:
@@ -132,8 +140,9 @@ class Simulation:
             self.kafka.committed[partition] = max(0, committed - back)
 
     def expire(self, partition: int) -> None:
-        """The broker aborts a transaction that took too long, and shuts its producer out."""
+        """The broker aborts a partition's transactions that took too long, and shuts their producers out."""
         self.kafka.fence(transactional_id(partition))
+        self.kafka.fence(small_transactional_id(partition))
 
     def kill(self, worker: Worker) -> None:
         """The process ends at once; the disk stays."""
@@ -289,7 +298,17 @@ class Simulation:
         )
         start = max(0, start - back)
         executor = StepExecutor()
-        lane = self.lane(partition, fold, transactions, store, changelog=_CHANGELOG, executor=executor, start=start)
+        lane = self.lane(
+            partition,
+            fold,
+            transactions,
+            store,
+            changelog=_CHANGELOG,
+            executor=executor,
+            start=start,
+            small=transactions.small,
+            few_records=_FEW_RECORDS,
+        )
         return Seat(lane, transactions, executor, Membership("app", self.kafka.generation, worker.name), start)
 
     def _release(self, worker: Worker) -> None:

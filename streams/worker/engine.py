@@ -18,6 +18,7 @@ from streams.worker.earlier_owners import outwait
 from streams.worker.failpoints import reach
 from streams.worker.folding import Observer, PartitionFold
 from streams.worker.lane import Lane
+from streams.worker.rounds.transactions import RoundProducers, RoundTransactions
 from streams.worker.rowcache import MARK_KEY, decode_row
 from streams.worker.source_watch import SourceWatch
 from streams.worker.transaction import PartitionTransactions
@@ -81,6 +82,8 @@ class Engine:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
         self._source = SourceWatch(connection, topics)
         self._transactions: dict[int, PartitionTransactions] = {}
+        self._small_rounds = RoundProducers(connection, app_id, patience_s=patience_s)
+        self._small: dict[int, RoundTransactions] = {}
         self._lanes: dict[int, Lane] = {}
 
     async def acquire(self, partitions: set[int]) -> None:
@@ -98,9 +101,10 @@ class Engine:
                 )
             # 1.
             loop = asyncio.get_running_loop()
-            await asyncio.gather(
-                *(loop.run_in_executor(self._executor, self._transactions[partition].fence) for partition in partitions)
-            )
+            fenced = loop.run_in_executor(self._executor, self._small_rounds.fence, partitions)
+            fences = [self._transactions[partition].fence for partition in partitions]
+            await asyncio.gather(fenced, *(loop.run_in_executor(self._executor, fence) for fence in fences))
+            self._small |= fenced.result()
             # 2.
             await loop.run_in_executor(self._executor, self._outwait, partitions)
         except Exception as error:
@@ -147,6 +151,7 @@ class Engine:
                     changelog=self._topics.changelog.name,
                     executor=self._executor,
                     start=starts[partition],
+                    small=self._small.get(partition),
                 )
         except RebalanceAgain:
             raise
@@ -180,12 +185,14 @@ class Engine:
         await asyncio.gather(*(each.close() for each in lanes))
         for partition in held:
             del self._transactions[partition]
+            self._small.pop(partition, None)
         if held:
             _log.info("partitions released", partitions=sorted(held))
 
     async def close(self) -> None:
         """Release everything; for an orderly stop."""
         await self.release(set(self._transactions))
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._small_rounds.close)
         self._executor.shutdown()
 
     def _outwait(self, partitions: set[int]) -> None:

@@ -14,7 +14,7 @@ __all__ = ["PATTERN", "PLACES", "arm", "reach"]
 PLACES: Final = {
     "acquired": "earlier owners are fenced, the recovery has not begun",
     "restored": "some changelog records are in RocksDB, the recovery goes on",
-    "offered": "a batch's offset is at the broker, its records are on their way",
+    "offered": "half of a transaction is at the brokers: a large batch's offset, a small round's records",
     "produced": "records and offset are at the brokers, the transaction is not committed",
     "committed": "the transaction is committed, RocksDB is not written",
     "written": "RocksDB is written, the batch is not acknowledged",

@@ -1,15 +1,15 @@
 """Source partitions at work: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
 from models.errors import ContractError
-from streams.worker.batch import Batch
+from streams.worker.batch import Batch, Outgoing
 from streams.worker.failpoints import reach
 from streams.worker.folded import Folded, StoredRow
 from streams.worker.folding import PartitionFold
@@ -17,14 +17,35 @@ from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.store import BatchStore
 from topics.rulesets import ADOPTION_PREFIX
 
-__all__ = ["Lane", "Share", "process"]
+__all__ = ["Lane", "Share", "Transactions", "process"]
 
 _SLOW_COMMIT_S = 10.0
 """A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
 
+_FEW_RECORDS: Final = 1_000
+_FEW_BYTES: Final = 1024 * 1024
+"""Up to so many records of the source, and bytes that come of them, a round has the transactions of small ones. Above
+it librdkafka takes less of the worker's own core."""
+
 _Result = TypeVar("_Result")
 
 _log = structlog.get_logger()
+
+
+class Transactions(Protocol):
+    """Transactions of one producer, one after the other."""
+
+    def begin(self) -> None:
+        """Begin one."""
+
+    def produce(self, outgoing: Iterable[Outgoing]) -> None:
+        """Add records."""
+
+    def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
+        """Add the changed rows of a partition."""
+
+    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+        """Commit it with the batches' source offsets; the changelog offset of each partition's last row. Blocks."""
 
 
 class Lane:
@@ -38,9 +59,13 @@ class Lane:
         changelog: the changelog topic's name.
         executor: runs the blocking steps.
         start: the offset at which the first batch has to start.
+        small: the transactions of the small rounds that it leads; None: those have the others, too.
+        few_records: most records of the source in a small round that it leads.
 
     Attributes:
         transactions: its transactions.
+        small: those of small rounds.
+        few_records: most records of the source in one of them.
         committing: the commit of its last batch; None: it had none.
     """
 
@@ -54,10 +79,14 @@ class Lane:
         changelog: str,
         executor: Executor,
         start: int,
+        small: Transactions | None = None,
+        few_records: int = _FEW_RECORDS,
     ) -> None:
         self._partition = partition
         self._fold = fold
         self.transactions = transactions
+        self.small = small
+        self.few_records = few_records
         self._store = store
         self._changelog = changelog
         self._executor = executor
@@ -90,7 +119,7 @@ class Lane:
         await self.drained()
         await self.in_thread(self.transactions.close)
 
-    def produce(self, share: "Share", transactions: PartitionTransactions) -> None:
+    def produce(self, share: "Share", transactions: Transactions) -> None:
         """Add this partition's share of a round to the round's transaction."""
         transactions.produce(share.folded.outgoing)
         # The producer has copies, and the commit is still to come: several MB, of a large batch.
@@ -140,6 +169,12 @@ class Share:
     folded: Folded
     rows: Sequence[StoredRow]
 
+    @property
+    def size(self) -> int:
+        """The bytes of everything that the batch comes to."""
+        outgoing = sum(len(record.value or b"") for record in self.folded.outgoing)
+        return outgoing + sum(len(value or b"") for _, value in self.rows)
+
 
 async def process(
     batches: Sequence[tuple[Lane, Batch]],
@@ -148,10 +183,11 @@ async def process(
 ) -> None:
     """Process a round up to its commit, which goes on in the background.
 
-    1. Fold the first batch; all of them, where another one may take as long as a whole partition does.
+    1. Fold the first batch; all of them in a small round, or where another one may take as long as a whole partition
+       does.
     2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time.
-    3. Produce it in a transaction of its partition's producer, and fold and produce the others: the transaction's
-       partitions are registered meanwhile. Then commit in a thread: see :func:`_commit`.
+    3. Produce what is folded in a transaction that the first one's partition leads, and fold and produce the others:
+       the transaction's partitions are registered meanwhile. Then commit in a thread: see :func:`_commit`.
 
     Args:
         batches: the round, each batch with its partition's lane.
@@ -163,13 +199,14 @@ async def process(
         InfrastructureError: producing failed.
     """
     # 1.
-    before = len(batches) if any(_may_adopt(batch) for _, batch in batches[1:]) else 1
+    few = _are_few(batches)
+    before = len(batches) if few or any(_may_adopt(batch) for _, batch in batches[1:]) else 1
     shares = [await lane.fold(batch) for lane, batch in batches[:before]]
     # 2.
     for lane, _ in batches:
         await lane.drained()
     # 3.
-    transactions = shares[0].lane.transactions
+    transactions = _transactions(shares) if few else shares[0].lane.transactions
     transactions.begin()
     for share in shares:
         share.lane.produce(share, transactions)
@@ -177,16 +214,30 @@ async def process(
         share = await lane.fold(batch)
         lane.produce(share, transactions)
         shares.append(share)
-    committing = asyncio.create_task(_finish(shares, acknowledge))
+    committing = asyncio.create_task(_finish(shares, transactions, acknowledge))
     committing.add_done_callback(lambda task: _report(task, failed))
     for share in shares:
         share.lane.committing = committing
 
 
-async def _finish(shares: Sequence[Share], acknowledge: Callable[[], object]) -> None:
+def _are_few(batches: Sequence[tuple[Lane, Batch]]) -> bool:
+    """Whether it may be a small round: not before all of it is folded is known how much comes of it."""
+    leader, _ = batches[0]
+    return leader.small is not None and sum(len(batch.records) for _, batch in batches) <= leader.few_records
+
+
+def _transactions(shares: Sequence[Share]) -> Transactions:
+    """Those of small rounds, unless too much comes of this one."""
+    leader = shares[0].lane
+    if leader.small is None or sum(share.size for share in shares) > _FEW_BYTES:
+        return leader.transactions
+    return leader.small
+
+
+async def _finish(shares: Sequence[Share], transactions: Transactions, acknowledge: Callable[[], object]) -> None:
     slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, shares[0].batch)
     try:
-        await shares[0].lane.in_thread(lambda: _commit(shares))
+        await shares[0].lane.in_thread(lambda: _commit(shares, transactions))
     finally:
         slow.cancel()
     for share in shares:
@@ -194,12 +245,12 @@ async def _finish(shares: Sequence[Share], acknowledge: Callable[[], object]) ->
     acknowledge()
 
 
-def _commit(shares: Sequence[Share]) -> None:
+def _commit(shares: Sequence[Share], transactions: Transactions) -> None:
     """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
 
     Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
     """
-    changelog_offsets = shares[0].lane.transactions.commit([share.batch for share in shares])
+    changelog_offsets = transactions.commit([share.batch for share in shares])
     reach("committed")
     for share in shares:
         share.lane.write(share, changelog_offsets)

@@ -8,14 +8,13 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
+from models.errors import ConsolidatorError, InfrastructureError
 from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.failpoints import reach
 from streams.worker.folded import StoredRow
-from topics.authorization import not_permitted
+from streams.worker.refusals import OWNER_CHANGED, refusal, undelivered
 from topics.connection import Connection
-from topics.permissions import transactions
-from topics.producer_errors import CLIENT_ERRORS, FENCED, cause_of
+from topics.producer_errors import CLIENT_ERRORS, cause_of
 
 __all__ = ["PartitionTransactions", "group_metadata"]
 
@@ -34,22 +33,6 @@ waited for the flush, and a transaction at 1,000 events/s took 8 ms instead of 5
 _RETRY_BACKOFF_MS = 5
 """The broker refuses a partition's next transaction while the last one's markers are being written: some milliseconds.
 librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
-
-_FORBIDDEN = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-
-_OWNER_CHANGED = FENCED | {
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.FENCED_INSTANCE_ID,
-}
-"""Another worker has the partition: it took the transactional id over, or the group has gone on without this one."""
 
 _METADATA_HEADER = b"CGMDv2:"
 
@@ -220,10 +203,7 @@ class PartitionTransactions:
     def _flush(self) -> None:
         left = self._guarded("flush", lambda: self._producer.flush(self._patience_s))
         if left:
-            raise InfrastructureError(
-                f"partition {self._partition}: {left} records of a transaction were not delivered within "
-                f"{self._patience_s:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
-            )
+            raise undelivered(self._partition, f"{left} records", self._patience_s)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -252,27 +232,6 @@ class PartitionTransactions:
 
     def _failure(self, step: str, error: Exception) -> ConsolidatorError:
         cause = self._owner_changed or cause_of(error, self._producer)
-        if isinstance(cause, KafkaError) and cause.code() in _FORBIDDEN:
-            return self._forbidden(step, cause)
-        fenced = isinstance(cause, KafkaError) and cause.code() in _OWNER_CHANGED
-        if isinstance(cause, KafkaError) and fenced:
+        if isinstance(cause, KafkaError) and cause.code() in OWNER_CHANGED:
             self._owner_changed = cause
-        text = cause.str() if isinstance(cause, KafkaError) else str(cause)
-        if fenced:
-            return InfrastructureError(
-                f"partition {self._partition}: fenced in {step}: another worker owns the partition now ({text}); "
-                "nothing of this batch took effect here"
-            )
-        return InfrastructureError(
-            f"partition {self._partition}: {step} failed: {text}; nothing was acknowledged, a restart goes on from the "
-            "last committed transaction"
-        )
-
-    def _forbidden(self, step: str, cause: KafkaError) -> AuthorizationError:
-        """What is missing: known for the transactional id; for topics and the group the cluster can be asked."""
-        if cause.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-            return not_permitted(transactions(self._app_id))
-        return AuthorizationError(
-            f"partition {self._partition}: {step}: the cluster does not permit it: {cause.str()}; nothing was "
-            "acknowledged. `consolidator topics acls --role worker` lists everything that the worker needs"
-        )
+        return refusal(self._app_id, self._partition, step, cause)

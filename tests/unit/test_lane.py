@@ -26,14 +26,18 @@ def test_a_hole_between_two_batches_is_refused():
 class RecordedLane:
     """Notes what is done with it; nothing is committed."""
 
-    def __init__(self, name, done):
+    few_records = 1
+
+    def __init__(self, name, done, *, small=False, comes_of_it=0):
         self._name = name
         self._done = done
+        self._comes_of_it = comes_of_it
         self.transactions = SimpleNamespace(begin=lambda: done.append("begin"))
+        self.small = SimpleNamespace(begin=lambda: done.append("begin small")) if small else None
 
     async def fold(self, batch):
         self._done.append(f"fold {self._name}")
-        return Share(self, batch, None, ())
+        return Share(self, batch, Folded(None), [(b"key", b" " * self._comes_of_it)])
 
     async def drained(self):
         self._done.append(f"drained {self._name}")
@@ -48,14 +52,14 @@ class RecordedLane:
         self._done.append(f"written {self._name}")
 
 
-def done_with(key):
+def done_with(key, **lane):
     """What is done with a round of two batches, the second of which has a record under a key."""
     done = []
     record = Record(0, key, b"value")
 
     async def take_in_turn():
         ended = asyncio.Event()
-        lanes = [RecordedLane(name, done) for name in "ab"]
+        lanes = [RecordedLane(name, done, **lane) for name in "ab"]
         batches = [Batch("executions", number, 0, 1, (record,) * number, None) for number in range(2)]
         await process(list(zip(lanes, batches, strict=True)), ended.set, pytest.fail)
         async with asyncio.timeout(10):
@@ -71,6 +75,18 @@ def test_a_rounds_batches_are_produced_as_they_are_folded():
         "fold a", "drained a", "drained b", "begin", "produce a", "fold b", "produce b", "commit", "written a",
         "written b",
     ]  # fmt: skip
+
+
+def test_a_small_round_is_folded_first_and_has_transactions_of_its_own():
+    """Its records go in one request, once all of them are there."""
+    done = done_with(b"app/e1", small=True)
+    assert done[:7] == ["fold a", "fold b", "drained a", "drained b", "begin small", "produce a", "produce b"]
+
+
+def test_much_that_comes_of_few_records_has_the_transactions_of_large_batches():
+    """A batch of several MB would be more than the topics take."""
+    assert "begin" in done_with(b"app/e1", small=True, comes_of_it=600_000)
+    assert "begin small" in done_with(b"app/e1", small=True, comes_of_it=500_000)
 
 
 def test_no_transaction_is_open_while_a_partition_is_folded_again():
