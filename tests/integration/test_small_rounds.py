@@ -9,6 +9,7 @@ from streams.worker.batch import Batch, Membership, Outgoing
 from streams.worker.rounds import client as module
 from streams.worker.rounds.transactions import RoundProducers
 from streams.worker.transaction import PartitionTransactions
+from tests.worker_process import wait_until
 from topics.connection import Connection
 
 pytestmark = pytest.mark.kafka
@@ -57,6 +58,14 @@ def rows_of(installation, partition):
     ]
 
 
+def committed(installation):
+    """The group's offsets, once no transaction has any that are not settled."""
+    wait_until(
+        lambda: not installation.unstable_offsets(), "the offsets of every transaction are settled", limit_s=LIMIT_S
+    )
+    return installation.committed()
+
+
 def is_open(installation):
     """Whether a transaction is open in partition 0 of the changelog."""
     topic = installation.topics.changelog.name
@@ -72,7 +81,7 @@ def test_a_round_of_several_partitions_takes_effect_together(installation, produ
         installation, small[0], [batch(installation, 0, 7), batch(installation, 1, 9)], rows=3, headers=headers
     )
     assert offsets == {0: 2, 1: 2}
-    assert installation.committed() == {0: 7, 1: 9, 2: 0, 3: 0}
+    assert committed(installation) == {0: 7, 1: 9, 2: 0, 3: 0}
     changes = installation.read(topics.factor_changes.name, settled=True)
     assert sorted((change.partition, change.key, change.value) for change in changes) == [
         (0, b"0/7", b"change"),
@@ -92,7 +101,7 @@ def test_rounds_follow_each_other_without_a_hole_under_both_ids(installation, pr
     assert ends == sorted(set(ends))
     rows = rows_of(installation, 0)
     assert [row.offset for row in rows] == ends
-    assert installation.committed()[0] == ROUNDS - 1
+    assert committed(installation)[0] == ROUNDS - 1
     assert sorted(producer.transactional_id for producer in small._ids) == [
         f"{installation.name}-0-a",
         f"{installation.name}-0-b",
@@ -112,7 +121,7 @@ def test_a_partition_goes_from_small_transactions_to_large_ones_and_back(install
     large.close()
     rows = rows_of(installation, 0)
     assert [row.offset for row in rows][1::2] == offsets
-    assert installation.committed()[0] == 5
+    assert committed(installation)[0] == 5
 
 
 def test_whoever_fences_shuts_the_earlier_owner_out_and_aborts_what_it_left_open(installation, producers):
@@ -121,7 +130,7 @@ def test_whoever_fences_shuts_the_earlier_owner_out_and_aborts_what_it_left_open
     earlier.begin()
     earlier.produce_rows(installation.topics.changelog.name, 0, [(b"row", b"of the earlier owner")])
     producer = earlier._ids[0]
-    earlier._producers.run(0, "produce", lambda: earlier._deliver(producer, {}))
+    earlier._producers.run(0, str, lambda: earlier._deliver(producer, {}))
     assert is_open(installation)
     later = producers().fence({0})[0]
     assert not is_open(installation)
@@ -131,7 +140,7 @@ def test_whoever_fences_shuts_the_earlier_owner_out_and_aborts_what_it_left_open
     commit(installation, later, [batch(installation, 0, 6)])
     [row] = rows_of(installation, 0)
     assert row.key == b"row 0 of 6"
-    assert installation.committed()[0] == 6
+    assert committed(installation)[0] == 6
 
 
 def test_offsets_of_a_generation_that_the_group_has_left_are_refused(installation, producers):
@@ -142,7 +151,7 @@ def test_offsets_of_a_generation_that_the_group_has_left_are_refused(installatio
         commit(installation, small, [stale])
     producers().fence({0})
     assert rows_of(installation, 0) == []
-    assert installation.committed()[0] == 0
+    assert committed(installation)[0] == 0
 
 
 def test_an_answer_that_is_lost_is_asked_for_again(installation, producers, monkeypatch):
@@ -183,4 +192,4 @@ def test_rounds_of_several_threads_wait_for_each_other(installation, producers):
     for partition in (0, 1):
         rows = rows_of(installation, partition)
         assert [row.offset for row in rows] == ends[partition]
-    assert installation.committed() == {0: 5, 1: 5, 2: 0, 3: 0}
+    assert committed(installation) == {0: 5, 1: 5, 2: 0, 3: 0}

@@ -10,9 +10,7 @@ import structlog
 from aiokafka.errors import KafkaError as ClientError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
-from confluent_kafka import KafkaError
 
-from models.errors import ConsolidatorError
 from streams.worker.batch import Batch, Headers, Outgoing
 from streams.worker.failpoints import reach
 from streams.worker.folded import StoredRow
@@ -91,14 +89,14 @@ class RoundProducers:
         """
         if not partitions:
             return {}
-        return self.run(min(partitions), "init_transactions", lambda: self._fence(partitions))
+        return self.run(min(partitions), lambda: "init_transactions", lambda: self._fence(partitions))
 
-    def run(self, partition: int, step: str, call: Callable[[], Awaitable[_Result]]) -> _Result:
+    def run(self, partition: int, step: Callable[[], str], call: Callable[[], Awaitable[_Result]]) -> _Result:
         """Wait for something that is asked of Kafka.
 
         Args:
             partition: the source partition, for an error's text.
-            step: what it is, likewise.
+            step: which step it is at, likewise.
             call: asks.
 
         Raises:
@@ -114,11 +112,11 @@ class RoundProducers:
             try:
                 return self._runner.run(in_time())
             except TimeoutError as error:
-                raise undelivered(partition, f"records or offsets ({step})", self.patience_s) from error
+                raise undelivered(partition, f"records or offsets ({step()})", self.patience_s) from error
             except RefusedError as refused:
-                raise self._refusal(partition, step, refused.error) from refused
+                raise refusal(self.app_id, partition, step(), refused.error) from refused
             except ClientError as error:
-                raise self._refusal(partition, step, error) from error
+                raise refusal(self.app_id, partition, step(), error) from error
 
     def close(self) -> None:
         """Close the client; an open transaction is aborted by the next owner's fence. Blocks."""
@@ -155,9 +153,6 @@ class RoundProducers:
 
         await client.persist(attempt)
 
-    def _refusal(self, partition: int, step: str, cause: KafkaError | Exception) -> ConsolidatorError:
-        return refusal(self.app_id, partition, step, cause)
-
 
 class RoundTransactions:
     """The transactions of the small rounds that a source partition leads.
@@ -186,6 +181,7 @@ class RoundTransactions:
         self._ids = ids
         self._records: dict[tuple[str, int], _Records] = {}
         self._changelogs: dict[tuple[str, int], int] = {}
+        self._step = ""
 
     def begin(self) -> None:
         """Begin a transaction, with the producer whose last one is longer ago."""
@@ -212,15 +208,22 @@ class RoundTransactions:
         Returns:
             The changelog offset of each partition's last row.
         """
+        offsets = self._producers.run(self._partition, lambda: self._step, lambda: self._commit(batches))
+        return {partition: offsets[topic, partition] + last for (topic, partition), last in self._changelogs.items()}
+
+    async def _commit(self, batches: Sequence[Batch]) -> dict[tuple[str, int], int]:
+        """Commit, and say where the first record of each partition stands."""
         producer = self._ids[0]
         offsets: dict[tuple[str, int], int] = {}
-        run = self._producers.run
-        run(self._partition, "produce", lambda: self._deliver(producer, offsets))
+        self._step = "produce"
+        await self._deliver(producer, offsets)
         reach("offered")
-        run(self._partition, "send_offsets_to_transaction", lambda: self._offer(producer, batches))
+        self._step = "send_offsets_to_transaction"
+        await self._offer(producer, batches)
         reach("produced")
-        run(self._partition, "commit_transaction", lambda: self._end(producer))
-        return {partition: offsets[topic, partition] + last for (topic, partition), last in self._changelogs.items()}
+        self._step = "commit_transaction"
+        await self._end(producer)
+        return offsets
 
     async def _deliver(self, producer: _Producer, offsets: dict[tuple[str, int], int]) -> None:
         """Hand the records to the leaders, one leader after the other.
