@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.errors import BrokerResponseError
 from aiokafka.errors import KafkaError as ClientError
 from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError
@@ -146,7 +147,10 @@ class TransactionClient:
             request: what it is asked.
         """
         if (of, name) not in self._coordinators:
-            self._coordinators[of, name] = await self._client.coordinator_lookup(of, name)
+            try:
+                self._coordinators[of, name] = await self._client.coordinator_lookup(of, name)
+            except BrokerResponseError as error:
+                raise RefusedError(error.errno) from error
         return await self._client.send(self._coordinators[of, name], request, group=ConnectionGroup.COORDINATION)
 
     async def persist(self, attempt: Callable[[], Awaitable[_Answer]]) -> _Answer:

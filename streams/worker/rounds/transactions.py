@@ -139,8 +139,9 @@ class RoundProducers:
 
     async def _started(self) -> TransactionClient:
         if self._client is None:
-            self._client = TransactionClient(self._connection)
-            await self._client.start()
+            client = TransactionClient(self._connection)
+            await client.persist(client.start)
+            self._client = client
         return self._client
 
     async def _init(self, client: TransactionClient, producer: _Producer) -> None:
