@@ -299,11 +299,15 @@ class _SimulatedProducer:
 
     def commit_transaction(self, _timeout: float) -> None:
         self._reach("commit")
+        self.commit_at_once()
+        self._reach("committed")
+
+    def commit_at_once(self) -> None:
+        """Commit where nothing can happen meanwhile."""
         # What lingers is sent now, as librdkafka does.
         self._send()
         self._require_current()
         self._kafka.commit(self._id)
-        self._reach("committed")
 
     def _send(self) -> None:
         for send in self._lingering:

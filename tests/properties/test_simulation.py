@@ -344,11 +344,17 @@ class _OutputsAfterCommit(Simulation):
 
 class _OutputsBeforeCommit(Simulation):
     class transactions(SimulatedTransactions):  # noqa: N801
+        before: Mapping[int, int] = {}
+
         def produce(self, outgoing: Any) -> None:
             super().produce(outgoing)
             if outgoing:
-                self._guarded("commit_transaction", lambda: self._producer.commit_transaction(1))
+                self._guarded("commit_transaction", self._producer.commit_at_once)
+                self.before = {**self.before, **self._changelog_offsets}
                 self.begin()
+
+        def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+            return {**self.before, **super().commit(batches)}
 
 
 class _FencedLate(Simulation):
