@@ -4,7 +4,7 @@ Run as a program it takes the arguments of ``consolidator``. CONSOLIDATOR_TEST_L
 
 - ``sought``: recovery is over, Faust has resumed the source and not yet cleared its queues;
 - ``beginning``: between the recovery and the look at where state, group and topic stand;
-- ``committing``: between a batch's records and its commit, each time.
+- ``committing``: before the commit of each round.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import time
 
 from streams.cli.main import main
 from streams.worker.engine import Engine
+from streams.worker.rounds.transactions import RoundTransactions
 from streams.worker.transaction import PartitionTransactions
 from streams.worker.transport.consumer import BatchConsumer
 from streams.worker.transport.polling import BatchConsumerThread
@@ -29,7 +30,7 @@ IN_A_COMMIT_S = 1.5
 _seek = BatchConsumer.perform_seek
 _process = Engine.process
 _end_offsets = BatchConsumerThread.end_offsets
-_commit = PartitionTransactions.commit
+_commit_of = {kind: kind.commit for kind in (PartitionTransactions, RoundTransactions)}
 
 
 async def _seek_and_linger(consumer):
@@ -56,7 +57,7 @@ async def _linger_and_ask(thread, tps):
 
 def _linger_and_commit(transactions, batches):
     time.sleep(IN_A_COMMIT_S)
-    return _commit(transactions, batches)
+    return _commit_of[type(transactions)](transactions, batches)
 
 
 if __name__ == "__main__":
@@ -66,5 +67,6 @@ if __name__ == "__main__":
         case "beginning":
             BatchConsumerThread.end_offsets = _linger_and_ask
         case "committing":
-            PartitionTransactions.commit = _linger_and_commit
+            for kind in _commit_of:
+                kind.commit = _linger_and_commit
     main()

@@ -1,16 +1,17 @@
-"""A worker whose transactions are switched off for what it publishes: the checker has to catch it.
+"""A worker whose transactions are switched off for what it publishes, in small rounds too: the checker has to catch it.
 
 Run as a program it takes the arguments of ``consolidator``. State and source offset stay in a transaction, so that
 after a death between the two the outputs are there and the state is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from confluent_kafka import Producer
 
 from streams.cli.main import main
 from streams.worker import engine
 from streams.worker.batch import Outgoing
+from streams.worker.rounds.transactions import RoundProducers, RoundTransactions
 from streams.worker.transaction import PartitionTransactions
 from topics.connection import Connection
 
@@ -30,6 +31,14 @@ class WithoutTransaction(PartitionTransactions):
         assert self._beside.flush(_TIMEOUT_S) == 0
 
 
+class NoSmallRounds(RoundProducers):
+    """As on a cluster that does not speak the newer protocol."""
+
+    def fence(self, _partitions: Collection[int]) -> dict[int, RoundTransactions]:
+        return {}
+
+
 if __name__ == "__main__":
     engine.PartitionTransactions = WithoutTransaction
+    engine.RoundProducers = NoSmallRounds
     main()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
@@ -14,7 +13,7 @@ from confluent_kafka import KafkaError
 from streams.worker.rounds.requests import ApiVersions, is_spoken
 from topics.connection import CLIENT_ID, Connection
 
-__all__ = ["Coordinates", "RefusedError", "TransactionClient", "require_accepted"]
+__all__ = ["RefusedError", "TransactionClient", "require_accepted"]
 
 _REQUEST_TIMEOUT_MS: Final = 15_000
 """After it a broker that does not answer is left, and who leads now is asked."""
@@ -47,13 +46,6 @@ _MOVED: Final = frozenset(
 """Perhaps another broker by now."""
 
 _Answer = TypeVar("_Answer")
-
-
-class Coordinates(IntEnum):
-    """What a coordinator is of; the values are Kafka's."""
-
-    GROUP = CoordinationType.GROUP
-    TRANSACTION = CoordinationType.TRANSACTION
 
 
 class RefusedError(Exception):
@@ -102,7 +94,7 @@ class TransactionClient:
             sasl_plain_username=connection.sasl_username,
             sasl_plain_password=connection.sasl_password,
         )
-        self._coordinators: dict[tuple[Coordinates, str], int] = {}
+        self._coordinators: dict[tuple[CoordinationType, str], int] = {}
 
     async def start(self) -> None:
         """Find the brokers.
@@ -138,7 +130,7 @@ class TransactionClient:
         """What a broker answers that leads partitions."""
         return await self._client.send(node, request)
 
-    async def ask_coordinator(self, of: Coordinates, name: str, request: Any) -> Any:
+    async def ask_coordinator(self, of: CoordinationType, name: str, request: Any) -> Any:
         """What a coordinator answers.
 
         Args:

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 import structlog
+from aiokafka.client import CoordinationType
 from aiokafka.errors import KafkaError as ClientError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
@@ -15,7 +16,7 @@ from streams.worker.batch import Batch, Headers, Outgoing
 from streams.worker.failpoints import reach
 from streams.worker.folded import StoredRow
 from streams.worker.refusals import refusal, undelivered
-from streams.worker.rounds.client import Coordinates, RefusedError, TransactionClient, require_accepted
+from streams.worker.rounds.client import RefusedError, TransactionClient, require_accepted
 from streams.worker.rounds.requests import EndTransaction, Produce, TransactionOffsets
 from topics.connection import Connection
 
@@ -148,7 +149,7 @@ class RoundProducers:
         request = InitProducerIdRequest(producer.transactional_id, round(self.patience_s * 1000))
 
         async def attempt() -> None:
-            answer = await client.ask_coordinator(Coordinates.TRANSACTION, producer.transactional_id, request)
+            answer = await client.ask_coordinator(CoordinationType.TRANSACTION, producer.transactional_id, request)
             require_accepted([answer.error_code])
             producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
 
@@ -158,8 +159,7 @@ class RoundProducers:
 class RoundTransactions:
     """The transactions of the small rounds that a source partition leads.
 
-    Records are sent before the offsets, so that whatever has offsets has its records at the brokers (decision 0014
-    needs neither order).
+    Records are sent before the offsets: each registers something, and one of them would wait for the other.
 
     Args:
         producers: the worker's.
@@ -270,7 +270,7 @@ class RoundTransactions:
         )
 
         async def attempt() -> None:
-            answer = await self._client.ask_coordinator(Coordinates.GROUP, membership.group, request)
+            answer = await self._client.ask_coordinator(CoordinationType.GROUP, membership.group, request)
             require_accepted(code for _, partitions, _ in answer.topics for _, code, _ in partitions)
 
         await self._client.persist(attempt)
@@ -280,7 +280,9 @@ class RoundTransactions:
         request = EndTransaction(producer.transactional_id, producer.identity)
 
         async def attempt() -> None:
-            answer = await self._client.ask_coordinator(Coordinates.TRANSACTION, producer.transactional_id, request)
+            answer = await self._client.ask_coordinator(
+                CoordinationType.TRANSACTION, producer.transactional_id, request
+            )
             require_accepted([answer.error_code])
             producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
 
