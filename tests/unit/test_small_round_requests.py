@@ -72,7 +72,13 @@ def test_the_requests_are_laid_out_as_kafka_has_them():
 
 def test_of_several_refusals_the_one_that_is_for_good_is_told():
     """Asking again would help the others only."""
-    require_accepted([0, 0])
-    with pytest.raises(RefusedError) as refused:
-        require_accepted([0, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.INVALID_PRODUCER_EPOCH])
+    require_accepted([("a", 0), ("b", 0)])
+    with pytest.raises(RefusedError, match="c partition 3: ") as refused:
+        require_accepted(
+            [
+                ("a", 0),
+                ("b", KafkaError.NOT_LEADER_FOR_PARTITION),
+                ("c partition 3", KafkaError.INVALID_PRODUCER_EPOCH),
+            ]
+        )
     assert refused.value.error.code() == KafkaError.INVALID_PRODUCER_EPOCH

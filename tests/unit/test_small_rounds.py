@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaConnectionError, UnsupportedVersionError
 from confluent_kafka import KafkaError
 
 from models.errors import AuthorizationError, InfrastructureError
+from streams.worker.rounds import client as module
 from streams.worker.rounds.client import RefusedError, TransactionClient
 from streams.worker.rounds.transactions import RoundProducers
 from topics.connection import Connection
@@ -63,6 +64,18 @@ def test_a_broker_that_is_busy_has_moved_or_is_gone_is_asked_again():
     )
     assert persist(attempt) == "done"
     assert left == ["never"]
+
+
+def test_a_topic_that_stays_unknown_does_not_exist(monkeypatch):
+    """A new one is not known to every broker at once; one that was deleted will not come back."""
+    monkeypatch.setattr(module, "_UNKNOWN_S", 0.05)
+    unknown = RefusedError(KafkaError.UNKNOWN_TOPIC_OR_PART, "factors partition 2")
+    attempt, left = attempts(unknown, "found", "never")
+    assert persist(attempt) == "found"
+    attempt, left = attempts(*[unknown] * 100)
+    with pytest.raises(RefusedError, match=r"factors partition 2: .*nknown topic"):
+        persist(attempt)
+    assert left
 
 
 @pytest.mark.parametrize(

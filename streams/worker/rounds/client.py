@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
@@ -45,6 +46,10 @@ _MOVED: Final = frozenset(
 )
 """Perhaps another broker by now."""
 
+_UNKNOWN_S: Final = 30.0
+"""How long a topic may be unknown until it is taken not to exist: brokers learn of a new one one after the other. It is
+librdkafka's ``topic.metadata.propagation.max.ms``."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -53,25 +58,28 @@ class RefusedError(Exception):
 
     Args:
         code: Kafka's, as :class:`confluent_kafka.KafkaError` has it.
+        what: what it is about: a topic and a partition, say.
     """
 
-    def __init__(self, code: int) -> None:
-        self.error = KafkaError(code)
+    def __init__(self, code: int, what: str = "") -> None:
+        text = KafkaError(code).str()
+        self.error = KafkaError(code, f"{what}: {text}" if what else text)
         super().__init__(self.error.str())
 
 
-def require_accepted(codes: Iterable[int]) -> None:
+def require_accepted(answers: Iterable[tuple[str, int]]) -> None:
     """Require that nothing was refused.
 
     Args:
-        codes: of everything that was asked for.
+        answers: what was asked for, and the code of the answer.
 
     Raises:
-        RefusedError: something was; of several errors the one that cannot be asked for again.
+        RefusedError: something was; of several errors one that cannot be asked for again, if there is any.
     """
-    refused = sorted({code for code in codes if code}, key=lambda code: code in _BUSY | _MOVED)
+    refused = sorted(((what, code) for what, code in answers if code), key=lambda answer: answer[1] in _BUSY | _MOVED)
     if refused:
-        raise RefusedError(refused[0])
+        what, code = refused[0]
+        raise RefusedError(code, what)
 
 
 class TransactionClient:
@@ -116,14 +124,17 @@ class TransactionClient:
         """The broker that leads a partition.
 
         Raises:
-            RefusedError: none does, or the topic is not known yet; it is looked for.
+            RefusedError: none does, or the topic is not known; it is looked for.
         """
+        where = f"{topic} partition {partition}"
         leader: int | None = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
         if leader is None or leader < 0:
             await self._client.add_topic(topic)
             leader = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
-        if leader is None or leader < 0:
-            raise RefusedError(KafkaError.LEADER_NOT_AVAILABLE)
+        if leader is None:
+            raise RefusedError(KafkaError.UNKNOWN_TOPIC_OR_PART, where)
+        if leader < 0:
+            raise RefusedError(KafkaError.LEADER_NOT_AVAILABLE, where)
         return leader
 
     async def ask_leader(self, node: int, request: Any) -> Any:
@@ -152,16 +163,21 @@ class TransactionClient:
             attempt: raises :class:`RefusedError`, or one of aiokafka's errors; may be called any number of times.
 
         Raises:
-            RefusedError: an attempt was refused for good.
+            RefusedError: an attempt was refused for good, or what it is about does not exist.
             ClientError: likewise.
         """
         pause_s = _RETRY_S
+        unknown_since: float | None = None
         while True:
             try:
                 return await attempt()
             except RefusedError as refused:
                 code = refused.error.code()
                 if code not in _BUSY | _MOVED:
+                    raise
+                is_unknown = code == KafkaError.UNKNOWN_TOPIC_OR_PART
+                unknown_since = (unknown_since or monotonic()) if is_unknown else None
+                if unknown_since is not None and monotonic() - unknown_since > _UNKNOWN_S:
                     raise
                 if code in _MOVED:
                     self._look_again()

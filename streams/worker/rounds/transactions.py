@@ -150,7 +150,7 @@ class RoundProducers:
 
         async def attempt() -> None:
             answer = await client.ask_coordinator(CoordinationType.TRANSACTION, producer.transactional_id, request)
-            require_accepted([answer.error_code])
+            require_accepted([(producer.transactional_id, answer.error_code)])
             producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
 
         await client.persist(attempt)
@@ -244,15 +244,15 @@ class RoundTransactions:
                 if (topic, partition) not in offsets:
                     leader = await self._client.leader(topic, partition)
                     by_leader.setdefault(leader, {}).setdefault(topic, []).append((partition, batch))
-            codes = []
+            answers = []
             for leader, topics in by_leader.items():
                 request = Produce(producer.transactional_id, _REPLICAS_MS, topics)
                 for topic, partitions, _ in (await self._client.ask_leader(leader, request)).topics:
                     for partition, code, first, *_ in partitions:
-                        codes.append(code)
+                        answers.append((f"{topic} partition {partition}", code))
                         if not code:
                             offsets[topic, partition] = first
-            require_accepted(codes)
+            require_accepted(answers)
 
         await self._client.persist(attempt)
 
@@ -271,7 +271,11 @@ class RoundTransactions:
 
         async def attempt() -> None:
             answer = await self._client.ask_coordinator(CoordinationType.GROUP, membership.group, request)
-            require_accepted(code for _, partitions, _ in answer.topics for _, code, _ in partitions)
+            require_accepted(
+                (f"offset of {topic} partition {partition}", code)
+                for topic, partitions, _ in answer.topics
+                for partition, code, _ in partitions
+            )
 
         await self._client.persist(attempt)
 
@@ -283,7 +287,7 @@ class RoundTransactions:
             answer = await self._client.ask_coordinator(
                 CoordinationType.TRANSACTION, producer.transactional_id, request
             )
-            require_accepted([answer.error_code])
+            require_accepted([(producer.transactional_id, answer.error_code)])
             producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
 
         await self._client.persist(attempt)
