@@ -25,13 +25,18 @@ READY_LIMIT_S = 20.0
 """Far below the 60 s after which the broker would abort a dead owner's transaction by itself."""
 
 
+IDS = ("0", "0-a", "0-b")
+"""Partition 0's transactional ids, after the installation's name: of large batches, and of small rounds."""
+
+
 class DeadOwner:
     """A worker's producer of partition 0, whose worker is no more."""
 
-    def __init__(self, installation):
+    def __init__(self, installation, identity=IDS[0]):
         self._installation = installation
+        identity = f"{installation.name}-{identity}"
         self._producer = Producer(
-            installation.config | {"transactional.id": f"{installation.name}-0", "transaction.timeout.ms": 60_000}
+            installation.config | {"transactional.id": identity, "transaction.timeout.ms": 60_000}
         )
         self._producer.init_transactions(LIMIT_S)
 
@@ -60,10 +65,11 @@ def settle(installation, seed):
     worker.stop()
 
 
-def test_a_dead_owner_is_fenced_before_the_recovery(installation):
+@pytest.mark.parametrize("identity", IDS)
+def test_a_dead_owner_is_fenced_before_the_recovery(installation, identity):
     """An open transaction of a dead owner delays nobody, takes no effect, and cannot be committed any more."""
     settle(installation, 61)
-    ghost = DeadOwner(installation)
+    ghost = DeadOwner(installation, identity)
     ghost.leave_open()
     shutil.rmtree(installation.state_dir)
     installation.publish(believable(62, 30))
@@ -98,8 +104,9 @@ def test_faust_never_commits_source_offsets(installation):
     settle(installation, 65)
     before = installation.committed()
     worker = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
-    # Whoever initialises this transactional id shuts the worker out of partition 0.
-    DeadOwner(installation)
+    # Whoever initialises these transactional ids shuts the worker out of partition 0.
+    for identity in IDS:
+        DeadOwner(installation, identity)
     installation.publish_messages(design_workload(2_000, 300, 66))
     assert worker.wait_exit() == EXIT_INFRASTRUCTURE, worker.tail()
     assert "fenced" in worker.log
