@@ -325,18 +325,10 @@ class _SimulatedProducer:
             raise KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer producer", fatal=True))
 
 
-class SimulatedTransactions(PartitionTransactions):
-    """The product's transactions, step for step, whose producer is a simulated one.
+class _Simulated(PartitionTransactions):
+    """The product's transactions, step for step, whose producer is a simulated one."""
 
-    Attributes:
-        small: those of the small rounds that the partition leads; whoever fences these fences them.
-    """
-
-    def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
-        self._simulate(kafka, partition, transactional_id(partition), reach)
-        self.small = SimulatedSmallTransactions(kafka, partition, reach)
-
-    def _simulate(self, kafka: SimulatedKafka, partition: int, identity: str, reach: Callable[[str], None]) -> None:
+    def __init__(self, kafka: SimulatedKafka, partition: int, identity: str, reach: Callable[[str], None]) -> None:
         self._partition = partition
         self._app_id = "app"
         self._patience_s = 1.0
@@ -345,29 +337,12 @@ class SimulatedTransactions(PartitionTransactions):
 
     @property
     def is_current(self) -> bool:
-        """Whether nobody fenced these, nor those of small rounds."""
-        return self._producer.is_current and self.small.is_current
-
-    def fence(self) -> None:
-        """Both at once, and in either order, in the product."""
-        self.small.fence()
-        super().fence()
-
-
-class SimulatedSmallTransactions(SimulatedTransactions):
-    """Those of small rounds: what is produced is at the brokers before the offsets are."""
-
-    def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
-        self._simulate(kafka, partition, small_transactional_id(partition), reach)
-
-    @property
-    def is_current(self) -> bool:
         """Whether nobody fenced them."""
         return self._producer.is_current
 
-    def fence(self) -> None:
-        """There are no others behind these."""
-        PartitionTransactions.fence(self)
+
+class _SimulatedSmallTransactions(_Simulated):
+    """Those of small rounds: what is produced is at the brokers before the offsets are."""
 
     def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
         """Records, offsets, commit."""
@@ -375,6 +350,28 @@ class SimulatedSmallTransactions(SimulatedTransactions):
         delivered = dict(self._changelog_offsets)
         super().commit(batches)
         return delivered
+
+
+class SimulatedTransactions(_Simulated):
+    """Those of a partition.
+
+    Attributes:
+        small: those of the small rounds that it leads; whoever fences these fences them.
+    """
+
+    def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
+        super().__init__(kafka, partition, transactional_id(partition), reach)
+        self.small = _SimulatedSmallTransactions(kafka, partition, small_transactional_id(partition), reach)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nobody fenced these, nor those of small rounds."""
+        return super().is_current and self.small.is_current
+
+    def fence(self) -> None:
+        """Both at once, and in either order, in the product."""
+        self.small.fence()
+        super().fence()
 
 
 def transactional_id(partition: int) -> str:

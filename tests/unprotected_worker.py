@@ -4,14 +4,14 @@ Run as a program it takes the arguments of ``consolidator``. State and source of
 after a death between the two the outputs are there and the state is not.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from confluent_kafka import Producer
 
 from streams.cli.main import main
 from streams.worker import engine
 from streams.worker.batch import Outgoing
-from streams.worker.rounds.transactions import RoundProducers, RoundTransactions
+from streams.worker.rounds.transactions import RoundProducers
 from streams.worker.transaction import PartitionTransactions
 from topics.connection import Connection
 
@@ -31,14 +31,8 @@ class WithoutTransaction(PartitionTransactions):
         assert self._beside.flush(_TIMEOUT_S) == 0
 
 
-class NoSmallRounds(RoundProducers):
-    """As on a cluster that does not speak the newer protocol."""
-
-    def fence(self, _partitions: Collection[int]) -> dict[int, RoundTransactions]:
-        return {}
-
-
 if __name__ == "__main__":
     engine.PartitionTransactions = WithoutTransaction
-    engine.RoundProducers = NoSmallRounds
+    # As on a cluster that does not speak the newer protocol.
+    RoundProducers.fence = lambda *_: {}
     main()

@@ -199,14 +199,16 @@ async def process(
         InfrastructureError: producing failed.
     """
     # 1.
-    few = _are_few(batches)
-    before = len(batches) if few or any(_may_adopt(batch) for _, batch in batches[1:]) else 1
+    small = _small_transactions(batches)
+    before = len(batches) if small is not None or any(_may_adopt(batch) for _, batch in batches[1:]) else 1
     shares = [await lane.fold(batch) for lane, batch in batches[:before]]
     # 2.
     for lane, _ in batches:
         await lane.drained()
     # 3.
-    transactions = _transactions(shares) if few else shares[0].lane.transactions
+    transactions: Transactions = shares[0].lane.transactions
+    if small is not None and sum(share.size for share in shares) <= _FEW_BYTES:
+        transactions = small
     transactions.begin()
     for share in shares:
         share.lane.produce(share, transactions)
@@ -220,18 +222,11 @@ async def process(
         share.lane.committing = committing
 
 
-def _are_few(batches: Sequence[tuple[Lane, Batch]]) -> bool:
-    """Whether it may be a small round: not before all of it is folded is known how much comes of it."""
+def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions | None:
+    """Those of small rounds, if this may be one: how much comes of it is not known before all of it is folded."""
     leader, _ = batches[0]
-    return leader.small is not None and sum(len(batch.records) for _, batch in batches) <= leader.few_records
-
-
-def _transactions(shares: Sequence[Share]) -> Transactions:
-    """Those of small rounds, unless too much comes of this one."""
-    leader = shares[0].lane
-    if leader.small is None or sum(share.size for share in shares) > _FEW_BYTES:
-        return leader.transactions
-    return leader.small
+    few = sum(len(batch.records) for _, batch in batches) <= leader.few_records
+    return leader.small if few else None
 
 
 async def _finish(shares: Sequence[Share], transactions: Transactions, acknowledge: Callable[[], object]) -> None:

@@ -33,20 +33,6 @@ class Transactions:
         """Nothing is open."""
 
 
-class NoRounds:
-    """Of a cluster that does not speak the newer protocol."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def fence(self, _partitions: set[int]) -> dict[int, object]:
-        """None."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 class HeldRulesets:
     """Holds the first partition that asks until it is told to go on."""
 
@@ -98,7 +84,7 @@ def rulesets():
 def engine(monkeypatch, rulesets):
     """An engine without Kafka, whose worker must not end."""
     monkeypatch.setattr(module, "PartitionTransactions", Transactions)
-    monkeypatch.setattr(module, "RoundProducers", NoRounds)
+    monkeypatch.setattr(module.RoundProducers, "fence", lambda *_: {})
     monkeypatch.setattr(module, "SourceWatch", lambda *_: SimpleNamespace(look=lambda: "topic-id"))
     monkeypatch.setattr(module, "outwait", lambda *_, **__: None)
     rows = SimpleNamespace(get=lambda _key: None)

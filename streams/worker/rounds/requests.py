@@ -40,6 +40,12 @@ _FEATURE_LEVEL = 2
 """The level of that feature with which the coordinator of transactions speaks the protocol."""
 
 
+def _by_topic(*fields: tuple[str, Any]) -> tuple[str, CompactArray]:
+    """Some fields of each partition of each topic."""
+    partitions = CompactArray(("partition", Int32), *fields, _TAGS)
+    return "topics", CompactArray(("topic", _TEXT), ("partitions", partitions), _TAGS)
+
+
 class _EncodedOnce:
     """aiokafka's connection encodes each request twice, which for *Produce* is most of what it costs."""
 
@@ -78,25 +84,13 @@ class _ProduceResponse(Response):
     API_KEY = 0
     API_VERSION = 12
     SCHEMA = Schema(
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32),
-                        ("error_code", Int16),
-                        ("base_offset", Int64),
-                        ("log_append_time_ms", Int64),
-                        ("log_start_offset", Int64),
-                        ("record_errors", CompactArray(("batch_index", Int32), ("message", _TEXT), _TAGS)),
-                        ("error_message", _TEXT),
-                        _TAGS,
-                    ),
-                ),
-                _TAGS,
-            ),
+        _by_topic(
+            ("error_code", Int16),
+            ("base_offset", Int64),
+            ("log_append_time_ms", Int64),
+            ("log_start_offset", Int64),
+            ("record_errors", CompactArray(("batch_index", Int32), ("message", _TEXT), _TAGS)),
+            ("error_message", _TEXT),
         ),
         ("throttle_time_ms", Int32),
         _TAGS,
@@ -112,14 +106,7 @@ class _ProduceRequest(_EncodedOnce, RequestStruct):
         ("transactional_id", _TEXT),
         ("acks", Int16),
         ("timeout_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("records", CompactBytes), _TAGS)),
-                _TAGS,
-            ),
-        ),
+        _by_topic(("records", CompactBytes)),
         _TAGS,
     )
 
@@ -127,18 +114,7 @@ class _ProduceRequest(_EncodedOnce, RequestStruct):
 class _TransactionOffsetsResponse(Response):
     API_KEY = 28
     API_VERSION = 5
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
+    SCHEMA = Schema(("throttle_time_ms", Int32), _by_topic(("error_code", Int16)), _TAGS)
 
 
 class _TransactionOffsetsRequest(_EncodedOnce, RequestStruct):
@@ -154,19 +130,7 @@ class _TransactionOffsetsRequest(_EncodedOnce, RequestStruct):
         ("generation_id", Int32),
         ("member_id", _TEXT),
         ("group_instance_id", _TEXT),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32), ("offset", Int64), ("leader_epoch", Int32), ("metadata", _TEXT), _TAGS
-                    ),
-                ),
-                _TAGS,
-            ),
-        ),
+        _by_topic(("offset", Int64), ("leader_epoch", Int32), ("metadata", _TEXT)),
         _TAGS,
     )
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from aiokafka.client import CoordinationType
@@ -135,7 +135,14 @@ class RoundProducers:
         producers = {
             partition: [_Producer(f"{self.app_id}-{partition}-{name}") for name in _IDS] for partition in partitions
         }
-        await asyncio.gather(*(self._init(client, each) for both in producers.values() for each in both))
+        timeout_ms = round(self.patience_s * 1000)
+        await asyncio.gather(
+            *(
+                _move_on(client, each, InitProducerIdRequest(each.transactional_id, timeout_ms))
+                for both in producers.values()
+                for each in both
+            )
+        )
         return {partition: RoundTransactions(self, client, partition, both) for partition, both in producers.items()}
 
     async def _started(self) -> TransactionClient:
@@ -144,16 +151,6 @@ class RoundProducers:
             await client.persist(client.start)
             self._client = client
         return self._client
-
-    async def _init(self, client: TransactionClient, producer: _Producer) -> None:
-        request = InitProducerIdRequest(producer.transactional_id, round(self.patience_s * 1000))
-
-        async def attempt() -> None:
-            answer = await client.ask_coordinator(CoordinationType.TRANSACTION, producer.transactional_id, request)
-            require_accepted([(producer.transactional_id, answer.error_code)])
-            producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
-
-        await client.persist(attempt)
 
 
 class RoundTransactions:
@@ -223,7 +220,8 @@ class RoundTransactions:
         await self._offer(producer, batches)
         reach("produced")
         self._step = "commit_transaction"
-        await self._end(producer)
+        # Asked again after an answer that was lost, the coordinator knows the transaction by its epoch.
+        await _move_on(self._client, producer, EndTransaction(producer.transactional_id, producer.identity))
         return offsets
 
     async def _deliver(self, producer: _Producer, offsets: dict[tuple[str, int], int]) -> None:
@@ -244,15 +242,16 @@ class RoundTransactions:
                 if (topic, partition) not in offsets:
                     leader = await self._client.leader(topic, partition)
                     by_leader.setdefault(leader, {}).setdefault(topic, []).append((partition, batch))
-            answers = []
+            refused = []
             for leader, topics in by_leader.items():
                 request = Produce(producer.transactional_id, _REPLICAS_MS, topics)
                 for topic, partitions, _ in (await self._client.ask_leader(leader, request)).topics:
                     for partition, code, first, *_ in partitions:
-                        answers.append((f"{topic} partition {partition}", code))
-                        if not code:
+                        if code:
+                            refused.append((f"{topic} partition {partition}", code))
+                        else:
                             offsets[topic, partition] = first
-            require_accepted(answers)
+            require_accepted(refused)
 
         await self._client.persist(attempt)
 
@@ -279,18 +278,16 @@ class RoundTransactions:
 
         await self._client.persist(attempt)
 
-    async def _end(self, producer: _Producer) -> None:
-        """Commit. Asked again after an answer that was lost, the coordinator knows the transaction by its epoch."""
-        request = EndTransaction(producer.transactional_id, producer.identity)
 
-        async def attempt() -> None:
-            answer = await self._client.ask_coordinator(
-                CoordinationType.TRANSACTION, producer.transactional_id, request
-            )
-            require_accepted([(producer.transactional_id, answer.error_code)])
-            producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
+async def _move_on(client: TransactionClient, producer: _Producer, request: Any) -> None:
+    """Ask the coordinator for what ends a producer's epoch; the answer has the next one."""
 
-        await self._client.persist(attempt)
+    async def attempt() -> None:
+        answer = await client.ask_coordinator(CoordinationType.TRANSACTION, producer.transactional_id, request)
+        require_accepted([(producer.transactional_id, answer.error_code)])
+        producer.id, producer.epoch = answer.producer_id, answer.producer_epoch
+
+    await client.persist(attempt)
 
 
 def _batch(producer: _Producer, records: _Records) -> bytes:
