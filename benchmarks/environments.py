@@ -22,6 +22,9 @@ MAVEN_PROJECT = REPOSITORY / "benchmarks" / "kafka_streams"
 _PACKAGES = ("models", "topics", "streams")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _COMPILE = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
+_REQUIRE_COMPILED = (
+    "import sys; from streams.compiled import is_compiled; sys.exit(0 if is_compiled() else 'not compiled')"
+)
 
 _BUILD_LIMIT_S = 900
 _OUTPUT_TAIL = 3_000
@@ -31,11 +34,14 @@ class MissingToolError(Exception):
     """A peer cannot run here; the message says what is missing."""
 
 
-def compiled_python(cache: Path) -> Path:
-    """The interpreter of the environment with this tree's compiled worker, as the image has it (docs/decisions/0016).
+def compiled_python(cache: Path) -> tuple[str, ...]:
+    """How to start this tree's compiled worker, as the image has it (docs/decisions/0016): an interpreter with options.
+
+    It sees what is installed in its own environment, and neither the current directory nor PYTHONPATH: a tree's pure
+    Python there would be measured in the compiled worker's name.
 
     Raises:
-        MissingToolError: there is no C compiler, or pip could not build or install it.
+        MissingToolError: there is no C compiler, pip could not build or install it, or what would run is not compiled.
     """
     packages = [path for name in _PACKAGES for path in (REPOSITORY / name).rglob("*")]
     sources = sorted(path for path in packages if path.is_file() and path.suffix not in {".pyc", ".so"})
@@ -53,7 +59,9 @@ def compiled_python(cache: Path) -> Path:
             _run([*pip, "--no-deps", "--no-build-isolation", copy], _COMPILE)
 
     directory = cache / f"worker-{_digest([REPOSITORY / 'pyproject.toml', lock, *sources], sys.version)}"
-    return _python_of(directory, "compiling the worker (once)", install)
+    isolated = (str(_python_of(directory, "compiling the worker (once)", install)), "-I")
+    _run([*isolated, "-c", _REQUIRE_COMPILED])
+    return isolated
 
 
 def quix_python(cache: Path) -> Path:

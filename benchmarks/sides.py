@@ -61,8 +61,7 @@ def _worker(count: int, *, compiled: bool = True) -> Callable[[Session, Source, 
         variables = worker_variables(session, source.prefix, name, source.workload)
         topics = declared_topics(variables)
         apply(topics, session.config)
-        # -P: what is installed, not what lies in the current directory.
-        python = (str(compiled_python(session.cache)), "-P") if compiled else (sys.executable,)
+        python = compiled_python(session.cache) if compiled else (sys.executable,)
         return Launch(
             command=(*python, "-m", "streams.cli", "run"),
             variables=variables,
