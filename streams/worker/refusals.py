@@ -9,7 +9,9 @@ from topics.authorization import not_permitted
 from topics.permissions import transactions
 from topics.producer_errors import FENCED
 
-__all__ = ["OWNER_CHANGED", "refusal", "undelivered"]
+__all__ = ["OWNER_CHANGED", "refusal", "unanswered", "undelivered"]
+
+_LOOK: Final = "nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
 
 OWNER_CHANGED: Final = FENCED | {
     KafkaError.ILLEGAL_GENERATION,
@@ -52,17 +54,30 @@ def refusal(app_id: str, partition: int, step: str, cause: KafkaError | Exceptio
     )
 
 
-def undelivered(partition: int, what: str, patience_s: float) -> InfrastructureError:
-    """The brokers did not take a transaction in time.
+def undelivered(partition: int, records: int, patience_s: float) -> InfrastructureError:
+    """The brokers did not take all records of a transaction in time.
 
     Args:
         partition: the source partition whose producer it is.
-        what: what they did not take.
+        records: how many they did not take.
         patience_s: how long was waited.
     """
     return InfrastructureError(
-        f"partition {partition}: {what} of a transaction were not delivered within "
-        f"{patience_s:.0f} s; nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+        f"partition {partition}: {records} records of a transaction were not delivered within "
+        f"{patience_s:.0f} s; {_LOOK}"
+    )
+
+
+def unanswered(partition: int, step: str, patience_s: float) -> InfrastructureError:
+    """The brokers did not do a step in time.
+
+    Args:
+        partition: the source partition whose producer it is.
+        step: the step.
+        patience_s: how long was waited.
+    """
+    return InfrastructureError(
+        f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_LOOK}"
     )
 
 

@@ -203,7 +203,7 @@ class PartitionTransactions:
     def _flush(self) -> None:
         left = self._guarded("flush", lambda: self._producer.flush(self._patience_s))
         if left:
-            raise undelivered(self._partition, f"{left} records", self._patience_s)
+            raise undelivered(self._partition, left, self._patience_s)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:

@@ -15,7 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from streams.worker.batch import Batch, Headers, Outgoing
 from streams.worker.failpoints import reach
 from streams.worker.folded import StoredRow
-from streams.worker.refusals import refusal, undelivered
+from streams.worker.refusals import refusal, unanswered
 from streams.worker.rounds.client import RefusedError, TransactionClient, require_accepted
 from streams.worker.rounds.requests import EndTransaction, Produce, TransactionOffsets
 from topics.connection import Connection
@@ -113,7 +113,7 @@ class RoundProducers:
             try:
                 return self._runner.run(in_time())
             except TimeoutError as error:
-                raise undelivered(partition, f"records or offsets ({step()})", self.patience_s) from error
+                raise unanswered(partition, step(), self.patience_s) from error
             except RefusedError as refused:
                 raise refusal(self.app_id, partition, step(), refused.error) from refused
             except ClientError as error:
