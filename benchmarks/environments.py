@@ -21,10 +21,14 @@ MAVEN_PROJECT = REPOSITORY / "benchmarks" / "kafka_streams"
 
 _PACKAGES = ("models", "topics", "streams")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
+_PIP_INSTALL = ("-m", "pip", "install", "--quiet")
 _COMPILE = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
 _REQUIRE_COMPILED = (
     "import sys; from streams.compiled import is_compiled; sys.exit(0 if is_compiled() else 'not compiled')"
 )
+
+_ISOLATED = "-I"
+"""Neither the current directory nor PYTHONPATH: a tree's pure Python there would run in the compiled worker's name."""
 
 _BUILD_LIMIT_S = 900
 _OUTPUT_TAIL = 3_000
@@ -34,21 +38,21 @@ class MissingToolError(Exception):
     """A peer cannot run here; the message says what is missing."""
 
 
-def compiled_python(cache: Path) -> tuple[str, ...]:
-    """How to start this tree's compiled worker, as the image has it (docs/decisions/0016): an interpreter with options.
+def compiled_python(cache: Path) -> tuple[str, str]:
+    """The interpreter of the environment with this tree's compiled worker, as the image has it (docs/decisions/0016).
 
-    It sees what is installed in its own environment, and neither the current directory nor PYTHONPATH: a tree's pure
-    Python there would be measured in the compiled worker's name.
+    Returns:
+        The interpreter, and the option with which it sees its own environment only.
 
     Raises:
-        MissingToolError: there is no C compiler, pip could not build or install it, or what would run is not compiled.
+        MissingToolError: there is no C compiler, pip could not build or install it, or it came out not compiled.
     """
     packages = [path for name in _PACKAGES for path in (REPOSITORY / name).rglob("*")]
     sources = sorted(path for path in packages if path.is_file() and path.suffix not in {".pyc", ".so"})
     lock = REPOSITORY / "requirements.lock"
 
-    def install(pip: list[str]) -> None:
-        _run([*pip, "--require-hashes", "--requirement", str(lock)])
+    def install(python: str) -> None:
+        _run([python, *_PIP_INSTALL, "--require-hashes", "--requirement", str(lock)])
         # In a copy: the compiled modules are left beside the sources, and hide them.
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=cache) as copy:
             for name in _PACKAGES:
@@ -56,12 +60,11 @@ def compiled_python(cache: Path) -> tuple[str, ...]:
                 shutil.copytree(REPOSITORY / name, Path(copy) / name, ignore=ignored)
             for name in _PROJECT_FILES:
                 shutil.copy(REPOSITORY / name, copy)
-            _run([*pip, "--no-deps", "--no-build-isolation", copy], _COMPILE)
+            _run([python, *_PIP_INSTALL, "--no-deps", "--no-build-isolation", copy], _COMPILE)
+        _run([python, _ISOLATED, "-c", _REQUIRE_COMPILED])
 
     directory = cache / f"worker-{_digest([REPOSITORY / 'pyproject.toml', lock, *sources], sys.version)}"
-    isolated = (str(_python_of(directory, "compiling the worker (once)", install)), "-I")
-    _run([*isolated, "-c", _REQUIRE_COMPILED])
-    return isolated
+    return str(_python_of(directory, "compiling the worker (once)", install)), _ISOLATED
 
 
 def quix_python(cache: Path) -> Path:
@@ -74,12 +77,12 @@ def quix_python(cache: Path) -> Path:
     return _python_of(
         directory,
         "making the environment of Quix Streams (once)",
-        lambda pip: _run([*pip, "--requirement", str(REQUIREMENTS)]),
+        lambda python: _run([python, *_PIP_INSTALL, "--requirement", str(REQUIREMENTS)]),
     )
 
 
-def _python_of(directory: Path, making: str, install: Callable[[list[str]], None]) -> Path:
-    """The interpreter of an environment, which is made if it is not there yet; ``install`` is given pip's command."""
+def _python_of(directory: Path, making: str, install: Callable[[str], None]) -> Path:
+    """The interpreter of an environment, which is made if it is not there yet: ``install`` is given it, too."""
     python = Path("bin", "python")
     if not directory.exists():
         say(making)
@@ -87,7 +90,7 @@ def _python_of(directory: Path, making: str, install: Callable[[list[str]], None
         building = directory.with_suffix(".building")
         shutil.rmtree(building, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(building)])
-        install([str(building / python), "-m", "pip", "install", "--quiet"])
+        install(str(building / python))
         directory.symlink_to(building.name)
     return directory / python
 

@@ -11,7 +11,7 @@ from topics.producer_errors import FENCED
 
 __all__ = ["OWNER_CHANGED", "refusal", "unanswered", "undelivered"]
 
-_LOOK: Final = "nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+_WHAT_TO_LOOK_AT: Final = "nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
 
 OWNER_CHANGED: Final = FENCED | {
     KafkaError.ILLEGAL_GENERATION,
@@ -64,7 +64,7 @@ def undelivered(partition: int, records: int, patience_s: float) -> Infrastructu
     """
     return InfrastructureError(
         f"partition {partition}: {records} records of a transaction were not delivered within "
-        f"{patience_s:.0f} s; {_LOOK}"
+        f"{patience_s:.0f} s; {_WHAT_TO_LOOK_AT}"
     )
 
 
@@ -77,7 +77,7 @@ def unanswered(partition: int, step: str, patience_s: float) -> InfrastructureEr
         patience_s: how long was waited.
     """
     return InfrastructureError(
-        f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_LOOK}"
+        f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_WHAT_TO_LOOK_AT}"
     )
 
 
