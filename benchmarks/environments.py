@@ -24,7 +24,7 @@ _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _PIP_INSTALL = ("-m", "pip", "install", "--quiet")
 _COMPILE = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
 _REQUIRE_COMPILED = (
-    "import sys; from streams.compiled import is_compiled; sys.exit(0 if is_compiled() else 'not compiled')"
+    "import sys; from streams.core.compiled import is_compiled; sys.exit(0 if is_compiled() else 'not compiled')"
 )
 
 _ISOLATED = "-I"

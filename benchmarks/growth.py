@@ -26,7 +26,7 @@ from benchmarks.source import HeldBack, create, produce
 from benchmarks.tables import MISSING, table
 from benchmarks.throughput import launched, measure, wait_ready
 from benchmarks.workload import Workload, applications_for, one_each
-from topics.declared import TABLE_NAME
+from topics.contract.declared import TABLE_NAME
 
 __all__ = ["PARTS", "Point", "growth_table", "points", "restart_table"]
 

@@ -11,7 +11,7 @@ import time
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from topics.decoding import decode_event
+from topics.records.decoding import decode_event
 
 _BATCH = 5_000
 _STALL_S = 30

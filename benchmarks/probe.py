@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.design_workload import Message
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 __all__ = ["ChangeReader", "Pace", "publish_at"]
 

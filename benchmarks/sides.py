@@ -16,7 +16,7 @@ from benchmarks.environments import compiled_python, kafka_streams_classpath, qu
 from benchmarks.processes import READY, Launch
 from benchmarks.session import Session
 from benchmarks.source import Source, create_topic, declared_topics, worker_variables
-from topics.admin import apply
+from topics.cluster.provisioning import apply
 
 __all__ = ["SIDES", "THROUGHPUT_COMMIT_MS", "Purpose", "Side"]
 

@@ -12,13 +12,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from benchmarks.plain_consolidation import reference
 from benchmarks.session import Session
 from benchmarks.workload import Workload
-from streams.connection import topics_of
-from streams.settings import Settings
+from streams.configuration.connection import topics_of
+from streams.configuration.settings import Settings
 from tests.design_workload import Message
-from topics.admin import apply
-from topics.cluster import Cluster
-from topics.declared import Topics
-from topics.keys import partition_of
+from topics.cluster.provisioning import apply
+from topics.cluster.admin_client import Cluster
+from topics.contract.declared import Topics
+from topics.contract.keys import partition_of
 
 __all__ = [
     "HeldBack",

@@ -1,7 +1,7 @@
 """The published JSON, as pydantic models: what stands in ``factor-changes`` and ``factors``, and what producers send.
 
 The worker writes the first two from parts (:mod:`streams.core.change`) and reads the third by hand
-(:mod:`topics.decoding`), for speed. These models are for readers, and the source of the JSON Schemas in
+(:mod:`topics.records.decoding`), for speed. These models are for readers, and the source of the JSON Schemas in
 ``docs/schemas``; contract tests hold both sides together.
 
 Read with :meth:`FactorChange.from_json`: pydantic's own JSON reader turns a fraction into a float and loses digits of

@@ -1,6 +1,6 @@
 """The lifecycle event of an execution, as the core sees it: validated, typed, in UTC microseconds.
 
-The wire form is read by :mod:`topics.decoding`. Here no value can be wrong any more.
+The wire form is read by :mod:`topics.records.decoding`. Here no value can be wrong any more.
 """
 
 from datetime import UTC, datetime, timedelta

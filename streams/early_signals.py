@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-from streams.deferred_signals import ENDING
+from streams.runtime.signals import ENDING
 
 __all__ = ["EndedEarly", "end_at_signals", "ignore_signals"]
 

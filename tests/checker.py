@@ -10,7 +10,7 @@
   (So a test publishes the same bytes either as a stranger or under their canonical key, never both.)
 
 The log that the oracle folds is read from the source topic: its canonical records, without those known to be bad.
-Which partition is canonical comes from ``topics.keys``, proven there against Kafka's own vectors.
+Which partition is canonical comes from ``topics.contract.keys``, proven there against Kafka's own vectors.
 """
 
 import re
@@ -22,13 +22,13 @@ from typing import Any
 from models.rows import PartitionMark, Row
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
-from streams.worker.rowcache import MARK_KEY, decode_row
+from streams.partition.pair_cache import MARK_KEY, decode_row
 from tests.oracle import Expectation, PairKey, SourceRecord, Tombstone, expected
 from tests.oracle_executions import MAX_LISTED, PairState
 from tests.oracle_rules import canonical_json
 from tests.workloads import parse_json
-from topics.keys import partition_of
-from topics.reading import Record
+from topics.contract.keys import partition_of
+from topics.reading.reader import Record
 
 Position = tuple[int, int]
 """Partition and offset."""

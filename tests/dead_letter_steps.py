@@ -10,7 +10,7 @@ from models.errors import ContractError
 from streams.cli.main import cli
 from tests.bad_inputs import BAD_KEY
 from tests.workloads import to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 __all__ = [
     "HEADERS",

@@ -7,7 +7,7 @@ from tests.bad_inputs import BAD_KEY
 from tests.design_workload import Message, design_workload
 from tests.installation import Installation, Raw
 from tests.worker_process import WorkerProcess
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 __all__ = ["LEAST_PROGRESS", "MOST_PROGRESS", "publish_load", "start_worker", "wait_new_work"]
 
@@ -46,7 +46,7 @@ def start_worker(installation: Installation, *, failpoint: str | None = None) ->
 
     Args:
         installation: where.
-        failpoint: as ``streams/worker/failpoints.py`` describes it.
+        failpoint: as ``streams/runtime/failpoints.py`` describes it.
     """
     variables = {"CONSOLIDATOR_BATCH_EVENTS": str(BATCH_EVENTS), "CONSOLIDATOR_INSTANCE_ID": "the-worker"}
     if failpoint is not None:

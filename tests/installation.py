@@ -11,10 +11,10 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streams.catalogue_file import load_catalogue as load_rules
-from streams.connection import topics_of
+from streams.rulesets.catalogue_file import load_catalogue as load_rules
+from streams.configuration.connection import topics_of
 from streams.core.rules import Rules
-from streams.settings import Settings
+from streams.configuration.settings import Settings
 from tests.bad_inputs import Headers, bad_positions
 from tests.checker import Observed, Report, check
 from tests.design_workload import Message
@@ -22,12 +22,12 @@ from tests.oracle import Tombstone
 from tests.stored_table import table_of_changelog, table_on_disk
 from tests.worker_process import WorkerProcess, tails, wait_until
 from tests.workloads import Item, load_catalogue, to_json
-from topics.admin import apply, existing
-from topics.keys import event_key, partition_of
-from topics.open_transactions import wait_until_offsets_settled
-from topics.patience import ask_patiently
-from topics.positions import Beginning
-from topics.reading import Record, TopicReader
+from topics.cluster.provisioning import apply, existing
+from topics.contract.keys import event_key, partition_of
+from topics.cluster.open_transactions import wait_until_offsets_settled
+from topics.cluster.patience import ask_patiently
+from topics.reading.positions import Beginning
+from topics.reading.reader import Record, TopicReader
 
 Raw = tuple[bytes | None, bytes | None, int]
 """Key, value and partition of a record."""

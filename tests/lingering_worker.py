@@ -12,9 +12,9 @@ import os
 import time
 
 from streams.cli.main import main
-from streams.worker.engine import Engine
-from streams.worker.rounds.transactions import RoundTransactions
-from streams.worker.transaction import PartitionTransactions
+from streams.worker.assignment import Engine
+from streams.worker.transactions.kip890.transactions import RoundTransactions
+from streams.worker.transactions.librdkafka import PartitionTransactions
 from streams.worker.transport.consumer import BatchConsumer
 from streams.worker.transport.polling import BatchConsumerThread
 

@@ -29,7 +29,7 @@ from streams.broker.ports import free_port
 from streams.broker.process import terminate
 from tests.certificates import Authority, Identity
 from tests.worker_process import wait_until
-from topics.permissions import Permission
+from topics.contract.permissions import Permission
 
 __all__ = ["KEY_PASSWORD", "PASSWORD", "USER", "SecuredBroker", "secured_broker"]
 

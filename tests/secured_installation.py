@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.installation import Installation
 from tests.secured_broker import KEY_PASSWORD, PASSWORD, SecuredBroker
 from tests.worker_process import CONSOLIDATOR
-from topics.permissions import Permission, Role, permissions
+from topics.contract.permissions import Permission, Role, permissions
 
 __all__ = ["COMMAND_LIMIT_S", "Done", "SecuredInstallation"]
 

@@ -14,10 +14,10 @@ from enum import Enum, auto
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streams.worker.batch import Batch, Headers
-from streams.worker.transaction import PartitionTransactions
+from streams.partition.batch import Batch, Headers
+from streams.worker.transactions.librdkafka import PartitionTransactions
 from tests.folds import RECORDED_MS
-from topics.reading import Record
+from topics.reading.reader import Record
 
 __all__ = [
     "PartitionLog",

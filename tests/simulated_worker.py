@@ -11,9 +11,9 @@ from typing import Any
 import faust
 from yarl import URL
 
-from streams.worker.batch import Membership
+from streams.partition.batch import Membership
 from streams.worker.lane import Lane
-from streams.worker.transport.store import BatchStore, BatchTable
+from streams.worker.table.store import BatchStore, BatchTable
 from tests.simulated_kafka import SimulatedTransactions
 
 __all__ = ["PARTITIONS", "POINTS", "WORKERS", "Killed", "Seat", "SimulatedStore", "StepExecutor", "Worker"]

@@ -17,11 +17,11 @@ from faust.types import TP
 
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
-from streams.worker.batch import Batch, Membership
-from streams.worker.engine import start_offset
-from streams.worker.folding import PartitionFold
+from streams.partition.batch import Batch, Membership
+from streams.worker.assignment import start_offset
+from streams.partition.fold import PartitionFold
 from streams.worker.lane import Lane, process
-from streams.worker.rowcache import MARK_KEY, decode_row
+from streams.partition.pair_cache import MARK_KEY, decode_row
 from tests import folds
 from tests.checker import Observed, check
 from tests.folds import MAX_EVENT_BYTES, rules_of, topics_of
@@ -36,7 +36,7 @@ from tests.simulated_producers import SimulatedProducers
 from tests.simulated_worker import PARTITIONS, WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
 from tests.stored_table import table_of_changelog
 from tests.strategies import ADVERSARIAL_CATALOGUE
-from topics.reading import Record
+from topics.reading.reader import Record
 
 __all__ = ["Simulation"]
 

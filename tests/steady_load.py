@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tests.design_workload import DESIGN_EVENTS, design_workload
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 APPLICATIONS = 2_000
 TICK_S = 0.05

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from confluent_kafka import Producer
 
 from streams.cli.main import main
-from streams.worker import engine
-from streams.worker.batch import Outgoing
-from streams.worker.rounds.transactions import RoundProducers
-from streams.worker.transaction import PartitionTransactions
-from topics.connection import Connection
+from streams.worker import assignment
+from streams.partition.batch import Outgoing
+from streams.worker.transactions.kip890.transactions import RoundProducers
+from streams.worker.transactions.librdkafka import PartitionTransactions
+from topics.cluster.connection import Connection
 
 _TIMEOUT_S = 30.0
 
@@ -32,7 +32,7 @@ class WithoutTransaction(PartitionTransactions):
 
 
 if __name__ == "__main__":
-    engine.PartitionTransactions = WithoutTransaction
+    assignment.PartitionTransactions = WithoutTransaction
     # As on a cluster that does not speak the newer protocol.
     RoundProducers.fence = lambda *_: {}
     main()

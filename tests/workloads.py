@@ -19,7 +19,7 @@ from typing import Any
 from tests.oracle import SourceRecord, Tombstone
 from tests.oracle_rules import Field, Rule
 
-SAMPLE_CATALOGUE = Path(__file__).parent.parent / "streams" / "sample_catalogue.toml"
+SAMPLE_CATALOGUE = Path(__file__).parent.parent / "streams" / "rulesets" / "sample_catalogue.toml"
 UNKNOWN_PROCESSOR = "device_fingerprint"
 FIRST_DAY = datetime(2025, 3, 3, 9, tzinfo=UTC)
 MAX_DIGITS = 38

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.errors import InfrastructureError
-from streams.deferred_signals import deferred_signals
+from streams.runtime.signals import deferred_signals
 
 _POLL_S = 0.05
 # A look at the lock (running_pid) takes it, shared, for microseconds; a starter that meets one tries again.

@@ -6,7 +6,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from models.errors import ConsolidatorError
-from streams.deferred_signals import ENDING
+from streams.runtime.signals import ENDING
 
 __all__ = ["Interruption"]
 

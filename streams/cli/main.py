@@ -9,12 +9,12 @@ from importlib import import_module
 import click
 
 from models.errors import ConsolidatorError, ContractError
-from streams.cli.console import complain
+from streams.cli.output.console import complain
 
 EXIT_CONTRACT = 2
 EXIT_INFRASTRUCTURE = 3
 
-# name -> (module below streams.cli, attribute, one line of help)
+# name -> (module below streams.cli.commands, attribute, one line of help)
 COMMANDS = {
     "demo": ("demo", "demo", "Show the whole system at work on a real broker, in a minute."),
     "run": ("run", "run", "Run a worker."),
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"streams.cli.{module}"), attribute)
+        command: click.Command = getattr(import_module(f"streams.cli.commands.{module}"), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -2,8 +2,8 @@
 
 import click
 
-from streams.audit.inquiry import Moment
-from topics.positions import AtOffset, End, parse_moment, parse_start
+from streams.audit.history.inquiry import Moment
+from topics.reading.positions import AtOffset, End, parse_moment, parse_start
 
 __all__ = ["MomentType"]
 

@@ -5,10 +5,10 @@ from itertools import islice
 
 import click
 
-from streams.cli.console import print_table
-from streams.cli.escaping import escaped
-from streams.cli.pair_table import pair_lines, pair_table
-from streams.pair_summary import PairSummary
+from streams.cli.output.console import print_table
+from streams.cli.output.escaping import escaped
+from streams.cli.output.pairs import pair_lines, pair_table
+from streams.core.pair_summary import PairSummary
 
 __all__ = ["print_pairs", "write_lines"]
 

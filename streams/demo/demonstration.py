@@ -6,15 +6,15 @@ from itertools import chain
 from typing import Final
 
 from models.errors import InfrastructureError
-from streams.catalogue_file import load_catalogue
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.core.rules import Rules
 from streams.demo.day import Arrival, believable_day
 from streams.demo.installation import Installation
 from streams.demo.publication import publish, read_arrivals, replayed
 from streams.demo.report import DemoReport, Timing, read_report
 from streams.demo.scenarios import SCENARIOS
-from streams.replay_fold import ReplayFold
-from topics.progress import GroupProgress
+from streams.replay.in_memory import ReplayFold
+from topics.reading.progress import GroupProgress
 
 __all__ = ["demonstrate"]
 

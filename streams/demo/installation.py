@@ -17,14 +17,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models.errors import InfrastructureError
-from streams.broker.choice import data_dir
+from streams.configuration.broker_choice import data_dir
 from streams.broker.embedded import broker_status, stop_broker
 from streams.broker.process import running_pid, spawn, terminate
-from streams.connection import connection_of, topics_of
-from streams.deferred_signals import deferred_signals
-from streams.settings import Settings, variable_of
-from topics.admin import apply
-from topics.connection import Connection
+from streams.configuration.connection import connection_of, topics_of
+from streams.runtime.signals import deferred_signals
+from streams.configuration.settings import Settings, variable_of
+from topics.cluster.provisioning import apply
+from topics.cluster.connection import Connection
 
 __all__ = ["Installation"]
 

@@ -9,11 +9,11 @@ from confluent_kafka import KafkaError, Message, Producer
 from models.errors import BadEventError, InfrastructureError
 from models.events import LifecycleEvent, Position
 from streams.demo.day import Arrival
-from streams.pair_summary import PairSummary
-from streams.replay_fold import ReplayFold
-from topics.declared import Topics
-from topics.decoding import decode_event
-from topics.publishing import publish_events
+from streams.core.pair_summary import PairSummary
+from streams.replay.in_memory import ReplayFold
+from topics.contract.declared import Topics
+from topics.records.decoding import decode_event
+from topics.writing.publishing import publish_events
 
 __all__ = ["Readable", "publish", "read_arrivals", "replayed"]
 

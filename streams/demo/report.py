@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from streams.current_factors import Journalled
+from streams.audit.history.current import Journalled
 from streams.demo.scenarios import SCENARIOS, Scenario
-from streams.pair_summary import PairSummary
-from streams.published import change_of, current_of, published_summary
-from topics import dead_letters
-from topics.declared import Topic, Topics
-from topics.positions import Beginning
-from topics.reading import Record, TopicReader
+from streams.core.pair_summary import PairSummary
+from streams.audit.published import change_of, current_of, published_summary
+from topics.records import dead_letters
+from topics.contract.declared import Topic, Topics
+from topics.reading.positions import Beginning
+from topics.reading.reader import Record, TopicReader
 
 __all__ = [
     "DeadLetter",

@@ -10,16 +10,16 @@ from faust.serializers.schemas import Schema
 from faust.types import Message
 from yarl import URL
 
-from streams.settings import Settings
-from streams.worker.adoption import Rulesets
-from streams.worker.credentials import broker_credentials
-from streams.worker.engine import Engine
-from streams.worker.folding import Observer
+from streams.configuration.settings import Settings
+from streams.worker.ruleset_adoption import Rulesets
+from streams.worker.transport.credentials import broker_credentials
+from streams.worker.assignment import Engine
+from streams.partition.fold import Observer
 from streams.worker.transport.consumer import BatchTransport
-from streams.worker.transport.recovery import BatchTableManager
-from streams.worker.transport.store import BatchStore, BatchTable
-from topics.connection import Connection
-from topics.declared import TABLE_NAME, Topics
+from streams.worker.table.recovery import BatchTableManager
+from streams.worker.table.store import BatchStore, BatchTable
+from topics.cluster.connection import Connection
+from topics.contract.declared import TABLE_NAME, Topics
 
 __all__ = ["BatchOptions", "ConsolidatorApp", "create_app"]
 

@@ -9,13 +9,13 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from models.errors import ContractError
-from streams.worker.batch import Batch, Outgoing
-from streams.worker.failpoints import reach
-from streams.worker.folded import Folded, StoredRow
-from streams.worker.folding import PartitionFold
-from streams.worker.transaction import PartitionTransactions
-from streams.worker.transport.store import BatchStore
-from topics.rulesets import ADOPTION_PREFIX
+from streams.partition.batch import Batch, Outgoing
+from streams.runtime.failpoints import reach
+from streams.partition.result import Folded, StoredRow
+from streams.partition.fold import PartitionFold
+from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.table.store import BatchStore
+from topics.reading.rulesets import ADOPTION_PREFIX
 
 __all__ = ["Lane", "Share", "Transactions", "process"]
 

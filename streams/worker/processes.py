@@ -13,7 +13,7 @@ from types import FrameType
 
 import structlog
 
-from streams.deferred_signals import ENDING
+from streams.runtime.signals import ENDING
 
 __all__ = ["fork_workers"]
 

@@ -12,20 +12,20 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import AuthorizationError, ConsolidatorError, ContractError
-from streams.catalogue_file import load_catalogue
-from streams.connection import connection_of, topics_of
-from streams.settings import Settings
-from streams.worker import failpoints
-from streams.worker.adoption import Rulesets
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.settings import Settings
+from streams.runtime import failpoints
+from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.app import create_app
-from streams.worker.logs import EventLog
-from streams.worker.observer import LoggingObserver
-from streams.worker.slots import WorkerSlot
-from topics.admin import require
-from topics.authorization import require_permissions
-from topics.connection import Connection
-from topics.declared import Topics
-from topics.permissions import Permission, Role, permissions
+from streams.runtime.logs import EventLog
+from streams.worker.event_log import LoggingObserver
+from streams.worker.state_directory import WorkerSlot
+from topics.cluster.provisioning import require
+from topics.cluster.authorization import require_permissions
+from topics.cluster.connection import Connection
+from topics.contract.declared import Topics
+from topics.contract.permissions import Permission, Role, permissions
 
 __all__ = ["GRACE_S", "run_worker"]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from models.errors import ContractError, InfrastructureError
-from topics.cluster import Cluster
-from topics.connection import Connection
-from topics.declared import Topics
+from topics.cluster.admin_client import Cluster
+from topics.cluster.connection import Connection
+from topics.contract.declared import Topics
 
 __all__ = ["SourceWatch"]
 

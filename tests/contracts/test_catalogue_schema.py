@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from models.errors import CatalogueError
-from streams.catalogue_file import catalogue_json, catalogue_schema, load_catalogue, parse_catalogue
-from streams.cli.catalogue import catalogue
+from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue, parse_catalogue
+from streams.cli.commands.catalogue import catalogue
 
 ROOT = Path(__file__).parents[2]
 FACTOR = {"reducer": "mean", "field": "f_x"}
@@ -45,7 +45,7 @@ def test_the_committed_schema_is_what_the_command_prints():
 
 def test_the_sample_fits_the_schema(validator):
     """The built-in sample is valid by the schema, as TOML and as the JSON that show prints."""
-    sample = resources.files("streams").joinpath("sample_catalogue.toml").read_text()
+    sample = resources.files("streams.rulesets").joinpath("sample_catalogue.toml").read_text()
     validator.validate(tomllib.loads(sample))
     validator.validate(json.loads(catalogue_json(load_catalogue(None))))
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from streams.cli.main import COMMANDS
-from streams.settings import Settings, variable_of
+from streams.configuration.settings import Settings, variable_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

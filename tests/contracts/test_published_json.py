@@ -17,14 +17,14 @@ from models.errors import BadEventError
 from models.events import Status
 from models.outcomes import Outcome
 from streams.core.change import MAX_LISTED
-from streams.published_schemas import published_schemas
+from topics.contract.schemas import published_schemas
 from tests.cases import failed, ok, one_factor
 from tests.folds import MAX_EVENT_BYTES, Partition, decoded, records_of
 from tests.oracle_rules import canonical_json
 from tests.strategies import ADVERSARIAL_CATALOGUE, event_logs, events
 from tests.workloads import Item, Rates, believable, load_catalogue, parse_json, to_json
-from topics import decoding
-from topics.decoding import decode_event
+from topics.records import decoding
+from topics.records.decoding import decode_event
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -83,7 +83,7 @@ def check_all(partition: Partition) -> list[FactorChange]:
 def test_the_committed_schemas_are_current(file_name: str) -> None:
     """A change of the models shows up in the published schemas, byte for byte."""
     committed = (SCHEMAS / file_name).read_text(encoding="utf-8")
-    assert committed == published_schemas()[file_name], "run: python -m streams.published_schemas docs/schemas"
+    assert committed == published_schemas()[file_name], "run: python -m topics.contract.schemas docs/schemas"
 
 
 @given(event_logs(max_pairs=3))

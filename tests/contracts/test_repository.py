@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from streams.settings_page import settings_page
+from streams.configuration.settings_page import settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "topics", "streams")
@@ -77,7 +77,7 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def test_the_settings_page_is_current() -> None:
-    """The settings' page says what the settings say; else: python -m streams.settings_page > docs/settings.md."""
+    """The settings' page says what the settings say; else: python -m streams.configuration.settings_page > docs/settings.md."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
 
 

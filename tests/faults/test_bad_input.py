@@ -17,7 +17,7 @@ from tests.foreign_producer import produce_with_header_name
 from tests.installation import Installation
 from tests.worker_process import WorkerProcess
 from tests.workloads import to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -17,7 +17,7 @@ from tests.fuzzing import fuzzed
 from tests.installation import Installation
 from tests.reference_decoder import is_event
 from tests.workloads import believable, to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import rocksdict
 
-from streams.worker.transport.store import BatchStore
+from streams.worker.table.store import BatchStore
 from tests.design_workload import design_workload
 from tests.installation import Installation
 from tests.workloads import believable

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.worker.failpoints import PLACES
+from streams.runtime.failpoints import PLACES
 from tests.fault_load import LIMIT_S, publish_load
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation

@@ -15,7 +15,7 @@ from tests.fault_conclusion import Conclusion
 from tests.installation import LIMIT_S, Installation
 from tests.worker_process import WorkerProcess
 from tests.workloads import believable, to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -9,7 +9,7 @@ from streams.cli.main import cli
 from tests.oracle import Tombstone
 from tests.worker_process import wait_until
 from tests.workloads import Rates, believable, parse_json
-from topics.keys import parse_event_key, partition_of
+from topics.contract.keys import parse_event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

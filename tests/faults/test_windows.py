@@ -1,6 +1,6 @@
 """A worker that dies in one certain window, again and again: between the steps of a batch, and in recovery.
 
-The windows are ``streams/worker/failpoints.py``'s; ``docs/decisions/0006-fault-harness.md`` says what each could break.
+The windows are ``streams/runtime/failpoints.py``'s; ``docs/decisions/0006-fault-harness.md`` says what each could break.
 """
 
 import random
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from streams.worker.failpoints import PLACES
+from streams.runtime.failpoints import PLACES
 from tests.fault_load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
 from tests.fault_scale import SEED, scale
 from tests.installation import Installation

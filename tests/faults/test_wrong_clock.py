@@ -15,7 +15,7 @@ from tests.bad_inputs import BAD_INPUTS, BAD_KEY
 from tests.installation import Installation
 from tests.stored_table import table_of_changelog
 from tests.workloads import Rates, believable, to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-from streams.catalogue_file import load_catalogue as load_rules
+from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from streams.cli.main import cli
 from tests.installation import LIMIT_S
 from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
-from topics.rulesets import ADOPTION_PREFIX, Adoption, read_rulesets
+from topics.reading.rulesets import ADOPTION_PREFIX, Adoption, read_rulesets
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -12,7 +12,7 @@ from tests.installation import Installation
 from tests.kept_logs import for_the_oracle
 from tests.oracle import expected
 from tests.workloads import Rates, believable, load_catalogue, parse_json
-from topics.keys import parse_event_key
+from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from streams.cli.main import cli
 from tests.installation import Installation
 from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

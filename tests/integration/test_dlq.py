@@ -22,7 +22,7 @@ from tests.dead_letter_steps import (
 )
 from tests.installation import LIMIT_S, Installation
 from tests.workloads import to_json
-from topics.dead_letters import REDRIVE_OF
+from topics.records.dead_letters import REDRIVE_OF
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -5,9 +5,9 @@ import threading
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from streams.worker.earlier_owners import outwait
+from streams.worker.transactions.earlier_owners import outwait
 from tests.worker_process import wait_until
-from topics.connection import Connection
+from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 

@@ -10,7 +10,7 @@ from streams.cli.main import cli
 from tests.installation import LIMIT_S, Installation
 from tests.oracle import Tombstone
 from tests.workloads import Rates, believable, parse_json, to_json
-from topics.keys import parse_event_key
+from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

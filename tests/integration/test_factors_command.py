@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from streams.cli.main import cli
 from tests.installation import LIMIT_S, Installation
 from tests.workloads import to_json
-from topics.keys import change_key, factors_key, partition_of
+from topics.contract.keys import change_key, factors_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -10,8 +10,8 @@ from tests import lingering_worker
 from tests.secured_installation import SecuredInstallation
 from tests.worker_process import WorkerProcess
 from tests.workloads import believable, to_json
-from topics.declared import declare
-from topics.permissions import Resource, Role, permissions
+from topics.contract.declared import declare
+from topics.contract.permissions import Resource, Role, permissions
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

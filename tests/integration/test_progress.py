@@ -8,10 +8,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from models.errors import InfrastructureError
 from tests.installation import LIMIT_S
 from tests.worker_process import wait_until
-from topics.keys import partition_of
-from topics.positions import Beginning
-from topics.progress import GroupProgress
-from topics.reading import TopicReader
+from topics.contract.keys import partition_of
+from topics.reading.positions import Beginning
+from topics.reading.progress import GroupProgress
+from topics.reading.reader import TopicReader
 
 pytestmark = pytest.mark.kafka
 

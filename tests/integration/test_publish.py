@@ -12,7 +12,7 @@ from streams.cli.main import cli
 from tests.installation import LIMIT_S
 from tests.worker_process import CONSOLIDATOR
 from tests.workloads import to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 pytestmark = pytest.mark.kafka
 

@@ -12,10 +12,10 @@ from models.errors import ContractError
 from tests.dead_letter_steps import listed, place_of, publish_bad, redriven, refusal, source_records, work
 from tests.installation import LIMIT_S
 from tests.worker_process import wait_until
-from topics.dead_letter_list import list_letters
-from topics.positions import Beginning
-from topics.reading import TopicReader
-from topics.redriving import Choice, Redrive, decide
+from topics.reading.dead_letter_list import list_letters
+from topics.reading.positions import Beginning
+from topics.reading.reader import TopicReader
+from streams.operations.redrive import Choice, Redrive, decide
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -110,12 +110,12 @@ def is_fenced(witness, installation):
 
 DYING_REDRIVE = """
 import os, signal, sys
-from streams.connection import connection_of, topics_of
-from streams.settings import load_settings
-from topics.dead_letter_list import list_letters
-from topics.positions import Beginning
-from topics.reading import TopicReader
-from topics.redriving import Redrive
+from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.settings import load_settings
+from topics.reading.dead_letter_list import list_letters
+from topics.reading.positions import Beginning
+from topics.reading.reader import TopicReader
+from streams.operations.redrive import Redrive
 
 settings = load_settings()
 topics, config = topics_of(settings), connection_of(settings).librdkafka()

@@ -13,7 +13,7 @@ from streams.cli.main import cli
 from tests.design_workload import design_workload
 from tests.installation import LIMIT_S, Installation
 from tests.workloads import Rates, believable, parse_json, to_json
-from topics.keys import change_key, factors_key, partition_of
+from topics.contract.keys import change_key, factors_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,7 +6,7 @@ from tests.certificates import Authority
 from tests.secured_broker import KEY_PASSWORD, PASSWORD
 from tests.secured_installation import SecuredInstallation, require_no_secret
 from tests.workloads import believable, to_json
-from topics.permissions import Role
+from topics.contract.permissions import Role
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

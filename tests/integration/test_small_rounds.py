@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models.errors import InfrastructureError
-from streams.worker.batch import Batch, Membership, Outgoing
-from streams.worker.rounds import client as module
-from streams.worker.rounds.transactions import RoundProducers
-from streams.worker.transaction import PartitionTransactions
+from streams.partition.batch import Batch, Membership, Outgoing
+from streams.worker.transactions.kip890 import client as module
+from streams.worker.transactions.kip890.transactions import RoundProducers
+from streams.worker.transactions.librdkafka import PartitionTransactions
 from tests.worker_process import wait_until
-from topics.connection import Connection
+from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 

@@ -16,11 +16,11 @@ from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
-from topics.admin import apply
-from topics.connection import Connection
-from topics.declared import declare
-from topics.positions import AtOffset, Beginning, End
-from topics.reading import TopicReader
+from topics.cluster.provisioning import apply
+from topics.cluster.connection import Connection
+from topics.contract.declared import declare
+from topics.reading.positions import AtOffset, Beginning, End
+from topics.reading.reader import TopicReader
 
 pytestmark = pytest.mark.kafka
 

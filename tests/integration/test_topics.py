@@ -11,9 +11,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from models.errors import ContractError, InfrastructureError, SettingsError
 from streams.cli.main import cli
-from topics.admin import apply, check, existing, require
-from topics.connection import Connection
-from topics.declared import declare
+from topics.cluster.provisioning import apply, check, existing, require
+from topics.cluster.connection import Connection
+from topics.contract.declared import declare
 
 pytestmark = pytest.mark.kafka
 

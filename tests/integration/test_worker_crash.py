@@ -7,14 +7,14 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
-from streams.worker.batch import Batch, Membership, Outgoing
-from streams.worker.rowcache import MARK_KEY, encode_row
-from streams.worker.transaction import PartitionTransactions, group_metadata
+from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.pair_cache import MARK_KEY, encode_row
+from streams.worker.transactions.librdkafka import PartitionTransactions, group_metadata
 from tests.design_workload import design_workload
 from tests.installation import LIMIT_S, Installation
 from tests.worker_process import wait_until
 from tests.workloads import believable
-from topics.connection import Connection
+from topics.cluster.connection import Connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from tests.installation import LIMIT_S, Installation
 from tests.oracle import Tombstone
 from tests.worker_process import WorkerProcess
 from tests.workloads import Rates, believable, to_json
-from topics.keys import event_key, parse_event_key, partition_of
+from topics.contract.keys import event_key, parse_event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.installation import Installation
 from tests.workloads import SAMPLE_CATALOGUE, believable
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -8,7 +8,7 @@ import pytest
 from tests.design_workload import design_workload
 from tests.stored_table import stored_offsets, table_of_changelog, table_on_disk
 from tests.workloads import Rates, believable
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events import Position
-from streams.audit.side_by_side import FileComparison
-from streams.core import MERGE, ExecutionRepository, consolidate
+from streams.audit.comparison.side_by_side import FileComparison
+from streams.core import MERGE, ExecutionRepository
+from streams.core import consolidate
 from streams.core.rules import Rules
-from streams.replay_fold import ReplayFold
+from streams.replay.in_memory import ReplayFold
 from tests.folds import catalogue_of, decoded, run_core
 from tests.oracle_rules import canonical_json
 from tests.strategies import ADVERSARIAL_CATALOGUE, UNKNOWN_PROCESSOR, event_sets

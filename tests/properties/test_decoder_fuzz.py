@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent
-from streams.audit.replaying import without_collector
+from streams.replay.replay import without_collector
 from tests.fault_scale import SEED
 from tests.fuzzing import fuzzed
 from tests.reference_decoder import is_event
-from topics.decoding import decode_event
+from topics.records.decoding import decode_event
 
 PAYLOADS = 100_000
 MAX_BYTES = 262_144

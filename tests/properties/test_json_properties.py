@@ -12,8 +12,8 @@ from models.errors import BadEventError, Defect
 from tests.folds import MAX_EVENT_BYTES, decoded
 from tests.strategies import events
 from tests.workloads import to_json
-from topics.decoding import decode_event
-from topics.json_strict import parse_object
+from topics.records.decoding import decode_event
+from topics.records.json_strict import parse_object
 
 # Texts that look like the structure around them, some of them with an escape.
 _TEXTS = st.sampled_from(["a", "b", "", ":", '":', '"a":1', "x:y", "\\", "\n", "occurred_at", "09:00:00Z", "é", "a :"])

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.rows import Row
-from streams.worker.batch import Outgoing
-from streams.worker.rowcache import decode_row
+from streams.partition.batch import Outgoing
+from streams.partition.pair_cache import decode_row
 from tests.folds import Partition, Record, StoredRows, comparable_changes, record_of, records_of
 from tests.oracle import Tombstone, expected
 from tests.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_APPLICATION, batches, event_logs
 from tests.workloads import Item, Rates, believable, load_catalogue, numbered
-from topics.keys import partition_of
+from topics.contract.keys import partition_of
 
 PARTITIONS = 3
 # The two applications of the strategies are in different partitions: one of them is always foreign.

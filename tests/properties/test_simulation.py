@@ -23,21 +23,21 @@ from hypothesis.stateful import (
 )
 
 from models.errors import ContractError
-from streams.compiled import is_compiled
-from streams.worker.batch import Batch
-from streams.worker.folded import Folded, StoredRow
-from streams.worker.folding import PartitionFold
+from streams.core.compiled import is_compiled
+from streams.partition.batch import Batch
+from streams.partition.result import Folded, StoredRow
+from streams.partition.fold import PartitionFold
 from streams.worker.lane import Lane, Share
-from streams.worker.rowcache import MARK_KEY
-from streams.worker.transaction import PartitionTransactions
+from streams.partition.pair_cache import MARK_KEY
+from streams.worker.transactions.librdkafka import PartitionTransactions
 from tests.bad_inputs import BAD_INPUTS
 from tests.oracle import Tombstone
 from tests.simulated_kafka import PartitionLog, SimulatedTransactions
 from tests.simulated_worker import PARTITIONS, POINTS, WORKERS, SimulatedStore, Worker
 from tests.simulation import Simulation
 from tests.strategies import APPLICATION, OTHER_APPLICATION, PROCESSORS, events
-from topics.keys import partition_of
-from topics.reading import Record
+from topics.contract.keys import partition_of
+from topics.reading.reader import Record
 
 STEPS = 50
 

@@ -8,18 +8,18 @@ from datetime import datetime
 import pytest
 
 from models.events import micros_of
-from streams.audit.as_of import known_as_of, true_as_of
-from streams.audit.as_of_members import differences, executions_of
-from streams.audit.timeline import Fate, timeline
+from streams.audit.history.as_of import known_as_of, true_as_of
+from streams.audit.history.answers import differences, executions_of
+from streams.audit.history.timeline import Fate, timeline
 from streams.core.rules import Rules
-from streams.rulesets import RuleBook
+from streams.rulesets.rule_book import RuleBook
 from tests.cases import event, failed, ok
 from tests.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from tests.kept_logs import TOPIC, application_log, for_the_oracle, kept_log
 from tests.oracle import PairKey, Tombstone, expected
 from tests.oracle_rules import canonical_json
 from tests.workloads import Rates, believable, load_catalogue, to_json
-from topics.keys import parse_event_key, partition_of
+from topics.contract.keys import parse_event_key, partition_of
 
 PARTITIONS = 4
 QUESTIONS = 1_000

@@ -8,12 +8,12 @@ from benchmarks.plain_consolidation import change_of, counted, empty_row, refere
 from benchmarks.results import differences
 from benchmarks.workload import Workload, applications_for, one_each
 from models.events import Position
-from streams.catalogue_file import load_catalogue
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.core.rules import Rules
-from streams.replay_fold import ReplayFold
+from streams.replay.in_memory import ReplayFold
 from tests.design_workload import design_workload
 from tests.workloads import parse_json
-from topics.decoding import decode_event
+from topics.records.decoding import decode_event
 
 
 def test_the_default_workload_is_the_designs() -> None:

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import ContractError
-from streams.broker.choice import bootstrap_servers
+from streams.configuration.broker_choice import bootstrap_servers
 from streams.cli.main import cli
-from streams.settings import load_settings
+from streams.configuration.settings import load_settings
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from models.catalogue import Catalogue, FieldRule, ProcessorType, Reducer, RerunPolicy, Ruleset
 from models.errors import CatalogueError, ContractError
-from streams.catalogue_file import MAX_FILE_BYTES, catalogue_json, load_catalogue, parse_catalogue
-from streams.cli.catalogue import catalogue as command
+from streams.rulesets.catalogue_file import MAX_FILE_BYTES, catalogue_json, load_catalogue, parse_catalogue
+from streams.cli.commands.catalogue import catalogue as command
 from streams.cli.main import main
 
 HEAD = 'schema_version = 1\nname = "test"\nversion = "1"\n'

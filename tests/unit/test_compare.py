@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from streams.audit.catalogue_changes import CatalogueChanges
-from streams.audit.comparison import Member, Report, Thresholds
-from streams.cli.comparison_lines import comparison_lines
+from streams.audit.comparison.catalogue_changes import CatalogueChanges
+from streams.audit.comparison.report import Member, Report, Thresholds
+from streams.cli.output.comparison import comparison_lines
 from streams.cli.main import cli
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import catalogue_of, run_core

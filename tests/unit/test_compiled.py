@@ -5,8 +5,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from streams.cli.version import version
-from streams.compiled import is_compiled
+from streams.cli.commands.version import version
+from streams.core.compiled import is_compiled
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -3,9 +3,9 @@
 import pytest
 
 from models.errors import ContractError, SettingsError
-from streams.connection import connection_of, topics_of
-from streams.settings import Settings
-from topics.connection import Connection
+from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.settings import Settings
+from topics.cluster.connection import Connection
 
 PASSWORD = "correct-horse"
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from models.errors import BadEventError, Defect
-from streams.cli.dead_letter_lines import decision_line, letter_json, letter_line, shown_json, shown_lines
-from streams.cli.record_lines import readable_line
-from topics.dead_letter_list import State, list_letters
-from topics.dead_letters import (
+from streams.cli.output.dead_letters import decision_line, letter_json, letter_line, shown_json, shown_lines
+from streams.cli.output.record_lines import readable_line
+from topics.reading.dead_letter_list import State, list_letters
+from topics.records.dead_letters import (
     MARK_VALUE,
     REDRIVE_OF,
     dead_letter_headers,
@@ -17,8 +17,8 @@ from topics.dead_letters import (
     parse_dead_letter,
     redriven_headers,
 )
-from topics.reading import Record
-from topics.redriving import Choice, decide
+from topics.reading.reader import Record
+from streams.operations.redrive import Choice, decide
 
 SOURCE = "executions"
 ORIGINAL = [("h", b"1"), ("h", None)]

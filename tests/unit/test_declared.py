@@ -3,8 +3,8 @@
 import faust
 import pytest
 
-from topics.declared import TABLE_NAME, declare
-from topics.drift import Drift, Found, Setting, drifts
+from topics.contract.declared import TABLE_NAME, declare
+from topics.contract.drift import Drift, Found, Setting, drifts
 
 DAY_MS = 86_400_000
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import BadEventError, Defect
 from models.events import ALL_ATTEMPTS, Status
-from topics.decoding import FAR_FUTURE_MICROS, MAX_COUNTER, decode_event
+from topics.records.decoding import FAR_FUTURE_MICROS, MAX_COUNTER, decode_event
 
 EVENT = {
     "application_id": "app",

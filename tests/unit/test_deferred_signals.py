@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from streams.deferred_signals import ENDING, deferred_signals
+from streams.runtime.signals import ENDING, deferred_signals
 
 
 @pytest.fixture

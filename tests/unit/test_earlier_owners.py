@@ -6,11 +6,11 @@ import pytest
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 from models.errors import InfrastructureError
-from streams.worker import earlier_owners
-from streams.worker.earlier_owners import outwait
-from topics import open_transactions
-from topics.connection import Connection
-from topics.open_transactions import wait_until_offsets_settled, wait_until_settled
+from streams.worker.transactions import earlier_owners
+from streams.worker.transactions.earlier_owners import outwait
+from topics.cluster import open_transactions
+from topics.cluster.connection import Connection
+from topics.cluster.open_transactions import wait_until_offsets_settled, wait_until_settled
 
 NOWHERE = Connection("localhost:9")
 UNSTABLE = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)

@@ -9,12 +9,12 @@ from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from models.errors import InfrastructureError
-from streams.catalogue_file import load_catalogue
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.core.rules import Rules
-from streams.worker import engine as module
-from streams.worker.engine import Engine
-from streams.worker.folding import Observer
-from streams.worker.switching import NoSwitches
+from streams.worker import assignment as module
+from streams.worker.assignment import Engine
+from streams.partition.fold import Observer
+from streams.partition.ruleset_switches import NoSwitches
 from tests.folds import topics_of
 
 LIMIT_S = 10

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
-from streams.worker.rowcache import MARK_KEY, decode_row
+from streams.partition.pair_cache import MARK_KEY, decode_row
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import Partition, Record, record_of
 from tests.oracle import Tombstone
-from topics.dead_letters import CLASS, KEY
-from topics.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, erasure_of, parse_erasure
+from topics.records.dead_letters import CLASS, KEY
+from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, erasure_of, parse_erasure
 
 CATALOGUE = one_factor("sum")
 SALT = bytes(range(16))

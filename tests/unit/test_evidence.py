@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import ContractError
-from streams.audit.evidence import Evidence, EvidenceCheck, TopicNames
-from streams.audit.evidence_files import check_files, read_evidence, seal_of, write_evidence
+from streams.audit.evidence.bundle import Evidence, EvidenceCheck, TopicNames
+from streams.audit.evidence.files import check_files, read_evidence, seal_of, write_evidence
 from streams.cli.main import cli
 from streams.core.rules import Rules
 from tests.cases import event, failed, ok
@@ -18,8 +18,8 @@ from tests.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from tests.kept_logs import kept_log, published
 from tests.oracle import Tombstone
 from tests.workloads import load_catalogue, parse_json, to_json
-from topics.keys import parse_event_key, partition_of
-from topics.rulesets import KnownRulesets
+from topics.contract.keys import parse_event_key, partition_of
+from topics.reading.rulesets import KnownRulesets
 
 PARTITIONS = 4
 TOPICS = topics_of(PARTITIONS)

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from models.errors import SettingsError
-from streams.settings import load_settings
-from streams.worker import failpoints
-from streams.worker.failpoints import PLACES, arm, reach
+from streams.configuration.settings import load_settings
+from streams.runtime import failpoints
+from streams.runtime.failpoints import PLACES, arm, reach
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import pytest
 from models.errors import ContractError, Defect
 from models.quality import Issue, QualityIssue
 from models.rows import MAX_EXECUTIONS, Erasures, PartitionMark, Row
-from streams.worker.folding import Observer
-from streams.worker.rowcache import MARK_KEY, decode_row
+from streams.partition.fold import Observer
+from streams.partition.pair_cache import MARK_KEY, decode_row
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import RECORDED_MS, Partition, Record, StoredRows, decoded, record_of, records_of, topics_of
 from tests.oracle import Tombstone
 from tests.workloads import load_catalogue, to_json
-from topics.keys import event_key, partition_of
+from topics.contract.keys import event_key, partition_of
 
 SUM = one_factor("sum")
 PARTITIONS = 4

@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import InfrastructureError
 from streams.cli.interruption import Interruption
-from streams.deferred_signals import ENDING
+from streams.runtime.signals import ENDING
 
 EXIT_SIGNALLED = 128
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from models.errors import BadEventError, Defect
-from topics.json_strict import MAX_DEPTH, parse_object
+from topics.records.json_strict import MAX_DEPTH, parse_object
 
 
 def refusal(raw):

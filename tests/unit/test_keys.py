@@ -2,7 +2,7 @@
 
 import pytest
 
-from topics.keys import (
+from topics.contract.keys import (
     change_key,
     dlq_key,
     event_key,

@@ -7,11 +7,11 @@ import pytest
 
 from models.errors import ContractError
 from models.rows import PartitionMark
-from streams.worker.batch import Batch, Membership, Outgoing
-from streams.worker.folded import Folded
+from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.result import Folded
 from streams.worker.lane import Lane, Share, process
 from tests.folds import Record
-from topics.rulesets import ADOPTION_PREFIX
+from topics.reading.rulesets import ADOPTION_PREFIX
 
 
 def test_a_hole_between_two_batches_is_refused():

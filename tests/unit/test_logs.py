@@ -9,7 +9,7 @@ CANARY = "canary-5d21"
 
 SCRIPT = f"""
 import logging
-from streams.worker.logs import configure_logging
+from streams.runtime.logs import configure_logging
 
 def fail(password):
     raise ValueError("told apart")

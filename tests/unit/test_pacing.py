@@ -5,7 +5,7 @@ from math import inf
 import pytest
 from faust.types import TP
 
-from streams.worker.batch import Batch, Membership, Round
+from streams.partition.batch import Batch, Membership, Round
 from streams.worker.transport.pacing import Pacing
 
 FIRST, SECOND = TP("executions", 0), TP("executions", 1)

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from topics.producer_errors import cause_of
+from topics.cluster.producer_errors import cause_of
 
 FENCED = KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True)
 REFUSED = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)

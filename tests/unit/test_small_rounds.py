@@ -7,10 +7,10 @@ from aiokafka.errors import KafkaConnectionError, UnsupportedVersionError
 from confluent_kafka import KafkaError
 
 from models.errors import AuthorizationError, InfrastructureError
-from streams.worker.rounds import client as module
-from streams.worker.rounds.client import RefusedError, TransactionClient
-from streams.worker.rounds.transactions import RoundProducers
-from topics.connection import Connection
+from streams.worker.transactions.kip890 import client as module
+from streams.worker.transactions.kip890.client import RefusedError, TransactionClient
+from streams.worker.transactions.kip890.transactions import RoundProducers
+from topics.cluster.connection import Connection
 
 NOBODY = Connection("localhost:9")
 LIMIT_S = 10

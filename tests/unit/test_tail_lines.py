@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from streams.cli.escaping import escaped
-from streams.cli.record_lines import readable_line
-from streams.cli.records import is_about, json_line
-from topics import dead_letters
-from topics.positions import AtOffset, AtTime, Beginning, End, parse_start
-from topics.reading import Record
+from streams.cli.output.escaping import escaped
+from streams.cli.output.record_lines import readable_line
+from streams.cli.output.record_json import is_about, json_line
+from topics.records import dead_letters
+from topics.reading.positions import AtOffset, AtTime, Beginning, End, parse_start
+from topics.reading.reader import Record
 
 ESC = "\x1b"
 

@@ -4,10 +4,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import InfrastructureError
-from streams.worker import transaction
-from streams.worker.batch import Batch, Membership, Outgoing
-from streams.worker.transaction import PartitionTransactions
-from topics.connection import Connection
+from streams.worker.transactions import librdkafka
+from streams.partition.batch import Batch, Membership, Outgoing
+from streams.worker.transactions.librdkafka import PartitionTransactions
+from topics.cluster.connection import Connection
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
 PASSING = KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", retriable=True))

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from streams.worker.batch import Batch, Membership, Round
+from streams.partition.batch import Batch, Membership, Round
 from streams.worker.transport.polling import ChangelogRead
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
-from topics.declared import TABLE_NAME
+from topics.contract.declared import TABLE_NAME
 
 RECORD = SimpleNamespace(offset=7, key=b"row", value=b"bytes", timestamp=0)
 

@@ -5,7 +5,7 @@ import asyncio
 from faust.types import TP
 
 from tests.idle_app import ScriptedThread, idle_app
-from topics.declared import TABLE_NAME
+from topics.contract.declared import TABLE_NAME
 
 HIGHWATER = 99
 STORED = 50

@@ -6,7 +6,7 @@ from time import monotonic
 
 from faust.types import TP
 
-from streams.worker.batch import Batch, Round
+from streams.partition.batch import Batch, Round
 
 __all__ = ["Pacing"]
 

@@ -1,0 +1,1 @@
+"""Two rulesets, or two strategies, side by side over the same history."""

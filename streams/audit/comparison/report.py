@@ -1,0 +1,265 @@
+"""Two results for the same pairs, side by side: what differs, which rule says that it should, and whether to go.
+
+Every member of a result that differs is either *expected by* the rules that are named, or *unexpected*: nothing that
+was changed on purpose explains it. Who names the rules is another module's work: for another catalogue
+:mod:`streams.audit.comparison.catalogue_changes`, for the old platform :mod:`streams.audit.comparison.legacy_strategy`. See
+``docs/decisions/0009``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from models.counts import Counts
+from models.numbers import quote
+from streams.core.fold import Pair
+from streams.core.rules import Rules
+from topics.contract.keys import application_prefix
+
+__all__ = [
+    "Difference",
+    "Expectation",
+    "Member",
+    "Report",
+    "Result",
+    "Thresholds",
+    "compared_members",
+    "pair_key",
+    "result_of",
+]
+
+
+class Expectation(NamedTuple):
+    """A rule on purpose other than before.
+
+    Attributes:
+        rule: its name, such as ``bank_statement.factors.f_months.reducer``.
+        description: what is other, in words.
+    """
+
+    rule: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one side says about a pair.
+
+    Attributes:
+        processor_type: ``document`` and so on; None: MERGE.
+        outcome: by its name.
+        counts: of the active executions.
+        factors: by name, as canonical JSON text.
+    """
+
+    processor_type: str | None
+    outcome: str
+    counts: Counts
+    factors: Mapping[str, str]
+
+
+class Member(NamedTuple):
+    """One member of a result that differs.
+
+    Attributes:
+        name: ``processor_type``, ``outcome``, ``active``, ``completed``, ``failed``, ``contributing`` or ``factor``.
+        factor: the factor's name, where it is one.
+        before: as JSON text; None: not there.
+        after: likewise.
+    """
+
+    name: str
+    factor: str | None
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        """For people."""
+        what = self.name.replace("_", " ") if self.factor is None else self.factor
+        return f"{what}: {self.before or 'absent'} → {self.after or 'absent'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A pair whose results differ.
+
+    Attributes:
+        application_id: the application.
+        processor: the processor.
+        version: the offset of the event behind the last change, in Kafka; the line, in a file.
+        members: what differs, each with the rules that expect it; none: unexpected.
+        explanation: why, in words, for this pair alone; "": the rules say it.
+        stale: factors that the side before may still show, though it would not compute them any more.
+    """
+
+    application_id: str
+    processor: str
+    version: int
+    members: Sequence[tuple[Member, tuple[Expectation, ...]]]
+    explanation: str = ""
+    stale: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> bool:
+        """Whether some rule expects each of the members."""
+        return all(rules for _, rules in self.members)
+
+    @property
+    def rules(self) -> list[Expectation]:
+        """Every rule that expects a member, once."""
+        return list(dict.fromkeys(rule for _, rules in self.members for rule in rules))
+
+    def json(self, place: str) -> str:
+        """As one line of JSON; factors with the very digits that they have.
+
+        Args:
+            place: where the event behind the last change is, as members in JSON.
+        """
+        members = [
+            {
+                "member": member.name,
+                **({} if member.factor is None else {"factor": member.factor}),
+                **({} if member.before is None else {"before": msgspec.Raw(member.before.encode())}),
+                **({} if member.after is None else {"after": msgspec.Raw(member.after.encode())}),
+                "expected_by": [rule.rule for rule in rules],
+            }
+            for member, rules in self.members
+        ]
+        return msgspec.json.encode(
+            {
+                "kind": "difference",
+                "application_id": self.application_id,
+                "processor": self.processor,
+                "expected": self.expected,
+                "version": msgspec.Raw(place.encode()),
+                "differences": members,
+                "stale_factors": {name: msgspec.Raw(text.encode()) for name, text in self.stale.items()},
+                "explanation": self.explanation,
+            }
+        ).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Up to where the answer is "go".
+
+    Attributes:
+        unexpected: most pairs with a difference that no rule expects.
+        different: most pairs that differ at all, in percent of all pairs.
+    """
+
+    unexpected: int = 0
+    different: Decimal = Decimal(100)
+
+
+@dataclass
+class Report:
+    """What a comparison comes to.
+
+    Attributes:
+        pairs: how many were compared.
+        different: how many differ.
+        unexpected: how many of those have a difference that no rule expects.
+        rules: by rule, how many pairs it made differ, and the first of them.
+        surprises: the first pairs with an unexpected difference.
+        bad_lines: lines of a file that are no events; nobody knows what they would have given.
+        most_examples: how many of each are kept.
+    """
+
+    most_examples: int
+    pairs: int = 0
+    different: int = 0
+    unexpected: int = 0
+    rules: dict[Expectation, int] = field(default_factory=dict)
+    examples: dict[Expectation, list[Difference]] = field(default_factory=dict)
+    surprises: list[Difference] = field(default_factory=list)
+    bad_lines: int = 0
+
+    def add(self, difference: Difference | None) -> None:
+        """Count a pair; None: it does not differ."""
+        self.pairs += 1
+        if difference is None:
+            return
+        self.different += 1
+        for rule in difference.rules:
+            self.rules[rule] = self.rules.get(rule, 0) + 1
+            kept = self.examples.setdefault(rule, [])
+            if len(kept) < self.most_examples:
+                kept.append(difference)
+        if not difference.expected:
+            self.unexpected += 1
+            if len(self.surprises) < self.most_examples:
+                self.surprises.append(difference)
+
+    def objections(self, thresholds: Thresholds) -> list[str]:
+        """What speaks against going ahead; empty: go."""
+        found = []
+        if self.unexpected > thresholds.unexpected:
+            found.append(f"{self.unexpected:,} pairs differ unexpectedly, at most {thresholds.unexpected:,} may")
+        if self.different * 100 > thresholds.different * self.pairs:
+            share = 100 * self.different / self.pairs
+            found.append(f"{share:.2f} % of the pairs differ, at most {thresholds.different} % may")
+        if self.bad_lines:
+            found.append(f"{self.bad_lines:,} lines are no events, and were left out on both sides")
+        return found
+
+    def members(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "pairs": self.pairs,
+            "equal": self.pairs - self.different,
+            "different": self.different,
+            "expected": self.different - self.unexpected,
+            "unexpected": self.unexpected,
+            "rules": [
+                {
+                    "rule": rule.rule,
+                    "description": rule.description,
+                    "pairs": count,
+                    "examples": [_named(one) for one in self.examples[rule]],
+                }
+                for rule, count in self.rules.items()
+            ],
+            "unexpected_examples": [_named(one) for one in self.surprises],
+            "bad_lines": self.bad_lines,
+        }
+
+
+def result_of(pair: Pair, rules: Rules) -> Result:
+    """What the fold says about a pair."""
+    tally = pair.tally
+    return Result(rules.of(pair.row.processor).processor_type, tally.outcome.value, tally.counts, tally.factors)
+
+
+def compared_members(before: Result, after: Result) -> Iterator[Member]:
+    """Every member that differs: what the pair is, then its factors by name."""
+    for name, old, new in (
+        ("processor_type", _text(before.processor_type), _text(after.processor_type)),
+        ("outcome", _text(before.outcome), _text(after.outcome)),
+        *((name, str(getattr(before.counts, name)), str(getattr(after.counts, name))) for name in _COUNTS),
+    ):
+        if old != new:
+            yield Member(name, None, old, new)
+    for name in sorted({*before.factors, *after.factors}):
+        was, now = before.factors.get(name), after.factors.get(name)
+        if was != now:
+            yield Member("factor", name, was, now)
+
+
+def pair_key(pair: Pair) -> bytes:
+    """The key of a pair's row: both sides of a comparison are in its order."""
+    return application_prefix(pair.row.application_id) + pair.row.processor.encode()
+
+
+_COUNTS = ("active", "completed", "failed", "contributing")
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else quote(value)
+
+
+def _named(difference: Difference) -> dict[str, str]:
+    return {"application_id": difference.application_id, "processor": difference.processor}

@@ -1,0 +1,222 @@
+"""Where the pairs of a comparison come from: folds of the same events, of Kafka's log or of a file, side by side."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import msgspec
+
+from models.catalogue import Catalogue
+from models.events import LifecycleEvent, Position
+from streams.audit.comparison.catalogue_changes import CatalogueChanges
+from streams.audit.comparison.report import Difference, pair_key
+from streams.audit.comparison.legacy_strategy import LegacyStrategy
+from streams.replay.log_replay import LogReplay, Selection, ShownChange
+from streams.replay.replay import ChangeHead
+from streams.replay.tables import Scratch
+from streams.replay.basis import PartitionStanding
+from streams.core.fold import Pair, Step
+from streams.core.rules import Rules
+from streams.replay.in_memory import ReplayFold
+from topics.contract.declared import Topics
+from topics.contract.keys import partition_of
+from topics.reading.positions import AtOffset
+
+__all__ = ["Differences", "FileComparison", "LogComparison", "OpenReplay"]
+
+Differences = Iterator[Difference | None]
+"""One for each pair, in the order of the pairs' keys; None: nothing differs."""
+
+_WITHOUT_FACTORS: Final = b'"factors":{}'
+"""In every change after which the pair has no factors; whether it lost any is looked for in those alone."""
+
+
+class _Entry(msgspec.Struct):
+    factor: str
+    before: msgspec.Raw = msgspec.Raw()
+
+
+class _LastChange(ChangeHead, frozen=True, gc=False):
+    """What a change tells of the factors that it took away."""
+
+    factors: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    changed: list[_Entry] = msgspec.field(default_factory=list)
+
+
+_LAST_CHANGE: Final = msgspec.json.Decoder(_LastChange)
+
+
+class OpenReplay(Protocol):
+    """Opens a replay of the log; what is the same for all of them is bound already."""
+
+    def __call__(self, rules: Rules, selection: Selection) -> LogReplay:
+        """A replay with these rules throughout, of this selection."""
+
+
+class LogComparison:
+    """A comparison over Kafka's log; as a context it leaves nothing behind.
+
+    Args:
+        open_replay: opens a replay of the log.
+        topics: the declared topics.
+        selection: what is asked for; it has no start, as results are compared and not what led to them.
+
+    Attributes:
+        name: the source topic's.
+
+    Raises:
+        ContractError: the topic, a partition or an offset is not there.
+        InfrastructureError: Kafka or the disk failed.
+    """
+
+    def __init__(self, open_replay: OpenReplay, topics: Topics, selection: Selection) -> None:
+        self.name = topics.executions.name
+        self._open = open_replay
+        self._partitions = topics.partitions
+        self._selection = selection
+        self._stack = ExitStack()
+        self._standings: list[PartitionStanding] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def catalogues(self, before: Catalogue, after: Catalogue) -> Differences:
+        """What differs between two catalogues.
+
+        Args:
+            before: the catalogue in force.
+            after: the new one.
+        """
+        first = self._folded(Rules(before), self._selection)
+        # The log may have grown meanwhile: the second fold ends where the first one did.
+        ends = [AtOffset(partition, span.end) for partition, span in first.ranges.items()]
+        second = self._folded(Rules(after), replace(self._selection, ends=ends))
+        yield from _between_catalogues(first.pairs(), second.pairs(), CatalogueChanges(before, after))
+
+    def legacy(self, catalogue: Catalogue) -> Differences:
+        """What differs between the old platform's strategy and the one in force."""
+        rules = Rules(catalogue)
+        lost = self._stack.enter_context(Scratch()).table("lost")
+        replay = self._folded(
+            rules, self._selection, lambda change: lost.write(_lost_factors(change.sent.value or b""))
+        )
+
+        def last_factors(pair: Pair) -> Mapping[str, str]:
+            return msgspec.json.decode(lost.get(pair_key(pair)) or b"{}", type=dict[str, str])
+
+        yield from _from_legacy(replay.pairs(), last_factors, LegacyStrategy(rules))
+
+    def standings(self) -> list[PartitionStanding]:
+        """After the differences: what each partition stands on; the digest is that of the catalogue in force."""
+        return self._standings
+
+    def place(self, difference: Difference) -> str:
+        """Where the event behind a pair's last change is, as JSON."""
+        partition = partition_of(difference.application_id, self._partitions)
+        return f'{{"partition":{partition},"offset":{difference.version}}}'
+
+    def _folded(
+        self, rules: Rules, selection: Selection, on_change: Callable[[ShownChange], None] = lambda _: None
+    ) -> LogReplay:
+        replay = self._stack.enter_context(self._open(rules, selection))
+        for change in replay.run():
+            on_change(change)
+        self._standings = self._standings or replay.standings()
+        return replay
+
+
+def _lost_factors(change: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The row of the factors that a change took away, if it left none."""
+    if _WITHOUT_FACTORS not in change:
+        return
+    told = _LAST_CHANGE.decode(change)
+    if not told.factors and told.changed:
+        yield told.pair_key, msgspec.json.encode({entry.factor: bytes(entry.before).decode() for entry in told.changed})
+
+
+@dataclass(frozen=True, slots=True)
+class FileComparison:
+    """A comparison over the events of a file.
+
+    Attributes:
+        name: the file's.
+        fold_file: folds every line of it; called once for each side.
+    """
+
+    name: str
+    fold_file: Callable[[ReplayFold], None]
+
+    def catalogues(self, before: Catalogue, after: Catalogue) -> Differences:
+        """See :meth:`LogComparison.catalogues`."""
+        sides = [ReplayFold(Rules(catalogue)) for catalogue in (before, after)]
+        for side in sides:
+            self.fold_file(side)
+        yield from _between_catalogues(_in_order(sides[0]), _in_order(sides[1]), CatalogueChanges(before, after))
+
+    def legacy(self, catalogue: Catalogue) -> Differences:
+        """See :meth:`LogComparison.legacy`."""
+        rules = Rules(catalogue)
+        fold = _RememberingFold(rules)
+        self.fold_file(fold)
+        yield from _from_legacy(_in_order(fold), fold.last_factors, LegacyStrategy(rules))
+
+    def standings(self) -> list[PartitionStanding]:
+        """A file has no partitions."""
+        return []
+
+    def place(self, difference: Difference) -> str:
+        """See :meth:`LogComparison.place`."""
+        return f'{{"line":{difference.version}}}'
+
+
+class _RememberingFold(ReplayFold):
+    """Remembers which factors a pair had before it had none."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._lost: dict[bytes, Mapping[str, str]] = {}
+
+    def apply(self, event: LifecycleEvent, position: Position) -> Step:
+        """See :class:`ReplayFold`."""
+        step = super().apply(event, position)
+        change = step.change
+        if change is not None and change.before is not None and change.before.factors and not change.after.factors:
+            self._lost[pair_key(step.pair)] = change.before.factors
+        return step
+
+    def last_factors(self, pair: Pair) -> Mapping[str, str]:
+        """The factors that a pair without any had last."""
+        return self._lost.get(pair_key(pair), {})
+
+
+def _in_order(fold: ReplayFold) -> list[Pair]:
+    return sorted(fold.pairs(), key=pair_key)
+
+
+def _between_catalogues(before: Iterable[Pair], after: Iterable[Pair], changes: CatalogueChanges) -> Differences:
+    """Put the pairs of two sides, each in the order of its keys, beside each other."""
+    sides = [_keyed(side, pairs) for side, pairs in enumerate((before, after))]
+    for _, same in groupby(merge(*sides, key=itemgetter(0, 1)), key=itemgetter(0)):
+        found = {side: pair for _, side, pair in same}
+        yield changes.difference(found.get(0), found.get(1))
+
+
+def _keyed(side: int, pairs: Iterable[Pair]) -> Iterator[tuple[bytes, int, Pair]]:
+    return ((pair_key(pair), side, pair) for pair in pairs)
+
+
+def _from_legacy(
+    pairs: Iterable[Pair], last_factors: Callable[[Pair], Mapping[str, str]], strategy: LegacyStrategy
+) -> Differences:
+    for pair in pairs:
+        yield strategy.difference(pair, {} if pair.tally.factors else last_factors(pair))

@@ -1,0 +1,108 @@
+"""Collect the evidence about an application from Kafka, as a bystander."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from models.catalogue import Catalogue
+from streams.replay.application_log import read_application
+from streams.audit.history.as_of import erased_events
+from streams.audit.evidence.bundle import Evidence, TopicNames
+from streams.audit.verification.in_kafka import consolidated_end, consolidated_offsets
+from streams.replay.replay import head_of, source_reader
+from streams.rulesets.rule_book import book_of
+from topics.contract.declared import Topics
+from topics.contract.keys import application_prefix, parse_event_key
+from topics.reading.positions import Beginning
+from topics.reading.ranges import Range
+from topics.reading.reader import Record, TopicReader
+
+__all__ = ["collect_evidence"]
+
+
+def collect_evidence(
+    config: Mapping[str, str | int],
+    topics: Topics,
+    catalogue: Catalogue,
+    application_id: str,
+    *,
+    group: str,
+    max_event_bytes: int,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Evidence:
+    """Read everything that is about an application.
+
+    1. Ask how far the worker's group has consolidated.
+    2. Read what was published, and then the source: no change has its cause behind its end.
+    3. Leave out what was caused behind the group's offset, and the events that were erased.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        catalogue: the rules.
+        application_id: the application.
+        group: the worker's group; it is neither joined nor moved.
+        max_event_bytes: larger events are dead letters.
+        on_progress: told which topic is read.
+
+    Raises:
+        ContractError: a topic does not exist, or has other partitions than declared.
+        InfrastructureError: Kafka does not answer.
+    """
+    # 1.
+    committed = consolidated_offsets(config, topics, group)
+    # 2.
+    on_progress(topics.factor_changes.name)
+    changes = _about(config, topics.factor_changes.name, application_id)
+    on_progress(topics.factors.name)
+    factors = _about(config, topics.factors.name, application_id)
+    on_progress(topics.executions.name)
+    with source_reader(config, topics, application_id) as reader:
+        log = read_application(reader, topics, application_id)
+    # 3.
+    span = Range(log.first, log.first, log.end)
+    causes = [cause for record in changes if (cause := _cause_of(record)) is not None and cause < log.end]
+    end = consolidated_end(span, committed.get(log.partition), max(causes, default=None))
+    log = log.cut(end)
+    erased = erased_events(log)
+    kept = [record for record in log.records if record.value is None or _event_id(record) not in erased]
+    return Evidence(
+        application_id,
+        TopicNames.of(topics),
+        log.partition,
+        log.first,
+        end,
+        max_event_bytes,
+        catalogue,
+        book_of(catalogue, config, topics, settled=[log.partition]).known_of(log.partition),
+        kept,
+        list(_until(changes, end, span.end)),
+        list(_until(factors, end, span.end)),
+        len(log.records) - len(kept),
+    )
+
+
+def _about(config: Mapping[str, str | int], topic: str, application_id: str) -> list[Record]:
+    prefix = application_prefix(application_id)
+    with TopicReader(config, topic, Beginning(), application_id=application_id) as reader:
+        return [record for record in reader.until_end() if (record.key or b"").startswith(prefix)]
+
+
+def _until(records: list[Record], end: int, behind: int) -> Iterator[Record]:
+    """Without what was caused later; what names a cause that is not even in the log stays in: it is no honest one."""
+    for record in records:
+        cause = _cause_of(record)
+        if cause is None or not end <= cause < behind:
+            yield record
+
+
+def _cause_of(record: Record) -> int | None:
+    try:
+        return None if record.value is None else head_of(record.value).version.offset
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _event_id(record: Record) -> str | None:
+    identity = parse_event_key(record.key or b"")
+    return None if identity is None else identity[1]

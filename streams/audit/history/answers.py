@@ -1,0 +1,109 @@
+"""As-of answers as values for programs: the members of ``consolidator factors``, and what they stand on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from models.events import rfc3339
+from streams.audit.history.as_of import AsOf, ProcessorAsOf
+from streams.core.change import MAX_LISTED
+from streams.core.pair_summary import PairSummary, summary_of
+from streams.audit.published import Executions, FactorChange, FactorDifference, FailedExecution
+from streams.rulesets.rule_book import RuleBook
+
+__all__ = ["Difference", "change_members", "differences", "executions_of", "standing_members", "standing_text"]
+
+
+def executions_of(processor: ProcessorAsOf) -> Executions:
+    """Counts, contributors and failures as they were, in the form of ``factors``."""
+    tally = processor.pair.tally
+    counts = tally.counts
+    return Executions(
+        counts.active,
+        counts.completed,
+        counts.failed,
+        counts.contributing,
+        tuple(execution_id for _, execution_id, _ in tally.contributions[-MAX_LISTED:]),
+        tuple(FailedExecution(execution_id, attempt, code) for _, execution_id, attempt, code in tally.failures)[
+            -MAX_LISTED:
+        ],
+        len(tally.contributions) > MAX_LISTED or len(tally.failures) > MAX_LISTED,
+    )
+
+
+def change_members(change: FactorChange) -> dict[str, object]:
+    """A change, and the event that caused it, without what the pair was after it."""
+    return {
+        "id": change.id,
+        "previous_outcome": change.previous_outcome,
+        "outcome": change.outcome,
+        "changed": change.changed,
+        "cause": change.cause,
+        "ruleset": change.ruleset,
+        "quality": change.quality,
+        "occurred_at": change.occurred_at,
+    }
+
+
+def standing_members(answer: AsOf) -> dict[str, object]:
+    """What an answer stands on."""
+    log = answer.log
+    return {
+        "sense": "known" if answer.true_at is None else "true",
+        "true_at": None if answer.true_at is None else rfc3339(answer.true_at),
+        "topic": log.log.topic,
+        "partition": log.partition,
+        "from": log.first,
+        "to": log.end,
+        "complete_from": log.first,
+    }
+
+
+def standing_text(answer: AsOf) -> str:
+    """What an answer stands on, for people."""
+    log = answer.log
+    sense = "as known" if answer.true_at is None else f"as true at {rfc3339(answer.true_at)}, known"
+    gone = f"; events before offset {log.first} are gone: complete from there only" if log.first else ""
+    return f"{sense} from {log.log.topic} partition {log.partition}, offsets {log.first} to {log.end}{gone}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs in one processor between two answers; None: it was not there.
+
+    Attributes:
+        processor: its name.
+        before: what it came to in the first answer.
+        after: what it came to in the second one.
+        changed: the factors that differ.
+    """
+
+    processor: str
+    before: PairSummary | None
+    after: PairSummary | None
+    changed: tuple[FactorDifference, ...]
+
+
+def differences(before: AsOf, after: AsOf, book: RuleBook) -> Iterator[Difference]:
+    """Every processor whose outcome, factors or counts differ, sorted by name."""
+    for name in sorted({*before.processors, *after.processors}):
+        one, two = before.processors.get(name), after.processors.get(name)
+        old = None if one is None else summary_of(one.pair, book.of_row(one.pair.row))
+        new = None if two is None else summary_of(two.pair, book.of_row(two.pair.row))
+        if old != new:
+            yield Difference(name, old, new, tuple(_changed(old, new)))
+
+
+def _changed(before: PairSummary | None, after: PairSummary | None) -> Iterator[FactorDifference]:
+    old = {} if before is None else before.factors
+    new = {} if after is None else after.factors
+    for name in sorted({*old, *new}):
+        if old.get(name) == new.get(name):
+            continue
+        op = "set" if name not in old else "updated" if name in new else "cleared"
+        yield FactorDifference(name, op, _raw(old.get(name)), _raw(new.get(name)))
+
+
+def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())

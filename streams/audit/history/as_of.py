@@ -1,0 +1,131 @@
+"""What the factors of an application were, as of an offset or a time, in either of two senses (docs/decisions/0008).
+
+*Known*: what the log held; a prefix of it. *True*: of everything that the log holds, what had happened by then.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from models.events import LifecycleEvent, Position
+from models.quality import QualityIssue
+from streams.replay.application_log import ApplicationLog
+from streams.replay.replay import changes_of, head_of
+from streams.core.change import common_parts, encode_change
+from streams.core.fold import Pair, apply_event
+from streams.audit.published import FactorChange, change_from
+from streams.rulesets.rule_book import RuleBook
+from streams.partition.fold import Observer
+from topics.contract.declared import Topics
+from topics.contract.keys import application_prefix, parse_event_key
+
+__all__ = ["AsOf", "ProcessorAsOf", "erased_events", "known_as_of", "true_as_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorAsOf:
+    """One processor as it was.
+
+    Attributes:
+        pair: its state.
+        last_change: the last change until then, with the event that caused it.
+    """
+
+    pair: Pair
+    last_change: FactorChange
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """An application as it was.
+
+    Attributes:
+        log: what the answer stands on.
+        true_at: microseconds since the epoch, where the question was what was true; None: what was known.
+        processors: by name, sorted.
+    """
+
+    log: ApplicationLog
+    true_at: int | None
+    processors: Mapping[str, ProcessorAsOf]
+
+
+def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_bytes: int) -> AsOf:
+    """What was known at the end of a log: the worker's fold of all of it.
+
+    Args:
+        log: the application's log, cut where the question is about.
+        topics: the declared topics.
+        book: the rules of every offset.
+        max_event_bytes: larger events are dead letters.
+    """
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes)
+    last: dict[str, FactorChange] = {}
+    for replayed in replay.run(log.log, log.ranges):
+        for sent in changes_of(replayed.folded, topics):
+            value = sent.value or b""
+            last[head_of(value).processor] = change_from(value)
+    pairs = {pair.row.processor: pair for pair in replay.pairs()}
+    return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)})
+
+
+def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, max_event_bytes: int) -> AsOf:
+    """What had happened by a time, of everything that a log holds.
+
+    1. Fold the log as the worker did: that tells which events are no dead letters.
+    2. Leave out what was erased, and what happened later.
+    3. Apply the rest in the order in which it happened, with the ruleset that holds at the end of the log.
+
+    Args:
+        log: the application's log; it may be cut, for what was known of the past at some offset.
+        topics: the declared topics.
+        book: the rules of every offset.
+        at: microseconds since the epoch; what happened at that very time is in.
+        max_event_bytes: larger events are dead letters.
+    """
+    # 1.
+    accepted = _Accepted()
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=accepted)
+    for _ in replay.run(log.log, log.ranges):
+        pass
+    # 2.
+    erased = erased_events(log)
+    happened = [
+        (event, position)
+        for event, position in accepted.events
+        if event.occurred_at <= at and event.event_id not in erased
+    ]
+    # 3.
+    happened.sort(key=lambda found: (found[0].occurred_at, found[1].offset))
+    found: dict[str, ProcessorAsOf] = {}
+    rules = book.last(log.partition, log.end)
+    for event, position in happened:
+        before = found.get(event.processor)
+        step = apply_event(None if before is None else before.pair, event, position, rules)
+        if step.change is not None:
+            value = encode_change(step.change, step.change.id, common_parts(step.change, rules.json))
+            found[event.processor] = ProcessorAsOf(step.pair, change_from(value))
+        elif before is not None:
+            found[event.processor] = ProcessorAsOf(step.pair, before.last_change)
+    return AsOf(log, at, dict(sorted(found.items())))
+
+
+def erased_events(log: ApplicationLog) -> frozenset[str]:
+    """The events of the application that a tombstone in the log erases, whether it came before or after them."""
+    prefix = application_prefix(log.application_id)
+    identities = [
+        parse_event_key(record.key)
+        for record in log.records
+        if record.value is None and record.key is not None and record.key.startswith(prefix)
+    ]
+    return frozenset(identity[1] for identity in identities if identity is not None)
+
+
+class _Accepted(Observer):
+    """Remembers the events that were folded."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[LifecycleEvent, Position]] = []
+
+    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+        """See :class:`Observer`."""
+        self.events.append((event, position))

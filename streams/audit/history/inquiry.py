@@ -1,0 +1,98 @@
+"""Questions about one application, answered from Kafka as a bystander: its log is read once, however many are asked."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from models.errors import ContractError
+from streams.replay.application_log import ApplicationLog, read_application
+from streams.audit.history.as_of import AsOf, known_as_of, true_as_of
+from streams.replay.replay import source_reader
+from streams.audit.history.timeline import Entry, timeline
+from streams.rulesets.rule_book import RuleBook
+from topics.contract.declared import Topics
+from topics.reading.positions import AtOffset, End
+from topics.reading.reader import TopicReader
+
+__all__ = ["Inquiry", "Moment"]
+
+Moment = AtOffset | int | End
+"""Up to and with an offset; up to and with a time, in microseconds since the epoch; or all that there is."""
+
+_MICROS_A_MILLISECOND: Final = 1_000
+
+
+class Inquiry:
+    """One application under inquiry.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        book: the rules of every offset.
+        application_id: the application.
+        max_event_bytes: larger events are dead letters.
+        moments: those that will be asked about as known: they are looked up while Kafka is connected.
+        on_progress: told how many offsets were gone through, and of how many.
+
+    Attributes:
+        log: everything under its keys.
+
+    Raises:
+        ContractError: the topic or the offset is not there, or the offset is another partition's.
+        InfrastructureError: Kafka does not answer.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        topics: Topics,
+        book: RuleBook,
+        application_id: str,
+        *,
+        max_event_bytes: int,
+        moments: tuple[Moment, ...] = (),
+        on_progress: Callable[[int, int], None] = lambda _, __: None,
+    ) -> None:
+        self._topics = topics
+        self._book = book
+        self._max_event_bytes = max_event_bytes
+        with source_reader(config, topics, application_id) as reader:
+            ((self._partition, span),) = reader.spans.items()
+            self._ends = {moment: self._end(reader, application_id, moment) for moment in moments}
+            self.log: ApplicationLog = read_application(
+                reader, topics, application_id, on_progress=lambda count: on_progress(count, span.end - span.start)
+            )
+
+    def known(self, moment: Moment) -> AsOf:
+        """What was known at one of the moments that were given."""
+        return known_as_of(
+            self.log.cut(self._ends[moment]), self._topics, self._book, max_event_bytes=self._max_event_bytes
+        )
+
+    def true(self, at: int, known: Moment) -> AsOf:
+        """What had happened by a time, as it was known at one of the moments that were given."""
+        return true_as_of(
+            self.log.cut(self._ends[known]), self._topics, self._book, at, max_event_bytes=self._max_event_bytes
+        )
+
+    def timeline(self) -> list[Entry]:
+        """Every record, what became of it, and what it changed."""
+        return timeline(self.log, self._topics, self._book, max_event_bytes=self._max_event_bytes)
+
+    def _end(self, reader: TopicReader, application_id: str, moment: Moment) -> int:
+        span = reader.spans[self._partition]
+        if isinstance(moment, End):
+            return span.end
+        if isinstance(moment, int):
+            # Kafka answers with the first record at or after a time; what was stamped at that very one is in.
+            return reader.offsets_at(max(0, moment // _MICROS_A_MILLISECOND + 1))[self._partition]
+        if moment.partition != self._partition:
+            raise ContractError(
+                f"{reader.topic}: {application_id} is in partition {self._partition}, not in {moment.partition}: give "
+                f"an offset of that one, {self._partition}:OFFSET"
+            )
+        if not span.start <= moment.offset < span.end:
+            raise ContractError(
+                f"{reader.topic} has no offset {moment.offset} in partition {self._partition}: the first is "
+                f"{span.start}, the next to come is {span.end}"
+            )
+        return moment.offset + 1

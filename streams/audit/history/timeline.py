@@ -1,0 +1,128 @@
+"""The timeline of an application: every source record under its keys, what became of it, and what it changed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from models.errors import BadEventError
+from models.events import LifecycleEvent, Position
+from models.quality import QualityIssue
+from streams.replay.application_log import ApplicationLog
+from streams.replay.replay import changes_of, head_of
+from streams.audit.published import FactorChange, change_from
+from streams.rulesets.rule_book import RuleBook
+from streams.partition.fold import Observer
+from topics.contract.declared import Topics
+from topics.records.erasures import ERASURE_PREFIX
+from topics.contract.keys import parse_event_key
+from topics.reading.reader import Record
+from topics.reading.rulesets import ADOPTION_PREFIX
+
+__all__ = ["Entry", "Fate", "timeline"]
+
+
+class Fate(StrEnum):
+    """What became of a source record; the values are part of the command's JSON."""
+
+    FOLDED = "folded"
+    """An event, put into the state."""
+    COPY = "copy"
+    """An event that was in the state already."""
+    TOMBSTONE = "tombstone"
+    """Erases the event of its key."""
+    ERASED = "erased"
+    """An event that a tombstone had erased before: ignored."""
+    ERASURE = "erasure"
+    """Erases the whole application, or lifts that."""
+    RULESET = "ruleset"
+    """Another ruleset is adopted."""
+    REFUSED = "refused"
+    """A dead letter."""
+    REPUBLISHED = "published_again"
+    """Under another key than its content has: it comes again under the right one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One source record.
+
+    Attributes:
+        record: the record.
+        fate: what became of it.
+        event_id: the event's identity, or the key's.
+        event: the event, where it was folded or is a copy.
+        reason: why it was refused; names no values.
+        changes: what it changed: nothing, one processor, or several, by a tombstone.
+    """
+
+    record: Record
+    fate: Fate
+    event_id: str
+    event: LifecycleEvent | None
+    reason: str
+    changes: tuple[FactorChange, ...]
+
+
+def timeline(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_bytes: int) -> list[Entry]:
+    """Every record of an application, in the order of the log.
+
+    Args:
+        log: the application's log.
+        topics: the declared topics.
+        book: the rules of every offset.
+        max_event_bytes: larger events are dead letters.
+    """
+    fates = _Fates()
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=fates)
+    changes: dict[int, list[FactorChange]] = {}
+    for replayed in replay.run(log.log, log.ranges):
+        for sent in changes_of(replayed.folded, topics):
+            value = sent.value or b""
+            changes.setdefault(head_of(value).version.offset, []).append(change_from(value))
+    return [_entry(record, fates, tuple(changes.get(record.offset, ()))) for record in log.records]
+
+
+def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -> Entry:
+    event = fates.events.get(record.offset)
+    identity = parse_event_key(record.key or b"")
+    event_id = event.event_id if event is not None else "" if identity is None else identity[1]
+    reason = fates.refused.get(record.offset, "")
+    if event is not None:
+        fate = Fate.COPY if record.offset in fates.copies else Fate.FOLDED
+    elif reason:
+        fate = Fate.REFUSED
+    elif record.offset in fates.again:
+        fate = Fate.REPUBLISHED
+    elif (record.key or b"").startswith(ERASURE_PREFIX):
+        fate = Fate.ERASURE
+    elif (record.key or b"").startswith(ADOPTION_PREFIX):
+        fate = Fate.RULESET
+    else:
+        fate = Fate.TOMBSTONE if record.value is None else Fate.ERASED
+    return Entry(record, fate, event_id, event, reason, changes)
+
+
+class _Fates(Observer):
+    """Remembers what became of each record, by its offset."""
+
+    def __init__(self) -> None:
+        self.events: dict[int, LifecycleEvent] = {}
+        self.copies: set[int] = set()
+        self.refused: dict[int, str] = {}
+        self.again: set[int] = set()
+        self._seen: set[tuple[str, bytes]] = set()
+
+    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+        """See :class:`Observer`."""
+        self.events[position.offset] = event
+        identity = (event.event_id, event.digest)
+        if identity in self._seen:
+            self.copies.add(position.offset)
+        self._seen.add(identity)
+
+    def rejected(self, position: Position, error: BadEventError) -> None:
+        """See :class:`Observer`."""
+        self.refused[position.offset] = f"{error.defect}: {error}"
+
+    def republished(self, position: Position) -> None:
+        """See :class:`Observer`."""
+        self.again.add(position.offset)

@@ -1,0 +1,182 @@
+"""What the worker publishes, read back: records of ``factors`` and ``factor-changes`` as values.
+
+Factor values stay the JSON text that was published, so no digit is lost on the way to a person or a program. Members
+that a newer worker adds are ignored.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from models.counts import Counts
+from models.errors import ContractError
+from streams.core.pair_summary import PairSummary
+from topics.reading.reader import Record
+
+__all__ = [
+    "ChangeCause",
+    "CurrentFactors",
+    "FactorChange",
+    "FactorDifference",
+    "change_from",
+    "change_of",
+    "current_of",
+    "published_summary",
+]
+
+
+class Ruleset(msgspec.Struct, frozen=True):
+    """The catalogue that something was consolidated with."""
+
+    name: str
+    digest: str
+
+
+class SourcePlace(msgspec.Struct, frozen=True):
+    """Where in ``executions`` the causing record stands."""
+
+    partition: int
+    offset: int
+
+
+class FailedExecution(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An active execution that failed; the code is None where its processor gave none."""
+
+    execution_id: str
+    attempt: int
+    code: str | None = None
+
+
+class Executions(msgspec.Struct, frozen=True):
+    """The active executions: counts, and at most 50 of the contributors and failures each."""
+
+    active: int
+    completed: int
+    failed: int
+    contributing: int
+    contributors: tuple[str, ...]
+    failures: tuple[FailedExecution, ...]
+    truncated: bool
+
+
+class CurrentFactors(msgspec.Struct, frozen=True):
+    """A record of ``factors``: one (application, processor) as it is after the causing event.
+
+    Attributes:
+        factors: by name, as JSON text.
+        version: the causing event's place; the change that goes with this record has the same.
+        occurred_at: of the causing event, RFC 3339 in UTC.
+    """
+
+    application_id: str
+    processor: str
+    processor_type: str | None
+    outcome: str
+    factors: dict[str, msgspec.Raw]
+    executions: Executions
+    ruleset: Ruleset
+    version: SourcePlace
+    occurred_at: str
+
+
+class FactorDifference(msgspec.Struct, frozen=True):
+    """What happened to one factor; before or after is unset where the factor was or is absent.
+
+    Attributes:
+        op: ``set``, ``updated`` or ``cleared``.
+    """
+
+    factor: str
+    op: str
+    before: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    after: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class RulesetDigests(msgspec.Struct, frozen=True):
+    """Which ruleset was adopted in place of which."""
+
+    before: str
+    after: str
+
+
+class ChangeCause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The source event of a change, and where it stands; no attempt: all of them.
+
+    Of another ruleset's adoption there are no execution and no event, but the digests of both rulesets.
+    """
+
+    status: str
+    topic: str
+    partition: int
+    offset: int
+    execution_id: str | None = None
+    event_id: str | None = None
+    attempt: int | None = None
+    ruleset: RulesetDigests | None = None
+
+
+class QualityNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was odd about the causing event, and about which factor."""
+
+    issue: str
+    factor: str | None = None
+
+
+class FactorChange(CurrentFactors, frozen=True):
+    """A record of ``factor-changes``: the pair after one event, and what that event changed."""
+
+    id: str
+    previous_outcome: str
+    changed: tuple[FactorDifference, ...]
+    cause: ChangeCause
+    quality: tuple[QualityNote, ...]
+
+
+_Value = TypeVar("_Value")
+
+_CURRENT = msgspec.json.Decoder(CurrentFactors)
+_CHANGE = msgspec.json.Decoder(FactorChange)
+
+
+def current_of(record: Record) -> CurrentFactors:
+    """Decode a record of ``factors``; it is no tombstone.
+
+    Raises:
+        ContractError: it is not what a worker publishes.
+    """
+    return _decode(record, _CURRENT)
+
+
+def change_of(record: Record) -> FactorChange:
+    """Decode a record of ``factor-changes``; it is no tombstone.
+
+    Raises:
+        ContractError: it is not what a worker publishes.
+    """
+    return _decode(record, _CHANGE)
+
+
+def change_from(value: bytes) -> FactorChange:
+    """Decode a change that a fold has just made."""
+    return _CHANGE.decode(value)
+
+
+def published_summary(published: CurrentFactors) -> PairSummary:
+    """The summary of a published pair, in the very form in which a replay gives it."""
+    executions = published.executions
+    return PairSummary(
+        published.application_id,
+        published.processor,
+        published.processor_type,
+        published.outcome,
+        {name: bytes(value).decode() for name, value in published.factors.items()},
+        Counts(executions.active, executions.completed, executions.failed, executions.contributing),
+    )
+
+
+def _decode(record: Record, decoder: msgspec.json.Decoder[_Value]) -> _Value:
+    try:
+        return decoder.decode(record.value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        place = f"{record.topic} partition {record.partition} offset {record.offset}"
+        raise ContractError(f"{place} is not what a worker publishes: {error}") from None

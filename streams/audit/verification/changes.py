@@ -1,0 +1,291 @@
+"""``factor-changes`` against a replay: a join by the causing record's offset, one batch of the source after the other.
+
+Published changes lie in an index, ordered by the offset of their cause. A cause at which the source has no record is
+*gone*: its change, and from there on every change of its pair, cannot be verified (docs/decisions/0008).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from streams.replay.digest import ChangesDigest, record_digest
+from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
+from streams.audit.verification.placement import finding_on, out_of_place
+from streams.replay.replay import ChangeHead, ReplayedBatch, changes_of, head_of
+from streams.replay.tables import Table, place_key, place_of
+from streams.partition.batch import Outgoing
+from topics.contract.declared import Topics
+from topics.contract.keys import application_prefix, change_key, parse_event_key
+from topics.reading.reader import Record
+
+__all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "last_cause"]
+
+_TAINT_BYTES: Final = 8
+_ERASED: Final = b"erased/"
+"""Not a place: those are 20 bytes that begin with a partition."""
+
+
+class PublishedChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the index keeps of a published change.
+
+    Attributes:
+        key: its key.
+        pair: the key of its pair.
+        part: its :func:`~streams.replay.digest.record_digest`.
+    """
+
+    key: bytes
+    pair: bytes
+    part: bytes
+
+
+_ROWS_A_WRITE: Final = 5_000
+
+_DEFERRED: Final = 10_000
+"""So many missing changes wait for word that their application was erased; with more, erasure is not the reason."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(PublishedChange).decode
+
+
+def index_changes(records: Iterable[Record], topics: Topics, index: Table) -> Iterator[Finding]:
+    """Put published changes into an index; yields those that cannot stand in it.
+
+    Args:
+        records: of ``factor-changes``, each partition in its order.
+        topics: the declared topics.
+        index: empty at the start.
+    """
+    rows: list[tuple[bytes, bytes]] = []
+    for record in records:
+        key = record.key or b""
+        if record.value is None:
+            rows.append((_ERASED + key, b""))
+            continue
+        head = _readable(record.value)
+        if head is None:
+            yield finding_on(Kind.UNREADABLE, record, head, topics, "it is not what a worker publishes")
+            continue
+        has_own_key = key == change_key(head.application_id, head.id)
+        if (reason := out_of_place(record, head, topics, has_own_key=has_own_key)) is not None:
+            yield finding_on(Kind.MISPLACED, record, head, topics, reason)
+            continue
+        place = place_key(record.partition, head.version.offset, record.offset)
+        rows.append((place, _encode(PublishedChange(key, head.pair_key, record_digest(key, record.value)))))
+        if len(rows) >= _ROWS_A_WRITE:
+            index.write(rows)
+            rows.clear()
+    index.write(rows)
+
+
+def last_cause(index: Table, partition: int) -> int | None:
+    """The greatest offset that a published change of a partition names as its cause; None: there is no change."""
+    found = None
+    for key, _ in index.between(place_key(partition, 0), place_key(partition + 1, 0)):
+        found = place_of(key)[1]
+    return found
+
+
+def _readable(value: bytes) -> ChangeHead | None:
+    try:
+        head = head_of(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return head if head.id and head.version.partition >= 0 and head.version.offset >= 0 else None
+
+
+class Taints:
+    """From which offset on a pair cannot be verified.
+
+    Args:
+        table: where it is kept; empty at the start.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._any = False
+
+    def add(self, pair: bytes, offset: int) -> None:
+        """A causing record of the pair is gone; offsets come in order."""
+        self._any = True
+        if self._table.get(pair) is None:
+            self._table.write([(pair, offset.to_bytes(_TAINT_BYTES, "big"))])
+
+    def reach(self, pair: bytes, offset: int) -> bool:
+        """Whether the pair cannot be verified at an offset."""
+        if not self._any:
+            return False
+        raw = self._table.get(pair)
+        return raw is not None and int.from_bytes(raw, "big") <= offset
+
+
+@dataclass
+class ChangeComparison:
+    """Compares batch after batch.
+
+    Args:
+        topics: the declared topics.
+        index: the published changes, see :func:`index_changes`.
+        taints: filled here, in the order of each partition.
+        explain: says of a published place and the replayed value in what they differ.
+        processor: only this processor is compared; None: all.
+
+    Attributes:
+        count: what became of the published changes.
+        published: by partition, the digest of the published changes in the range.
+        replayed: by partition, the digest of the replayed ones.
+    """
+
+    topics: Topics
+    index: Table
+    taints: Taints
+    explain: Callable[[PlaceInTopic, bytes], str]
+    processor: str | None = None
+    count: Count = field(default_factory=Count)
+    published: dict[int, ChangesDigest] = field(default_factory=dict)
+    replayed: dict[int, ChangesDigest] = field(default_factory=dict)
+    _missing: dict[bytes, list[Finding]] = field(default_factory=dict)
+
+    def take(self, replayed: ReplayedBatch, start: int) -> Iterator[Finding]:
+        """Compare one batch.
+
+        1. Find the published changes whose cause is gone, and taint their pairs.
+        2. Judge each replayed change.
+        3. What is left was published, and no event gives it.
+        4. What is missing of an application that was erased later is no difference.
+
+        Args:
+            replayed: the batch.
+            start: what was caused before it is not judged.
+        """
+        partition = replayed.batch.partition
+        published_digest = self.published.setdefault(partition, ChangesDigest())
+        replayed_digest = self.replayed.setdefault(partition, ChangesDigest())
+        left: dict[tuple[int, bytes], list[tuple[int, PublishedChange]]] = {}
+        # 1.
+        batch = replayed.batch
+        for offset, place, change in self._entries(partition, batch.start, batch.end):
+            if offset >= start:
+                published_digest.add(change.part)
+            if offset in replayed.present:
+                left.setdefault((offset, change.key), []).append((place, change))
+            else:
+                self._gone(partition, offset, change, start)
+        # 2.
+        for sent in changes_of(replayed.folded, self.topics):
+            head = head_of(sent.value or b"")
+            offset = head.version.offset
+            found = left.pop((offset, sent.key), [])
+            if offset < start or self.processor not in {None, head.processor}:
+                continue
+            part = record_digest(sent.key, sent.value or b"")
+            replayed_digest.add(part)
+            yield from self._judge(sent, head, part, found)
+        # 3.
+        for (offset, _), found in left.items():
+            for place, change in found:
+                if offset < start:
+                    continue
+                if self.taints.reach(change.pair, offset):
+                    self.count.unverifiable += 1
+                else:
+                    yield self._unexpected(partition, offset, place, change, "the event that it names gives none such")
+        # 4.
+        self._forgive(replayed.folded.erased_prefixes)
+
+    def before(self, partition: int, first: int, start: int) -> None:
+        """Before the first batch: what was caused before the first record that is still there cannot be verified."""
+        digest = self.published.setdefault(partition, ChangesDigest())
+        for offset, _, change in self._entries(partition, 0, first):
+            if offset >= start:
+                digest.add(change.part)
+            self._gone(partition, offset, change, start)
+
+    def behind(self, partition: int, end: int) -> Iterator[Finding]:
+        """After the last batch: a cause behind the source's end is none, and what was missing is missing.
+
+        Args:
+            partition: the partition.
+            end: of the source, asked for after the published changes were read.
+        """
+        for findings in self._missing.values():
+            yield from findings
+        self._missing.clear()
+        for offset, place, change in self._entries(partition, end, None):
+            yield self._unexpected(partition, offset, place, change, "it names a cause behind the end of the source")
+
+    def _forgive(self, erased: Iterable[bytes]) -> None:
+        """Count what is missing of applications that were erased as a whole, by what their keys start with."""
+        for prefix in erased:
+            count = len(self._missing.pop(prefix, ()))
+            self.count.erased += count
+            self.count.different -= count
+
+    def _missed(self, sent: Outgoing, head: ChangeHead) -> Iterator[Finding]:
+        """A change is missing, unless its application turns out to be erased later."""
+        found = self._found(Kind.MISSING, sent.key, head, None, "the event gives a change that is not there")
+        if self.count.different > _DEFERRED:
+            yield found
+        else:
+            self._missing.setdefault(application_prefix(head.application_id), []).append(found)
+
+    def _gone(self, partition: int, offset: int, change: PublishedChange, start: int) -> None:
+        self.taints.add(change.pair, offset)
+        self.count.gone[partition] = max(offset, self.count.gone.get(partition, 0))
+        self.count.unverifiable += offset >= start
+
+    def _entries(self, partition: int, first: int, end: int | None) -> Iterator[tuple[int, int, PublishedChange]]:
+        suffix = None if self.processor is None else f"/{self.processor}".encode()
+        until = place_key(partition + 1, 0) if end is None else place_key(partition, end)
+        for key, raw in self.index.between(place_key(partition, first), until):
+            change = _decode(raw)
+            _, offset, place = place_of(key)
+            if suffix is None or change.pair[change.pair.index(b"/") :] == suffix:
+                yield offset, place, change
+
+    def _judge(
+        self, sent: Outgoing, head: ChangeHead, part: bytes, found: list[tuple[int, PublishedChange]]
+    ) -> Iterator[Finding]:
+        offset = head.version.offset
+        if self.taints.reach(head.pair_key, offset):
+            self.count.unverifiable += len(found)
+            return
+        if not found:
+            if self.index.get(_ERASED + sent.key) is not None:
+                self.count.erased += 1
+            else:
+                yield from self._missed(sent, head)
+            return
+        for number, (place, change) in enumerate(found):
+            published = PlaceInTopic(self.topics.factor_changes.name, sent.partition, place)
+            if change.part != part:
+                reason = self.explain(published, sent.value or b"")
+                yield self._found(Kind.ALTERED, sent.key, head, published, reason)
+            elif number:
+                first = found[0][0]
+                yield self._found(Kind.DUPLICATE, sent.key, head, published, f"it is there already, at offset {first}")
+            else:
+                self.count.equal += 1
+
+    def _found(self, kind: Kind, key: bytes, head: ChangeHead, published: PlaceInTopic | None, reason: str) -> Finding:
+        self.count.different += 1
+        cause = PlaceInTopic(self.topics.executions.name, head.version.partition, head.version.offset)
+        name = self.topics.factor_changes.name
+        return Finding(kind, name, key, head.application_id, head.processor, published, cause, reason)
+
+    def _unexpected(self, partition: int, offset: int, place: int, change: PublishedChange, reason: str) -> Finding:
+        self.count.different += 1
+        name = self.topics.factor_changes.name
+        application_id, processor = parse_event_key(change.pair) or ("", "")
+        return Finding(
+            Kind.UNEXPECTED,
+            name,
+            change.key,
+            application_id,
+            processor,
+            PlaceInTopic(name, partition, place),
+            PlaceInTopic(self.topics.executions.name, partition, offset),
+            reason,
+        )

@@ -1,0 +1,249 @@
+"""``factors`` against a replay: of each pair the last record within the range, at the end."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from models.rows import Row
+from streams.audit.verification.changes import Taints
+from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
+from streams.audit.verification.placement import finding_on, out_of_place
+from streams.replay.replay import ReplayedBatch, head_of
+from streams.replay.tables import Table
+from streams.core.fold import load_pair
+from streams.core.pair_summary import PairSummary, summary_of
+from streams.audit.published import CurrentFactors, published_summary
+from streams.rulesets.rule_book import RuleBook
+from streams.partition.pair_cache import decode_row
+from topics.contract.declared import Topics
+from topics.contract.keys import parse_event_key, partition_of
+from topics.reading.ranges import Range
+from topics.reading.reader import Record
+
+__all__ = ["FactorComparison", "index_factors", "keep_replayed"]
+
+_ROWS_A_WRITE: Final = 5_000
+
+
+class _Published(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The last record of a pair in the range.
+
+    Attributes:
+        partition: where it stands.
+        offset: where it stands; -1: there is none in the range, only one behind it.
+        cause: the offset of the causing record.
+        digest: SHA-256 of the value; empty: a tombstone.
+        essence: SHA-256 of outcome, factors and counts.
+        ruleset: the digest of its ruleset.
+        moved: there is a later one, that was caused behind the range.
+    """
+
+    partition: int
+    offset: int
+    cause: int
+    digest: bytes
+    essence: bytes
+    ruleset: str
+    moved: bool = False
+
+
+class _Replayed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    cause: int
+    digest: bytes
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_published: Final = msgspec.msgpack.Decoder(_Published).decode
+_replayed: Final = msgspec.msgpack.Decoder(_Replayed).decode
+_CURRENT: Final = msgspec.json.Decoder(CurrentFactors)
+
+
+def index_factors(
+    records: Iterable[Record], topics: Topics, ends: Mapping[int, int], index: Table
+) -> Iterator[Finding]:
+    """Keep the last record of each pair within the range; yields those that cannot be one.
+
+    Args:
+        records: of ``factors``, each partition in its order.
+        topics: the declared topics.
+        ends: by partition, the offset of the source before which the range ends.
+        index: by the pair's key; empty at the start.
+    """
+    rows: dict[bytes, _Published] = {}
+    for record in records:
+        key = record.key or b""
+        if record.value is None:
+            rows[key] = _Published(record.partition, record.offset, -1, b"", b"", "")
+            continue
+        current = _readable(record.value)
+        if current is None:
+            yield finding_on(Kind.UNREADABLE, record, None, topics, "it is not what a worker publishes")
+            continue
+        has_own_key = parse_event_key(record.key or b"") == (current.application_id, current.processor)
+        if (reason := out_of_place(record, current, topics, has_own_key=has_own_key)) is not None:
+            yield finding_on(Kind.MISPLACED, record, current, topics, reason)
+            continue
+        cause = current.version.offset
+        if cause < ends.get(record.partition, 0):
+            essence = _essence(published_summary(current))
+            digest = sha256(record.value).digest()
+            rows[key] = _Published(record.partition, record.offset, cause, digest, essence, current.ruleset.digest)
+        else:
+            raw = index.get(key)
+            known = rows.get(key) or (None if raw is None else _published(raw))
+            nothing = _Published(record.partition, -1, -1, b"", b"", "")
+            rows[key] = msgspec.structs.replace(known or nothing, moved=True)
+        if len(rows) >= _ROWS_A_WRITE:
+            index.write((key, _encode(row)) for key, row in rows.items())
+            rows.clear()
+    index.write((key, _encode(row)) for key, row in rows.items())
+
+
+def keep_replayed(replayed: ReplayedBatch, topics: Topics, kept: Table) -> None:
+    """Keep of each pair the last ``factors`` record that the replay would publish; none of an erased application."""
+    name = topics.factors.name
+    kept.write((sent.key, _kept(sent.value)) for sent in replayed.folded.outgoing if sent.topic == name)
+
+
+def _kept(value: bytes | None) -> bytes | None:
+    return None if value is None else _encode(_Replayed(head_of(value).version.offset, sha256(value).digest()))
+
+
+def _readable(value: bytes) -> CurrentFactors | None:
+    try:
+        return _CURRENT.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _essence(summary: PairSummary) -> bytes:
+    counts = summary.counts
+    factors = [[name, text] for name, text in sorted(summary.factors.items())]
+    return sha256(
+        _encode([summary.outcome, factors, [counts.active, counts.completed, counts.failed, counts.contributing]])
+    ).digest()
+
+
+@dataclass
+class FactorComparison:
+    """Compares the last records of all pairs, after the whole range was replayed.
+
+    Args:
+        topics: the declared topics.
+        book: the rules of every offset.
+        published: see :func:`index_factors`.
+        replayed: see :func:`keep_replayed`.
+        rows: the state at the end of the range.
+        taints: which pairs cannot be verified.
+        ranges: of the source.
+        explain: says of a published place and of the replayed pair in what they differ.
+        processor: only this processor is compared; None: all.
+
+    Attributes:
+        count: what became of the records.
+    """
+
+    topics: Topics
+    book: RuleBook
+    published: Table
+    replayed: Table
+    rows: Table
+    taints: Taints
+    ranges: Mapping[int, Range]
+    explain: Callable[[PlaceInTopic, PairSummary], str]
+    processor: str | None = None
+    count: Count = field(default_factory=Count)
+
+    def run(self) -> Iterator[Finding]:
+        """Compare everything."""
+        for key, raw in self.replayed.between(b"", None):
+            mine = _replayed(raw)
+            found = self.published.get(key)
+            if self._is_wanted(key, mine.cause):
+                yield from self._judge(key, mine, None if found is None else _published(found))
+        for key, raw in self.published.between(b"", None):
+            theirs = _published(raw)
+            if theirs.offset < 0 or self.replayed.get(key) is not None:
+                continue
+            if theirs.digest:
+                yield from self._without_replay(key, theirs)
+            elif self.processor in {None, _identity(key)[1]}:
+                # Of an application that was erased as a whole.
+                self.count.erased += 1
+
+    def _is_wanted(self, key: bytes, cause: int) -> bool:
+        application_id, processor = _identity(key)
+        span = self.ranges.get(partition_of(application_id, self.topics.partitions))
+        return span is not None and cause >= span.since and self.processor in {None, processor}
+
+    def _judge(self, key: bytes, mine: _Replayed, theirs: _Published | None) -> Iterator[Finding]:
+        partition = partition_of(_identity(key)[0], self.topics.partitions)
+        if theirs is not None and theirs.offset >= 0 and not theirs.digest:
+            self.count.erased += 1
+        elif theirs is not None and theirs.offset < 0:
+            self.count.moved += 1
+        elif self.taints.reach(key, self.ranges[partition].end):
+            yield from self._in_content(key, mine, theirs)
+        elif theirs is None:
+            yield self._found(Kind.MISSING, key, None, mine.cause, "the events give factors that are not there")
+        elif theirs.digest == mine.digest:
+            self.count.equal += 1
+        elif theirs.moved and theirs.cause < mine.cause:
+            # Compaction has taken the record in between away, in favour of the one behind the range.
+            self.count.moved += 1
+        else:
+            yield self._altered(key, mine.cause, theirs)
+
+    def _in_content(self, key: bytes, mine: _Replayed, theirs: _Published | None) -> Iterator[Finding]:
+        """The cause of some change is gone; compaction alone leaves every event, so the state has to be the same."""
+        partition = partition_of(_identity(key)[0], self.topics.partitions)
+        summary = self._summary(key)
+        if self.ranges[partition].first > 0 or theirs is None or summary is None or theirs.moved:
+            self.count.unverifiable += 1
+        elif theirs.essence == _essence(summary):
+            self.count.content += 1
+        else:
+            yield self._altered(key, mine.cause, theirs)
+
+    def _without_replay(self, key: bytes, theirs: _Published) -> Iterator[Finding]:
+        if not self._is_wanted(key, theirs.cause):
+            return
+        if self.taints.reach(key, theirs.cause) or theirs.cause < self.ranges[theirs.partition].first:
+            self.count.unverifiable += 1
+            return
+        place = PlaceInTopic(self.topics.factors.name, theirs.partition, theirs.offset)
+        yield self._found(Kind.UNEXPECTED, key, place, theirs.cause, "no event gives these factors")
+
+    def _altered(self, key: bytes, cause: int, theirs: _Published) -> Finding:
+        place = PlaceInTopic(self.topics.factors.name, theirs.partition, theirs.offset)
+        summary = self._summary(key)
+        if not self.book.knows(theirs.ruleset):
+            reason = f"it is of the ruleset with digest {theirs.ruleset}"
+        elif theirs.cause != cause:
+            reason = f"its cause stands at offset {theirs.cause}, the last change's at {cause}"
+        else:
+            reason = "other bytes" if summary is None else self.explain(place, summary)
+        return self._found(Kind.ALTERED, key, place, cause, reason)
+
+    def _summary(self, key: bytes) -> PairSummary | None:
+        raw = self.rows.get(key)
+        row = None if raw is None else decode_row(raw)
+        if not isinstance(row, Row):
+            return None
+        rules = self.book.of_row(row)
+        return summary_of(load_pair(row, rules), rules)
+
+    def _found(self, kind: Kind, key: bytes, published: PlaceInTopic | None, cause: int, reason: str) -> Finding:
+        self.count.different += 1
+        application_id, processor = _identity(key)
+        partition = partition_of(application_id, self.topics.partitions)
+        place = PlaceInTopic(self.topics.executions.name, partition, cause)
+        return Finding(kind, self.topics.factors.name, key, application_id, processor, published, place, reason)
+
+
+def _identity(key: bytes) -> tuple[str, str]:
+    """Application and processor of a pair's key; such keys are all that stands in the tables."""
+    return parse_event_key(key) or ("", "")

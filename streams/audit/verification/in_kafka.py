@@ -1,0 +1,185 @@
+"""A verification of what is in Kafka, beside a live worker: as far as its group has come."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self
+
+from streams.audit.verification.changes import last_cause
+from streams.audit.verification.findings import Finding, PlaceInTopic
+from streams.replay.log_replay import Selection
+from streams.replay.replay import require_partitions, source_reader, without_collector
+from streams.replay.tables import Scratch
+from streams.audit.verification.verify import Report, Verification
+from streams.rulesets.rule_book import RuleBook
+from topics.cluster.authorization import require_permissions
+from topics.contract.declared import Topics
+from topics.contract.keys import application_prefix
+from topics.contract.permissions import Role, permissions
+from topics.reading.positions import AtOffset, Beginning
+from topics.reading.progress import GroupProgress
+from topics.reading.ranges import Range, ranges_of
+from topics.reading.reader import Record, TopicReader
+
+__all__ = ["KafkaVerification", "consolidated_end", "consolidated_offsets"]
+
+_DECIDED_LIMIT_S: Final = 10.0
+"""Markers follow a commit within milliseconds. What is open for longer is not the transaction that the group's offset
+came from: a dead worker's stays for minutes."""
+
+
+def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group: str) -> dict[int, int | None]:
+    """How far a group has consolidated each partition, so that all of it can be read from now on; None: unknown.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        group: the worker's group; it is neither joined nor moved.
+
+    Raises:
+        AuthorizationError: the cluster does not permit what an auditor needs; naming it.
+        InfrastructureError: Kafka does not answer.
+    """
+    # A client that may not see a topic is told that its partitions are unknown, and no more.
+    require_permissions(permissions(Role.AUDITOR, topics, group), config)
+    with GroupProgress(config, group, topics) as progress:
+        committed = progress.committed()
+        decided = progress.wait_decided(topics.factor_changes, topics.factors, limit_s=_DECIDED_LIMIT_S)
+    return committed if decided else dict.fromkeys(committed)
+
+
+def consolidated_end(span: Range, committed: int | None, last: int | None) -> int:
+    """Before which offset a partition's range ends.
+
+    Args:
+        span: what is asked for.
+        committed: see :func:`consolidated_offsets`.
+        last: the greatest offset that a published change names as its cause: the end where the group has none.
+    """
+    end = committed if committed is not None else 0 if last is None else last + 1
+    return max(span.first, min(span.end, end))
+
+
+class KafkaVerification:
+    """One verification; as a context it leaves nothing behind.
+
+    1. Ask how far the group is, then wait until everything that was open then is decided: what the group has committed
+       can be read from here on.
+    2. Take the ends of ``factor-changes`` and ``factors``, then those of the source: no change has its cause behind.
+    3. Verify up to where the group is.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        book: the rules of every offset.
+        selection: what is asked for.
+        group: the worker's group.
+        max_event_bytes: larger events become dead letters.
+        on_progress: told how many offsets, of all topics, were gone through.
+
+    Attributes:
+        total: how many offsets there are to go through.
+
+    Raises:
+        ContractError: a topic, a partition or an offset is not there.
+        InfrastructureError: Kafka or the disk failed.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        topics: Topics,
+        book: RuleBook,
+        selection: Selection,
+        *,
+        group: str,
+        max_event_bytes: int,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._config = config
+        self._topics = topics
+        self._application_id = selection.application_id
+        self._on_progress = on_progress
+        self._stack = ExitStack()
+        self._stack.enter_context(without_collector())
+        try:
+            # 1.
+            self._committed = consolidated_offsets(config, topics, group)
+            # 2.
+            self._changes, self._factors, self._source = (
+                self._stack.enter_context(
+                    TopicReader(config, topic.name, Beginning(), application_id=selection.application_id)
+                )
+                for topic in (topics.factor_changes, topics.factors, topics.executions)
+            )
+            require_partitions(self._source, topics)
+            self._wanted = ranges_of(self._source, selection.starts, selection.ends)
+            scratch = self._stack.enter_context(Scratch())
+        except BaseException:
+            self._stack.close()
+            raise
+        self._verification = Verification(
+            topics,
+            book,
+            scratch.table,
+            max_event_bytes,
+            application_id=selection.application_id,
+            processor=selection.processor,
+            look_up=self._look_up,
+            on_progress=on_progress,
+            open_log=lambda: source_reader(config, topics, selection.application_id),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def total(self) -> int:
+        """How many offsets there are to go through."""
+        spans = [reader.spans[part] for reader in (self._changes, self._factors) for part in self._wanted]
+        return sum(span.end - span.start for span in (*spans, *self._source.spans.values()))
+
+    def run(self) -> Iterator[Finding]:
+        """Every difference, as it is found."""
+        # 3.
+        yield from self._verification.index(self._of(self._changes))
+        ranges = {partition: self._consolidated(partition, span) for partition, span in self._wanted.items()}
+        ends = {partition: span.end for partition, span in self._source.spans.items()}
+        yield from self._verification.run(self._source, ranges, ends, self._of(self._factors))
+
+    def report(self) -> Report:
+        """After :meth:`run`: what it stands on, and what became of everything."""
+        return self._verification.report()
+
+    def _consolidated(self, partition: int, span: Range) -> Range:
+        committed = self._committed.get(partition)
+        # A look at every change, where the group cannot tell.
+        last = last_cause(self._verification.published_changes, partition) if committed is None else None
+        end = consolidated_end(span, committed, last)
+        return replace(span, start=min(span.start, end), end=end)
+
+    def _of(self, reader: TopicReader) -> Iterator[Record]:
+        prefix = b"" if self._application_id is None else application_prefix(self._application_id)
+        for partition in self._wanted:
+            at = reader.spans[partition].start
+            for record in reader.until_end({partition: reader.spans[partition]}):
+                if (record.key or b"").startswith(prefix):
+                    yield record
+                if record.offset - at >= _OFFSETS_A_STEP:
+                    self._on_progress(record.offset - at)
+                    at = record.offset
+            self._on_progress(reader.spans[partition].end - at)
+
+    def _look_up(self, place: PlaceInTopic) -> bytes | None:
+        with TopicReader(self._config, place.topic, AtOffset(place.partition, place.offset)) as reader:
+            found = next(reader.until_end(), None)
+        return found.value if found is not None and found.offset == place.offset else None
+
+
+_OFFSETS_A_STEP: Final = 4_000

@@ -1,0 +1,228 @@
+"""A verification from start to end: how far it can go, both comparisons, and a report that says what it stands on."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.audit.verification.changes import ChangeComparison, Taints, index_changes
+from streams.replay.digest import ChangesDigest
+from streams.audit.verification.factors import FactorComparison, index_factors, keep_replayed
+from streams.audit.verification.findings import Count, Finding, PlaceInTopic
+from streams.replay.replay import Replay, SourceLog
+from streams.replay.tables import Table
+from streams.replay.basis import PartitionStanding
+from streams.core.pair_summary import PairSummary
+from streams.rulesets.rule_book import RuleBook
+from topics.contract.declared import Topics
+from topics.reading.ranges import Range
+from topics.reading.reader import Record
+
+__all__ = ["PartitionReport", "Report", "Verification"]
+
+_EXPLAINED = 50
+"""So many differences are looked at member by member; each takes a look into Kafka."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionReport:
+    """One partition of a verification.
+
+    Attributes:
+        standing: what it stands on; its digest is of the replayed changes.
+        published: the digest of the published ones: equal where nothing differs.
+        complete_from: one more than the greatest offset that is known to be gone; never less than the first.
+        pending: how many offsets behind the range the worker has not consolidated yet.
+    """
+
+    standing: PartitionStanding
+    published: str
+    complete_from: int
+    pending: int
+
+    def members(self) -> Mapping[str, object]:
+        """As JSON has it."""
+        return {
+            **self.standing.members(),
+            "complete_from": self.complete_from,
+            "published_digest": self.published,
+            "not_consolidated_yet": self.pending,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a verification.
+
+    Attributes:
+        partitions: what it stands on.
+        changes: what became of ``factor-changes``.
+        factors: what became of ``factors``.
+        differences: how many findings there were.
+    """
+
+    partitions: list[PartitionReport]
+    changes: Count
+    factors: Count
+    differences: int
+
+    def members(self) -> Mapping[str, object]:
+        """As JSON has it."""
+        return {
+            "differences": self.differences,
+            "factor_changes": self.changes.members(),
+            "factors": self.factors.members(),
+            "partitions": [partition.members() for partition in self.partitions],
+        }
+
+
+@dataclass
+class Verification:
+    """Compares what was published with what the source gives.
+
+    Args:
+        topics: the declared topics.
+        book: the rules of every offset.
+        tables: makes an empty table.
+        max_event_bytes: larger events become dead letters.
+        application_id: only this application; the published records are of it alone, too.
+        processor: only this processor.
+        look_up: the value of a published record, to say in what it differs; None: it is not there any more.
+        on_progress: told how many offsets of the source were gone through.
+        open_log: opens the source once more, where a ruleset was adopted; None: none is.
+    """
+
+    topics: Topics
+    book: RuleBook
+    tables: Callable[[str], Table]
+    max_event_bytes: int
+    application_id: str | None = None
+    processor: str | None = None
+    look_up: Callable[[PlaceInTopic], bytes | None] = lambda _: None
+    on_progress: Callable[[int], None] = lambda _: None
+    open_log: Callable[[], AbstractContextManager[SourceLog]] | None = None
+    _explained: int = field(default=0, init=False)
+    _differences: int = field(default=0, init=False)
+
+    def index(self, changes: Iterable[Record]) -> Iterator[Finding]:
+        """First: take the published changes; yields those that cannot be any."""
+        self._index = self.tables("changes")
+        yield from self._counted(index_changes(changes, self.topics, self._index))
+
+    @property
+    def published_changes(self) -> Table:
+        """The index of the published changes, after :meth:`index`."""
+        return self._index
+
+    def run(
+        self, log: SourceLog, ranges: Mapping[int, Range], ends: Mapping[int, int], factors: Iterable[Record]
+    ) -> Iterator[Finding]:
+        """Then: replay and compare; yields every difference as it is found.
+
+        Args:
+            log: the source.
+            ranges: of the source; they end where the worker has consolidated, at the latest.
+            ends: of the source's partitions, asked for after the changes were read.
+            factors: the published records of ``factors``.
+        """
+        self._ranges, self._ends = ranges, ends
+        until = {partition: span.end for partition, span in ranges.items()}
+        current = self.tables("factors")
+        yield from self._counted(index_factors(factors, self.topics, until, current))
+        rows, kept, taints = self.tables("rows"), self.tables("replayed"), Taints(self.tables("taints"))
+        self._comparison = ChangeComparison(
+            self.topics, self._index, taints, self._explain_change, processor=self.processor
+        )
+        self._replay = Replay(
+            self.topics,
+            self.book,
+            rows,
+            max_event_bytes=self.max_event_bytes,
+            application_id=self.application_id,
+            on_progress=self.on_progress,
+            open_log=self.open_log,
+        )
+        yield from self._counted(self._changes(log, kept))
+        self._factors = FactorComparison(
+            self.topics,
+            self.book,
+            current,
+            kept,
+            rows,
+            taints,
+            ranges,
+            self._explain_factors,
+            processor=self.processor,
+        )
+        yield from self._counted(self._factors.run())
+
+    def report(self) -> Report:
+        """Last: what it stands on, and what became of everything."""
+        comparison = self._comparison
+        partitions = []
+        for partition, span in self._ranges.items():
+            replayed = comparison.replayed.get(partition, ChangesDigest())
+            published = comparison.published.get(partition, ChangesDigest())
+            gone = comparison.count.gone.get(partition, -1) + 1
+            partitions.append(
+                PartitionReport(
+                    PartitionStanding.of(partition, span, self._replay.records.get(partition, 0), replayed),
+                    published.hex(),
+                    max(span.first, gone),
+                    max(0, self._ends[partition] - span.end),
+                )
+            )
+        return Report(partitions, comparison.count, self._factors.count, self._differences)
+
+    def _changes(self, log: SourceLog, kept: Table) -> Iterator[Finding]:
+        for partition, span in self._ranges.items():
+            self._comparison.before(partition, span.first, span.since)
+        for replayed in self._replay.run(log, self._ranges):
+            keep_replayed(replayed, self.topics, kept)
+            yield from self._comparison.take(replayed, self._ranges[replayed.batch.partition].since)
+        for partition in self._ranges:
+            yield from self._comparison.behind(partition, self._ends[partition])
+
+    def _counted(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        for finding in findings:
+            self._differences += 1
+            yield finding
+
+    def _explain_change(self, place: PlaceInTopic, replayed: bytes) -> str:
+        return self._explain(place, lambda: json.loads(replayed))
+
+    def _explain_factors(self, place: PlaceInTopic, summary: PairSummary) -> str:
+        def members() -> dict[str, Any]:
+            counts = summary.counts
+            return {
+                "processor_type": summary.processor_type,
+                "outcome": summary.outcome,
+                "factors": {name: json.loads(text) for name, text in summary.factors.items()},
+                "executions": {
+                    "active": counts.active,
+                    "completed": counts.completed,
+                    "failed": counts.failed,
+                    "contributing": counts.contributing,
+                },
+            }
+
+        return self._explain(place, members)
+
+    def _explain(self, place: PlaceInTopic, replayed: Callable[[], dict[str, Any]]) -> str:
+        if self._explained >= _EXPLAINED:
+            return "other bytes"
+        self._explained += 1
+        value = self.look_up(place)
+        published = None if value is None else json.loads(value)
+        if not isinstance(published, dict):
+            return "other bytes"
+        names = [name for name, mine in replayed().items() if not _agree(published.get(name), mine)]
+        return f"differs in {', '.join(names)}" if names else "other bytes"
+
+
+def _agree(published: Any, replayed: Any) -> bool:
+    """Whether a member is as replayed, where a replayed object may lack what only the publication has."""
+    if isinstance(replayed, dict) and isinstance(published, dict) and "active" in replayed:
+        return all(published.get(name) == value for name, value in replayed.items())
+    return bool(published == replayed) and type(published) is type(replayed)

@@ -1,0 +1,209 @@
+"""``consolidator compare``."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import IO
+
+import click
+
+from models.catalogue import Catalogue
+from streams.audit.comparison.report import Report, Thresholds
+from streams.replay.log_replay import LogReplay, Selection
+from streams.audit.comparison.side_by_side import FileComparison, LogComparison
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.comparison import comparison_lines
+from streams.cli.output.console import format_option, progress
+from streams.cli.output.escaping import escaped
+from streams.cli.options import StartType
+from streams.configuration.connection import connection_of, topics_of
+from streams.core.rules import Rules
+from streams.replay.event_lines import BadLine, rereadable
+from streams.replay.file_replay import replay_lines
+from streams.replay.in_memory import ReplayFold
+from streams.rulesets.rule_book import RuleBook
+from streams.configuration.settings import Settings, load_settings
+from topics.reading.positions import Start
+from topics.reading.ranges import require_bounds
+
+EXIT_NO_GO = 1
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  consolidator compare --catalogue underwriting-2026.2.toml
+  consolidator compare --catalogue underwriting-2026.2.toml --processor bank_statement --examples 10
+  consolidator compare --catalogue underwriting-2026.2.toml --max-different 5 --format json > differences.jsonl
+  consolidator compare --strategy legacy
+  consolidator compare --strategy legacy --input events.jsonl
+
+Exit codes: 0 go; 1 no-go, the reasons are listed; 2 wrong usage, settings or catalogue, or no such topic, partition or
+offset; 3 Kafka or the disk failed.
+"""
+)
+@click.option(
+    "--catalogue", "new", type=click.Path(path_type=Path), help="The new catalogue file; compared with the current one."
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["legacy"]),
+    help="The old platform's strategy, which left failed executions out; the current catalogue is compared with it.",
+)
+@click.option("--current", type=click.Path(path_type=Path), help="The catalogue in force. [CONSOLIDATOR_CATALOGUE]")
+@click.option("--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin.")
+@click.option(
+    "--to",
+    "ends",
+    type=StartType(),
+    multiple=True,
+    help="Fold up to, and without, this. PARTITION:OFFSET may be given several times, and chooses its partitions; TIME "
+    "is the broker's clock. Default: the end.",
+)
+@click.option("--application", help="Only this application; reads its partition only.")
+@click.option("--processor", help="Only this processor.")
+@click.option(
+    "--max-unexpected",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Go only if at most so many pairs differ in a way that no changed rule explains.",
+)
+@click.option(
+    "--max-different",
+    type=click.FloatRange(min=0, max=100),
+    default=100,
+    show_default=True,
+    help="Go only if at most so many percent of all pairs differ.",
+)
+@click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Pairs shown for each rule, and of those that differ unexpectedly.",
+)
+@format_option
+@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+def compare(
+    *,
+    new: Path | None,
+    strategy: str | None,
+    current: Path | None,
+    file: str | None,
+    ends: tuple[Start, ...],
+    application: str | None,
+    processor: str | None,
+    max_unexpected: int,
+    max_different: float,
+    examples: int,
+    output_format: str,
+    bootstrap_servers: str | None,
+) -> None:
+    """Run another ruleset side by side over history, and say what differs and whether to go.
+
+    Every event is folded under both; for each application and processor outcome, counts and factors are compared. What
+    differs is expected by the declarations that were changed, which are named, or it is unexpected. Beside live
+    workers: no consumer group is touched, nothing is written.
+
+    JSON is one object a line: each difference (application_id, processor, expected, version, the members that differ
+    with their values before and after and the rules that expect them, an explanation), and last a summary with counts,
+    examples and the verdict.
+    """
+    if (new is None) == (strategy is None):
+        raise click.UsageError("give --catalogue NEW or --strategy legacy")
+    if file is not None and (ends or application or processor or bootstrap_servers):
+        raise click.UsageError("--input reads a file: --to, --application, --processor are about Kafka's log")
+    try:
+        require_bounds(ends)
+    except ValueError as error:
+        raise click.UsageError(f"--to: {error}") from None
+    settings = load_settings(catalogue=current, bootstrap_servers=bootstrap_servers)
+    in_force = load_catalogue(settings.catalogue)
+    other = None if new is None else load_catalogue(new)
+    report = Report(examples)
+    with _comparison(file, settings, Selection((), ends, application, processor), report) as side:
+        for difference in side.legacy(in_force) if other is None else side.catalogues(in_force, other):
+            report.add(difference)
+            if difference is not None and output_format == "json":
+                click.echo(escaped(difference.json(side.place(difference))))
+        standings = side.standings()
+        over = side.name
+    objections = report.objections(Thresholds(max_unexpected, Decimal(str(max_different))))
+    if output_format == "json":
+        members = {
+            "kind": "summary",
+            "over": over,
+            "before": "legacy" if other is None else _ruleset(in_force),
+            "after": _ruleset(other or in_force),
+            **report.members(),
+            "partitions": [standing.members() for standing in standings],
+            "go": not objections,
+            "objections": objections,
+        }
+        click.echo(escaped(json.dumps(members, ensure_ascii=False)))
+    else:
+        before = "the old platform's strategy" if other is None else in_force.ruleset.name
+        click.echo(escaped(f"{over}: {before} compared with {(other or in_force).ruleset.name}"))
+        for line in comparison_lines(report, objections):
+            click.echo(escaped(line))
+        for standing in standings:
+            click.echo(f"  {standing}", err=True)
+    if objections:
+        raise SystemExit(EXIT_NO_GO)
+
+
+@contextmanager
+def _comparison(
+    file: str | None, settings: Settings, selection: Selection, report: Report
+) -> Iterator[LogComparison | FileComparison]:
+    """Open what is to be compared; bad lines of a file are complained of, and counted in the report."""
+    if file is not None:
+        with rereadable(file) as lines:
+            yield FileComparison(file, _Lines(lines, file, settings.max_event_bytes, report))
+        return
+    topics = topics_of(settings)
+    with progress() as display:
+        task = display.add_task("folding", total=None)
+
+        def open_replay(rules: Rules, selection: Selection) -> LogReplay:
+            return LogReplay(
+                connection_of(settings).librdkafka(),
+                topics,
+                RuleBook(rules),
+                selection,
+                max_event_bytes=settings.max_event_bytes,
+                on_progress=lambda offsets: display.advance(task, offsets),
+            )
+
+        with LogComparison(open_replay, topics, selection) as log:
+            yield log
+
+
+@dataclass
+class _Lines:
+    """A file's lines, folded as often as there are sides."""
+
+    lines: IO[bytes]
+    name: str
+    max_event_bytes: int
+    report: Report
+    complained: set[int] = field(default_factory=set)
+
+    def __call__(self, fold: ReplayFold) -> None:
+        """Fold every line; a line that is bad on several sides is complained of once."""
+        self.lines.seek(0)
+        replay_lines(self.lines, fold, source=self.name, max_event_bytes=self.max_event_bytes, on_bad=self._complain)
+
+    def _complain(self, line: BadLine) -> None:
+        if line.number not in self.complained:
+            self.complained.add(line.number)
+            self.report.bad_lines += 1
+            click.echo(escaped(str(line)), err=True)
+
+
+def _ruleset(catalogue: Catalogue) -> dict[str, str]:
+    return {"name": catalogue.ruleset.name, "digest": catalogue.digest}

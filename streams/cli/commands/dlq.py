@@ -1,0 +1,318 @@
+"""``consolidator dlq``."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Final
+
+import click
+
+from models.errors import ContractError, Defect
+from streams.cli.output.console import format_option, progress
+from streams.cli.output.dead_letters import HEADING, decision_line, letter_json, letter_line, shown_json, shown_lines
+from streams.cli.output.record_json import is_about
+from streams.cli.options import StartType
+from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.settings import load_settings
+from topics.reading.dead_letter_list import Listed, Place, list_letters, require_place
+from topics.records.dead_letters import parse_dead_letter
+from topics.contract.declared import Topics
+from topics.reading.positions import AtOffset, Beginning, Start
+from topics.reading.reader import Record, TopicReader
+from streams.operations.redrive import Choice, Decision, Redrive, decide
+
+EXIT_STRANGERS: Final = 1
+
+Config = Mapping[str, str | int]
+
+_servers_option = click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+_application_option = click.option("--application", help="Only dead letters about this application.")
+
+
+class _PlaceType(click.ParamType):
+    """A click type for the place of a dead letter: what cannot be read is a usage error, exit code 2."""
+
+    name = "PARTITION:OFFSET"
+
+    def convert(self, value: str | Place, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        if not isinstance(value, str):
+            return value
+        partition, _, offset = value.partition(":")
+        if not (partition.isdecimal() and offset.isdecimal() and value.isascii()):
+            self.fail(f"{value!r} is no PARTITION:OFFSET such as 2:1500", param, ctx)
+        return int(partition), int(offset)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  consolidator dlq list
+  consolidator dlq show 2:1500
+  consolidator dlq redrive --reason unknown_status
+  consolidator dlq redrive --reason unknown_status --yes
+"""
+)
+def dlq() -> None:
+    """List, show and redrive dead letters: events that could not be read, untouched, and why.
+
+    A dead letter is named by its place in the dead letters' topic, PARTITION:OFFSET.
+    """
+
+
+@dlq.command(
+    name="list",
+    epilog="""\b
+Examples:
+  consolidator dlq list
+  consolidator dlq list --reason invalid_time --from 2026-03-01T00:00:00Z
+  consolidator dlq list --format json | jq -r .error_class | sort | uniq -c
+
+Exit codes: 0 listed, or there are none; 1 listed, but the topic has records that are no dead letters; 2 wrong usage or
+settings, or no such topic; 3 Kafka failed.
+""",
+)
+@click.option(
+    "--from",
+    "start",
+    type=StartType(),
+    default="beginning",
+    show_default=True,
+    help="Where to start: the time at which a letter was written, or a place, which reads that partition only.",
+)
+@_application_option
+@click.option("--reason", type=click.Choice(list(map(str, Defect))), help="Only letters of this error class.")
+@click.option("--limit", type=click.IntRange(min=1), help="List at most so many.")
+@_servers_option
+@format_option
+def list_command(
+    *,
+    start: Start,
+    application: str | None,
+    reason: str | None,
+    limit: int | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """List the dead letters, one a line: where each stands, where it came from, and why. Never its value.
+
+    The state is open; redriven, once it was put back; or came_back, where it was put back and is bad again.
+
+    JSON is one object a line: dlq and source (topic, partition, offset), timestamp, error_class, message, size (bytes
+    of the value, null for a tombstone), state and redrive_of.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    topic = topics_of(settings).dlq.name
+    letters, strangers = _listed(connection_of(settings).librdkafka(), topic, start, application)
+    wanted = [letter for letter in letters if reason in (None, letter.error_class)]
+    if not wanted:
+        click.echo(f"no dead letters{' like that' if letters else ''} in {topic}", err=True)
+    elif output_format == "table":
+        click.echo(HEADING, err=True)
+    for letter in islice(wanted, limit):
+        if output_format == "json":
+            click.echo(letter_json(letter, topic))
+        else:
+            click.echo(letter_line(letter))
+    _tell_strangers(strangers, topic)
+
+
+@dlq.command(
+    epilog="""\b
+Examples:
+  consolidator dlq show 2:1500
+  consolidator dlq show 2:1500 --raw > event.json
+  consolidator dlq show 2:1500 --format json | jq .headers
+
+Exit codes: 0 shown; 2 wrong usage or settings, or there is no dead letter at that place (any more); 3 Kafka failed.
+"""
+)
+@click.argument("place", type=_PlaceType())
+@click.option("--raw", is_flag=True, help="Write the original value to stdout, byte for byte, and nothing else.")
+@_servers_option
+@format_option
+def show(*, place: Place, raw: bool, bootstrap_servers: str | None, output_format: str) -> None:
+    """Show one dead letter: the reason, where it came from, and the original key, headers and value.
+
+    What could steer a terminal is escaped. JSON is one object: the members of "dlq list", then key, headers (pairs of
+    name and value) and value, each a string: UTF-8 text, or base64: and the bytes.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    topic = topics_of(settings).dlq.name
+    record, listed = _found(connection_of(settings).librdkafka(), topic, place)
+    letter = parse_dead_letter(record)
+    if letter is None:  # pragma: no cover - it was listed as one
+        raise _no_letter(topic, place)
+    if raw:
+        _write_raw(record.value)
+    elif output_format == "json":
+        click.echo(shown_json(listed, letter, record, topic))
+    else:
+        for line in shown_lines(listed, letter, record, topic):
+            click.echo(line)
+
+
+@dlq.command(
+    epilog="""\b
+Examples:
+  consolidator dlq redrive 2:1500 2:1501
+  consolidator dlq redrive --reason far_future --yes
+  consolidator dlq redrive --all --limit 1000 --yes
+
+Exit codes: 0 done, or nothing to do; 1 done, but the topic has records that are no dead letters; 2 wrong usage or
+settings, a place without a dead letter, or a refusal: nothing was redriven; 3 Kafka failed, and the message says
+whether anything was redriven.
+"""
+)
+@click.argument("places", metavar="[PARTITION:OFFSET]...", nargs=-1, type=_PlaceType())
+@click.option(
+    "--reason",
+    "reasons",
+    multiple=True,
+    type=click.Choice(list(map(str, Defect))),
+    help="All letters of this error class; may be given several times.",
+)
+@click.option("--all", "everything", is_flag=True, help="All letters.")
+@_application_option
+@click.option("--again", is_flag=True, help="Try once more, too, what came back from an earlier redrive.")
+@click.option("--limit", type=click.IntRange(min=1), help="Put back at most so many.")
+@click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
+@_servers_option
+@format_option
+def redrive(
+    *,
+    places: tuple[Place, ...],
+    reasons: tuple[str, ...],
+    everything: bool,
+    application: str | None,
+    again: bool,
+    limit: int | None,
+    yes: bool,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """Put dead letters back into the source, as they were, so that the worker tries them again.
+
+    For when the cause is mended: a limit was raised, or the code reads them now. A dry run unless --yes is given.
+
+    All in one transaction: a redrive takes effect as a whole or not at all. A letter is put back once: redriving it
+    again changes nothing. One that is bad again becomes a new dead letter, which is left alone unless --again is given.
+    An event that was folded meanwhile is not folded twice.
+
+    JSON is one object a line: the members of "dlq list", then action (redriven, would_redrive or skipped) and reason.
+    """
+    if sum(map(bool, (places, reasons, everything))) != 1:
+        raise click.UsageError("say which: places, --reason or --all, and only one of them")
+    if places and application is not None:
+        raise click.UsageError("--application goes with --reason or --all")
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    topics = topics_of(settings)
+    config = connection_of(settings).librdkafka()
+    choice = Choice(frozenset(places) or None, frozenset(reasons) or None, again, limit)
+    decisions, strangers = _decisions(config, topics, choice, application)
+    if yes and _to_put_back(decisions):
+        # Looked at once more, behind the fence: another redrive may have put some of them back meanwhile.
+        with Redrive(config, topics, settings.app_id) as redriving:
+            decisions, strangers = _decisions(config, topics, choice, application)
+            _put_back(redriving, config, topics, _to_put_back(decisions))
+    _print_decisions(decisions, topics.dlq.name, done=yes, output_format=output_format)
+    _tell_strangers(strangers, topics.dlq.name)
+
+
+def _listed(config: Config, topic: str, start: Start, application: str | None) -> tuple[list[Listed], list[Place]]:
+    def wanted(record: Record) -> bool:
+        return application is None or is_about("dlq", record, application)
+
+    with TopicReader(config, topic, start) as reader:
+        return list_letters(_watched(reader, "reading"), wanted=wanted)
+
+
+def _watched(reader: TopicReader, what: str) -> Iterator[Record]:
+    """Everything until the end, with a progress bar; offsets count, as records may be fewer."""
+    with progress() as display:
+        task = display.add_task(what, total=sum(span.end - span.start for span in reader.spans.values()))
+        read = dict.fromkeys(reader.spans, 0)
+        for record in reader.until_end():
+            read[record.partition] = record.offset + 1 - reader.spans[record.partition].start
+            display.update(task, completed=sum(read.values()))
+            yield record
+
+
+def _found(config: Config, topic: str, place: Place) -> tuple[Record, Listed]:
+    """The record at a place, and what became of it: that stands after it in its partition."""
+    with TopicReader(config, topic, Beginning()) as reader:
+        require_place(reader, topic, place)
+    with TopicReader(config, topic, AtOffset(*place)) as reader:
+        records = reader.until_end()
+        first = next(records, None)
+        if first is None or (first.partition, first.offset) != place:
+            raise _no_letter(topic, place)
+        letters, _ = list_letters(chain([first], records))
+    if not letters or letters[0].place != place:
+        raise _no_letter(topic, place)
+    return first, letters[0]
+
+
+def _no_letter(topic: str, place: Place) -> ContractError:
+    return ContractError(
+        f"{topic} has no dead letter at {place[0]}:{place[1]}: a transaction's marker, the mark of a redrive or a "
+        "stranger's record stands there; consolidator dlq list shows the letters"
+    )
+
+
+def _decisions(
+    config: Config, topics: Topics, choice: Choice, application: str | None
+) -> tuple[list[Decision], list[Place]]:
+    topic = topics.dlq.name
+    letters, strangers = _listed(config, topic, Beginning(), application)
+    missing = sorted(set(choice.places or ()) - {letter.place for letter in letters})
+    if missing:
+        with TopicReader(config, topic, Beginning()) as reader:
+            require_place(reader, topic, missing[0])
+        raise _no_letter(topic, missing[0])
+    return decide(letters, choice, source=topics.executions.name), strangers
+
+
+def _to_put_back(decisions: Sequence[Decision]) -> list[Place]:
+    return [decision.letter.place for decision in decisions if decision.reason is None]
+
+
+def _put_back(redriving: Redrive, config: Config, topics: Topics, places: Sequence[Place]) -> None:
+    if not places:
+        return
+    with TopicReader(config, topics.dlq.name, Beginning()) as reader, progress() as display:
+        task = display.add_task("redriving", total=len(places))
+        redriving.put_back(reader.until_end(), places, on_progress=lambda count: display.update(task, completed=count))
+
+
+def _write_raw(value: bytes | None) -> None:
+    if value is None:
+        click.echo("the original has no value (a tombstone): nothing was written", err=True)
+    else:
+        click.get_binary_stream("stdout").write(value)
+
+
+def _print_decisions(decisions: Sequence[Decision], topic: str, *, done: bool, output_format: str) -> None:
+    for decision in decisions:
+        action = "skipped" if decision.reason is not None else "redriven" if done else "would_redrive"
+        if output_format == "json":
+            click.echo(letter_json(decision.letter, topic, action=action, reason=decision.reason))
+        else:
+            click.echo(decision_line(decision.letter, action, decision.reason))
+    chosen = len(_to_put_back(decisions))
+    skipped = len(decisions) - chosen
+    if done:
+        text = f"{chosen} redriven, {skipped} skipped"
+    elif chosen:
+        text = f"dry run: {chosen} would be redriven, {skipped} skipped; --yes does it"
+    else:
+        text = f"dry run: nothing to redrive, {skipped} skipped"
+    click.echo(text, err=True)
+
+
+def _tell_strangers(strangers: Sequence[Place], topic: str) -> None:
+    if strangers:
+        partition, offset = strangers[0]
+        click.echo(
+            f"{topic} has {len(strangers)} records that are no dead letters of ours, the first at {partition}:{offset}",
+            err=True,
+        )
+        raise SystemExit(EXIT_STRANGERS)

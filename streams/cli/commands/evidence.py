@@ -1,0 +1,178 @@
+"""``consolidator evidence``."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+
+from streams.audit.evidence.bundle import EvidenceCheck
+from streams.audit.evidence.collect import collect_evidence
+from streams.audit.evidence.files import check_files, read_evidence, seal_of, write_evidence
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.console import format_option, progress
+from streams.cli.output.escaping import escaped
+from streams.cli.commands.replay_verify import report_lines
+from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.settings import load_settings
+
+EXIT_FOUND: Final = 1
+
+_COLLECT: Final = "collect"
+_DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
+
+
+class _CollectByDefault(click.Group):
+    """``evidence APP`` means ``evidence collect APP``; an application called "verify" needs the longer form."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named, or else ``collect`` with everything."""
+        if args and args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return _COLLECT, self.commands[_COLLECT], args
+
+
+@click.group(
+    cls=_CollectByDefault,
+    # Options of collect may stand in front of the application, too.
+    context_settings={"ignore_unknown_options": True},
+    epilog="""\b
+Examples:
+  consolidator evidence app-1 --out app-1-evidence
+  consolidator evidence verify app-1-evidence --seal 5f0c…
+
+An application whose id is a command's name: consolidator evidence collect verify --out DIR
+""",
+)
+def evidence() -> None:
+    """Collect what proves an application's factors into a directory, and check such a directory without Kafka."""
+
+
+@evidence.command(
+    name=_COLLECT,
+    epilog="""\b
+Examples:
+  consolidator evidence app-1 --out app-1-evidence
+  consolidator evidence app-1 --out app-1-evidence --format json | jq -r .seal
+
+Exit codes: 0 written, and everything published is what the events give; 1 written, but there are differences, or the
+log has nothing of the application; 2 wrong usage, settings or catalogue, or the directory is not empty; 3 Kafka or the
+disk failed.
+""",
+)
+@click.argument("application")
+@click.option("--out", "directory", type=_DIRECTORY, required=True, help="A new or empty directory.")
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@format_option
+def collect(
+    *, application: str, directory: Path, catalogue: Path | None, bootstrap_servers: str | None, output_format: str
+) -> None:
+    """Write an application's source events, changes, factors, offsets and catalogue into a directory, and check them.
+
+    No consumer group is touched. Events that were erased are left out. Keep the seal elsewhere: it is the digest of the
+    whole, and tells it from any other.
+
+    JSON is one object: application_id, directory, seal, records, erased_events_left_out and verification, as "replay
+    --verify" gives it.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    with progress() as display:
+        task = display.add_task("collecting", total=None)
+        found = collect_evidence(
+            config,
+            topics,
+            load_catalogue(settings.catalogue),
+            application,
+            group=settings.app_id,
+            max_event_bytes=settings.max_event_bytes,
+            on_progress=lambda topic: display.update(task, description=f"reading {topic}"),
+        )
+    if not (found.executions or found.changes or found.factors):
+        click.echo(escaped(f"{topics.executions.name} has nothing about application {application}"), err=True)
+        raise SystemExit(EXIT_FOUND)
+    check = EvidenceCheck(found)
+    for finding in check.run():
+        click.echo(escaped(str(finding)), err=True)
+    report = check.report()
+    seal = write_evidence(directory, found, report.members())
+    records = {
+        "executions": len(found.executions),
+        "factor_changes": len(found.changes),
+        "factors": len(found.factors),
+    }
+    if output_format == "json":
+        members = {
+            "application_id": application,
+            "directory": str(directory),
+            "seal": seal,
+            "records": records,
+            "erased_events_left_out": found.left_out,
+            "verification": report.members(),
+        }
+        click.echo(escaped(json.dumps(members, ensure_ascii=False)))
+    else:
+        click.echo(escaped(f"{directory}: {', '.join(f'{number} {name}' for name, number in records.items())}"))
+        if found.left_out:
+            click.echo(f"{found.left_out} records of erased events were left out")
+        for line in report_lines(report):
+            click.echo(line)
+        click.echo(f"seal {seal}")
+    if report.differences:
+        raise SystemExit(EXIT_FOUND)
+
+
+@evidence.command(
+    epilog="""\b
+Examples:
+  consolidator evidence verify app-1-evidence
+  consolidator evidence verify app-1-evidence --seal 5f0c… --format json
+
+Exit codes: 0 everything holds; 1 a file was altered, something published is not what the events give, or the seal is
+another; 2 this is no evidence.
+""",
+)
+@click.argument("directory", type=_DIRECTORY)
+@click.option("--seal", help="What it was when the evidence was collected: 64 hexadecimal digits.")
+@format_option
+def verify(*, directory: Path, seal: str | None, output_format: str) -> None:
+    """Check evidence without Kafka: every byte, and that the events give what was published.
+
+    JSON is one object: directory, holds, seal, problems (of files, in words), differences (as in "replay --verify") and
+    verification (null where a file was altered).
+    """
+    problems = check_files(directory)
+    differences: list[str] = []
+    members: list[object] = []
+    report = None
+    if not problems:
+        if seal is not None and seal.lower() != seal_of(directory):
+            problems.append("the seal is another: this is not the evidence that it was given for")
+        found, then = read_evidence(directory)
+        check = EvidenceCheck(found)
+        for finding in check.run():
+            differences.append(str(finding))
+            members.append(finding.members())
+        report = check.report()
+        if report.members() != then:
+            problems.append("manifest.json: its verification is not what this check gives")
+    holds = not (problems or differences)
+    if output_format == "json":
+        told = {
+            "directory": str(directory),
+            "holds": holds,
+            "seal": None if report is None else seal_of(directory),
+            "problems": problems,
+            "differences": members,
+            "verification": None if report is None else report.members(),
+        }
+        click.echo(escaped(json.dumps(told, ensure_ascii=False)))
+    else:
+        for line in (*problems, *differences, *(() if report is None else report_lines(report))):
+            click.echo(escaped(line))
+        click.echo(f"holds, seal {seal_of(directory)}" if holds else "does NOT hold")
+    if not holds:
+        raise SystemExit(EXIT_FOUND)

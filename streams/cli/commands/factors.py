@@ -1,0 +1,149 @@
+"""``consolidator factors``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from streams.audit.history.answers import change_members
+from streams.audit.history.inquiry import Moment
+from streams.cli.output.changes import change_lines, why_lines
+from streams.cli.output.console import format_option, print_table
+from streams.cli.output.escaping import escaped
+from streams.cli.commands.factors_as_of import answer_as_of, question_of
+from streams.cli.moments import MomentType
+from streams.cli.output.pairs import pair_table
+from streams.configuration.connection import connection_of, topics_of
+from streams.audit.history.current import Current, Journalled, last_change, read_current
+from streams.core.pair_summary import summary_json
+from streams.audit.published import CurrentFactors, published_summary
+from streams.configuration.settings import load_settings
+from topics.reading.positions import AtOffset
+
+EXIT_UNKNOWN = 1
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  consolidator factors app-1
+  consolidator factors app-1 --processor bank_statement --why
+  consolidator factors app-1 --format json | jq '{processor, factors}'
+  consolidator factors app-1 --at 2026-03-01T09:30:00Z --why
+  consolidator factors app-1 --at-offset 2:1500
+  consolidator factors app-1 --at 2026-03-01T09:30:00Z --as-of true
+  consolidator factors app-1 --at-offset 2:1500 --compare now
+
+Exit codes: 0 shown; 1 nothing is, or was, known of the application or of its processor; 2 wrong usage or settings, or
+no such topic or offset; 3 Kafka failed.
+"""
+)
+@click.argument("application")
+@click.option("--processor", help="Only this processor.")
+@click.option("--why", is_flag=True, help="Who contributed, who failed and with what code, and what changed last.")
+@click.option("--at", type=MomentType(times=True), help="As of a time (RFC 3339), it included.")
+@click.option("--at-offset", type=MomentType(offsets=True), help="As of an offset of executions, its record included.")
+@click.option(
+    "--as-of",
+    "sense",
+    type=click.Choice(["known", "true"]),
+    default="known",
+    show_default=True,
+    help="known: what the log held then, by the broker's clock. true: what had happened by --at, by the producers' "
+    "clocks, of all that the log holds now, or held at --at-offset.",
+)
+@click.option(
+    "--compare",
+    type=MomentType(times=True, offsets=True, now=True),
+    help="Show what differs between then and this moment.",
+)
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue for answers as of then.")
+@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@format_option
+def factors(
+    *,
+    application: str,
+    processor: str | None,
+    why: bool,
+    at: int | None,
+    at_offset: AtOffset | None,
+    sense: str,
+    compare: Moment | None,
+    catalogue: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """Show an application's factors, now or as of then, and why they are what they are.
+
+    Read from the factors topic, and with --why from factor-changes, without a consumer group: looking disturbs nothing.
+
+    JSON is one object a line for each processor: the members of "consolidator replay" (application_id, processor,
+    processor_type, outcome, factors, executions), then ruleset, version (partition and offset of the event that it
+    stands on) and occurred_at; with --why also why: contributors, failures, truncated and last_change (null where the
+    change was erased).
+
+    As of a time or an offset, the source is folded again by the worker's own rules, up to there; JSON has as_of as its
+    last member, the offsets that the answer stands on. With --compare it is one object a line for each processor that
+    differs: application_id, processor, before, after (null where it was not there), changed and as_of.
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
+    question = question_of(at=at, at_offset=at_offset, sense=sense, compare=compare)
+    if question is not None:
+        answer_as_of(settings, application, question, processor=processor, why=why, output_format=output_format)
+        return
+    topics = topics_of(settings)
+    config = connection_of(settings).librdkafka()
+    known = read_current(config, topics.factors.name, application)
+    wanted = [one for one in known if processor in (None, one.value.processor)]
+    if not wanted:
+        click.echo(_nothing_known(application, processor, known), err=True)
+        raise SystemExit(EXIT_UNKNOWN)
+    changes = [last_change(config, topics.factor_changes.name, one) if why else None for one in wanted]
+    if output_format == "json":
+        for one, change in zip(wanted, changes, strict=True):
+            click.echo(escaped(_json(one.value, change, why=why)))
+        return
+    print_table(pair_table(published_summary(one.value) for one in wanted))
+    if why:
+        for one, change in zip(wanted, changes, strict=True):
+            for line in _why_lines(one.value, change):
+                click.echo(line)
+
+
+def _nothing_known(application: str, processor: str | None, known: list[Current]) -> str:
+    if not known:
+        return escaped(f"nothing is known of application {application}: no event of it was consolidated yet")
+    names = ", ".join(one.value.processor for one in known)
+    return escaped(f"nothing is known of processor {processor} for application {application}; known: {names}")
+
+
+def _json(current: CurrentFactors, change: Journalled | None, *, why: bool) -> str:
+    more = {"ruleset": current.ruleset, "version": current.version, "occurred_at": current.occurred_at}
+    members = msgspec.to_builtins(more)
+    if why:
+        members["why"] = {
+            "contributors": current.executions.contributors,
+            "failures": current.executions.failures,
+            "truncated": current.executions.truncated,
+            "last_change": None if change is None else _last_change(change),
+        }
+    text = _ENCODER.encode(members).decode()
+    return summary_json(published_summary(current), text[1:-1])
+
+
+def _last_change(journalled: Journalled) -> dict[str, object]:
+    place = {"topic": journalled.topic, "partition": journalled.partition, "offset": journalled.offset}
+    return change_members(journalled.value) | place
+
+
+def _why_lines(current: CurrentFactors, change: Journalled | None) -> Iterator[str]:
+    yield from why_lines(current.processor, current.outcome, current.executions)
+    if change is None:
+        yield "  last change: not in the journal any more"
+        return
+    yield "  last change:"
+    for line in change_lines(change):
+        yield f"    {line}"

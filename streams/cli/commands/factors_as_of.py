@@ -1,0 +1,200 @@
+"""``consolidator factors`` as of then: the source folded again, up to a moment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+import msgspec
+
+from streams.audit.history.as_of import AsOf, ProcessorAsOf
+from streams.audit.history.answers import (
+    Difference,
+    change_members,
+    differences,
+    executions_of,
+    standing_members,
+    standing_text,
+)
+from streams.audit.history.inquiry import Inquiry, Moment
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.changes import difference_text, folded_change_lines, why_lines
+from streams.cli.output.console import print_table, progress
+from streams.cli.output.escaping import escaped
+from streams.cli.pair_output import write_lines
+from streams.cli.output.pairs import executions_text, pair_table
+from streams.configuration.connection import connection_of, topics_of
+from streams.core.rules import Rules
+from streams.core.pair_summary import PairSummary, summary_json, summary_of
+from streams.rulesets.rule_book import RuleBook, book_of
+from streams.configuration.settings import Settings
+from topics.reading.positions import AtOffset, End
+
+__all__ = ["Question", "answer_as_of", "question_of"]
+
+EXIT_UNKNOWN: Final = 1
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        known: up to where the log is looked at.
+        true_at: what had happened by then, in microseconds since the epoch; None: what was known.
+        compare_known: the second moment, where two are compared: up to where the log is looked at.
+        compare_true_at: likewise, what had happened by then.
+    """
+
+    known: Moment
+    true_at: int | None = None
+    compare_known: Moment | None = None
+    compare_true_at: int | None = None
+
+
+def question_of(*, at: int | None, at_offset: AtOffset | None, sense: str, compare: Moment | None) -> Question | None:
+    """What the options ask; None: for the current factors.
+
+    Raises:
+        click.UsageError: they contradict each other.
+    """
+    if sense == "true":
+        if at is None:
+            raise click.UsageError("--as-of true needs --at: by when had it happened?")
+        if compare is not None and not isinstance(compare, int):
+            raise click.UsageError("--as-of true compares with a time: --compare TIME")
+        known = End() if at_offset is None else at_offset
+        return Question(known, at, None if compare is None else known, compare)
+    if at is not None and at_offset is not None:
+        raise click.UsageError("--at and --at-offset both say up to where the log is looked at: give one of them")
+    first = at if at_offset is None else at_offset
+    if first is None:
+        if compare is not None:
+            raise click.UsageError("--compare needs --at or --at-offset: compared with what?")
+        return None
+    return Question(first, compare_known=compare)
+
+
+def answer_as_of(
+    settings: Settings,
+    application: str,
+    question: Question,
+    *,
+    processor: str | None,
+    why: bool,
+    output_format: str,
+) -> None:
+    """Fold the application's events up to a moment, and print what they came to then."""
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    inquiry = _inquiry(settings, book, application, question)
+    answer = _asked(inquiry, question.known, question.true_at)
+    if question.compare_known is not None:
+        other = _asked(inquiry, question.compare_known, question.compare_true_at)
+        _print_comparison(answer, other, book, processor, output_format)
+        return
+    wanted = [one for name, one in answer.processors.items() if processor in {None, name}]
+    if not wanted:
+        known = ", ".join(answer.processors) or "nothing"
+        what = "" if processor is None else f" of processor {processor}"
+        click.echo(
+            escaped(f"nothing was known{what} for application {application}; known: {known}\n{standing_text(answer)}"),
+            err=True,
+        )
+        raise SystemExit(EXIT_UNKNOWN)
+    if output_format == "json":
+        write_lines(_json(one, answer, book.of_row(one.pair.row), why=why) for one in wanted)
+        return
+    print_table(pair_table(summary_of(one.pair, book.of_row(one.pair.row)) for one in wanted))
+    if why:
+        for one in wanted:
+            write_lines(_why(one))
+    click.echo(escaped(standing_text(answer)), err=True)
+
+
+def _inquiry(settings: Settings, book: RuleBook, application: str, question: Question) -> Inquiry:
+    moments = tuple(one for one in (question.known, question.compare_known) if one is not None)
+    with progress() as display:
+        task = display.add_task("reading", total=None)
+
+        def advance(count: int, total: int) -> None:
+            display.update(task, total=total, advance=count)
+
+        return Inquiry(
+            connection_of(settings).librdkafka(),
+            topics_of(settings),
+            book,
+            application,
+            max_event_bytes=settings.max_event_bytes,
+            moments=moments,
+            on_progress=advance,
+        )
+
+
+def _asked(inquiry: Inquiry, known: Moment, true_at: int | None) -> AsOf:
+    return inquiry.known(known) if true_at is None else inquiry.true(true_at, known)
+
+
+def _json(one: ProcessorAsOf, answer: AsOf, rules: Rules, *, why: bool) -> str:
+    executions = executions_of(one)
+    members: dict[str, object] = {
+        "ruleset": {"name": rules.name, "digest": rules.digest},
+        "version": {"partition": answer.log.partition, "offset": one.pair.row.version},
+        "occurred_at": one.last_change.occurred_at,
+    }
+    if why:
+        members["why"] = {
+            "contributors": executions.contributors,
+            "failures": executions.failures,
+            "truncated": executions.truncated,
+            "last_change": change_members(one.last_change),
+        }
+    members["as_of"] = standing_members(answer)
+    return summary_json(summary_of(one.pair, rules), _encode(members).decode()[1:-1])
+
+
+def _why(one: ProcessorAsOf) -> Iterator[str]:
+    yield from why_lines(one.pair.row.processor, one.pair.tally.outcome.value, executions_of(one))
+    yield "  last change:"
+    for line in folded_change_lines(one.last_change):
+        yield f"    {line}"
+
+
+def _print_comparison(before: AsOf, after: AsOf, book: RuleBook, processor: str | None, output_format: str) -> None:
+    found = [one for one in differences(before, after, book) if processor in {None, one.processor}]
+    if output_format == "json":
+        write_lines(_difference_json(one, before, after) for one in found)
+        return
+    for one in found:
+        write_lines(_difference_lines(one))
+    if not found:
+        click.echo("no difference")
+    click.echo(escaped(f"before: {standing_text(before)}\nafter: {standing_text(after)}"), err=True)
+
+
+def _difference_json(one: Difference, before: AsOf, after: AsOf) -> str:
+    members: dict[str, Any] = {
+        "application_id": before.log.application_id,
+        "processor": one.processor,
+        "before": _summary_raw(one.before),
+        "after": _summary_raw(one.after),
+        "changed": one.changed,
+        "as_of": {"before": standing_members(before), "after": standing_members(after)},
+    }
+    return _encode(members).decode()
+
+
+def _summary_raw(summary: PairSummary | None) -> msgspec.Raw | None:
+    return None if summary is None else msgspec.Raw(summary_json(summary).encode())
+
+
+def _difference_lines(one: Difference) -> Iterator[str]:
+    yield f"{one.processor}: {_told(one.before)} → {_told(one.after)}"
+    for difference in one.changed:
+        yield f"  {difference_text(difference)}"
+
+
+def _told(summary: PairSummary | None) -> str:
+    return "nothing" if summary is None else f"{summary.outcome} ({executions_text(summary)})"

@@ -1,0 +1,168 @@
+"""``consolidator history``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from models.events import rfc3339
+from streams.audit.history.answers import change_members
+from streams.audit.history.inquiry import Inquiry
+from streams.audit.history.timeline import Entry
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.changes import difference_text
+from streams.cli.output.console import format_option, progress
+from streams.cli.output.escaping import escaped
+from streams.cli.pair_output import write_lines
+from streams.cli.output.record_json import rfc3339_of
+from streams.configuration.connection import connection_of, topics_of
+from streams.audit.published import FactorChange
+from streams.rulesets.rule_book import book_of
+from streams.configuration.settings import load_settings
+
+EXIT_UNKNOWN: Final = 1
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  consolidator history app-1
+  consolidator history app-1 --processor bank_statement --order occurred
+  consolidator history app-1 --format json | jq 'select(.changes != [])'
+
+Exit codes: 0 shown; 1 the log has nothing of the application; 2 wrong usage or settings, or no such topic; 3 Kafka
+failed.
+"""
+)
+@click.argument("application")
+@click.option("--processor", help="Only what is about this processor.")
+@click.option(
+    "--order",
+    type=click.Choice(["log", "occurred"]),
+    default="log",
+    show_default=True,
+    help="log: as the broker took them. occurred: as they happened, by their producers' clocks.",
+)
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@format_option
+def history(
+    *,
+    application: str,
+    processor: str | None,
+    order: str,
+    catalogue: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """Show the whole timeline of an application: its executions' events, and what each of them changed.
+
+    The source is folded again by the worker's own rules, without a consumer group.
+
+    JSON is one object a line for each record: topic, partition, offset, recorded_at (by the broker), fate (folded,
+    copy, tombstone, erased, erasure, ruleset, refused, published_again), event_id, event (null where there is none:
+    execution_id, processor, status, attempt, code, supersedes, occurred_at), reason (of a refusal), and changes, as in
+    "factors".
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    with progress() as display:
+        task = display.add_task("reading", total=None)
+        inquiry = Inquiry(
+            config,
+            topics,
+            book,
+            application,
+            max_event_bytes=settings.max_event_bytes,
+            on_progress=lambda count, total: display.update(task, total=total, advance=count),
+        )
+    entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
+    if not entries:
+        click.echo(escaped(f"{topics.executions.name} has nothing of this about application {application}"), err=True)
+        raise SystemExit(EXIT_UNKNOWN)
+    if order == "occurred":
+        entries.sort(key=_happened)
+    if output_format == "json":
+        write_lines(_json(entry) for entry in entries)
+    else:
+        for entry in entries:
+            write_lines(_lines(entry))
+    log = inquiry.log
+    gone = f"; what was before offset {log.first} is gone" if log.first else ""
+    ruleset = book.last(log.partition, log.end).name
+    click.echo(
+        f"from {log.log.topic} partition {log.partition}, offsets {log.first} to {log.end}, ruleset {ruleset}{gone}",
+        err=True,
+    )
+
+
+def _is_about(entry: Entry, processor: str) -> bool:
+    if entry.event is not None:
+        return entry.event.processor == processor
+    return any(change.processor == processor for change in entry.changes)
+
+
+def _happened(entry: Entry) -> tuple[int, int]:
+    """A tombstone, and what is no event, happened when the broker took it."""
+    happened = entry.record.timestamp_ms * 1000 if entry.event is None else entry.event.occurred_at
+    return happened, entry.record.offset
+
+
+def _json(entry: Entry) -> str:
+    record, event = entry.record, entry.event
+    members = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "recorded_at": rfc3339_of(record.timestamp_ms),
+        "fate": entry.fate.value,
+        "event_id": entry.event_id,
+        "event": None
+        if event is None
+        else {
+            "execution_id": event.execution_id,
+            "processor": event.processor,
+            "status": event.status.text,
+            "attempt": event.attempt,
+            "code": event.code,
+            "supersedes": event.supersedes,
+            "occurred_at": rfc3339(event.occurred_at),
+        },
+        "reason": entry.reason or None,
+        "changes": [{"processor": change.processor} | change_members(change) for change in entry.changes],
+    }
+    return _encode(members).decode()
+
+
+def _lines(entry: Entry) -> Iterator[str]:
+    record, event = entry.record, entry.event
+    place = f"{record.partition}:{record.offset}"
+    time = rfc3339_of(record.timestamp_ms)
+    if event is None:
+        reason = f": {entry.reason}" if entry.reason else ""
+        yield f"{place:>10}  {time}  {entry.fate.replace('_', ' ')}, event {entry.event_id}{reason}"
+    else:
+        attempt = "all attempts" if event.attempt is None else f"attempt {event.attempt}"
+        code = f" ({event.code})" if event.code else ""
+        again = ", a copy" if entry.fate == "copy" else ""
+        what = f"{event.execution_id} {event.status.text}, {attempt}{code}{again}"
+        yield f"{place:>10}  {time}  {event.processor}  {what}, happened {rfc3339(event.occurred_at)}"
+    for change in entry.changes:
+        yield from _change_lines(change)
+
+
+def _change_lines(change: FactorChange) -> Iterator[str]:
+    executions = change.executions
+    yield (
+        f"{'':>12}{change.processor}: {change.previous_outcome} → {change.outcome} "
+        f"({executions.completed} completed, {executions.failed} failed)"
+    )
+    for difference in change.changed:
+        yield f"{'':>14}{difference_text(difference)}"
+    for note in change.quality:
+        yield f"{'':>14}quality: {note.issue}" + (f" ({note.factor})" if note.factor else "")

@@ -1,0 +1,117 @@
+"""``consolidator replay``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from streams.replay.log_replay import Selection
+from streams.cli.commands.replay_file import replay_file
+from streams.cli.commands.replay_log import replay_log
+from streams.cli.commands.replay_verify import replay_verify
+from streams.cli.options import StartType
+from streams.configuration.settings import load_settings
+from topics.reading.positions import Start
+from topics.reading.ranges import require_bounds
+
+_RANGE = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  consolidator replay --input events.jsonl
+  consolidator replay --application app-1
+  consolidator replay --from 0:1500 --to 0:2000 --show changes --format json
+  consolidator replay --to 2026-03-01T00:00:00Z --format parquet --output february.parquet
+  consolidator replay --verify
+  consolidator replay --verify --format json > report.jsonl
+
+Exit codes: 0 done, and with --verify nothing differs; 1 there were bad lines (--input) or differences (--verify), each
+is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or offset; 3 Kafka or the disk failed.
+"""
+)
+@click.option("--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin.")
+@click.option("--verify", is_flag=True, help="Compare with what was published, record by record.")
+@click.option(
+    "--from",
+    "starts",
+    type=StartType(),
+    multiple=True,
+    help=f"Show, or verify, what was caused from here on; the events before it are folded all the same. {_RANGE}",
+)
+@click.option("--to", "ends", type=StartType(), multiple=True, help="Fold up to, and without, this. Default: the end.")
+@click.option("--application", help="Only this application; reads its partition only.")
+@click.option("--processor", help="Only this processor.")
+@click.option(
+    "--show",
+    type=click.Choice(["factors", "changes"]),
+    default="factors",
+    show_default=True,
+    help="What the pairs come to, or every change on the way.",
+)
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "parquet"]),
+    help="table for people, json (one object a line) or parquet for programs.  [default: table on a terminal and with "
+    "--input, else json]",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file that parquet is written to.")
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the offsets that this stands on, and the digests, to a JSON file too.",
+)
+@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+def replay(
+    *,
+    file: str | None,
+    verify: bool,
+    starts: tuple[Start, ...],
+    ends: tuple[Start, ...],
+    application: str | None,
+    processor: str | None,
+    show: str,
+    catalogue: Path | None,
+    output_format: str | None,
+    output: Path | None,
+    summary: Path | None,
+    bootstrap_servers: str | None,
+) -> None:
+    """Fold lifecycle events again, from Kafka or from a file, and prove what was published.
+
+    The same consolidation as the worker's, beside a live one or without any: no consumer group is touched. One line for
+    each application and processor, those in progress or withdrawn too; from Kafka in the order of their keys. What it
+    stands on (offsets, and a digest of the changes of each partition) goes to stderr, and to --summary.
+
+    JSON is one object a line. Factors: application_id, processor, processor_type (null: not in the catalogue), outcome,
+    factors, and executions with their counts active, completed, failed and contributing; from Kafka also version, the
+    partition and offset of the last change's cause. Changes: the values of factor-changes, byte for byte as the worker
+    publishes them. With --verify: each difference (kind, topic, partition, offset, key, application_id, processor,
+    cause, reason), and last a summary.
+    """
+    settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
+    if (output_format == "parquet") != (output is not None):
+        raise click.UsageError("--format parquet and --output belong together")
+    if file is not None:
+        if verify or starts or ends or application or processor or summary or show == "changes":
+            raise click.UsageError("--input reads a file: the other options are about Kafka's log")
+        if output_format == "parquet":
+            raise click.UsageError("--input prints table or json")
+        replay_file(file, settings, output_format or "table")
+        return
+    for option, bounds in (("--from", starts), ("--to", ends)):
+        try:
+            require_bounds(bounds)
+        except ValueError as error:
+            raise click.UsageError(f"{option}: {error}") from None
+    selection = Selection(starts, ends, application, processor)
+    chosen = output_format or ("table" if sys.stdout.isatty() else "json")
+    if verify:
+        if chosen == "parquet" or show == "changes":
+            raise click.UsageError("--verify prints differences, as table or json")
+        replay_verify(settings, selection, output_format=chosen, summary=summary)
+        return
+    replay_log(settings, selection, changes=show == "changes", output_format=chosen, output=output, summary=summary)

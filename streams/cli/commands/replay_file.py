@@ -1,0 +1,65 @@
+"""``consolidator replay --input``: a file."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.console import progress
+from streams.cli.output.escaping import escaped
+from streams.cli.pair_output import print_pairs, write_lines
+from streams.core.rules import Rules
+from streams.replay.event_lines import readable
+from streams.replay.file_replay import replay_lines
+from streams.core.pair_summary import summary_json
+from streams.replay.in_memory import ReplayFold
+from streams.configuration.settings import Settings
+
+EXIT_BAD_LINES = 1
+
+# Redrawing after every line would take longer than folding it.
+_LINES_A_STEP = 1_000
+
+
+def replay_file(file: str, settings: Settings, output_format: str) -> None:
+    """Fold a file and print what it comes to.
+
+    Args:
+        file: its path; ``-``: stdin.
+        settings: the settings.
+        output_format: ``table`` or ``json``.
+    """
+    fold = ReplayFold(Rules(load_catalogue(settings.catalogue)))
+    with readable(file) as lines, _progress_by_line() as advance:
+        counts = replay_lines(
+            lines,
+            fold,
+            source=file,
+            max_event_bytes=settings.max_event_bytes,
+            on_bad=lambda line: click.echo(escaped(str(line)), err=True),
+            on_progress=advance,
+        )
+    _print(fold, output_format)
+    if counts.bad:
+        click.echo(f"{counts.bad} of {counts.folded + counts.bad} lines are bad and were left out", err=True)
+        raise SystemExit(EXIT_BAD_LINES)
+
+
+def _print(fold: ReplayFold, output_format: str) -> None:
+    if output_format == "json":
+        write_lines(summary_json(summary) for summary in fold.summaries())
+    else:
+        print_pairs(fold.summaries())
+
+
+@contextmanager
+def _progress_by_line() -> Iterator[Callable[[int], None]]:
+    with progress() as display:
+        task = display.add_task("folding", total=None)
+
+        def advance(lines: int) -> None:
+            if lines % _LINES_A_STEP == 0:
+                display.update(task, completed=lines)
+
+        yield advance

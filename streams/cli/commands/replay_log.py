@@ -1,0 +1,151 @@
+"""``consolidator replay`` from Kafka: what the log comes to."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from streams.replay.log_replay import LogReplay, Selection, ShownChange
+from streams.cli.output.parquet import change_rows, pair_rows, require_parquet, write_parquet
+from streams.replay.basis import PartitionStanding
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.console import progress
+from streams.cli.pair_output import print_pairs, write_lines
+from streams.cli.output.record_lines import heading, readable_line
+from streams.configuration.connection import connection_of, topics_of
+from streams.core.fold import Pair
+from streams.core.rules import Rules
+from streams.core.pair_summary import summary_json, summary_of
+from streams.rulesets.rule_book import RuleBook, book_of
+from streams.configuration.settings import Settings
+from topics.contract.declared import Topics
+from topics.contract.keys import partition_of
+from topics.reading.reader import Record
+
+__all__ = ["replay_log", "write_summary"]
+
+_KIND: Final = "factor-changes"
+
+
+def replay_log(
+    settings: Settings,
+    selection: Selection,
+    *,
+    changes: bool,
+    output_format: str,
+    output: Path | None,
+    summary: Path | None,
+) -> None:
+    """Replay the log and print what it comes to.
+
+    Args:
+        settings: the settings.
+        selection: what is asked for.
+        changes: print the changes instead of what the pairs come to.
+        output_format: ``table``, ``json``, or ``parquet`` into ``output``.
+        output: the Parquet file.
+        summary: a file for what it stands on, as JSON.
+    """
+    if output is not None:
+        require_parquet()
+    topics = topics_of(settings)
+    config = connection_of(settings).librdkafka()
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    with progress() as display:
+        task = display.add_task("replaying", total=0)
+        replay = LogReplay(
+            config,
+            topics,
+            book,
+            selection,
+            max_event_bytes=settings.max_event_bytes,
+            on_progress=lambda offsets: display.advance(task, offsets),
+        )
+        with replay:
+            display.update(task, total=sum(span.end - span.first for span in replay.ranges.values()))
+            found = replay.run()
+            if changes:
+                _print_changes(found, topics, output_format, output)
+            for _ in found:
+                pass
+            display.stop()
+            if not changes:
+                _print_pairs(replay.pairs(), book, topics, output_format, output)
+            standings = replay.standings()
+    rules = book.configured
+    click.echo(f"stands on {topics.executions.name}, ruleset {rules.name} ({rules.digest})", err=True)
+    for standing in standings:
+        click.echo(f"  {standing}", err=True)
+        for line in adoption_lines(book, standing):
+            click.echo(f"    {line}", err=True)
+    write_summary(summary, summary_members(topics, rules, selection, standings))
+
+
+def summary_members(
+    topics: Topics, rules: Rules, selection: Selection, standings: list[PartitionStanding]
+) -> Mapping[str, object]:
+    """What a replay stands on, as JSON has it."""
+    return {
+        "topic": topics.executions.name,
+        "ruleset": {"name": rules.name, "digest": rules.digest},
+        "application": selection.application_id,
+        "processor": selection.processor,
+        "partitions": [standing.members() for standing in standings],
+    }
+
+
+def write_summary(path: Path | None, members: Mapping[str, object]) -> None:
+    """Write a summary to its file, if one is wanted.
+
+    Raises:
+        click.UsageError: the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(members, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _print_changes(found: Iterator[ShownChange], topics: Topics, output_format: str, output: Path | None) -> None:
+    if output is not None:
+        write_parquet(output, change_rows((one.sent.value or b"") for one in found))
+    elif output_format == "json":
+        write_lines((one.sent.value or b"").decode() for one in found)
+    else:
+        click.echo(heading(_KIND), err=True)
+        write_lines(readable_line(_KIND, _record(one, topics)) for one in found)
+
+
+def _record(change: ShownChange, topics: Topics) -> Record:
+    """The change as if it stood where its cause stands: its time is when the broker took that."""
+    sent = change.sent
+    return Record(
+        topics.executions.name, sent.partition, change.offset, change.timestamp_ms, sent.key, sent.value, headers=()
+    )
+
+
+def adoption_lines(book: RuleBook, standing: PartitionStanding) -> Iterator[str]:
+    """Which rulesets a partition adopted on the way."""
+    for adoption in book.adoptions(standing.partition):
+        if adoption.offset < standing.end:
+            yield f"from offset {adoption.offset} on ruleset {book.of_digest(adoption.after).name} ({adoption.after})"
+
+
+def _print_pairs(
+    pairs: Iterator[Pair], book: RuleBook, topics: Topics, output_format: str, output: Path | None
+) -> None:
+    if output is not None:
+        write_parquet(output, pair_rows(pairs, book, topics.partitions))
+    elif output_format == "json":
+        write_lines(_pair_json(pair, book.of_row(pair.row), topics.partitions) for pair in pairs)
+    else:
+        print_pairs(summary_of(pair, book.of_row(pair.row)) for pair in pairs)
+
+
+def _pair_json(pair: Pair, rules: Rules, partitions: int) -> str:
+    partition = partition_of(pair.row.application_id, partitions)
+    return summary_json(summary_of(pair, rules), f'"version":{{"partition":{partition},"offset":{pair.row.version}}}')

@@ -1,0 +1,88 @@
+"""``consolidator replay --verify``."""
+
+import json
+from pathlib import Path
+
+import click
+
+from streams.audit.verification.in_kafka import KafkaVerification
+from streams.replay.log_replay import Selection
+from streams.audit.verification.verify import Report
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.output.console import progress
+from streams.cli.output.escaping import escaped
+from streams.cli.commands.replay_log import write_summary
+from streams.configuration.connection import connection_of, topics_of
+from streams.rulesets.rule_book import book_of
+from streams.configuration.settings import Settings
+
+__all__ = ["replay_verify", "report_lines"]
+
+EXIT_DIFFERENCES = 1
+
+
+def replay_verify(settings: Settings, selection: Selection, *, output_format: str, summary: Path | None) -> None:
+    """Verify what was published, and print every difference.
+
+    Args:
+        settings: the settings.
+        selection: what is asked for.
+        output_format: ``table`` or ``json``.
+        summary: a file for the report, as JSON.
+    """
+    topics = topics_of(settings)
+    config = connection_of(settings).librdkafka()
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    rules = book.configured
+    with progress() as display:
+        task = display.add_task("verifying", total=None)
+        verification = KafkaVerification(
+            config,
+            topics,
+            book,
+            selection,
+            group=settings.app_id,
+            max_event_bytes=settings.max_event_bytes,
+            on_progress=lambda offsets: display.advance(task, offsets),
+        )
+        with verification:
+            display.update(task, total=verification.total)
+            for finding in verification.run():
+                line = json.dumps(finding.members(), ensure_ascii=False) if output_format == "json" else str(finding)
+                click.echo(escaped(line))
+            report = verification.report()
+    members = {
+        "kind": "summary",
+        "topic": topics.executions.name,
+        "ruleset": {"name": rules.name, "digest": rules.digest},
+        "application": selection.application_id,
+        "processor": selection.processor,
+        **report.members(),
+    }
+    if output_format == "json":
+        click.echo(escaped(json.dumps(members, ensure_ascii=False)))
+    else:
+        for line in report_lines(report):
+            click.echo(line)
+    write_summary(summary, members)
+    if report.differences:
+        raise SystemExit(EXIT_DIFFERENCES)
+
+
+def report_lines(report: Report) -> list[str]:
+    """A report for people."""
+    lines = []
+    for name, count in (("factor-changes", report.changes), ("factors", report.factors)):
+        told = [f"{number:,} {what.replace('_', ' ')}" for what, number in count.members().items() if number]
+        lines.append(f"{name}: {', '.join(told) or 'nothing in this range'}")
+    for partition in report.partitions:
+        standing = partition.standing
+        same = "as published" if standing.digest == partition.published else f"published {partition.published}"
+        pending = f"; {partition.pending:,} offsets not consolidated yet" if partition.pending else ""
+        lines.append(
+            f"partition {standing.partition}: offsets {standing.first} to {standing.end}, compared from "
+            f"{standing.start}, complete from {partition.complete_from}; {standing.records:,} records, "
+            f"{standing.changes:,} changes, digest {standing.digest}, {same}{pending}"
+        )
+    lines.append("0 differences" if not report.differences else f"{report.differences:,} differences")
+    return lines

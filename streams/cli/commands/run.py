@@ -1,0 +1,85 @@
+"""``consolidator run``."""
+
+import os
+from pathlib import Path
+
+import click
+
+from streams.early_signals import EndedEarly, end_at_signals, ignore_signals
+
+
+@click.command(
+    epilog="Examples: consolidator run; KAFKA_BOOTSTRAP_SERVERS=broker:9092 consolidator run --catalogue rules.toml; "
+    "consolidator run --processes 4; consolidator run --catalogue next.toml --adopt-ruleset. "
+    "Exit codes: 0 stopped by a signal, everything in flight committed; 2 a contract is broken (settings, catalogue, "
+    "topics, state); 3 Kafka or the disk failed, nothing was acknowledged."
+)
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@click.option("--app-id", help="Consumer group's id and changelog prefix. [CONSOLIDATOR_APP_ID]")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Where state is kept. [CONSOLIDATOR_STATE_DIR]")
+@click.option("--instance-id", help="Static group membership. [CONSOLIDATOR_INSTANCE_ID]")
+@click.option("--processes", type=int, help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]")
+@click.option(
+    "--adopt-ruleset",
+    is_flag=True,
+    default=None,
+    help="Partitions that were folded with another catalogue go over to this one. [CONSOLIDATOR_ADOPT_RULESET]",
+)
+@click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
+@click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
+def run(
+    *,
+    catalogue: Path | None,
+    app_id: str | None,
+    state_dir: Path | None,
+    instance_id: str | None,
+    processes: int | None,
+    adopt_ruleset: bool | None,
+    log_level: str | None,
+    log_format: str | None,
+) -> None:
+    """Run a worker until SIGTERM or SIGINT.
+
+    The topics must exist: consolidator topics apply. Start as many workers as there are partitions, on any machines;
+    they share the partitions among themselves. --processes starts several at once: one for each core.
+
+    Another catalogue than the one that the state was folded with is refused, unless --adopt-ruleset is given: then each
+    partition goes over to it at one record of executions, and a change with the cause "ruleset" is published for every
+    result that differs. See first what differs: consolidator compare --catalogue NEW. Restart the workers one after
+    the other; one with the old catalogue that is given a partition of the new one ends with exit code 2.
+    """
+    end_at_signals()
+    # Imported here: the settings take half a second, and a signal may come before.
+    import structlog  # noqa: PLC0415
+
+    from streams.configuration.settings import load_settings  # noqa: PLC0415
+    from streams.runtime.logs import configure_logging  # noqa: PLC0415
+    from streams.worker.processes import fork_workers  # noqa: PLC0415
+
+    settings = load_settings(
+        catalogue=catalogue,
+        app_id=app_id,
+        state_dir=state_dir,
+        instance_id=instance_id,
+        processes=processes,
+        adopt_ruleset=adopt_ruleset,
+        log_level=log_level,
+        log_format=log_format,
+    )
+    configure_logging(settings.log_level, settings.log_format)
+    log = structlog.get_logger()
+    try:
+        if settings.processes > 1:
+            number = fork_workers(settings.processes)
+            if settings.instance_id is not None:
+                settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{number}"})
+        log.info("worker process started", pid=os.getpid())
+        # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
+        from streams.worker.runner import run_worker  # noqa: PLC0415
+
+        run_worker(settings)
+    except EndedEarly:
+        log.info("worker stopped before it began")
+        raise
+    finally:
+        ignore_signals()

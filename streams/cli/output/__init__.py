@@ -1,0 +1,1 @@
+"""Everything that is printed: tables, lines, JSON, progress."""

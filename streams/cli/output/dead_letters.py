@@ -1,0 +1,116 @@
+"""Dead letters for people and for programs. A value is shown only where it is asked for; foreign text is escaped."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from streams.cli.output.escaping import escaped
+from streams.cli.output.record_json import rfc3339_of, text_of
+from topics.reading.dead_letter_list import Listed
+from topics.records.dead_letters import DeadLetter
+from topics.reading.reader import Record
+
+__all__ = ["HEADING", "decision_line", "letter_json", "letter_line", "shown_json", "shown_lines"]
+
+_PLACE, _SOURCE, _TIME, _STATE, _ERROR, _SIZE, _ACTION = 10, 26, 24, 9, 22, 9, 13
+
+_SHOWN_BYTES: Final = 4_096
+"""Of a value on a terminal: some fifty lines. An event of ours has a tenth of it."""
+
+HEADING: Final = (
+    f"{'DLQ':<{_PLACE}} {'SOURCE':<{_SOURCE}} {'TIME':<{_TIME}} {'STATE':<{_STATE}} {'ERROR':<{_ERROR}} "
+    f"{'BYTES':>{_SIZE}} MESSAGE"
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def letter_line(letter: Listed) -> str:
+    """One dead letter as one line, under :data:`HEADING`."""
+    size = "no value" if letter.size is None else str(letter.size)
+    return escaped(
+        f"{_place(letter):<{_PLACE}} {_source(letter):<{_SOURCE}} {rfc3339_of(letter.timestamp_ms):<{_TIME}} "
+        f"{letter.state:<{_STATE}} {letter.error_class:<{_ERROR}} {size:>{_SIZE}} {letter.message}"
+    )
+
+
+def decision_line(letter: Listed, action: str, reason: str | None) -> str:
+    """What a redrive does with one dead letter, as one line."""
+    why = letter.message if reason is None else reason
+    return escaped(
+        f"{action.replace('_', ' '):<{_ACTION}} {_place(letter):<{_PLACE}} {_source(letter):<{_SOURCE}} "
+        f"{letter.error_class:<{_ERROR}} {why}"
+    )
+
+
+def letter_json(letter: Listed, topic: str, **more: str | None) -> str:
+    """One dead letter as one line of JSON, safe for a terminal; further members come last."""
+    return escaped(_encode(_members(letter, topic) | more).decode())
+
+
+def shown_json(listed: Listed, letter: DeadLetter, record: Record, topic: str) -> str:
+    """One dead letter with its original key, headers and value, as one line of JSON."""
+    original = {
+        "key": text_of(letter.key),
+        "headers": [[name, text_of(value)] for name, value in letter.headers],
+        "value": text_of(record.value),
+    }
+    return escaped(_encode(_members(listed, topic) | original).decode())
+
+
+def shown_lines(listed: Listed, letter: DeadLetter, record: Record, topic: str) -> Iterator[str]:
+    """One dead letter with its original key, headers and value, for people."""
+    yield escaped(f"dead letter  {topic} {_place(listed)}, {rfc3339_of(listed.timestamp_ms)}")
+    yield escaped(f"reason       {listed.error_class}: {listed.message}")
+    yield escaped(
+        f"came from    {letter.topic} partition {letter.partition} offset {letter.offset}, "
+        f"{rfc3339_of(letter.timestamp_ms)}"
+    )
+    again = "" if listed.redrive_of is None else f", from the redrive of {listed.redrive_of}"
+    yield escaped(f"state        {listed.state.replace('_', ' ')}{again}")
+    yield f"key          {_printable(letter.key)}"
+    for name, value in letter.headers:
+        yield f"header       {escaped(name)}: {_printable(value)}"
+    yield from _value_lines(record.value)
+
+
+def _value_lines(value: bytes | None) -> Iterator[str]:
+    if value is None:
+        yield "value        none: a tombstone"
+        return
+    yield f"value        {len(value)} bytes"
+    yield _printable(value[:_SHOWN_BYTES])
+    if len(value) > _SHOWN_BYTES:
+        yield f"… and {len(value) - _SHOWN_BYTES} bytes more: --raw shows all"
+
+
+def _members(letter: Listed, topic: str) -> dict[str, Any]:
+    partition, offset = letter.place
+    return {
+        "dlq": {"topic": topic, "partition": partition, "offset": offset},
+        "source": {
+            "topic": letter.source_topic,
+            "partition": letter.source_partition,
+            "offset": letter.source_offset,
+        },
+        "timestamp": rfc3339_of(letter.timestamp_ms),
+        "error_class": letter.error_class,
+        "message": letter.message,
+        "size": letter.size,
+        "state": letter.state,
+        "redrive_of": letter.redrive_of,
+    }
+
+
+def _printable(data: bytes | None) -> str:
+    r"""Bytes as text, on one line: what is no UTF-8 as ``\xff``, what could steer a terminal as ``\u001b``."""
+    return "none" if data is None else escaped(data.decode(errors="backslashreplace"))
+
+
+def _place(letter: Listed) -> str:
+    return f"{letter.place[0]}:{letter.place[1]}"
+
+
+def _source(letter: Listed) -> str:
+    return f"{letter.source_topic}:{letter.source_partition}:{letter.source_offset}"

@@ -1,0 +1,73 @@
+"""Pairs of application and processor for people: a table, foreign text escaped."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from streams.cli.output.escaping import escaped
+from streams.core.pair_summary import PairSummary
+
+_STYLES = {"consolidated": "green", "partial": "yellow", "cleared": "red", "in_progress": "cyan", "withdrawn": "dim"}
+_UNKNOWN_TYPE = "merge"
+"""How a processor that the catalogue does not know is consolidated: the mission's own ``consolidate()``."""
+
+
+def pair_table(summaries: Iterable[PairSummary]) -> Table:
+    """A row for every pair, its factors one below the other; the application's id once, where its pairs begin."""
+    table = Table()
+    for heading in ("application", "processor", "type", "outcome", "executions", "factors"):
+        table.add_column(heading, overflow="fold")
+    last = None
+    for summary in summaries:
+        if summary.application_id != last:
+            table.add_section()
+        shown = escaped(summary.application_id) if summary.application_id != last else ""
+        last = summary.application_id
+        table.add_row(
+            Text(shown),
+            Text(escaped(summary.processor)),
+            Text(escaped(summary.processor_type or _UNKNOWN_TYPE)),
+            outcome_text(summary.outcome),
+            Text(executions_text(summary)),
+            Text(factors_text(summary)),
+        )
+    return table
+
+
+def pair_lines(summaries: Sequence[PairSummary]) -> Iterator[str]:
+    """The same as plain lines, one a pair: for more pairs than anybody looks at, drawing a table takes minutes."""
+    cells = [
+        (
+            escaped(one.application_id),
+            escaped(one.processor),
+            escaped(one.outcome),
+            executions_text(one),
+            factors_text(one).replace("\n", ", "),
+        )
+        for one in summaries
+    ]
+    headings = ("APPLICATION", "PROCESSOR", "OUTCOME", "EXECUTIONS", "FACTORS")
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    for row in (headings, *cells):
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def outcome_text(outcome: str) -> Text:
+    """An outcome in the colour that tells it from a distance."""
+    return Text(escaped(outcome), style=_STYLES.get(outcome, ""))
+
+
+def executions_text(summary: PairSummary) -> str:
+    """The counts in words; failed executions are active as well."""
+    counts = summary.counts
+    if not counts.active:
+        return "none active"
+    text = f"{counts.completed} completed, {counts.failed} failed"
+    idle = counts.completed - counts.contributing
+    return f"{text}, {idle} without factors" if idle else text
+
+
+def factors_text(summary: PairSummary) -> str:
+    """The factors, one a line; their values as JSON writes them."""
+    return "\n".join(escaped(f"{name} = {text}") for name, text in summary.factors.items()) or "(no factors)"

@@ -1,0 +1,74 @@
+"""Kafka records for programs: one JSON object a line, numbers digit by digit as they were published."""
+
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from streams.cli.output.escaping import escaped
+from topics.records.content import event_of, last_header, payload_of
+from topics.records import dead_letters
+from topics.contract.keys import parse_event_key
+from topics.reading.reader import Record
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def is_about(kind: str, record: Record, application_id: str) -> bool:
+    """Whether a record is about an application: the payload decides; without one, a key that tells it.
+
+    Args:
+        kind: executions, factor-changes, factors or dlq.
+        record: the record.
+        application_id: the application asked for.
+    """
+    payload = payload_of(record)
+    if payload is not None:
+        return bool(event_of(payload).get("application_id") == application_id)
+    # A dead letter's own key is a place; the key it once had is in a header.
+    key = last_header(record, dead_letters.KEY) if kind == "dlq" else record.key
+    identity = parse_event_key(key) if key is not None else None
+    return identity is not None and identity[0] == application_id
+
+
+def json_line(record: Record) -> str:
+    """The record as one line of JSON, safe for a terminal.
+
+    A value that is a JSON object stands as it was published, digit by digit. Any other value, and every key and header,
+    is a string: UTF-8 text, or ``base64:`` and the bytes. A tombstone's value is null.
+    """
+    fields = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": rfc3339_of(record.timestamp_ms),
+        "key": text_of(record.key),
+        "headers": [[name, text_of(value)] for name, value in record.headers],
+        "value": _value(record),
+    }
+    return escaped(_ENCODER.encode(fields).decode())
+
+
+def text_of(data: bytes | None) -> str | None:
+    """Bytes as a string: UTF-8 text, or ``base64:`` and the bytes; None stays None."""
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "base64:" + b64encode(data).decode()
+
+
+def rfc3339_of(timestamp_ms: int) -> str:
+    """A record's timestamp, milliseconds since the epoch, as RFC 3339 in UTC."""
+    moment = _EPOCH + timedelta(milliseconds=timestamp_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _value(record: Record) -> msgspec.Raw | str | None:
+    if record.value is None or payload_of(record) is None:
+        return text_of(record.value)
+    # Formatted, not decoded and encoded: a number keeps every digit. On one line, whatever it looked like.
+    return msgspec.Raw(msgspec.json.format(record.value, indent=-1))

@@ -1,0 +1,120 @@
+"""Kafka records for people: one readable line each, in the words of the topic. Foreign text is escaped."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from streams.cli.output.escaping import escaped
+from streams.cli.output.record_json import rfc3339_of
+from topics.records.content import event_of, last_header, payload_of
+from topics.records import dead_letters
+from topics.reading.reader import Record
+
+_ABSENT: Final = "-"
+# Wide enough for the usual ids; longer ones push the rest of their line to the right and lose nothing.
+_TIME, _ID, _NAME, _PLACE, _WORD = 24, 20, 22, 26, 12
+
+_HEADINGS: Final = {
+    "executions": f"{'TIME':<{_TIME}} {'APPLICATION':<{_ID}} {'PROCESSOR':<{_NAME}} {'EXECUTION':<{_ID}} "
+    f"{'STATUS':<{_WORD}} ATTEMPT",
+    "factor-changes": f"{'TIME':<{_TIME}} {'APPLICATION':<{_ID}} {'PROCESSOR':<{_NAME}} {'OUTCOME':<{_PLACE}} "
+    "CHANGED, AND BY WHAT",
+    "factors": f"{'TIME':<{_TIME}} {'APPLICATION':<{_ID}} {'PROCESSOR':<{_NAME}} {'OUTCOME':<{_WORD}} FACTORS",
+    "dlq": f"{'TIME':<{_TIME}} {'SOURCE':<{_PLACE}} {'ERROR':<{_NAME}} MESSAGE",
+}
+
+
+def heading(kind: str) -> str:
+    """The column titles for a kind of topic: executions, factor-changes, factors or dlq."""
+    return _HEADINGS[kind]
+
+
+def readable_line(kind: str, record: Record) -> str:
+    """One record as one line.
+
+    Args:
+        kind: executions, factor-changes, factors or dlq.
+        record: the record; whatever it contains, the line shows something and nothing in it can steer a terminal.
+    """
+    if kind == "dlq":
+        return escaped(_dead_letter(record))
+    time = rfc3339_of(record.timestamp_ms)
+    if record.value is None:
+        return escaped(f"{time:<{_TIME}} erased by a tombstone: {_key(record)}")
+    payload = payload_of(record)
+    if payload is None:
+        return escaped(f"{time:<{_TIME}} no JSON object, {len(record.value)} bytes: {_key(record)}")
+    event = event_of(payload)
+    about = f"{time:<{_TIME}} {_shown(event, 'application_id'):<{_ID}} {_shown(event, 'processor'):<{_NAME}}"
+    return escaped(f"{about} {_DETAILS[kind](event)}")
+
+
+def _execution(event: Mapping[str, Any]) -> str:
+    return (
+        f"{_shown(event, 'execution_id'):<{_ID}} {_shown(event, 'status'):<{_WORD}} {_shown(event, 'attempt')}".rstrip()
+    )
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    outcome = f"{_shown(change, 'previous_outcome')} → {_shown(change, 'outcome')}"
+    changed = change.get("changed")
+    entries = [entry for entry in changed if isinstance(entry, dict)] if isinstance(changed, list) else []
+    factors = ", ".join(map(_changed_factor, entries)) or "no factor"
+    return f"{outcome:<{_PLACE}} {factors}  ({_cause(change.get('cause'))})"
+
+
+def _changed_factor(entry: Mapping[str, Any]) -> str:
+    return f"{_shown(entry, 'factor')}: {_shown(entry, 'before')} → {_shown(entry, 'after')}"
+
+
+def _cause(cause: Any) -> str:
+    if not isinstance(cause, dict):
+        return "cause unknown"
+    if "ruleset" in cause:
+        return "another ruleset"
+    attempt = cause.get("attempt")
+    suffix = "" if attempt is None else f", attempt {_scalar(attempt)}"
+    return f"{_shown(cause, 'execution_id')} {_shown(cause, 'status')}{suffix}"
+
+
+def _factors(current: Mapping[str, Any]) -> str:
+    factors = current.get("factors")
+    pairs = factors.items() if isinstance(factors, dict) else ()
+    shown = ", ".join(f"{name}={_scalar(value)}" for name, value in pairs) or "no factors"
+    return f"{_shown(current, 'outcome'):<{_WORD}} {shown}"
+
+
+def _dead_letter(record: Record) -> str:
+    time = rfc3339_of(record.timestamp_ms)
+    marked = dead_letters.marked_letter(record)
+    if marked is not None:
+        source = ":".join(marked.decode(errors="replace").rsplit("/", 2))
+        return f"{time:<{_TIME}} {source:<{_PLACE}} {'redriven':<{_NAME}} put back into the source"
+    source = ":".join(_key(record).rsplit("/", 2))
+    error, message = _header(record, dead_letters.CLASS), _header(record, dead_letters.MESSAGE)
+    return f"{time:<{_TIME}} {source:<{_PLACE}} {error:<{_NAME}} {message}"
+
+
+def _header(record: Record, name: str) -> str:
+    value = last_header(record, name)
+    return _ABSENT if value is None else value.decode(errors="replace")
+
+
+def _key(record: Record) -> str:
+    return "no key" if record.key is None else record.key.decode(errors="replace")
+
+
+def _shown(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return _ABSENT if value is None else _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    # Python's True is JSON's true; everything else reads alike.
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "executions": _execution,
+    "factor-changes": _change,
+    "factors": _factors,
+}

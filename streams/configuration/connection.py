@@ -1,0 +1,84 @@
+"""What the settings say about Kafka: how to reach it, and which topics are there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from models.errors import SettingsError
+from streams.configuration.broker_choice import bootstrap_servers
+from streams.configuration.settings import Settings, variable_of
+from topics.cluster.connection import Connection
+from topics.contract.declared import Topics, declare
+
+_TLS_FILES: Final = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
+
+
+def connection_of(
+    settings: Settings, *, start_broker: bool = False, on_progress: Callable[[str], None] | None = None
+) -> Connection:
+    """The connection that the settings describe; the one set of settings for every Kafka client.
+
+    Args:
+        settings: where to look.
+        start_broker: start the embedded broker when no other is set.
+        on_progress: told in words what takes time while it starts.
+
+    Raises:
+        SettingsError: when a setting that the security protocol needs is missing, or a file is not there.
+        ContractError: when there is no broker, and none was to be started.
+        InfrastructureError: when the embedded broker could not be started.
+    """
+    _require_credentials(settings)
+    files = {field: _file(field, getattr(settings, field)) for field in _TLS_FILES}
+    connection = Connection(
+        bootstrap_servers=bootstrap_servers(settings, start=start_broker, on_progress=on_progress),
+        security_protocol=settings.security_protocol,
+        sasl_mechanism=settings.sasl_mechanism,
+        sasl_username=settings.sasl_username,
+        sasl_password=_revealed(settings.sasl_password),
+        ssl_key_password=_revealed(settings.ssl_key_password),
+        **files,
+    )
+    if connection.uses_tls:
+        # Names the file that cannot be used; librdkafka would say "PEM lib".
+        connection.tls_context()
+    return connection
+
+
+def topics_of(settings: Settings) -> Topics:
+    """The topics as the settings want them."""
+    return declare(
+        settings.topic_prefix,
+        app_id=settings.app_id,
+        partitions=settings.partitions,
+        replication_factor=settings.replication_factor,
+        audit_window_days=settings.audit_window_days,
+        max_event_bytes=settings.max_event_bytes,
+    )
+
+
+def _require_credentials(settings: Settings) -> None:
+    if settings.security_protocol.startswith("SASL_"):
+        for field in ("sasl_username", "sasl_password"):
+            if getattr(settings, field) is None:
+                raise SettingsError(
+                    f"{variable_of(field)} is not set: {variable_of('security_protocol')} is "
+                    f"{settings.security_protocol}, which needs it"
+                )
+    if (settings.ssl_certificate_location is None) != (settings.ssl_key_location is None):
+        raise SettingsError(
+            f"{variable_of('ssl_certificate_location')} and {variable_of('ssl_key_location')} belong together: "
+            "set both, or neither"
+        )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _file(field: str, path: Path | None) -> str | None:
+    if path is not None and not path.is_file():
+        raise SettingsError(f"{variable_of(field)}: there is no file {path}")
+    return str(path) if path is not None else None

@@ -1,0 +1,185 @@
+"""Settings: environment variables, overridden by flags, refused by name when wrong.
+
+Every field is documented in its description; ``docs/settings.md`` is generated from them. Only the composition roots
+(the command line and ``streams.worker.app``) read settings: the code below them takes plain arguments.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import SettingsError
+from streams.runtime.failpoints import PATTERN as FAILPOINT_PATTERN
+
+_MEBIBYTE = 1024 * 1024
+
+
+def _env(name: str, description: str, **constraints: Any) -> Any:
+    return Field(validation_alias=AliasChoices(name), description=description, **constraints)
+
+
+class Settings(BaseSettings):
+    """What can be set, with its environment variable as the alias.
+
+    Raises:
+        SettingsError: from :func:`load_settings`, naming each wrong variable and why.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    bootstrap_servers: str | None = _env(
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "Kafka brokers as host:port, comma-separated. Unset: the embedded broker under the state directory is used.",
+        default=None,
+        min_length=1,
+    )
+    state_dir: Path = _env(
+        "CONSOLIDATOR_STATE_DIR",
+        "Everything kept on disk lies under it: RocksDB state, the embedded broker's data, downloaded Kafka jars.",
+        default=Path("~/.local/state/consolidator"),
+    )
+    catalogue: Path | None = _env(
+        "CONSOLIDATOR_CATALOGUE",
+        "The processor catalogue, a TOML or JSON file. Unset: the built-in sample catalogue.",
+        default=None,
+    )
+    app_id: str = _env(
+        "CONSOLIDATOR_APP_ID",
+        "The consumer group's id, verbatim, and the prefix of the changelog topic and the transactional ids.",
+        default="consolidator",
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+    )
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = _env(
+        "CONSOLIDATOR_PARTITIONS",
+        "Partitions of every topic, fixed for the topics' life.",
+        default=4,
+    )
+    replication_factor: Annotated[int, Field(ge=1, le=32_767)] = _env(
+        "CONSOLIDATOR_REPLICATION_FACTOR",
+        "Replicas of every topic partition; 3 for production.",
+        default=1,
+    )
+    topic_prefix: str = _env(
+        "CONSOLIDATOR_TOPIC_PREFIX",
+        "Put before every topic name, for several environments on one cluster.",
+        default="",
+        pattern=r"^[a-zA-Z0-9._-]{0,100}$",
+    )
+    audit_window_days: Annotated[int, Field(ge=0)] = _env(
+        "CONSOLIDATOR_AUDIT_WINDOW_DAYS",
+        "Days within which compaction removes nothing from executions and factor-changes (min.compaction.lag.ms). "
+        "The default is 25 months, after 12 CFR 1002.12(b).",
+        default=761,
+    )
+    max_event_bytes: Annotated[int, Field(ge=1_024, le=_MEBIBYTE)] = _env(
+        "CONSOLIDATOR_MAX_EVENT_BYTES",
+        "A larger event becomes a dead letter. Bytes.",
+        default=256 * 1024,
+    )
+    batch_events: Annotated[int, Field(ge=1, le=100_000)] = _env(
+        "CONSOLIDATOR_BATCH_EVENTS",
+        "Most events of one partition in one transaction. A worker with more than two partitions takes fewer of each, "
+        "as they are in memory together: 16,000 of all of them, but no fewer than 1,000 of one.",
+        default=8_000,
+    )
+    processes: Annotated[int, Field(ge=1, le=64)] = _env(
+        "CONSOLIDATOR_PROCESSES",
+        "Workers under one command, each a process and a member of the group. One keeps about one core busy; more than "
+        "there are partitions have nothing to do.",
+        default=1,
+    )
+    adopt_ruleset: bool = _env(
+        "CONSOLIDATOR_ADOPT_RULESET",
+        "Partitions that were folded with another catalogue go over to this one: each at one record of the source, "
+        "with a change for every result that differs. Otherwise the worker refuses them.",
+        default=False,
+    )
+    session_timeout_s: Annotated[float, Field(ge=1, le=600)] = _env(
+        "CONSOLIDATOR_SESSION_TIMEOUT_S",
+        "Seconds without a heartbeat after which the group gives a worker's partitions to another.",
+        default=10.0,
+    )
+    broker_patience_s: Annotated[float, Field(ge=10, le=900)] = _env(
+        "CONSOLIDATOR_BROKER_PATIENCE_S",
+        "Seconds that a transaction waits for brokers that are down, before the worker ends with exit code 3. "
+        "It is the transactions' timeout too, and must not exceed the brokers' transaction.max.timeout.ms.",
+        default=300.0,
+    )
+    instance_id: str | None = _env(
+        "CONSOLIDATOR_INSTANCE_ID",
+        "Static group membership (group.instance.id): a restarted worker gets its partitions back at once. Each worker "
+        "needs an id of its own: of two with the same one, the first ends when the second joins. Of several processes "
+        "each appends its number: ID-0, ID-1.",
+        default=None,
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+    )
+    standby_replicas: Annotated[int, Field(ge=0, le=4)] = _env(
+        "CONSOLIDATOR_STANDBY_REPLICAS",
+        "Copies of each partition's state that other workers keep warm.",
+        default=0,
+    )
+    log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = _env(
+        "CONSOLIDATOR_LOG_LEVEL",
+        "debug, info, warning or error.",
+        default="info",
+    )
+    log_format: Annotated[str, Field(pattern=r"^(auto|json|text)$")] = _env(
+        "CONSOLIDATOR_LOG_FORMAT",
+        "json, text, or auto: text on a terminal, JSON elsewhere.",
+        default="auto",
+    )
+    failpoint: str | None = _env(
+        "CONSOLIDATOR_FAILPOINT",
+        "For fault tests only: where a worker kills or stops itself, as PLACE:ACTION:N (at the N-th passing). "
+        "docs/decisions/0006-fault-harness.md tells the places.",
+        default=None,
+        pattern=FAILPOINT_PATTERN,
+    )
+    security_protocol: Annotated[str, Field(pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")] = _env(
+        "KAFKA_SECURITY_PROTOCOL",
+        "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+        default="PLAINTEXT",
+    )
+    sasl_mechanism: Annotated[str, Field(pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")] = _env(
+        "KAFKA_SASL_MECHANISM",
+        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+        default="SCRAM-SHA-512",
+    )
+    sasl_username: str | None = _env("KAFKA_SASL_USERNAME", "User for SASL.", default=None)
+    sasl_password: SecretStr | None = _env("KAFKA_SASL_PASSWORD", "Password for SASL.", default=None)
+    ssl_ca_location: Path | None = _env("KAFKA_SSL_CA_LOCATION", "CA certificate file (PEM).", default=None)
+    ssl_certificate_location: Path | None = _env(
+        "KAFKA_SSL_CERTIFICATE_LOCATION", "Client certificate file (PEM).", default=None
+    )
+    ssl_key_location: Path | None = _env("KAFKA_SSL_KEY_LOCATION", "Client key file (PEM).", default=None)
+    ssl_key_password: SecretStr | None = _env(
+        "KAFKA_SSL_KEY_PASSWORD", "Password of the client key file. Unset: the key is not encrypted.", default=None
+    )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; a flag that was given (not None) wins over its variable.
+
+    Raises:
+        SettingsError: naming every wrong setting, what is wrong and what it is for. Values are not repeated.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = variable_of(str(problem["loc"][0]))
+            problems.append(f"{name}: {problem['msg']}")
+        raise SettingsError("wrong settings:\n  " + "\n  ".join(problems)) from None
+    return settings.model_copy(update={"state_dir": settings.state_dir.expanduser().absolute()})
+
+
+def variable_of(field_or_alias: str) -> str:
+    """The environment variable of a field of :class:`Settings`, for messages."""
+    field = Settings.model_fields.get(field_or_alias)
+    if field is None or not isinstance(field.validation_alias, AliasChoices):
+        return field_or_alias
+    return str(field.validation_alias.choices[0])

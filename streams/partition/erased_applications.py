@@ -1,0 +1,64 @@
+"""Which applications of a partition are erased as a whole: looked up once an event, as soon as there is one."""
+
+from models.rows import ErasedApplication
+from streams.partition.pair_cache import ERASED_PREFIX, RowReader, decode_row
+from topics.records.erasures import Erasure, salted_hash
+
+__all__ = ["ErasedApplications", "erased_key"]
+
+_REMEMBERED = 32_768
+"""Applications whose answer is kept: hashing costs a microsecond, and applications come in bursts of events."""
+
+
+def erased_key(erasure: Erasure) -> bytes:
+    """The key of an erased application's row."""
+    return ERASED_PREFIX + erasure.hash.hex().encode()
+
+
+class ErasedApplications:
+    """The erased applications of one partition.
+
+    Args:
+        rows: the stored rows.
+        stored: whether any of them tells of an erasure.
+    """
+
+    def __init__(self, rows: RowReader, *, stored: bool) -> None:
+        self._hashes: dict[bytes, set[bytes]] = {}
+        self._known: dict[bytes, bool] = {}
+        for _, raw in rows.scan(ERASED_PREFIX) if stored else ():
+            row = decode_row(raw)
+            if isinstance(row, ErasedApplication):
+                self._hashes.setdefault(row.salt, set()).add(row.hash)
+
+    def holds(self, prefix: bytes) -> bool:
+        """Whether an application is erased.
+
+        Args:
+            prefix: what its keys start with.
+        """
+        found = self._known.get(prefix)
+        if found is None:
+            found = any(salted_hash(salt, prefix) in hashes for salt, hashes in self._hashes.items())
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[prefix] = found
+        return found
+
+    def add(self, erasure: Erasure) -> bool:
+        """An application is erased; returns whether it was not so before."""
+        hashes = self._hashes.setdefault(erasure.salt, set())
+        if erasure.hash in hashes:
+            return False
+        hashes.add(erasure.hash)
+        self._known.clear()
+        return True
+
+    def lift(self, erasure: Erasure) -> bool:
+        """An application is erased no more; returns whether it was so before."""
+        hashes = self._hashes.get(erasure.salt, set())
+        if erasure.hash not in hashes:
+            return False
+        hashes.remove(erasure.hash)
+        self._known.clear()
+        return True

@@ -1,0 +1,388 @@
+"""One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
+
+from hashlib import sha256
+from typing import Final
+
+from msgspec.structs import replace
+from mypy_extensions import mypyc_attr
+
+from models.errors import BadEventError, ContractError, Defect
+from models.events import LifecycleEvent, Position
+from models.quality import QualityIssue
+from models.rows import ErasedApplication, Erasures, PartitionMark, Row
+from streams.core.change import Change, RulesetCause
+from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
+from streams.core.rules import Rules
+from streams.partition.batch import Batch, Outgoing, SourceRecord
+from streams.partition.erased_applications import ErasedApplications, erased_key
+from streams.partition.result import Folded
+from streams.partition.rows import PartitionRows
+from streams.partition.pair_cache import MARK_KEY, RowReader, decode_row, encode_row
+from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
+from topics.records.dead_letters import dead_letter_headers
+from topics.contract.declared import Topics
+from topics.records.decoding import decode_event
+from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
+from topics.contract.keys import application_prefix, dlq_key, parse_event_key, partition_of
+from topics.reading.rulesets import ADOPTION_PREFIX
+
+__all__ = ["Observer", "PartitionFold"]
+
+_ERASED_HASH_BYTES: Final = 16
+
+_CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
+"""What the keys of words to the worker start with: a slash, as no application's, whose id is not empty."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Observer:
+    """Told about each event; the worker counts and logs, a replay does not care."""
+
+    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
+        """An event was put into the state, a copy or not."""
+
+    def rejected(self, position: Position, error: BadEventError) -> None:
+        """A record became a dead letter."""
+
+    def republished(self, position: Position) -> None:
+        """A record had a foreign key or partition and goes out again under its canonical one."""
+
+    def erased(self, position: Position) -> None:
+        """A record erased a whole application, which nothing names any more."""
+
+    def adopted(self, position: Position, ruleset: str) -> None:
+        """From a record on another ruleset holds."""
+
+    def batch_ended(self) -> None:
+        """All records of a batch were told."""
+
+
+class PartitionFold:
+    """Folds the batches of one partition, one after the other.
+
+    Args:
+        partition: the source partition.
+        topics: the declared topics.
+        rules: the catalogue.
+        rows: the stored rows of the partition.
+        max_event_bytes: larger events become dead letters.
+        cached_pairs: how many unpinned pairs stay decoded in memory.
+        cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
+        topic_id: the source topic's id; "": not known.
+        switches: where another ruleset was adopted.
+        observer: told about each event.
+
+    Raises:
+        ContractError: the stored rows were folded with another catalogue, or from another topic of the same name.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        topics: Topics,
+        rules: Rules,
+        rows: RowReader,
+        *,
+        max_event_bytes: int,
+        cached_pairs: int,
+        cached_weight: int,
+        topic_id: str = "",
+        switches: RulesetSwitches | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._partition = partition
+        self._topics = topics
+        self._partitions = topics.partitions
+        self._source_topic = topics.executions.name
+        self._factors_topic = topics.factors.name
+        self._rules = rules
+        self._max_event_bytes = max_event_bytes
+        self._observer = observer or Observer()
+        self._switches = switches or NoSwitches()
+        self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight)
+        raw = rows.get(MARK_KEY)
+        stored = None if raw is None else decode_row(raw)
+        mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
+        if mark.ruleset != rules.tag:
+            raise ContractError(
+                f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {rules.tag}: "
+                "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or begin anew under another "
+                "CONSOLIDATOR_APP_ID, which rebuilds all factors with the new one"
+            )
+        if topic_id and mark.topic_id not in {"", topic_id}:
+            raise ContractError(
+                f"{self._source_topic} partition {partition}: the topic was deleted and re-created: the state is of "
+                f"the one with id {mark.topic_id} up to offset {mark.applied}, this one has id {topic_id}. Nothing of "
+                "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
+            )
+        self.mark = replace(mark, topic_id=topic_id or mark.topic_id)
+        self._erased = ErasedApplications(rows, stored=mark.erasures > 0)
+
+    def fold(self, batch: Batch) -> Folded:
+        """Fold a batch; the result stays pinned until :meth:`written` is called for it.
+
+        Step by step for all of the batch, and not for one record after the other: see :mod:`streams.partition.outbox`.
+
+        1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
+        2. Decode.
+        3. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
+           dead letter.
+        4. Write what is to be published, with the ``factors`` record of each pair that changed.
+        """
+        folded = Folded(self.mark)
+        self._rows.pin(folded)
+        applied = self.mark.applied
+        # 1.
+        records = [record for record in batch.records if record.offset > applied]
+        folded.events = len(records)
+        # 2.
+        events = [self._decoded(record) for record in records]
+        # 3.
+        for record, event in zip(records, events, strict=True):
+            try:
+                if event is None:
+                    self._control(record, folded)
+                elif isinstance(event, BadEventError):
+                    self._reject(record, event, folded)
+                else:
+                    self._apply(record, event, folded)
+            except BadEventError as error:
+                self._reject(record, error, folded)
+        self._observer.batch_ended()
+        # 4.
+        folded.outgoing = folded.outbox.drained(self._topics, self._partition)
+        self.mark = folded.mark = replace(self.mark, applied=max(applied, batch.end - 1))
+        return folded
+
+    def written(self, folded: Folded) -> None:
+        """RocksDB has the rows of this batch: they need no pinning any more."""
+        self._rows.unpin(folded)
+
+    def _decoded(self, record: SourceRecord) -> LifecycleEvent | BadEventError | None:
+        """The event of a record, or what is wrong with it; None: it is a tombstone or a word to the worker."""
+        value = record.value
+        if value is None or (record.key is not None and record.key.startswith(_CONTROL_PREFIXES)):
+            return None
+        try:
+            return decode_event(value, max_bytes=self._max_event_bytes, recorded_at=record.timestamp * 1000)
+        except BadEventError as error:
+            return error
+
+    def _control(self, record: SourceRecord, folded: Folded) -> None:
+        """A record that is no event."""
+        key = record.key or b""
+        if key.startswith(ERASURE_PREFIX):
+            self._erase_application(record, parse_erasure(key, record.value or b""), folded)
+        elif key.startswith(ADOPTION_PREFIX):
+            self._adopt(record, folded)
+        else:
+            self._erase(record, folded)
+
+    def _position(self, record: SourceRecord) -> Position:
+        return Position(self._source_topic, self._partition, record.offset)
+
+    def _apply(self, record: SourceRecord, event: LifecycleEvent, folded: Folded) -> None:
+        position = self._position(record)
+        prefix = application_prefix(event.application_id)
+        key = prefix + event.event_id.encode()
+        row_key = prefix + event.processor.encode()
+        pair = self._rows.cached(row_key)
+        # A pair that was folded before is at home here.
+        if key != record.key or (pair is None and not self._is_home(event.application_id)):
+            self._republish(record, key, partition_of(event.application_id, self._partitions), folded)
+            return
+        if self.mark.erasures:
+            if self._erased.holds(prefix):
+                self._refuse(record, key, folded)
+                return
+            if self._is_erased(event):
+                return
+        if pair is None:
+            pair = self._rows.loaded(row_key)
+        step = apply_event(pair, event, position, self._rules)
+        self._keep(row_key, pair, step, folded)
+        self._observer.folded(event, position, step.issues)
+
+    def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
+        if step.pair is before:
+            return
+        folded.pairs[row_key] = step.pair
+        folded.removed.discard(row_key)
+        self._rows.put(row_key, step.pair)
+        if step.change is not None:
+            folded.outbox.tell(row_key, step.change, self._rules.json)
+
+    def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
+        topic = self._topics.executions.name
+        # A list, because confluent-kafka refuses the tuple that aiokafka gives.
+        folded.outbox.add(Outgoing(topic, partition, key, record.value, list(record.headers)))
+        self._observer.republished(self._position(record))
+
+    def _refuse(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
+        """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
+        headers = [(ERASURE_HEADER, b"late")]
+        folded.outbox.add(Outgoing(self._source_topic, self._partition, key, None, headers))
+        error = BadEventError(
+            Defect.APPLICATION_ERASED,
+            "the application is erased: nothing of the event was kept, and a tombstone removes it from the source. "
+            "`consolidator erase APP --lift` accepts its events again",
+        )
+        self._reject(record, error, folded, keeps_content=False)
+
+    def _reject(
+        self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True
+    ) -> None:
+        position = self._position(record)
+        folded.outbox.add(
+            Outgoing(
+                self._topics.dlq.name,
+                self._partition,
+                dlq_key(position.topic, position.partition, position.offset),
+                record.value if keeps_content else b"",
+                dead_letter_headers(
+                    error,
+                    topic=position.topic,
+                    partition=position.partition,
+                    offset=position.offset,
+                    timestamp_ms=record.timestamp,
+                    key=record.key if keeps_content else None,
+                    headers=record.headers if keeps_content else (),
+                ),
+            )
+        )
+        self._observer.rejected(position, error)
+
+    def _erase(self, record: SourceRecord, folded: Folded) -> None:
+        """A tombstone: forget the event for good, in whichever pair of the application it is."""
+        identity = None if record.key is None else parse_event_key(record.key)
+        is_foreign = identity is None or partition_of(identity[0], self._partitions) != self._partition
+        if is_foreign and any(name == ERASURE_HEADER for name, _ in record.headers):
+            # Of an application's erasure: it takes a foreign record out of the log, the canonical copy has its own.
+            return
+        if identity is None or record.key is None:
+            raise BadEventError(
+                Defect.TOMBSTONE_KEY, "a tombstone needs the key of the event that it erases: application_id/event_id"
+            )
+        application_id, event_id = identity
+        if is_foreign:
+            self._republish(record, record.key, partition_of(application_id, self._partitions), folded)
+            return
+        erasures_key = application_prefix(application_id)
+        if self.mark.erasures and self._erased.holds(erasures_key):
+            return
+        erasures = self._rows.erasures(erasures_key)
+        erased = _erased_hash(event_id)
+        hashes = () if erasures is None else erasures.hashes
+        if erased in hashes:
+            return
+        if erasures is None:
+            self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
+        folded.removed.discard(erasures_key)
+        folded.erasures[erasures_key] = Erasures(application_id, record.offset, tuple(sorted((*hashes, erased))))
+        for row_key, pair in self._rows.pairs_of(erasures_key):
+            if holds_event(pair, event_id):
+                step = erase_event(pair, event_id, self._position(record), self._rules)
+                self._keep(row_key, pair, step, folded)
+
+    def _adopt(self, record: SourceRecord, folded: Folded) -> None:
+        """Go over to another ruleset: every row is written anew, and what differs is published.
+
+        1. Fold the partition again, from its beginning to this record, with the new rules: rows keep only the fields
+           that their own ruleset reads.
+        2. Put each pair beside what it was; an event that the new rows lack cannot be had any more.
+        3. From here on the new rules hold. What is remembered of erasures stays.
+        """
+        rules = self._switches.rules_at(record.offset)
+        if rules is None:
+            raise BadEventError(
+                Defect.INVALID_ADOPTION,
+                "a record under /ruleset/ adopts nothing: a worker writes it, with --adopt-ruleset, and nobody else",
+            )
+        before = self._rules
+        if rules.digest == before.digest:
+            return
+        cause = RulesetCause(before.digest, rules.digest, record.timestamp * 1000, self._position(record))
+        # 1.
+        with self._switches.refolded(record.offset, rules) as rows:
+            # 2.
+            for key, raw in rows.scan(b""):
+                row = decode_row(raw)
+                if isinstance(row, Row):
+                    self._rewrite(key, row, rules, cause, folded)
+            for key in self._rows.keys_where(self._is_home_of):
+                if key not in folded.rewritten and parse_event_key(key) is not None:
+                    raise self._incomplete(key)
+        # 3.
+        folded.pairs.clear()
+        self._rows.adopt(rules)
+        self._rules = rules
+        self.mark = replace(self.mark, ruleset=rules.tag)
+        self._observer.adopted(self._position(record), rules.name)
+
+    def _is_home(self, application_id: str) -> bool:
+        """Whether an application is this partition's."""
+        return partition_of(application_id, self._partitions) == self._partition
+
+    def _is_home_of(self, prefix: bytes) -> bool:
+        """The same of what the rows' keys start with: a replay has the rows of all partitions in one table."""
+        identity = parse_event_key(prefix + b"/")
+        return identity is not None and self._is_home(identity[0])
+
+    def _rewrite(self, key: bytes, row: Row, rules: Rules, cause: RulesetCause, folded: Folded) -> None:
+        """Put one pair beside what it was, and publish what differs."""
+        old, new = self._rows.pair(key), load_pair(row, rules)
+        if old is not None and not events_of(old) <= events_of(new):
+            raise self._incomplete(key)
+        before, after = (one.of(row.processor).processor_type for one in (self._rules, rules))
+        if old is not None and before == after and not new.tally.differs(old.tally):
+            folded.rewritten[key] = encode_row(replace(row, version=old.row.version))
+            return
+        folded.rewritten[key] = encode_row(replace(row, version=cause.position.offset))
+        was = None if old is None else old.tally
+        change = Change(row.application_id, row.processor, after, was, new.tally, cause)
+        folded.outbox.tell(key, change, rules.json)
+
+    def _incomplete(self, key: bytes) -> ContractError:
+        return ContractError(
+            f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
+            f"of {key.decode(errors='backslashreplace')} for one: another ruleset cannot be adopted, as their whole "
+            "output is not known. Go on with the ruleset of the state, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+
+    def _erase_application(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
+        """Forget everything about an application, and refuse its events from here on; or accept them again."""
+        row_key = erased_key(erasure)
+        if erasure.lifted:
+            if self._erased.lift(erasure):
+                self._remove(row_key, folded, tells_of_erasure=True)
+            return
+        if not self._erased.add(erasure):
+            return
+        self._observer.erased(self._position(record))
+        folded.removed.discard(row_key)
+        folded.erased[row_key] = ErasedApplication(erasure.salt, erasure.hash, record.offset)
+        self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
+        for key in self._rows.keys_where(lambda prefix: salted_hash(erasure.salt, prefix) == erasure.hash):
+            is_pair = parse_event_key(key) is not None
+            if is_pair:
+                folded.outbox.add(Outgoing(self._factors_topic, self._partition, key, None))
+            folded.erased_prefixes.add(key[: key.index(b"/") + 1])
+            self._remove(key, folded, tells_of_erasure=not is_pair)
+
+    def _remove(self, key: bytes, folded: Folded, *, tells_of_erasure: bool) -> None:
+        """Take a row away, in memory and in what is to be written."""
+        for changed in (folded.rewritten, folded.pairs, folded.erasures, folded.erased):
+            changed.pop(key, None)
+        folded.outbox.withdraw_factors(key)
+        self._rows.drop(key)
+        folded.removed.add(key)
+        if tells_of_erasure:
+            self.mark = replace(self.mark, erasures=self.mark.erasures - 1)
+
+    def _is_erased(self, event: LifecycleEvent) -> bool:
+        erasures = self._rows.erasures(application_prefix(event.application_id))
+        return erasures is not None and _erased_hash(event.event_id) in erasures.hashes
+
+
+def _erased_hash(event_id: str) -> bytes:
+    return sha256(event_id.encode()).digest()[:_ERASED_HASH_BYTES]

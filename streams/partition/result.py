@@ -1,0 +1,58 @@
+"""What one batch comes to: records to produce and rows to write; all of it takes effect, or nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from models.rows import ErasedApplication, Erasures, PartitionMark
+from streams.core.fold import Pair
+from streams.partition.batch import Outgoing
+from streams.partition.outbox import Outbox
+from streams.partition.pair_cache import MARK_KEY, encode_row
+
+__all__ = ["Folded", "StoredRow"]
+
+StoredRow = tuple[bytes, bytes | None]
+"""A row's key and bytes; None: the row is gone."""
+
+
+@dataclass(slots=True)
+class Folded:
+    """What one batch comes to: all of it, or nothing, takes effect.
+
+    Attributes:
+        mark: how far the partition is applied.
+        events: records that were folded.
+        outbox: changes, re-publications and dead letters, in order.
+        outgoing: the same and the ``factors`` of each pair that changed, as records, once everything is folded.
+        rewritten: rows as another ruleset has them, by row key; what is in ``pairs`` changed after that.
+        pairs: pairs that changed, by row key.
+        erasures: erasure rows that changed, by row key.
+        erased: applications that were erased, by row key.
+        removed: the keys of rows that are gone: of an erased application, or of an erasure that was lifted.
+        erased_prefixes: what the keys of the applications start with whose rows are gone.
+    """
+
+    mark: PartitionMark
+    events: int = 0
+    outbox: Outbox = field(default_factory=Outbox)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    rewritten: dict[bytes, bytes] = field(default_factory=dict)
+    pairs: dict[bytes, Pair] = field(default_factory=dict)
+    erasures: dict[bytes, Erasures] = field(default_factory=dict)
+    erased: dict[bytes, ErasedApplication] = field(default_factory=dict)
+    removed: set[bytes] = field(default_factory=set)
+    erased_prefixes: set[bytes] = field(default_factory=set)
+
+    def rows(self) -> Iterator[StoredRow]:
+        """Every changed row; the mark is last."""
+        for key in self.removed:
+            yield key, None
+        for key, raw in self.rewritten.items():
+            if key not in self.pairs:
+                yield key, raw
+        for key, pair in self.pairs.items():
+            yield key, encode_row(pair.row)
+        for rows in (self.erasures, self.erased):
+            for key, row in rows.items():
+                yield key, encode_row(row)
+        yield MARK_KEY, encode_row(self.mark)

@@ -1,0 +1,127 @@
+"""The rows of one partition as its fold sees them: what batches in flight changed, what is cached, what is stored."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+
+from models.rows import Erasures, Row
+from streams.core.fold import Pair, load_pair
+from streams.core.rules import Rules
+from streams.partition.result import Folded
+from streams.partition.pair_cache import PairCache, RowReader, decode_row
+
+__all__ = ["PartitionRows"]
+
+
+class PartitionRows:
+    """Reads the newest state of each row.
+
+    Args:
+        stored: the stored rows.
+        rules: with which they are loaded.
+        cached_pairs: how many unpinned pairs stay decoded in memory.
+        cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
+
+    Attributes:
+        rules: with which they are loaded.
+    """
+
+    def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int) -> None:
+        self.rules = rules
+        self._stored = stored
+        self._pairs = PairCache(cached_pairs, cached_weight)
+        self._pinned: list[Folded] = []
+
+    def pin(self, folded: Folded) -> None:
+        """From here on, what this batch changes is newer than what is stored."""
+        self._pinned.append(folded)
+
+    def unpin(self, folded: Folded) -> None:
+        """What this batch changed is stored."""
+        self._pinned.remove(folded)
+        self._pairs.shrink([pinned.pairs for pinned in self._pinned])
+
+    def adopt(self, rules: Rules) -> None:
+        """Load everything anew, with these rules: every pair was rewritten."""
+        self._pairs.clear()
+        self.rules = rules
+
+    def put(self, key: bytes, pair: Pair) -> None:
+        """A pair has changed, in the batch that was pinned last."""
+        self._pairs.put(key, pair)
+
+    def drop(self, key: bytes) -> None:
+        """A row is gone, in the batch that was pinned last."""
+        self._pairs.drop(key)
+
+    def cached(self, key: bytes) -> Pair | None:
+        """A pair, if it is decoded in memory."""
+        return self._pairs.get(key)
+
+    def pair(self, key: bytes) -> Pair | None:
+        """A pair, if it is there."""
+        return self.cached(key) or self.loaded(key)
+
+    def loaded(self, key: bytes) -> Pair | None:
+        """A pair that is not decoded in memory, if it is there."""
+        raw = self._raw(key)
+        if raw is None:
+            return None
+        row = decode_row(raw)
+        assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
+        return load_pair(row, self.rules)
+
+    def erasures(self, key: bytes) -> Erasures | None:
+        """The erased events of an application, if there are any."""
+        for folded in reversed(self._pinned):
+            if key in folded.erasures:
+                return folded.erasures[key]
+            if key in folded.removed:
+                return None
+        raw = self._stored.get(key)
+        row = None if raw is None else decode_row(raw)
+        return row if isinstance(row, Erasures) else None
+
+    def pairs_of(self, prefix: bytes) -> Sequence[tuple[bytes, Pair]]:
+        """Every pair of an application, the newest state of each."""
+        keys = {key for key, _ in self._stored.scan(prefix) if key != prefix}
+        keys.update(self._pairs.keys(prefix))
+        keys.update(key for folded in self._pinned for key in folded.rewritten if key.startswith(prefix))
+        found = [(key, self.pair(key)) for key in sorted(keys)]
+        return [(key, pair) for key, pair in found if pair is not None]
+
+    def keys_where(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """The keys of all rows of applications, whose rows' keys start with something wanted. Every row is looked at.
+
+        Args:
+            wanted: told what the keys of an application start with; once for keys that follow each other.
+        """
+        found = set()
+        prefix, is_wanted = b"", False
+        for key in self._keys():
+            if not prefix or not key.startswith(prefix):
+                prefix = key[: key.find(b"/") + 1]
+                is_wanted = bool(prefix) and wanted(prefix)
+            if is_wanted and not self._is_removed(key):
+                found.add(key)
+        return sorted(found)
+
+    def _keys(self) -> Iterator[bytes]:
+        stored = (key for key, _ in self._stored.scan(b""))
+        pinned = ((*folded.rewritten, *folded.erasures) for folded in self._pinned)
+        return chain(stored, self._pairs.keys(b""), *pinned)
+
+    def _raw(self, key: bytes) -> bytes | None:
+        for folded in reversed(self._pinned):
+            if key in folded.rewritten:
+                return folded.rewritten[key]
+            if key in folded.removed:
+                return None
+        return self._stored.get(key)
+
+    def _is_removed(self, key: bytes) -> bool:
+        for folded in reversed(self._pinned):
+            if key in folded.pairs or key in folded.erasures or key in folded.rewritten:
+                return False
+            if key in folded.removed:
+                return True
+        return False

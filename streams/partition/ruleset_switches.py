@@ -1,0 +1,35 @@
+"""What the fold needs to go over to another ruleset at a record of the source."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from streams.core.rules import Rules
+from streams.partition.pair_cache import RowReader
+
+__all__ = ["NoSwitches", "RulesetSwitches"]
+
+
+class RulesetSwitches(Protocol):
+    """The adoptions of one partition."""
+
+    def rules_at(self, offset: int) -> Rules | None:
+        """The rules that the record at an offset adopts; None: none, it only looks as if.
+
+        Raises:
+            ContractError: they are not to be had, or not this worker's.
+        """
+
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
+        """The partition's rows as they are before an offset, folded from the beginning with these rules."""
+
+
+class NoSwitches:
+    """Nothing was ever adopted."""
+
+    def rules_at(self, offset: int) -> Rules | None:  # noqa: ARG002
+        """See :class:`RulesetSwitches`."""
+        return None
+
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
+        """See :class:`RulesetSwitches`."""
+        raise NotImplementedError("where nothing is adopted nothing is folded again")

@@ -1,0 +1,1 @@
+"""The same fold over the log or a file."""

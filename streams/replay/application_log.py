@@ -1,0 +1,123 @@
+"""One application's source records: read from Kafka, cut at an offset, folded again as often as it is asked for."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Final
+
+from streams.replay.replay import Replay, require_partitions
+from streams.replay.tables import MemoryTable
+from streams.rulesets.rule_book import RuleBook
+from streams.partition.fold import Observer
+from topics.contract.declared import Topics
+from topics.records.erasures import is_about_application
+from topics.reading.ranges import Range
+from topics.reading.reader import Record, Span, TopicReader
+
+__all__ = ["ApplicationLog", "KeptLog", "read_application"]
+
+_OFFSETS_A_STEP: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLog:
+    """A source topic of which some records are in memory: what a replay reads.
+
+    Attributes:
+        topic: its full name.
+        partitions: how many it has.
+        records: in the order of each partition.
+    """
+
+    topic: str
+    partitions: int
+    records: Sequence[Record]
+
+    def first(self, partition: int) -> int:  # noqa: ARG002 - of no partition anything is missing
+        """Records are kept from the beginning."""
+        return 0
+
+    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
+        """The records of these offsets."""
+        for record in self.records:
+            span = spans.get(record.partition)
+            if span is not None and span.start <= record.offset < span.end:
+                yield record
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationLog:
+    """Everything under an application's keys, and what is said about its erasure.
+
+    Attributes:
+        application_id: the application.
+        log: its records, events, tombstones and erasures.
+        partition: the partition that they are in.
+        first: the first offset that the partition still has.
+        end: before which the log ends.
+    """
+
+    application_id: str
+    log: KeptLog
+    partition: int
+    first: int
+    end: int
+
+    @property
+    def records(self) -> list[Record]:
+        """The records before the end."""
+        return [record for record in self.log.records if record.offset < self.end]
+
+    @property
+    def ranges(self) -> Mapping[int, Range]:
+        """What a replay of it folds."""
+        return {self.partition: Range(self.first, self.first, self.end)}
+
+    def replay(
+        self, topics: Topics, book: RuleBook, *, max_event_bytes: int, observer: Observer | None = None
+    ) -> Replay:
+        """A replay of it, in memory; it runs over :attr:`log` and :attr:`ranges`."""
+        return Replay(
+            topics,
+            book,
+            MemoryTable(),
+            max_event_bytes,
+            self.application_id,
+            observer,
+            open_log=lambda: nullcontext(self.log),
+        )
+
+    def cut(self, end: int) -> "ApplicationLog":
+        """The log as it was when it ended before this offset."""
+        return replace(self, end=min(self.end, end))
+
+
+def read_application(
+    reader: TopicReader, topics: Topics, application_id: str, *, on_progress: Callable[[int], None] = lambda _: None
+) -> ApplicationLog:
+    """Read an application's records, up to the end as it was when the reader was made.
+
+    Args:
+        reader: of ``executions``, made for this application; see :func:`~streams.replay.replay.source_reader`.
+        topics: the declared topics.
+        application_id: the application.
+        on_progress: told how many offsets were gone through.
+
+    Raises:
+        ContractError: the topic has other partitions than declared.
+        InfrastructureError: Kafka does not answer.
+    """
+    require_partitions(reader, topics)
+    ((partition, span),) = reader.spans.items()
+    found = []
+    at = span.start
+    for record in reader.until_end():
+        if is_about_application(record, application_id):
+            found.append(record)
+        if record.offset - at >= _OFFSETS_A_STEP:
+            on_progress(record.offset - at)
+            at = record.offset
+    on_progress(span.end - at)
+    return ApplicationLog(
+        application_id, KeptLog(reader.topic, reader.partitions, found), partition, span.start, span.end
+    )

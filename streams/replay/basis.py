@@ -1,0 +1,57 @@
+"""What a replay stands on: the offsets of each partition, and the digest of what came of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streams.replay.digest import ChangesDigest
+from topics.reading.ranges import Range
+
+__all__ = ["PartitionStanding"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStanding:
+    """One partition of a replay.
+
+    Attributes:
+        partition: the partition.
+        first: the first offset that the source still has; the fold begins there.
+        start: where what is shown begins.
+        end: before which the fold ends.
+        records: how many records were folded.
+        changes: how many changes are in the digest.
+        digest: see :mod:`streams.replay.digest`.
+    """
+
+    partition: int
+    first: int
+    start: int
+    end: int
+    records: int
+    changes: int
+    digest: str
+
+    @classmethod
+    def of(cls, partition: int, span: Range, records: int, digest: ChangesDigest) -> "PartitionStanding":
+        """Put together what is known at the end of a replay."""
+        return cls(partition, span.first, span.start, span.end, records, digest.changes, digest.hex())
+
+    def members(self) -> Mapping[str, object]:
+        """As JSON has it."""
+        return {
+            "partition": self.partition,
+            "complete_from": self.first,
+            "from": self.start,
+            "to": self.end,
+            "records": self.records,
+            "changes": self.changes,
+            "digest": self.digest,
+        }
+
+    def __str__(self) -> str:
+        """For people, on one line."""
+        shown = "" if self.start == self.first else f", shown from {self.start}"
+        return (
+            f"partition {self.partition}: offsets {self.first} to {self.end}{shown}, complete from {self.first}; "
+            f"{self.records:,} records, {self.changes:,} changes, digest {self.digest}"
+        )

@@ -1,0 +1,64 @@
+"""Replay of a file: its lines, decoded as strictly as records of the topic, go through the fold one by one."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from models.errors import BadEventError
+from models.events import Position
+from streams.replay.event_lines import BadLine, EventLine, read_event_lines
+from streams.replay.in_memory import ReplayFold
+
+__all__ = ["LineCounts", "replay_lines"]
+
+_PARTITION = 0
+"""A file has no partitions; what follows from its events does not depend on any."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineCounts:
+    """How many lines were folded, and how many were bad; blank ones are neither."""
+
+    folded: int
+    bad: int
+
+
+def replay_lines(
+    lines: Iterable[bytes],
+    fold: ReplayFold,
+    *,
+    source: str,
+    max_event_bytes: int,
+    on_bad: Callable[[BadLine], None],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> LineCounts:
+    """Fold every line of JSON Lines that is a lifecycle event; a bad one changes nothing.
+
+    An event's offset is its line's number. Whether ``occurred_at`` lies in the future is not checked: a file has no
+    clock of its own.
+
+    Args:
+        lines: the lines, with or without line ends.
+        fold: takes the events.
+        source: what positions call the file.
+        max_event_bytes: a longer line is bad.
+        on_bad: told about every bad line: no event, or one more execution than a row can hold.
+        on_progress: told how many lines were looked at so far.
+    """
+    folded = bad = 0
+    for line in read_event_lines(lines, max_event_bytes=max_event_bytes):
+        problem = line if isinstance(line, BadLine) else _apply(line, fold, source)
+        if problem is None:
+            folded += 1
+        else:
+            bad += 1
+            on_bad(problem)
+        on_progress(folded + bad)
+    return LineCounts(folded, bad)
+
+
+def _apply(line: EventLine, fold: ReplayFold, source: str) -> BadLine | None:
+    try:
+        fold.apply(line.event, Position(source, _PARTITION, line.number))
+    except BadEventError as error:
+        return BadLine(line.number, error)
+    return None

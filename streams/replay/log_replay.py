@@ -1,0 +1,142 @@
+"""A replay of Kafka's log as a command wants it: a range and a selection, the changes in it, what the pairs come to."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from streams.replay.digest import ChangesDigest, record_digest
+from streams.replay.replay import Replay, ReplayedBatch, changes_of, head_of, source_reader, without_collector
+from streams.replay.tables import Scratch
+from streams.replay.basis import PartitionStanding
+from streams.core.fold import Pair
+from streams.rulesets.rule_book import RuleBook
+from streams.partition.batch import Outgoing
+from topics.contract.declared import Topics
+from topics.contract.keys import partition_of
+from topics.reading.positions import Start
+from topics.reading.ranges import Range, ranges_of
+
+__all__ = ["LogReplay", "Selection", "ShownChange"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for.
+
+    Attributes:
+        starts: where what is shown begins; empty: at the beginning. See :func:`topics.reading.ranges.require_bounds`.
+        ends: before which the fold ends; empty: the end, as it is now.
+        application_id: only this application; None: all.
+        processor: only this processor; None: all.
+    """
+
+    starts: Sequence[Start] = ()
+    ends: Sequence[Start] = ()
+    application_id: str | None = None
+    processor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChange:
+    """A change in the range.
+
+    Attributes:
+        sent: the record as the worker publishes it.
+        offset: of the causing record.
+        timestamp_ms: when the broker took the causing record.
+    """
+
+    sent: Outgoing
+    offset: int
+    timestamp_ms: int
+
+
+class LogReplay:
+    """One replay; as a context it leaves nothing behind.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        book: the rules of every offset.
+        selection: what is asked for.
+        max_event_bytes: larger events become dead letters.
+        on_progress: told after each batch how many offsets it went through.
+
+    Raises:
+        ContractError: the topic, a partition or an offset is not there.
+        InfrastructureError: Kafka or the disk failed.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        topics: Topics,
+        book: RuleBook,
+        selection: Selection,
+        *,
+        max_event_bytes: int,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._topics = topics
+        self._selection = selection
+        self._stack = ExitStack()
+        self._stack.enter_context(without_collector())
+        try:
+            self._reader = self._stack.enter_context(source_reader(config, topics, selection.application_id))
+            self.ranges: Mapping[int, Range] = ranges_of(self._reader, selection.starts, selection.ends)
+            rows = self._stack.enter_context(Scratch()).table("rows")
+        except BaseException:
+            self._stack.close()
+            raise
+        self._digests = {partition: ChangesDigest() for partition in self.ranges}
+        self._replay = Replay(
+            topics,
+            book,
+            rows,
+            max_event_bytes=max_event_bytes,
+            application_id=selection.application_id,
+            on_progress=on_progress,
+            open_log=lambda: source_reader(config, topics, selection.application_id),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run(self) -> Iterator[ShownChange]:
+        """Fold everything; yields the changes that are asked for, in the order of the digest."""
+        for replayed in self._replay.run(self._reader, self.ranges):
+            partition = replayed.batch.partition
+            for change in self._shown(replayed, self.ranges[partition].start):
+                self._digests[partition].add(record_digest(change.sent.key, change.sent.value or b""))
+                yield change
+
+    def pairs(self) -> Iterator[Pair]:
+        """After :meth:`run`: the pairs that an event in the range changed, as they are at its end, in order of keys."""
+        for pair in self._replay.pairs():
+            row = pair.row
+            span = self.ranges[partition_of(row.application_id, self._topics.partitions)]
+            if max(row.applied, row.version) >= span.start and self._selection.processor in {None, row.processor}:
+                yield pair
+
+    def standings(self) -> list[PartitionStanding]:
+        """After :meth:`run`: what each partition stands on."""
+        return [
+            PartitionStanding.of(partition, span, self._replay.records.get(partition, 0), self._digests[partition])
+            for partition, span in self.ranges.items()
+        ]
+
+    def _shown(self, replayed: ReplayedBatch, start: int) -> Iterator[ShownChange]:
+        times = {record.offset: record.timestamp for record in replayed.batch.records}
+        processor = self._selection.processor
+        for sent in changes_of(replayed.folded, self._topics):
+            head = head_of(sent.value or b"")
+            offset = head.version.offset
+            if offset >= start and processor in {None, head.processor}:
+                yield ShownChange(sent, offset, times[offset])

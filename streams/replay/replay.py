@@ -1,0 +1,296 @@
+"""The replay itself: records of the source, partition after partition, through the worker's own fold."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Protocol
+
+import msgspec
+
+from models.errors import ContractError
+from models.rows import Row
+from streams.replay.tables import Scratch, Table
+from streams.core.fold import Pair, load_pair
+from streams.core.rules import Rules
+from streams.rulesets.rule_book import RuleBook
+from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.result import Folded
+from streams.partition.fold import Observer, PartitionFold
+from streams.partition.pair_cache import decode_row
+from topics.contract.declared import Topics
+from topics.records.erasures import is_about_application
+from topics.contract.keys import application_prefix
+from topics.reading.positions import Beginning
+from topics.reading.ranges import Range
+from topics.reading.reader import Record, Span, TopicReader
+
+__all__ = [
+    "BATCH_RECORDS",
+    "ChangeHead",
+    "Replay",
+    "ReplayedBatch",
+    "changes_of",
+    "folded_until",
+    "head_of",
+    "require_partitions",
+    "source_reader",
+    "without_collector",
+]
+
+BATCH_RECORDS: Final = 4_000
+"""Records folded at once: the worker's own default. Where a batch ends changes nothing but the speed."""
+
+_CACHED_PAIRS: Final = 40_000
+_CACHED_WEIGHT: Final = 32 * 1024 * 1024
+"""Decoded pairs in memory, as in the worker: some 150 MB at most."""
+
+_NOBODY: Final = Membership("", -1, "")
+"""No group received these batches, and nothing of them is committed."""
+
+
+class ChangePlace(msgspec.Struct, frozen=True, gc=False):
+    """Where the record stands that caused a change."""
+
+    partition: int
+    offset: int
+
+
+class ChangeHead(msgspec.Struct, frozen=True, gc=False):
+    """What tells of a change, or of current factors, whose they are and what caused them."""
+
+    application_id: str
+    processor: str
+    version: ChangePlace
+    id: str = ""
+
+    @property
+    def pair_key(self) -> bytes:
+        """The key of the pair: of its row, and of its record in ``factors``."""
+        return application_prefix(self.application_id) + self.processor.encode()
+
+
+_HEAD: Final = msgspec.json.Decoder(ChangeHead)
+
+
+def head_of(value: bytes) -> ChangeHead:
+    """Read the head of a change or of current factors.
+
+    Raises:
+        msgspec.DecodeError: it is not what a worker publishes.
+    """
+    return _HEAD.decode(value)
+
+
+class SourceLog(Protocol):
+    """The source topic: in Kafka, :class:`topics.reading.reader.TopicReader`; or kept in a file."""
+
+    @property
+    def topic(self) -> str:
+        """Its full name."""
+
+    @property
+    def partitions(self) -> int:
+        """How many it has."""
+
+    def first(self, partition: int) -> int:
+        """The first offset of a partition that is there."""
+
+    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
+        """Every committed record of these offsets, each partition in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedBatch:
+    """One batch and what the worker would make of it.
+
+    Attributes:
+        batch: the records that were folded.
+        folded: what comes of them; its rows are written already.
+        present: every offset between the batch's ends at which there is a record, folded or not.
+    """
+
+    batch: Batch
+    folded: Folded
+    present: frozenset[int]
+
+
+@dataclass
+class Replay:
+    """Folds ranges of the source, each from the first record that is still there.
+
+    Args:
+        topics: the declared topics.
+        book: the rules of every offset.
+        rows: where the state is kept; empty at the start.
+        max_event_bytes: larger events become dead letters.
+        application_id: only the records under this application's keys, and about its erasure; None: all.
+        observer: told about each event.
+        on_progress: told after each batch how many offsets it went through.
+        open_log: opens the source once more, where a ruleset was adopted; None: none is.
+
+    Attributes:
+        records: how many were folded, by partition.
+    """
+
+    topics: Topics
+    book: RuleBook
+    rows: Table
+    max_event_bytes: int
+    application_id: str | None = None
+    observer: Observer | None = None
+    on_progress: Callable[[int], None] = lambda _: None
+    open_log: Callable[[], AbstractContextManager[SourceLog]] | None = None
+    records: dict[int, int] = field(default_factory=dict)
+
+    def run(self, log: SourceLog, ranges: Mapping[int, Range]) -> Iterator[ReplayedBatch]:
+        """Every batch of every range, partition after partition.
+
+        Args:
+            log: the source topic.
+            ranges: by partition; folded from their first offset to their end, whatever their start.
+
+        Raises:
+            ContractError: the topic has other partitions than declared, or records are gone since the ranges were made.
+            InfrastructureError: Kafka or the disk failed.
+        """
+        require_partitions(log, self.topics)
+        for partition, span in sorted(ranges.items()):
+            fold = PartitionFold(
+                partition,
+                self.topics,
+                self.book.first(partition),
+                self.rows,
+                max_event_bytes=self.max_event_bytes,
+                cached_pairs=_CACHED_PAIRS,
+                cached_weight=_CACHED_WEIGHT,
+                switches=None if self.open_log is None else _Switches(self, self.open_log, partition),
+                observer=self.observer,
+            )
+            self.records[partition] = 0
+            for batch, present in self._batches(log, partition, Span(span.first, span.end)):
+                folded = fold.fold(batch)
+                self.rows.write(folded.rows())
+                fold.written(folded)
+                self.records[partition] += len(batch.records)
+                yield ReplayedBatch(batch, folded, present)
+                self.on_progress(batch.end - batch.start)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Every pair as it is now, in the order of their keys."""
+        for _, raw in self.rows.between(b"", None):
+            row = decode_row(raw)
+            if isinstance(row, Row):
+                yield load_pair(row, self.book.of_row(row))
+
+    def _batches(self, log: SourceLog, partition: int, span: Span) -> Iterator[tuple[Batch, frozenset[int]]]:
+        records = log.until_end({partition: span})
+        start = span.start
+        while block := list(islice(records, BATCH_RECORDS)):
+            end = block[-1].offset + 1
+            name = self.application_id
+            wanted = block if name is None else [record for record in block if is_about_application(record, name)]
+            present = frozenset(record.offset for record in block)
+            yield Batch(log.topic, partition, start, end, wanted, _NOBODY), present
+            start = end
+        # What is left has no record: markers, or what compaction removed.
+        yield Batch(log.topic, partition, start, span.end, (), _NOBODY), frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Switches:
+    """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
+
+    replay: Replay
+    open_log: Callable[[], AbstractContextManager[SourceLog]]
+    partition: int
+
+    def rules_at(self, offset: int) -> Rules | None:
+        """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
+        return self.replay.book.adopted_at(self.partition, offset)
+
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Table]:
+        """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
+        return folded_until(
+            self.open_log,
+            self.replay.topics,
+            rules,
+            self.partition,
+            offset,
+            max_event_bytes=self.replay.max_event_bytes,
+            application_id=self.replay.application_id,
+        )
+
+
+@contextmanager
+def folded_until(
+    open_log: Callable[[], AbstractContextManager[SourceLog]],
+    topics: Topics,
+    rules: Rules,
+    partition: int,
+    end: int,
+    *,
+    max_event_bytes: int,
+    application_id: str | None = None,
+) -> Iterator[Table]:
+    """The rows of a partition before an offset, folded from its beginning with one ruleset throughout.
+
+    Args:
+        open_log: opens the source.
+        topics: the declared topics.
+        rules: the ruleset.
+        partition: the partition.
+        end: the offset.
+        max_event_bytes: larger events are dead letters.
+        application_id: only this application; None: all.
+    """
+    with open_log() as log, Scratch() as scratch:
+        rows = scratch.table("rows")
+        first = log.first(partition)
+        for _ in Replay(topics, RuleBook(rules), rows, max_event_bytes, application_id).run(
+            log, {partition: Range(first, first, end)}
+        ):
+            pass
+        yield rows
+
+
+def changes_of(folded: Folded, topics: Topics) -> Iterator[Outgoing]:
+    """The changes of a batch, in the order in which a worker publishes them."""
+    topic = topics.factor_changes.name
+    return (sent for sent in folded.outgoing if sent.topic == topic)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Keep Python's collector of cycles away: events and states have none, and it would look at each of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str | None = None) -> TopicReader:
+    """A reader of ``executions`` from the beginning; of the one partition of an application, or of all.
+
+    Raises:
+        ContractError: the topic is not there.
+        InfrastructureError: Kafka does not answer.
+    """
+    return TopicReader(config, topics.executions.name, Beginning(), application_id=application_id)
+
+
+def require_partitions(log: SourceLog, topics: Topics) -> None:
+    """Refuse to replay with another partition count than the topic has: applications would be looked for elsewhere.
+
+    Raises:
+        ContractError: saying what to set.
+    """
+    if log.partitions != topics.partitions:
+        raise ContractError(
+            f"{log.topic} has {log.partitions} partitions, CONSOLIDATOR_PARTITIONS says {topics.partitions}: "
+            f"set it to {log.partitions}"
+        )

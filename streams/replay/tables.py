@@ -1,0 +1,201 @@
+"""A RocksDB that is thrown away: what a replay keeps, in a temporary directory, so that memory stays flat.
+
+There is no write-ahead log and nothing survives the process: a replay that dies is begun again.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+import rocksdict
+
+from models.errors import InfrastructureError
+from streams.partition.pair_cache import MARK_KEY
+
+__all__ = ["MemoryTable", "Scratch", "ScratchTable", "Table", "place_key", "place_of"]
+
+_CACHE_BYTES: Final = 64 * 1024 * 1024
+"""Block cache of all tables together: half of a worker's, as a replay mostly writes."""
+
+_MEMTABLE_BYTES: Final = 16 * 1024 * 1024
+_MEMTABLES: Final = 2
+"""Per table; there are at most five."""
+
+_BLOOM_BITS_PER_KEY: Final = 10
+"""One false positive in a hundred, as in the worker: most look-ups are of keys that are not there."""
+
+_PLACE: Final = struct.Struct(">IQQ")
+"""Partition and two offsets, big-endian: bytes sort like the numbers."""
+
+
+class Table(Protocol):
+    """A sorted key-value table; also what :class:`streams.partition.fold.PartitionFold` reads its rows from."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The bytes under a key, if any."""
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Every key that starts so, in order, with its bytes."""
+
+    def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Every key from one up to, and without, another, in order, with its bytes."""
+
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Put rows, or remove those with None. A partition's mark is left out: a replay begins at the beginning."""
+
+
+class MemoryTable:
+    """A table of so little that it fits into memory: of one application."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """See :class:`Table`."""
+        return self._rows.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See :class:`Table`."""
+        return (row for row in sorted(self._rows.items()) if row[0].startswith(prefix))
+
+    def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """See :class:`Table`."""
+        return (row for row in sorted(self._rows.items()) if first <= row[0] and (end is None or row[0] < end))
+
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """See :class:`Table`."""
+        for key, value in rows:
+            if value is None:
+                self._rows.pop(key, None)
+            elif key != MARK_KEY:
+                self._rows[key] = value
+
+
+class ScratchTable:
+    """A :class:`Table` on disk.
+
+    Raises:
+        InfrastructureError: from every method: the disk failed or is full.
+    """
+
+    def __init__(self, path: Path, options: rocksdict.Options) -> None:
+        self._path = path
+        self._without_log = rocksdict.WriteOptions()
+        # A property, which the package's type hints take for a method.
+        self._without_log.disable_wal = True  # type: ignore[method-assign, assignment]
+        try:
+            self._db = rocksdict.Rdict(str(path), options=options)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def get(self, key: bytes) -> bytes | None:
+        """See :class:`Table`."""
+        try:
+            found: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failure(error) from error
+        return found
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See :class:`Table`."""
+        for key, value in self.between(prefix, None):
+            if not key.startswith(prefix):
+                return
+            yield key, value
+
+    def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """See :class:`Table`."""
+        try:
+            cursor = self._db.iter()
+            cursor.seek(first)
+            while cursor.valid():
+                key = cursor.key()
+                if end is not None and key >= end:
+                    return
+                yield key, cursor.value()
+                cursor.next()
+            cursor.status()
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """See :class:`Table`."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            elif key != MARK_KEY:
+                batch.put(key, value)
+        try:
+            self._db.write(batch, self._without_log)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def _failure(self, error: Exception) -> InfrastructureError:
+        return InfrastructureError(
+            f"the scratch state in {self._path} cannot be used: {' '.join(str(error).split())}. It takes about as much "
+            "room as the worker's state: set TMPDIR to a directory on a disk that has it"
+        )
+
+
+class Scratch:
+    """A temporary directory of tables; as a context it is removed at the end.
+
+    Raises:
+        InfrastructureError: the directory cannot be made.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._directory = TemporaryDirectory(prefix="consolidator-replay-")
+        except OSError as error:
+            raise InfrastructureError(
+                f"no temporary directory can be made: {error.strerror}; set TMPDIR to one that can be written"
+            ) from error
+        self._cache = rocksdict.Cache(_CACHE_BYTES)
+        self._tables: list[ScratchTable] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in self._tables:
+            table.close()
+        self._directory.cleanup()
+
+    def table(self, name: str) -> ScratchTable:
+        """Open a new table."""
+        table = ScratchTable(Path(self._directory.name) / name, self._options())
+        self._tables.append(table)
+        return table
+
+    def _options(self) -> Any:
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(create_if_missing=True)
+        options.set_write_buffer_size(_MEMTABLE_BYTES)
+        options.set_max_write_buffer_number(_MEMTABLES)
+        tables = rocksdict.BlockBasedOptions()
+        tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
+        tables.set_block_cache(self._cache)
+        options.set_block_based_table_factory(tables)
+        return options
+
+
+def place_key(partition: int, offset: int, tie: int = 0) -> bytes:
+    """A key that sorts by partition, then by offset, then by a third number."""
+    return _PLACE.pack(partition, offset, tie)
+
+
+def place_of(key: bytes) -> tuple[int, int, int]:
+    """What :func:`place_key` was made of."""
+    partition, offset, tie = _PLACE.unpack(key)
+    return partition, offset, tie

@@ -1,0 +1,1 @@
+"""Which rules hold where: catalogue files, and the rules of every offset."""

@@ -1,0 +1,283 @@
+"""Owns the source partitions of this worker: fences, begins, processes and releases them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from faust.tables.recovery import RebalanceAgain
+from faust.types import TP
+
+from models.errors import ContractError, InfrastructureError
+from models.rows import PartitionMark
+from streams.core.rules import Rules
+from streams.worker import lane
+from streams.worker.ruleset_adoption import Rulesets
+from streams.partition.batch import Round
+from streams.worker.transactions.earlier_owners import outwait
+from streams.runtime.failpoints import reach
+from streams.partition.fold import Observer, PartitionFold
+from streams.worker.lane import Lane
+from streams.worker.transactions.kip890.transactions import RoundProducers, RoundTransactions
+from streams.partition.pair_cache import MARK_KEY, decode_row
+from streams.worker.source_watch import SourceWatch
+from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transport.consumer import BatchConsumer
+from streams.worker.table.store import BatchStore
+from topics.cluster.connection import Connection
+from topics.contract.declared import Topics
+
+__all__ = ["Engine", "start_offset"]
+
+_CACHED_PAIRS = 40_000
+"""Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
+
+_CACHED_WEIGHT = 32 * 1024 * 1024
+"""What their rows may weigh together. Decoded, a row takes four to five times its weight: some 150 MB, where pairs have
+many executions; unbounded, they would take several times that."""
+
+_THREADS = 8
+"""Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
+
+_log = structlog.get_logger()
+
+
+class Engine:
+    """The worker's :class:`~streams.worker.transport.consumer.PartitionOwner`.
+
+    Args:
+        connection: how to reach Kafka.
+        app_id: the consumer group's id and the transactional ids' prefix.
+        topics: the declared topics.
+        rulesets: the ruleset of this worker, and what else there is.
+        max_event_bytes: larger events become dead letters.
+        patience_s: how long a transaction waits for brokers that are down.
+        observer: told about each event.
+        store: gives the table's RocksDB, once the table is there.
+        on_fatal: called with an error after which the worker must not go on.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        app_id: str,
+        topics: Topics,
+        rulesets: Rulesets,
+        *,
+        max_event_bytes: int,
+        patience_s: float,
+        observer: Observer,
+        store: Callable[[], BatchStore],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._connection = connection
+        self._app_id = app_id
+        self._topics = topics
+        self._rulesets = rulesets
+        self._max_event_bytes = max_event_bytes
+        self._patience_s = patience_s
+        self._observer = observer
+        self._store = store
+        self._on_fatal = on_fatal
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
+        self._source = SourceWatch(connection, topics)
+        self._transactions: dict[int, PartitionTransactions] = {}
+        self._small_rounds = RoundProducers(connection, app_id, patience_s=patience_s)
+        self._small: dict[int, RoundTransactions] = {}
+        self._lanes: dict[int, Lane] = {}
+
+    async def acquire(self, partitions: set[int]) -> None:
+        """Shut out every earlier owner of these partitions, before their state is recovered.
+
+        1. New producers, all at once: what was begun with the partitions' own producers is over.
+        2. An earlier owner may have written into them with the producer of another partition, which whoever has that
+           one now fences. What is open in them is waited for; see ``docs/decisions/0014``.
+        """
+        try:
+            await self.release(set(self._transactions))
+            for partition in partitions:
+                self._transactions[partition] = PartitionTransactions(
+                    self._connection, self._app_id, partition, patience_s=self._patience_s
+                )
+            # 1.
+            loop = asyncio.get_running_loop()
+            fenced = loop.run_in_executor(self._executor, self._small_rounds.fence, partitions)
+            fences = [self._transactions[partition].fence for partition in partitions]
+            await asyncio.gather(fenced, *(loop.run_in_executor(self._executor, fence) for fence in fences))
+            self._small |= fenced.result()
+            # 2.
+            await loop.run_in_executor(self._executor, self._outwait, partitions)
+        except Exception as error:
+            self._on_fatal(error)
+            raise
+        reach("acquired")
+        _log.info("partitions acquired", partitions=sorted(partitions))
+
+    async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:
+        """Check where the state, the group and the topic stand, and make the lanes.
+
+        Another rebalance may begin meanwhile: Faust then cancels this, or the partitions are gone while it waits, or
+        they are here again by another assignment, which has a beginning of its own.
+        """
+        acquired = {partition: self._transactions.get(partition) for partition in partitions}
+        try:
+            loop = asyncio.get_running_loop()
+            topic_id = await loop.run_in_executor(self._executor, self._source.look)
+            tps = {partition: TP(self._topics.executions.name, partition) for partition in partitions}
+            changelogs = {partition: TP(self._topics.changelog.name, partition) for partition in partitions}
+            everywhere = [*tps.values(), *changelogs.values()]
+            thread = consumer.thread
+            earliest = await thread.earliest_offsets(*everywhere)
+            latest = await thread.end_offsets(everywhere)
+            starts = {}
+            for partition, tp in tps.items():
+                transactions = acquired[partition]
+                changelog = changelogs[partition]
+                rules = await self._resumed(partition, transactions)
+                fold = self._new_fold(partition, rules, len(partitions), topic_id)
+                starts[partition] = start_offset(
+                    tp,
+                    applied=fold.mark.applied,
+                    committed=await thread.committed(tp),
+                    earliest=earliest[tp],
+                    latest=latest[tp],
+                    changelog=self._recovered(changelog, earliest[changelog], latest[changelog]),
+                )
+                self._lanes[partition] = Lane(
+                    partition,
+                    fold,
+                    self._still(partition, transactions),
+                    self._store(),
+                    changelog=self._topics.changelog.name,
+                    executor=self._executor,
+                    start=starts[partition],
+                    small=self._small.get(partition),
+                )
+        except RebalanceAgain:
+            raise
+        except Exception as error:
+            self._on_fatal(error)
+            raise
+        _log.info("partitions ready", offsets={str(partition): starts[partition] for partition in sorted(starts)})
+        return starts
+
+    async def process(self, together: Round, acknowledge: Callable[[], object]) -> None:
+        """Process a round; whatever goes wrong stops the worker with nothing of it acknowledged."""
+        try:
+            batches = [(self._lanes[batch.partition], batch) for batch in together.batches]
+            await lane.process(batches, acknowledge, self._on_fatal)
+        except Exception as error:
+            self._on_fatal(error)
+            raise
+
+    def halt(self, error: BaseException) -> None:
+        """End the worker: the transport cannot go on."""
+        self._on_fatal(error)
+
+    async def watch_source(self) -> None:
+        """Halt when the source topic is deleted, re-created or given more partitions under the running worker."""
+        await self._source.run(self._executor, self._on_fatal)
+
+    async def release(self, partitions: set[int]) -> None:
+        """Finish what is in flight and give the partitions up."""
+        held = partitions & set(self._transactions)
+        lanes = [self._lanes.pop(partition) for partition in held if partition in self._lanes]
+        await asyncio.gather(*(each.close() for each in lanes))
+        for partition in held:
+            del self._transactions[partition]
+            self._small.pop(partition, None)
+        if held:
+            _log.info("partitions released", partitions=sorted(held))
+
+    async def close(self) -> None:
+        """Release everything; for an orderly stop."""
+        await self.release(set(self._transactions))
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._small_rounds.close)
+        self._executor.shutdown()
+
+    def _outwait(self, partitions: set[int]) -> None:
+        source, changelog = self._topics.executions.name, self._topics.changelog.name
+        outwait(self._connection, self._app_id, source, changelog, partitions, patience_s=self._patience_s)
+
+    def _still(self, partition: int, transactions: PartitionTransactions | None) -> PartitionTransactions:
+        """The transactions of a partition, if it has been here since they were made."""
+        if transactions is None or self._transactions.get(partition) is not transactions:
+            raise RebalanceAgain
+        return transactions
+
+    async def _resumed(self, partition: int, transactions: PartitionTransactions | None) -> Rules:
+        """The rules with which a partition goes on; see :meth:`~streams.worker.ruleset_adoption.Rulesets.resume`."""
+        own = self._still(partition, transactions)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._executor, self._rulesets.resume, partition, self._mark(partition), own
+            )
+        except InfrastructureError:
+            # The partition may have gone meanwhile, to another worker or here again, which has fenced these.
+            self._still(partition, own)
+            raise
+
+    def _mark(self, partition: int) -> PartitionMark | None:
+        """How far the stored state of a partition is applied; None: there is no state."""
+        raw = self._store().rows(partition).get(MARK_KEY)
+        row = None if raw is None else decode_row(raw)
+        return row if isinstance(row, PartitionMark) else None
+
+    def _recovered(self, changelog: TP, earliest: int, latest: int) -> str:
+        """What there is of a partition's changelog, and what of it is in the state, for an error's text."""
+        stored = self._store().persisted_offset(changelog)
+        return f"{changelog.topic} has offsets {earliest} to {latest - 1}, applied is {stored}"
+
+    def _new_fold(self, partition: int, rules: Rules, partitions: int, topic_id: str) -> PartitionFold:
+        return PartitionFold(
+            partition,
+            self._topics,
+            rules,
+            self._store().rows(partition),
+            max_event_bytes=self._max_event_bytes,
+            cached_pairs=_CACHED_PAIRS // max(partitions, 1),
+            cached_weight=_CACHED_WEIGHT // max(partitions, 1),
+            topic_id=topic_id,
+            switches=self._rulesets.switches(partition),
+            observer=self._observer,
+        )
+
+
+def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int, changelog: str) -> int:
+    """Where a source partition goes on; state and group moved in one transaction, so they must agree.
+
+    Args:
+        tp: the source partition.
+        applied: the last offset that the state contains; -1: no state.
+        committed: the group's committed offset; None: none.
+        earliest: the first offset that the topic still has.
+        latest: one past the last readable offset.
+        changelog: what there is of the partition's changelog, and what of it is in the state.
+
+    Raises:
+        ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
+    """
+    where = f"{tp.topic} partition {tp.partition}"
+    start = applied + 1
+    if committed is not None and committed > start:
+        raise ContractError(
+            f"{where}: the group's committed offset is {committed}, but the state ends at {applied} ({changelog}). "
+            f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
+            f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
+        )
+    if committed is None and applied >= 0:
+        _log.warning("committed offset missing, going on from the state", topic=tp.topic, partition=tp.partition)
+    elif committed is not None and committed < start:
+        _log.warning("group was set back; events that the state contains are skipped", partition=tp.partition)
+    if start > latest:
+        raise ContractError(
+            f"{where}: ends at offset {latest}, but the state contains {applied}: the topic was re-created "
+            "or truncated. Restore the topic, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    if applied >= 0 and start < earliest:
+        raise ContractError(
+            f"{where}: starts at offset {earliest}, but the next event to fold is {start}: the events in between were "
+            "removed unfolded (retention?). Restore them, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    return max(start, earliest)

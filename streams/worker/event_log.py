@@ -1,0 +1,86 @@
+"""What the worker says about events: a failed execution is information, never an error, and no value is ever logged."""
+
+from collections import Counter
+
+from models.errors import BadEventError
+from models.events import LifecycleEvent, Position, Status
+from models.quality import QualityIssue
+from streams.partition.fold import Observer
+from streams.runtime.logs import EventLog
+
+__all__ = ["LoggingObserver"]
+
+# Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
+_FAILED = Status.FAILED
+
+
+class LoggingObserver(Observer):
+    """Counts everything and logs what a person may look for later.
+
+    Args:
+        log: where the lines go.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._by_status = [0] * (max(Status) + 1)
+        self._others: Counter[str] = Counter()
+        self._log = log
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Events by what became of them."""
+        return {status.text: self._by_status[status] for status in Status} | self._others
+
+    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
+        """Count the event; log a failed execution as information, a quality issue as a warning."""
+        status = event.status
+        self._by_status[status] += 1
+        if status is _FAILED:
+            self._say_at(
+                position,
+                "info",
+                "execution failed, it is active and contributes no factors",
+                application_id=event.application_id,
+                processor=event.processor,
+                execution_id=event.execution_id,
+                attempt=event.attempt,
+                code=event.code,
+            )
+        if issues:
+            self._say_at(
+                position,
+                "warning",
+                "quality issue",
+                application_id=event.application_id,
+                processor=event.processor,
+                execution_id=event.execution_id,
+                issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues],
+            )
+
+    def rejected(self, position: Position, error: BadEventError) -> None:
+        """Count and log a dead letter."""
+        self._others["dead_letter"] += 1
+        self._say_at(position, "warning", "dead letter", error_class=error.defect.value, reason=str(error))
+
+    def republished(self, position: Position) -> None:  # noqa: ARG002 - nothing worth a line
+        """Count a re-publication."""
+        self._others["republished"] += 1
+
+    def erased(self, position: Position) -> None:
+        """Count and log the erasure of an application, without its id."""
+        self._others["erased_application"] += 1
+        self._say_at(position, "info", "application erased, its events are refused from here on")
+
+    def adopted(self, position: Position, ruleset: str) -> None:
+        """Log that another ruleset holds from here on."""
+        self._say_at(position, "info", "ruleset adopted", ruleset=ruleset)
+
+    def _say_at(self, position: Position, level: str, event: str, **members: object) -> None:
+        """Say something about a record, and where it stands."""
+        self._log.say(
+            level, event, **members, topic=position.topic, partition=position.partition, offset=position.offset
+        )
+
+    def batch_ended(self) -> None:
+        """Write out what was said of the batch."""
+        self._log.flush()

@@ -1,0 +1,1 @@
+"""The table's RocksDB: its rows, its databases, its recovery from the changelog."""

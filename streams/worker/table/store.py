@@ -1,0 +1,140 @@
+"""The table's RocksDB: one database a partition, one bounded cache for all, whole batches written at once."""
+
+import gc
+from collections.abc import Iterable
+from typing import Any
+
+import rocksdict
+from faust import Table
+from faust.stores.rocksdb import Store
+from faust.types import TP
+
+from streams.partition.pair_cache import RowReader
+from streams.worker.table.database import Database
+
+__all__ = ["BatchStore", "BatchTable"]
+
+_CACHE_BYTES = 128 * 1024 * 1024
+"""Block cache of all partitions together. Faust's default is 2 GiB for each partition."""
+
+_MEMTABLE_BYTES = 8 * 1024 * 1024
+_MEMTABLES = 2
+"""Per partition: 64 partitions stay at 1 GiB at worst. Faust's default is 3 of 64 MiB each."""
+
+_BLOOM_BITS_PER_KEY = 10
+"""One false positive in a hundred: most look-ups of a new application never touch the disk."""
+
+
+class BatchStore(Store):
+    """Faust's RocksDB store, opened with our limits and written a batch at a time.
+
+    Faust opens every partition with a cache of its own, and closes a database by dropping it and hoping for the
+    garbage collector; ``tests/integration`` opens 64 partitions and takes one over on the same disk.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cache = rocksdict.Cache(_CACHE_BYTES)
+
+    def rows(self, partition: int) -> RowReader:
+        """Read access to a partition."""
+        rows: RowReader = self._db_for_partition(partition)
+        return rows
+
+    def write_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int) -> None:
+        """Write rows and the changelog offset that they stand for, in one atomic batch.
+
+        Args:
+            partition: the partition.
+            rows: keys with their bytes; None removes a row.
+            changelog_offset: the changelog record up to which the database is now complete.
+        """
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(self.offset_key, str(changelog_offset).encode())
+        self._db_for_partition(partition).write(batch)
+
+    def compact(self, partition: int) -> None:
+        """Take what was removed out of a partition's files, where it would stay until RocksDB rewrites them."""
+        self._db_for_partition(partition).compact()
+
+    def discard(self, partition: int, reason: str) -> None:
+        """Wipe a partition's database; the changelog has all of it.
+
+        Args:
+            partition: the partition.
+            reason: why, for the log.
+        """
+        self._close(partition)
+        Database.discard(self.partition_path(partition), reason)
+
+    async def _try_open_db_for_partition(
+        self,
+        partition: int,
+        max_retries: int = 0,  # noqa: ARG002 - Faust's signature
+        retry_delay: float = 0,  # noqa: ARG002
+        generation_id: int = 0,  # noqa: ARG002
+    ) -> Database:
+        """Open a database, or fail at once.
+
+        Faust tries for 30 s whatever has the letters "lock" in it, as "block checksum mismatch" has. There is no other
+        process to wait for: each worker has a directory of its own. (``tests/faults/test_local_state.py``)
+        """
+        database: Database = self._db_for_partition(partition)
+        return database
+
+    def _open_for_partition(self, partition: int) -> Database:
+        return Database(self.partition_path(partition), self._options())
+
+    def _options(self) -> rocksdict.Options:
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(create_if_missing=True)
+        options.set_write_buffer_size(_MEMTABLE_BYTES)
+        options.set_max_write_buffer_number(_MEMTABLES)
+        tables = rocksdict.BlockBasedOptions()
+        tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
+        tables.set_block_cache(self._cache)
+        options.set_block_based_table_factory(tables)
+        return options
+
+    def revoke_partitions(self, table: Any, tps: set[TP]) -> None:
+        """Close the databases of revoked partitions now, so that another owner can open them at once."""
+        for tp in tps:
+            if tp.topic in table.changelog_topic.topics:
+                self._close(tp.partition)
+
+    async def stop(self) -> None:
+        """Close every database: an orderly stop leaves nothing to recover."""
+        for partition in list(self._dbs):
+            self._close(partition)
+        gc.collect()
+
+    def _close(self, partition: int) -> None:
+        db = self._dbs.pop(partition, None)
+        if db is not None:
+            db.close()
+
+
+class BatchTable(Table):
+    """Faust's table on :class:`BatchStore`.
+
+    Faust chooses a store by URL scheme from a registry of entry points; a subclass needs no registration.
+    """
+
+    def _new_store_by_url(self, url: Any) -> BatchStore:
+        return BatchStore(
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            value_type=self.value_type,
+            loop=self.loop,
+            options=self.options,
+        )

@@ -1,0 +1,1 @@
+"""Kafka transactions: outputs, state and source offsets take effect together or not at all."""

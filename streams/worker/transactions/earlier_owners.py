@@ -1,0 +1,71 @@
+"""What earlier owners of a partition may have left open in it, with the producer of another partition."""
+
+from collections.abc import Collection
+from time import monotonic
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from models.errors import InfrastructureError
+from topics.cluster.connection import Connection
+from topics.cluster.open_transactions import wait_until_offsets_settled, wait_until_settled
+
+__all__ = ["outwait"]
+
+_SLOW_S = 10.0
+"""A new owner's fence takes milliseconds; what takes longer is for a person to know."""
+
+_log = structlog.get_logger()
+
+
+def outwait(
+    connection: Connection, group: str, source: str, changelog: str, partitions: Collection[int], *, patience_s: float
+) -> None:
+    """Wait until nothing of earlier owners is open in these partitions, nor can come to be. Blocks.
+
+    1. The group's offsets. A transaction whose offsets were accepted, in an earlier generation of the group, may still
+       have records on their way; one whose offsets were not will have them refused.
+    2. The changelog. What was committed before may not be readable yet: its markers are written one after the other.
+
+    Args:
+        connection: how to reach Kafka.
+        group: the consumer group.
+        source: the source topic.
+        changelog: the changelog topic.
+        partitions: the partitions.
+        patience_s: the workers' transaction timeout, after which the broker aborts a dead one's.
+
+    Raises:
+        InfrastructureError: Kafka does not answer, or a transaction stays open for twice that long.
+    """
+    since = monotonic()
+    limit_s = 2 * patience_s
+    warned = False
+
+    def waiting(still_open: list[int]) -> None:
+        nonlocal warned
+        if not warned and monotonic() - since > _SLOW_S:
+            warned = True
+            _log.warning("an earlier owner's transaction is waited for", topic=changelog, partitions=still_open)
+
+    wanted = sorted(partitions)
+    try:
+        admin = AdminClient({**connection.librdkafka()})
+        # 1.
+        still_open = wait_until_offsets_settled(admin, group, source, wanted, limit_s=limit_s, waiting=waiting)
+        # 2.
+        if not still_open:
+            left_s = limit_s - (monotonic() - since)
+            still_open = wait_until_settled(admin, changelog, wanted, limit_s=left_s, waiting=waiting)
+    except KafkaException as error:
+        cause = error.args[0]
+        raise InfrastructureError(
+            f"{changelog}: what is open in it cannot be told: {cause.name()}: {cause.str()}; nothing was recovered"
+        ) from error
+    if still_open:
+        raise InfrastructureError(
+            f"{changelog} partition {', '.join(map(str, still_open))}: a transaction stays open, for {limit_s:.0f} s "
+            "now; the state cannot be recovered before it is committed or aborted. `kafka-transactions.sh "
+            "find-hanging` names it, and `abort` ends it"
+        )

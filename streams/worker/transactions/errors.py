@@ -1,0 +1,91 @@
+"""Why a transaction went no further, in words for whoever is on call."""
+
+from typing import Final
+
+from confluent_kafka import KafkaError
+
+from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
+from topics.cluster.authorization import not_permitted
+from topics.contract.permissions import transactions
+from topics.cluster.producer_errors import FENCED
+
+__all__ = ["OWNER_CHANGED", "refusal", "unanswered", "undelivered"]
+
+_WHAT_TO_LOOK_AT: Final = "nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+
+OWNER_CHANGED: Final = FENCED | {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_INSTANCE_ID,
+}
+"""Another worker has the partition: it took the transactional id over, or the group has gone on without this one."""
+
+_FORBIDDEN: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def refusal(app_id: str, partition: int, step: str, cause: KafkaError | Exception) -> ConsolidatorError:
+    """The error with which a worker ends.
+
+    Args:
+        app_id: the transactional ids' prefix.
+        partition: the source partition whose producer it is.
+        step: what was refused.
+        cause: what Kafka, or its client, said.
+    """
+    code = cause.code() if isinstance(cause, KafkaError) else None
+    text = cause.str() if isinstance(cause, KafkaError) else str(cause)
+    if code in _FORBIDDEN:
+        return _forbidden(app_id, partition, step, code, text)
+    if code in OWNER_CHANGED:
+        return InfrastructureError(
+            f"partition {partition}: fenced in {step}: another worker owns the partition now ({text}); "
+            "nothing of this batch took effect here"
+        )
+    return InfrastructureError(
+        f"partition {partition}: {step} failed: {text}; nothing was acknowledged, a restart goes on from the "
+        "last committed transaction"
+    )
+
+
+def undelivered(partition: int, records: int, patience_s: float) -> InfrastructureError:
+    """The brokers did not take all records of a transaction in time.
+
+    Args:
+        partition: the source partition whose producer it is.
+        records: how many they did not take.
+        patience_s: how long was waited.
+    """
+    return InfrastructureError(
+        f"partition {partition}: {records} records of a transaction were not delivered within "
+        f"{patience_s:.0f} s; {_WHAT_TO_LOOK_AT}"
+    )
+
+
+def unanswered(partition: int, step: str, patience_s: float) -> InfrastructureError:
+    """The brokers did not do a step in time.
+
+    Args:
+        partition: the source partition whose producer it is.
+        step: the step.
+        patience_s: how long was waited.
+    """
+    return InfrastructureError(
+        f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_WHAT_TO_LOOK_AT}"
+    )
+
+
+def _forbidden(app_id: str, partition: int, step: str, code: int | None, text: str) -> AuthorizationError:
+    """What is missing: known for the transactional id; for topics and the group the cluster can be asked."""
+    if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        return not_permitted(transactions(app_id))
+    return AuthorizationError(
+        f"partition {partition}: {step}: the cluster does not permit it: {text}; nothing was "
+        "acknowledged. `consolidator topics acls --role worker` lists everything that the worker needs"
+    )

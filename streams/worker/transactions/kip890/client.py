@@ -1,0 +1,193 @@
+"""aiokafka's client, for transactions: who leads, who coordinates, and asking again where that changes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.errors import BrokerResponseError
+from aiokafka.errors import KafkaError as ClientError
+from aiokafka.structs import TopicPartition
+from confluent_kafka import KafkaError
+
+from streams.worker.transactions.kip890.requests import ApiVersions, is_spoken
+from topics.cluster.connection import CLIENT_ID, Connection
+
+__all__ = ["RefusedError", "TransactionClient", "require_accepted"]
+
+_REQUEST_TIMEOUT_MS: Final = 15_000
+"""After it a broker that does not answer is left, and who leads now is asked."""
+
+_RETRY_S: Final = 0.005
+_GREATEST_RETRY_S: Final = 0.25
+
+_BUSY: Final = frozenset(
+    {
+        KafkaError.CONCURRENT_TRANSACTIONS,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
+"""The right broker, which cannot yet. The second is also what a leader makes of the first."""
+
+_MOVED: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Perhaps another broker by now."""
+
+_UNKNOWN_S: Final = 30.0
+"""How long a topic may be unknown until it is taken not to exist: brokers learn of a new one one after the other. It is
+librdkafka's ``topic.metadata.propagation.max.ms``."""
+
+_Answer = TypeVar("_Answer")
+
+
+class RefusedError(Exception):
+    """A broker answered with an error.
+
+    Args:
+        code: Kafka's, as :class:`confluent_kafka.KafkaError` has it.
+        what: what it is about: a topic and a partition, say.
+    """
+
+    def __init__(self, code: int, what: str = "") -> None:
+        text = KafkaError(code).str()
+        self.error = KafkaError(code, f"{what}: {text}" if what else text)
+        super().__init__(self.error.str())
+
+
+def require_accepted(answers: Iterable[tuple[str, int]]) -> None:
+    """Require that nothing was refused.
+
+    Args:
+        answers: what was asked for, and the code of the answer.
+
+    Raises:
+        RefusedError: something was; of several errors one that cannot be asked for again, if there is any.
+    """
+    refused = sorted(((what, code) for what, code in answers if code), key=lambda answer: answer[1] in _BUSY | _MOVED)
+    if refused:
+        what, code = refused[0]
+        raise RefusedError(code, what)
+
+
+class TransactionClient:
+    """Sends requests to whoever leads a partition, or coordinates something.
+
+    Everything runs on the event loop on which it was made.
+
+    Args:
+        connection: how to reach Kafka.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._client = AIOKafkaClient(
+            bootstrap_servers=connection.bootstrap_servers,
+            client_id=CLIENT_ID,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            security_protocol=connection.security_protocol,
+            ssl_context=connection.tls_context() if connection.uses_tls else None,
+            sasl_mechanism=connection.sasl_mechanism if connection.uses_sasl else "PLAIN",
+            sasl_plain_username=connection.sasl_username,
+            sasl_plain_password=connection.sasl_password,
+        )
+        self._coordinators: dict[tuple[CoordinationType, str], int] = {}
+
+    async def start(self) -> None:
+        """Find the brokers.
+
+        Raises:
+            ClientError: none of them answers.
+        """
+        await self._client.bootstrap()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+    async def speaks_the_protocol(self) -> bool:
+        """Whether the cluster speaks the newer protocol of transactions."""
+        return is_spoken(await self._client.send(self._client.get_random_node(), ApiVersions()))
+
+    async def leader(self, topic: str, partition: int) -> int:
+        """The broker that leads a partition.
+
+        Raises:
+            RefusedError: none does, or the topic is not known; it is looked for.
+        """
+        where = f"{topic} partition {partition}"
+        leader: int | None = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        if leader is None or leader < 0:
+            await self._client.add_topic(topic)
+            leader = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        if leader is None:
+            raise RefusedError(KafkaError.UNKNOWN_TOPIC_OR_PART, where)
+        if leader < 0:
+            raise RefusedError(KafkaError.LEADER_NOT_AVAILABLE, where)
+        return leader
+
+    async def ask_leader(self, node: int, request: Any) -> Any:
+        """What a broker answers that leads partitions."""
+        return await self._client.send(node, request)
+
+    async def ask_coordinator(self, of: CoordinationType, name: str, request: Any) -> Any:
+        """What a coordinator answers.
+
+        Args:
+            of: what it coordinates.
+            name: the group's id, or the transactional id.
+            request: what it is asked.
+        """
+        if (of, name) not in self._coordinators:
+            try:
+                self._coordinators[of, name] = await self._client.coordinator_lookup(of, name)
+            except BrokerResponseError as error:
+                raise RefusedError(error.errno) from error
+        return await self._client.send(self._coordinators[of, name], request, group=ConnectionGroup.COORDINATION)
+
+    async def persist(self, attempt: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Attempt something until it is done; a caller that does not want to wait for ever sets a limit.
+
+        Args:
+            attempt: raises :class:`RefusedError`, or one of aiokafka's errors; may be called any number of times.
+
+        Raises:
+            RefusedError: an attempt was refused for good, or what it is about does not exist.
+            ClientError: likewise.
+        """
+        pause_s = _RETRY_S
+        unknown_since: float | None = None
+        while True:
+            try:
+                return await attempt()
+            except RefusedError as refused:
+                code = refused.error.code()
+                if code not in _BUSY | _MOVED:
+                    raise
+                is_unknown = code == KafkaError.UNKNOWN_TOPIC_OR_PART
+                unknown_since = (unknown_since or monotonic()) if is_unknown else None
+                if unknown_since is not None and monotonic() - unknown_since > _UNKNOWN_S:
+                    raise
+                if code in _MOVED:
+                    self._look_again()
+            except ClientError as error:
+                if not error.retriable:
+                    raise
+                self._look_again()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _GREATEST_RETRY_S)
+
+    def _look_again(self) -> None:
+        self._coordinators.clear()
+        self._client.force_metadata_update()

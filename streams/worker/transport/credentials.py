@@ -1,0 +1,22 @@
+"""The same connection for aiokafka, in Faust's terms."""
+
+from typing import Any
+
+import faust
+
+from topics.cluster.connection import Connection
+
+__all__ = ["broker_credentials"]
+
+
+def broker_credentials(connection: Connection) -> Any:
+    """Faust's credentials for a connection; None for plain text."""
+    context = connection.tls_context() if connection.uses_tls else None
+    if connection.uses_sasl:
+        return faust.SASLCredentials(
+            mechanism=connection.sasl_mechanism,
+            username=connection.sasl_username,
+            password=connection.sasl_password,
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)

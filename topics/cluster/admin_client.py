@@ -1,0 +1,388 @@
+"""A Kafka cluster as the admin tools see it: every call ends in bounded time, with an error saying who has to act."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked as re-exported
+    AclOperation,
+    AdminClient,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    ResourceType,
+    TopicMetadata,
+)
+
+from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError, SettingsError
+from topics.contract.declared import Topic
+from topics.contract.drift import Found, Setting
+from topics.cluster.patience import ask_patiently
+from topics.cluster.tls import client_context, why_refused
+
+# Long enough for a broker that is starting, short enough for a person who mistyped a host name.
+REACH_TIMEOUT_S: Final = 10.0
+# Creating topics makes files on every broker: allow more than for a question.
+_CREATE_TIMEOUT_S: Final = 30.0
+# How long one metadata request may take before errors reported meanwhile are looked at.
+_ATTEMPT_S: Final = 1.0
+_POLL_S: Final = 0.1
+
+# How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake.
+_TLS_ALERT: Final = "SSL alert number"
+# What a cluster says of a topic that has no id: brokers before 2.8.
+_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
+
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.INVALID_CONFIG,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
+_UNKNOWN_TOPIC: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's name
+    }
+)
+_FORBIDDEN: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+_UNKNOWN: Final = _UNKNOWN_TOPIC | {KafkaError.GROUP_ID_NOT_FOUND}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which topic it is that a name stands for.
+
+    Attributes:
+        topic_id: the topic's UUID (KIP-516) in base 64; "" where the cluster gives topics none.
+        partitions: how many it has.
+    """
+
+    topic_id: str
+    partitions: int
+
+
+class Cluster:
+    """An admin client with limits.
+
+    Args:
+        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Raises:
+        SettingsError: when librdkafka refuses the configuration (a certificate that cannot be read, for instance).
+    """
+
+    def __init__(self, config: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> None:
+        self._config = config
+        self._servers = str(config.get("bootstrap.servers", ""))
+        self._timeout_s = timeout_s
+        self._last_error: KafkaError | None = None
+        # log_level 2: librdkafka would print each failed attempt on stderr; they are reported once, by us.
+        watched: dict[str, Any] = {**config, "error_cb": self._remember, "log_level": 2}
+        try:
+            self._admin = AdminClient(watched)
+        except KafkaException as error:
+            raise SettingsError(f"the Kafka connection settings are refused: {error.args[0].str()}") from error
+
+    def metadata(self) -> dict[str, TopicMetadata]:
+        """Every topic that the cluster shows us, by name. Creates none.
+
+        Raises:
+            SettingsError: at once, when the credentials or certificates are refused.
+            InfrastructureError: when no broker answers in time.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._admin.list_topics(timeout=_ATTEMPT_S).topics
+            except KafkaException as error:
+                self._admin.poll(0)
+                self._give_up_if_refused()
+                if time.monotonic() >= deadline:
+                    raise self._unreachable(error.args[0]) from error
+
+    def find(self, names: Iterable[str]) -> dict[str, Found]:
+        """Those of the named topics that exist, with their settings.
+
+        Raises:
+            ContractError: when we are not allowed to see a topic's settings.
+            InfrastructureError: when no broker answers in time.
+        """
+        metadata = self.metadata()
+        present = [name for name in names if name in metadata]
+        if not present:
+            return {}
+        settings = self._settings(present)
+        return {
+            name: Found(
+                partitions=len(metadata[name].partitions),
+                replicas=frozenset(len(partition.replicas) for partition in metadata[name].partitions.values()),
+                settings=settings[name],
+            )
+            for name in settings
+        }
+
+    def find_created(self, names: Iterable[str]) -> dict[str, Found]:
+        """Like :meth:`find`, just after the topics were created: waits until the broker that is asked knows them all.
+
+        Brokers hear of a new topic one after the other, and each question may go to another one.
+        """
+        wanted = list(names)
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            found = self.find(wanted)
+            if len(found) == len(wanted) or time.monotonic() >= deadline:
+                return found
+            time.sleep(_POLL_S)
+
+    def topic_operations(self, name: str) -> frozenset[str] | None:
+        """What we are permitted to do with a topic, as ``kafka-acls`` spells it; None: the cluster does not say.
+
+        It does not for a topic that is not there, but for one that we may not see: nothing is permitted.
+
+        Raises:
+            InfrastructureError: when no broker answers in time.
+        """
+
+        def ask() -> Future[Any]:
+            future: Future[Any] = self._admin.describe_topics(
+                TopicCollection([name]), include_authorized_operations=True, request_timeout=self._timeout_s
+            )[name]
+            return future
+
+        return self._operations(ask, f"look at topic {name}")
+
+    def group_operations(self, group: str) -> frozenset[str] | None:
+        """What we are permitted to do with a consumer group; see :meth:`topic_operations`.
+
+        Raises:
+            InfrastructureError: when its coordinator does not answer in time.
+        """
+
+        def ask() -> Future[Any]:
+            future: Future[Any] = self._admin.describe_consumer_groups(
+                [group], include_authorized_operations=True, request_timeout=self._timeout_s
+            )[group]
+            return future
+
+        return self._operations(ask, f"look at group {group}")
+
+    def identify(self, name: str, *, absence_s: float) -> Identity | None:
+        """Which topic it is; None: there is none of that name.
+
+        Args:
+            name: the topic's name.
+            absence_s: seconds for which it has to be absent: not every broker knows at once of a topic that is new.
+
+        Raises:
+            ContractError: when we are not allowed to see the topic.
+            InfrastructureError: when no broker answers in time.
+        """
+        deadline = time.monotonic() + absence_s
+        while True:
+            future = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._timeout_s)[name]
+            try:
+                found = self._result(future, f"look at topic {name}", self._timeout_s)
+            except _UnknownTopicError:
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(_POLL_S)
+                continue
+            topic_id = str(found.topic_id)
+            return Identity("" if topic_id == _NO_ID else topic_id, len(found.partitions))
+
+    def create(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
+        """Create topics, and return the names of those that somebody else had not created meanwhile.
+
+        Raises:
+            ContractError: when the cluster refuses (rights, policy, too few brokers for the replication).
+            InfrastructureError: when no broker answers in time.
+        """
+        return self._create(_new(topics, partitions, replication_factor), validate_only=False)
+
+    def creatable(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
+        """The names of those topics that do not exist yet and could be created; creates none.
+
+        The broker that creates topics knows a new one before those that are asked for metadata do.
+
+        Raises:
+            ContractError: when the cluster would refuse one of them; see :meth:`create`.
+            InfrastructureError: when no broker answers in time.
+        """
+        return self._create(_new(topics, partitions, replication_factor), validate_only=True)
+
+    def _create(self, wanted: list[NewTopic], *, validate_only: bool) -> list[str]:
+        futures = self._admin.create_topics(
+            wanted,
+            request_timeout=_CREATE_TIMEOUT_S,
+            operation_timeout=_CREATE_TIMEOUT_S,
+            validate_only=validate_only,
+        )
+        created = []
+        for name, future in futures.items():
+            try:
+                self._result(future, f"create topic {name}", _CREATE_TIMEOUT_S)
+            except _AlreadyExistsError:
+                continue
+            except AuthorizationError as error:
+                raise AuthorizationError(
+                    f"{error} To do: grant Create on topic {name}, or on the cluster; `consolidator topics acls` lists "
+                    "everything that a role needs"
+                ) from error
+            created.append(name)
+        return created
+
+    def wait_for_leaders(self, names: Iterable[str]) -> None:
+        """Return when every partition of the named topics has a leader.
+
+        Raises:
+            InfrastructureError: when one has none in time.
+        """
+        wanted = list(names)
+        deadline = time.monotonic() + _CREATE_TIMEOUT_S
+        while True:
+            metadata = self.metadata()
+            leaderless = [name for name in wanted if not _has_leaders(metadata.get(name))]
+            if not leaderless:
+                return
+            if time.monotonic() >= deadline:
+                raise InfrastructureError(
+                    f"{', '.join(leaderless)}: a partition has no leader after {_CREATE_TIMEOUT_S:.0f} s "
+                    f"at {self._servers} (KAFKA_BOOTSTRAP_SERVERS)"
+                )
+            time.sleep(_POLL_S)
+
+    def _settings(self, names: list[str]) -> dict[str, dict[str, Setting]]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
+        settings = {}
+        for resource, future in futures.items():
+            try:
+                entries = self._result(future, f"read the settings of topic {resource.name}", self._timeout_s)
+            except _UnknownTopicError:
+                continue
+            settings[resource.name] = {
+                name: Setting(
+                    value=entry.value or "",
+                    # The source comes as a number from the C extension, whatever the type hint says.
+                    overridden=ConfigSource(entry.source) is ConfigSource.DYNAMIC_TOPIC_CONFIG,
+                )
+                for name, entry in entries.items()
+            }
+        return settings
+
+    def _operations(self, ask: Callable[[], Future[Any]], action: str) -> frozenset[str] | None:
+        try:
+            described = ask_patiently(lambda: ask().result(self._timeout_s + 1), limit_s=self._timeout_s)
+        except TimeoutError as error:
+            raise self._no_answer(action, self._timeout_s) from error
+        except KafkaException as error:
+            if error.args[0].code() in _UNKNOWN:
+                return None
+            if error.args[0].code() in _FORBIDDEN:
+                return frozenset()
+            raise self._translated(error.args[0], action) from error
+        operations = described.authorized_operations
+        return None if operations is None else frozenset(_spelt(operation) for operation in operations)
+
+    def _result(self, future: Future[Any], action: str, timeout_s: float) -> Any:
+        try:
+            # One second on top: librdkafka's own limit comes first, and says more.
+            return future.result(timeout=timeout_s + 1)
+        except TimeoutError as error:
+            raise self._no_answer(action, timeout_s) from error
+        except KafkaException as error:
+            raise self._translated(error.args[0], action) from error
+
+    def _no_answer(self, action: str, timeout_s: float) -> InfrastructureError:
+        return InfrastructureError(f"cannot {action}: no answer from {self._servers} in {timeout_s:.0f} s")
+
+    def _translated(self, error: KafkaError, action: str) -> ConsolidatorError:
+        if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return _AlreadyExistsError(error.str())
+        if error.code() in _UNKNOWN_TOPIC:
+            return _UnknownTopicError(error.str())
+        if error.code() in _FORBIDDEN:
+            return AuthorizationError(f"the cluster does not permit to {action}: {error.name()}: {error.str()}")
+        if error.code() in _REFUSALS:
+            return ContractError(f"the cluster refuses to {action}: {error.name()}: {error.str()}")
+        return InfrastructureError(
+            f"cannot {action} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
+        )
+
+    def _unreachable(self, error: KafkaError) -> InfrastructureError:
+        reason = self._last_error or error
+        return InfrastructureError(
+            f"no Kafka broker answers at {self._servers} (KAFKA_BOOTSTRAP_SERVERS) within {self._timeout_s:.0f} s: "
+            f"{reason.name()}: {reason.str()}. Is it up, and does its listener speak "
+            f"{self._config.get('security.protocol', 'PLAINTEXT')} (KAFKA_SECURITY_PROTOCOL)?"
+        )
+
+    def _give_up_if_refused(self) -> None:
+        error = self._last_error
+        if error is not None and error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(
+                f"{self._servers} refuses the credentials: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and "
+                f"KAFKA_SASL_MECHANISM: {error.str()}"
+            )
+        if error is not None and error.code() == KafkaError._SSL:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(f"no TLS connection to {self._servers}: {self._tls_reason(error)}")
+        if error is not None and _TLS_ALERT in error.str():
+            raise SettingsError(
+                f"{self._servers} refuses the client's certificate, or asks for one and there is none: check "
+                f"KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: {error.str()}"
+            )
+
+    def _tls_reason(self, error: KafkaError) -> str:
+        files = (self._config.get(f"ssl.{name}") for name in ("ca.location", "certificate.location", "key.location"))
+        ca, certificate, key = (None if file is None else str(file) for file in files)
+        password = self._config.get("ssl.key.password")
+        context = client_context(
+            ca=ca, certificate=certificate, key=key, key_password=None if password is None else str(password)
+        )
+        return why_refused(self._servers, context) or (
+            "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: " + error.str()
+        )
+
+    def _remember(self, error: KafkaError) -> None:
+        # "All brokers down" only repeats what the error before it explained.
+        if self._last_error is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._last_error = error
+
+
+class _AlreadyExistsError(ContractError):
+    """The topic exists already: somebody else created it meanwhile."""
+
+
+class _UnknownTopicError(ContractError):
+    """This broker does not know the topic: it was deleted meanwhile, or the broker has not heard of it yet."""
+
+
+def _new(topics: Iterable[Topic], partitions: int, replication_factor: int) -> list[NewTopic]:
+    return [NewTopic(topic.name, partitions, replication_factor, config=dict(topic.config)) for topic in topics]
+
+
+def _spelt(operation: AclOperation) -> str:
+    return operation.name.title().replace("_", "")
+
+
+def _has_leaders(topic: TopicMetadata | None) -> bool:
+    return (
+        topic is not None
+        and topic.error is None
+        and len(topic.partitions) > 0
+        and all(partition.leader >= 0 for partition in topic.partitions.values())
+    )

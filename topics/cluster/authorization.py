@@ -1,0 +1,53 @@
+"""Ask the cluster what this client is permitted to do, before anything is begun."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from models.errors import AuthorizationError
+from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
+from topics.contract.permissions import Permission, Resource
+
+__all__ = ["not_permitted", "require_permissions"]
+
+
+_REMEDY: Final = (
+    "to do: grant it to this client's principal (KAFKA_SASL_USERNAME, or the subject of its certificate); "
+    "`consolidator topics acls` lists everything that a role needs"
+)
+
+
+def require_permissions(
+    wanted: Collection[Permission], admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S
+) -> None:
+    """Return only when the cluster permits all of this, as far as it can be asked.
+
+    It cannot for transactional ids, nor for a topic or a group that does not exist yet.
+
+    Args:
+        wanted: what is needed.
+        admin: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Raises:
+        AuthorizationError: naming each operation and resource that is missing.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    cluster = Cluster(admin, timeout_s=timeout_s)
+    cluster.metadata()
+    ask = {Resource.TOPIC: cluster.topic_operations, Resource.GROUP: cluster.group_operations}
+    asked = [one for one in wanted if one.resource in ask]
+    granted = {(kind, name): ask[kind](name) for kind, name in {(one.resource, one.name): None for one in asked}}
+    missing = [
+        one
+        for one in asked
+        if (operations := granted[one.resource, one.name]) is not None and one.operation not in operations
+    ]
+    if missing:
+        raise not_permitted(*missing)
+
+
+def not_permitted(*missing: Permission) -> AuthorizationError:
+    """The error that names what the cluster does not permit, and says what to do."""
+    lines = [f"  {one} ({one.why})" for one in missing]
+    return AuthorizationError("\n".join(["the cluster does not permit what this needs:", *lines, _REMEDY]))

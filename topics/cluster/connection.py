@@ -1,0 +1,84 @@
+"""How to reach the Kafka cluster: one value from which every client's configuration is made."""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+from topics.cluster.tls import client_context
+
+# Shown in the brokers' logs and quotas.
+CLIENT_ID: Final = "consolidator"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the brokers are and how to prove who we are. ``repr`` shows no secret.
+
+    Args:
+        bootstrap_servers: ``host:port``, comma-separated.
+        security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+        sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; used with the SASL protocols.
+        sasl_username: user for SASL.
+        sasl_password: password for SASL.
+        ssl_ca_location: CA certificate file (PEM); None means the system's.
+        ssl_certificate_location: client certificate file (PEM).
+        ssl_key_location: the client certificate's key file (PEM).
+        ssl_key_password: the key's password; None: it is not encrypted.
+    """
+
+    bootstrap_servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
+    ssl_ca_location: str | None = None
+    ssl_certificate_location: str | None = None
+    ssl_key_location: str | None = None
+    ssl_key_password: str | None = field(default=None, repr=False)
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether a user and a password are sent."""
+        return self.security_protocol.startswith("SASL_")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted and the broker's certificate and host name are verified."""
+        return self.security_protocol.endswith("SSL")
+
+    def tls_context(self) -> ssl.SSLContext:
+        """The context for clients that are no librdkafka.
+
+        Raises:
+            SettingsError: a certificate or key cannot be used.
+        """
+        return client_context(
+            ca=self.ssl_ca_location,
+            certificate=self.ssl_certificate_location,
+            key=self.ssl_key_location,
+            key_password=self.ssl_key_password,
+        )
+
+    def librdkafka(self) -> dict[str, str | int]:
+        """The configuration for confluent-kafka's producers, consumers and admin clients. It holds the passwords."""
+        config: dict[str, str | int | None] = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "client.id": CLIENT_ID,
+            "security.protocol": self.security_protocol,
+        }
+        if self.uses_sasl:
+            config |= {
+                "sasl.mechanism": self.sasl_mechanism,
+                "sasl.username": self.sasl_username,
+                "sasl.password": self.sasl_password,
+            }
+        if self.uses_tls:
+            config |= {
+                "ssl.ca.location": self.ssl_ca_location,
+                "ssl.certificate.location": self.ssl_certificate_location,
+                "ssl.key.location": self.ssl_key_location,
+                "ssl.key.password": self.ssl_key_password,
+                # librdkafka's default today, and not left to a default: the certificate has to be the host's.
+                "ssl.endpoint.identification.algorithm": "https",
+            }
+        return {name: value for name, value in config.items() if value is not None}

@@ -1,0 +1,104 @@
+"""Create the declared topics, and verify that they still are as declared. Nothing is ever altered or reset."""
+
+from collections.abc import Mapping
+
+from models.errors import ContractError
+from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
+from topics.contract.declared import Topic, Topics
+from topics.contract.drift import Drift, drifts
+
+
+def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> list[str]:
+    """Create the topics that are missing; calling it again changes nothing.
+
+    1. Where an existing topic differs from its declaration, refuse before anything is created.
+    2. Ask the cluster whether it would create all the missing ones, and look at those that it has since a moment ago.
+    3. Create the missing ones.
+    4. Wait until every partition has a leader, so that the next producer does not meet one without.
+    5. Look again: somebody else may have created one of them meanwhile, differently.
+
+    Args:
+        topics: the declaration.
+        admin: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Returns:
+        The names of the topics created.
+
+    Raises:
+        ContractError: naming each drifting setting, and what to do; or the cluster's own refusal.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    cluster = Cluster(admin, timeout_s=timeout_s)
+    names = [topic.name for topic in topics]
+    found = drifts(topics, cluster.find(names))
+    _refuse([drift for drift in found if not drift.is_missing])
+    missing = {drift.topic for drift in found}
+    if not missing:
+        return []
+    wanted = [topic for topic in topics if topic.name in missing]
+    size = {"partitions": topics.partitions, "replication_factor": topics.replication_factor}
+    if appeared := missing.difference(cluster.creatable(wanted, **size)):
+        cluster.wait_for_leaders(appeared)
+        _refuse([drift for drift in drifts(topics, cluster.find(names)) if not drift.is_missing])
+    created = cluster.create(wanted, **size)
+    cluster.wait_for_leaders(names)
+    _refuse(drifts(topics, cluster.find_created(names)))
+    return created
+
+
+def check(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> list[Drift]:
+    """Everything in which the cluster's topics differ from their declaration; empty when nothing does.
+
+    Raises:
+        ContractError: when we are not allowed to see a topic's settings.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    cluster = Cluster(admin, timeout_s=timeout_s)
+    return drifts(topics, cluster.find(topic.name for topic in topics))
+
+
+def existing(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> frozenset[str]:
+    """The names of those declared topics that the cluster has, as declared or not.
+
+    Raises:
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    metadata = Cluster(admin, timeout_s=timeout_s).metadata()
+    return frozenset(topic.name for topic in topics if topic.name in metadata)
+
+
+def require(
+    topics: Topics,
+    admin: Mapping[str, str | int],
+    *,
+    only: Topic | None = None,
+    timeout_s: float = REACH_TIMEOUT_S,
+) -> None:
+    """Return only when every topic exists as declared: what a worker asks before it starts.
+
+    Args:
+        topics: the declaration.
+        admin: the configuration for librdkafka.
+        only: look at this topic alone: whoever only publishes need not be permitted to see the others.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Raises:
+        ContractError: naming each missing topic and each drifting setting, and what to do.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    wanted = [*topics] if only is None else [only]
+    found = Cluster(admin, timeout_s=timeout_s).find(topic.name for topic in wanted)
+    _refuse(drifts(topics, found, only=wanted))
+
+
+def _refuse(found: list[Drift]) -> None:
+    if found:
+        lines = [f"  {drift}" for drift in found]
+        # Many topics often share one remedy: say it once.
+        remedies = [f"  {remedy}" for remedy in dict.fromkeys(drift.remedy() for drift in found)]
+        raise ContractError("\n".join(["the topics are not as declared:", *lines, "to do:", *remedies]))

@@ -1,0 +1,1 @@
+"""The contract as values: declared topics, keys and partitions, permissions, drift, schemas."""

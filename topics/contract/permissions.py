@@ -1,0 +1,134 @@
+"""What each role has to be permitted, as data: the least with which it works, tested one by one.
+
+Kafka implies *Describe* by *Read* and by *Write*, so it stands here only where neither does. Nobody needs a permission
+on the cluster: an idempotent producer's came with *Write* in Kafka 2.8.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from topics.contract.declared import Topics
+
+__all__ = ["Permission", "Resource", "Role", "inspection", "permissions", "transactions"]
+
+
+class Role(StrEnum):
+    """Who connects."""
+
+    WORKER = "worker"
+    PUBLISHER = "publisher"
+    READER = "reader"
+    AUDITOR = "auditor"
+    ERASER = "eraser"
+    ADMIN = "admin"
+
+
+class Resource(StrEnum):
+    """What an access control list is about, as ``kafka-acls`` spells it."""
+
+    TOPIC = "topic"
+    GROUP = "group"
+    TRANSACTIONAL_ID = "transactional-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One operation on one resource.
+
+    Args:
+        operation: as ``kafka-acls`` spells it.
+        resource: the kind.
+        name: the resource's name, or what its name begins with.
+        why: what for, in a few words.
+        prefixed: whether the name is a prefix.
+    """
+
+    operation: str
+    resource: Resource
+    name: str
+    why: str
+    prefixed: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """``literal`` or ``prefixed``."""
+        return "prefixed" if self.prefixed else "literal"
+
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.resource} {self.name}{'*' if self.prefixed else ''}"
+
+
+def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
+    """Everything that a role needs and nothing else.
+
+    Args:
+        role: who.
+        topics: the declared topics.
+        app_id: the consumer group's id and the transactional ids' prefix.
+    """
+    match role:
+        case Role.WORKER:
+            return [*_worker(topics, app_id)]
+        case Role.PUBLISHER:
+            name = topics.executions.name
+            return [
+                Permission("Write", Resource.TOPIC, name, "publishes events"),
+                Permission("DescribeConfigs", Resource.TOPIC, name, "checks that the topic is as declared"),
+            ]
+        case Role.READER:
+            return [
+                Permission("Read", Resource.TOPIC, topic.name, "reads what was consolidated")
+                for topic in (topics.factor_changes, topics.factors)
+            ]
+        case Role.AUDITOR:
+            reasons = {
+                topics.executions: "replays events",
+                topics.factor_changes: "compares every change",
+                topics.factors: "compares the current factors",
+                topics.rulesets: "replays with the rulesets of then",
+            }
+            reading = [Permission("Read", Resource.TOPIC, topic.name, why) for topic, why in reasons.items()]
+            return [*reading, Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")]
+        case Role.ERASER:
+            return [*_eraser(topics, app_id)]
+        case Role.ADMIN:
+            creation = [Permission("Create", Resource.TOPIC, topic.name, "creates it") for topic in topics]
+            return [*creation, *inspection(topics)]
+
+
+def _worker(topics: Topics, app_id: str) -> Iterator[Permission]:
+    reasons = {
+        topics.executions.name: {"Read": "reads events", "Write": "re-publishes events under their canonical key"},
+        topics.factor_changes.name: {"Write": "publishes changes"},
+        topics.factors.name: {"Write": "publishes the current factors"},
+        topics.dlq.name: {"Write": "publishes dead letters"},
+        topics.changelog.name: {"Read": "rebuilds its state", "Write": "keeps its state"},
+        topics.rulesets.name: {"Read": "looks for other rulesets", "Write": "keeps its ruleset"},
+    }
+    for topic, operations in reasons.items():
+        for operation, why in operations.items():
+            yield Permission(operation, Resource.TOPIC, topic, why)
+        yield Permission("DescribeConfigs", Resource.TOPIC, topic, "checks that the topic is as declared")
+    yield Permission("Read", Resource.GROUP, app_id, "shares the partitions, commits offsets")
+    yield transactions(app_id)
+
+
+def _eraser(topics: Topics, app_id: str) -> Iterator[Permission]:
+    for topic in (topics.executions, topics.factor_changes, topics.factors, topics.dlq):
+        yield Permission("Read", Resource.TOPIC, topic.name, "finds what is about the application")
+        yield Permission("Write", Resource.TOPIC, topic.name, "writes tombstones")
+        yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "tells until when bytes remain")
+    yield Permission("Describe", Resource.GROUP, app_id, "asks whether the workers have taken it in")
+
+
+def transactions(app_id: str) -> Permission:
+    """What the worker's transactions take."""
+    return Permission("Write", Resource.TRANSACTIONAL_ID, f"{app_id}-", "one transaction a batch", prefixed=True)
+
+
+def inspection(topics: Topics) -> Iterator[Permission]:
+    """What it takes to compare the topics with their declaration."""
+    for topic in topics:
+        yield Permission("Describe", Resource.TOPIC, topic.name, "looks whether it exists")
+        yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "checks that it is as declared")

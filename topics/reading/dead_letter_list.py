@@ -1,0 +1,133 @@
+"""The dead letters that a topic holds, without their bytes: where they stand, why, and what became of them.
+
+All of it stands in the topic itself. A letter is *redriven* when its mark comes after it, and *came back* when its
+source record was put there by a redrive and is bad again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from models.errors import ContractError
+from topics.records.dead_letters import marked_letter, parse_dead_letter
+from topics.reading.reader import Record, Span, TopicReader
+
+__all__ = ["Listed", "Place", "State", "list_letters", "require_place"]
+
+Place = tuple[int, int]
+"""Partition and offset in the dead letters' topic."""
+
+
+class State(StrEnum):
+    """What became of a dead letter."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    CAME_BACK = "came_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One dead letter without its bytes.
+
+    Attributes:
+        place: where it stands in the dead letters' topic.
+        timestamp_ms: when the broker took it, milliseconds since the epoch.
+        key: its key, which names its source record.
+        source_topic: where the source record stands: the topic,
+        source_partition: its partition,
+        source_offset: and its offset.
+        error_class: the defect.
+        message: the defect in words.
+        size: bytes of the original value; None: it had none.
+        redrive_of: the key of the dead letter that it was before the last redrive; None: it was in none.
+        is_redriven: a mark says that it was put back into the source.
+    """
+
+    place: Place
+    timestamp_ms: int
+    key: bytes
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    error_class: str
+    message: str
+    size: int | None
+    redrive_of: str | None
+    is_redriven: bool = False
+
+    @property
+    def state(self) -> State:
+        """What became of it."""
+        if self.is_redriven:
+            return State.REDRIVEN
+        return State.OPEN if self.redrive_of is None else State.CAME_BACK
+
+
+def list_letters(
+    records: Iterable[Record], *, wanted: Callable[[Record], bool] = lambda _: True
+) -> tuple[list[Listed], list[Place]]:
+    """List the dead letters among records that reach to the end of their partitions.
+
+    Args:
+        records: of the dead letters' topic, in the order of each partition.
+        wanted: which of the letters to list.
+
+    Returns:
+        The letters in their order, and where records stand that are no dead letters of ours.
+    """
+    letters: dict[bytes, Listed] = {}
+    strangers: list[Place] = []
+    for record in records:
+        marked = marked_letter(record)
+        if marked is None:
+            _list(record, wanted, letters, strangers)
+        elif marked in letters:
+            letters[marked] = replace(letters[marked], is_redriven=True)
+    return sorted(letters.values(), key=lambda letter: letter.place), strangers
+
+
+def _list(
+    record: Record, wanted: Callable[[Record], bool], letters: dict[bytes, Listed], strangers: list[Place]
+) -> None:
+    letter, key = parse_dead_letter(record), record.key
+    if letter is None or key is None:
+        strangers.append((record.partition, record.offset))
+    elif wanted(record):
+        letters[key] = Listed(
+            (record.partition, record.offset),
+            record.timestamp_ms,
+            key,
+            letter.topic,
+            letter.partition,
+            letter.offset,
+            letter.error_class,
+            letter.message,
+            None if record.value is None else len(record.value),
+            letter.redrive_of,
+        )
+
+
+def require_place(reader: TopicReader, topic: str, place: Place) -> None:
+    """Return only where the topic may have a record at that place.
+
+    Raises:
+        ContractError: its retention has ended, or it was never there.
+    """
+    partition, offset = place
+    span = reader.spans.get(partition)
+    if span is None:
+        raise ContractError(f"{topic} has no partition {partition}: its partitions are 0 to {max(reader.spans)}")
+    if offset < span.start:
+        raise ContractError(
+            f"{topic} has no record at {partition}:{offset} any more: its retention has ended. "
+            f"{_edges(partition, span)}"
+        )
+    if offset >= span.end:
+        raise ContractError(f"{topic} has no record at {partition}:{offset} yet. {_edges(partition, span)}")
+
+
+def _edges(partition: int, span: Span) -> str:
+    if span.start == span.end:
+        return f"Partition {partition} is empty"
+    return f"Partition {partition} goes from {span.start} to {span.end - 1}"

@@ -1,0 +1,147 @@
+"""How far a worker's group has come in its source, asked as a bystander: the group is neither joined nor moved.
+
+An offset is no record: transaction markers take offsets up, too. A group has no lag when a reader placed at its
+committed offset comes to the end without a record, whatever the difference of the numbers.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from models.errors import InfrastructureError
+from topics.cluster.admin_client import REACH_TIMEOUT_S
+from topics.contract.declared import Topic, Topics
+from topics.cluster.patience import ask_patiently
+from topics.reading.positions import AtOffset
+from topics.reading.reader import TopicReader
+
+__all__ = ["GroupProgress"]
+
+_NOTHING_COMMITTED: Final = 0
+"""Where a group without a committed offset begins: this project's groups begin at the beginning."""
+
+_POLL_S: Final = 0.05
+
+_Answer = TypeVar("_Answer")
+
+
+class GroupProgress:
+    """Looks at one group.
+
+    Args:
+        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        group: the group's id.
+        topics: the declared topics; the group reads ``executions``.
+    """
+
+    def __init__(self, config: Mapping[str, str | int], group: str, topics: Topics) -> None:
+        self._config = dict(config)
+        self._topics = topics
+        watched = {**self._config, "group.id": group, "enable.auto.commit": False, "log_level": 2}
+        # Beside an open transaction a read_committed client waits for the group's offsets until it times out.
+        self._everything = Consumer({**watched, "isolation.level": "read_uncommitted"})
+        self._committed = Consumer({**watched, "isolation.level": "read_committed"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._everything.close()
+        self._committed.close()
+
+    def offsets(self) -> tuple[int, int]:
+        """How many offsets the group is through, and how many there are, over all partitions: for a progress bar.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        through, ends = self._through(), self._ends(self._everything, self._topics.executions)
+        return sum(through.values()), sum(ends.values())
+
+    def committed(self) -> dict[int, int | None]:
+        """The group's committed offset of each partition; None where it has none.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        return {partition: None if offset < 0 else offset for partition, offset in self._answered().items()}
+
+    def wait_decided(self, *topics: Topic, limit_s: float) -> bool:
+        """Wait until every transaction that is open in these topics now is committed or aborted.
+
+        Kafka answers a commit before its markers are written: until then readers do not see what was committed.
+
+        Returns:
+            Whether it came to that within the limit.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        deadline = time.monotonic() + limit_s
+        for topic in topics:
+            wanted = self._ends(self._everything, topic)
+            while any(end < wanted[part] for part, end in self._ends(self._committed, topic).items()):
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_POLL_S)
+        return True
+
+    def is_finished(self) -> bool:
+        """Whether the group has no lag, and everything that its worker wrote can be read.
+
+        1. In no topic is a transaction open: a record that is to come back into the source would be seen too late.
+        2. Behind the committed offsets there are no records.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        # Asked before the ends: what is committed meanwhile makes this False, never wrongly True.
+        through = self._through()
+        # 1.
+        topics = (self._topics.executions, self._topics.factor_changes, self._topics.factors, self._topics.dlq)
+        if any(self._ends(self._committed, topic) != self._ends(self._everything, topic) for topic in topics):
+            return False
+        # 2.
+        ends = self._ends(self._everything, self._topics.executions)
+        return not any(
+            offset < ends[partition] and self._has_record(partition, offset) for partition, offset in through.items()
+        )
+
+    def _has_record(self, partition: int, offset: int) -> bool:
+        with TopicReader(self._config, self._topics.executions.name, AtOffset(partition, offset)) as reader:
+            return next(reader.until_end(), None) is not None
+
+    def _through(self) -> dict[int, int]:
+        return {part: max(offset, _NOTHING_COMMITTED) for part, offset in self._answered().items()}
+
+    def _answered(self) -> dict[int, int]:
+        answer = _patiently(
+            lambda: self._everything.committed(self._places(self._topics.executions), timeout=REACH_TIMEOUT_S),
+            "the group's offsets",
+        )
+        # A negative offset stands for none.
+        return {place.partition: place.offset for place in answer}
+
+    def _ends(self, consumer: Consumer, topic: Topic) -> dict[int, int]:
+        def ends() -> dict[int, int]:
+            return {
+                place.partition: consumer.get_watermark_offsets(place, timeout=REACH_TIMEOUT_S)[1]
+                for place in self._places(topic)
+            }
+
+        return _patiently(ends, f"the end of {topic.name}")
+
+    def _places(self, topic: Topic) -> list[TopicPartition]:
+        return [TopicPartition(topic.name, partition) for partition in range(self._topics.partitions)]
+
+
+def _patiently(question: Callable[[], _Answer], what: str) -> _Answer:
+    try:
+        return ask_patiently(question, limit_s=REACH_TIMEOUT_S)
+    except KafkaException as error:
+        raise InfrastructureError(f"{what} cannot be read: {error.args[0].str()}") from error

@@ -1,0 +1,304 @@
+"""Read a topic as a bystander: no consumer group is joined, nothing is committed, nothing aborted is seen."""
+
+import time
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from models.errors import ContractError, InfrastructureError
+from topics.cluster.authorization import require_permissions
+from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
+from topics.contract.keys import partition_of
+from topics.cluster.open_transactions import ends_of
+from topics.cluster.patience import ask_patiently
+from topics.contract.permissions import Permission, Resource
+from topics.reading.positions import AtOffset, AtTime, Beginning, End, Start
+
+_POLL_S: Final = 0.2
+_POLL_RECORDS: Final = 500
+# Between the start and the end of a topic something arrives all the time: its records, or word that the end is reached.
+_STALL_TIMEOUT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as Kafka has it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    @property
+    def timestamp(self) -> int:
+        """What aiokafka calls it: milliseconds since the epoch, by the broker's clock."""
+        return self.timestamp_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The offsets of one partition that are to be read: from ``start`` up to, and without, ``end``."""
+
+    start: int
+    end: int
+
+
+class TopicReader:
+    """A consumer without a group, placed on a topic's partitions.
+
+    ``end`` of a partition is its last stable offset: what belongs to a transaction that is still open comes after it.
+    Whether an end is reached is told by positions, never by counting records: transaction markers, aborted and
+    compacted records take up offsets which nobody sees.
+
+    Args:
+        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        topic: the topic's full name.
+        start: where to begin.
+        application_id: read only the partition in which everything about this application is.
+        settled: partitions whose end is that of everything in them: transactions that are open there are waited for.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Attributes:
+        topic: the topic's full name.
+        partitions: how many the topic has.
+        spans: what there is to read, by partition.
+
+    Raises:
+        ContractError: when the topic does not exist, or the offset that is asked for does not.
+        AuthorizationError: when we may not read it.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        topic: str,
+        start: Start,
+        *,
+        application_id: str | None = None,
+        settled: Container[int] = (),
+        timeout_s: float = REACH_TIMEOUT_S,
+    ) -> None:
+        self.topic = topic
+        self._servers = str(config.get("bootstrap.servers", ""))
+        self._application_id = application_id
+        self._settled = settled
+        self._timeout_s = timeout_s
+        require_permissions([Permission("Read", Resource.TOPIC, topic, "reads it")], config, timeout_s=timeout_s)
+        metadata = Cluster(config, timeout_s=timeout_s).metadata().get(topic)
+        if metadata is None:
+            raise ContractError(f"there is no topic {topic} at {self._servers}: run `consolidator topics apply`")
+        watched: dict[str, Any] = {
+            **config,
+            # librdkafka insists on a name. The group is never joined, and nothing is ever committed in it.
+            "group.id": "consolidator-reader",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "allow.auto.create.topics": False,
+            "log_level": 2,
+        }
+        self.partitions = len(metadata.partitions)
+        self._config = config
+        self._consumer = Consumer(watched)
+        try:
+            self.spans: Mapping[int, Span] = self._spans(start, self.partitions)
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def follow(self) -> Iterator[Record]:
+        """Every committed record from the start on, for ever: each partition in its order.
+
+        Raises:
+            ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
+        """
+        self._assign(self.spans)
+        while True:
+            for message in self._poll(_POLL_S):
+                if message.error() is None:
+                    yield _record(message)
+
+    def until_end(self, spans: Mapping[int, Span] | None = None) -> Iterator[Record]:
+        """Every committed record from the start to the end, as the end was when this reader was made.
+
+        Args:
+            spans: what to read instead, by partition; their ends are not beyond those of :attr:`spans`.
+
+        Raises:
+            ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
+            InfrastructureError: when nothing arrives any more before the end.
+        """
+        spans = self.spans if spans is None else spans
+        remaining = {partition: span.end for partition, span in spans.items() if span.start < span.end}
+        self._assign({partition: spans[partition] for partition in remaining})
+        last_arrival = time.monotonic()
+        while remaining:
+            messages = self._poll(_POLL_S)
+            if messages:
+                last_arrival = time.monotonic()
+            elif time.monotonic() - last_arrival > _STALL_TIMEOUT_S:
+                raise InfrastructureError(
+                    f"{self.topic}: nothing arrived from {self._servers} for {_STALL_TIMEOUT_S:.0f} s, before the end "
+                    f"of partition {', '.join(map(str, sorted(remaining)))}"
+                )
+            for message in messages:
+                partition, offset = _place(message)
+                end = remaining.get(partition)
+                if end is None:
+                    continue
+                if message.error() is None and offset < end:
+                    yield _record(message)
+                    offset += 1
+                # After a record the position is behind it; word of the end carries the position itself.
+                if offset >= end:
+                    del remaining[partition]
+
+    def first(self, partition: int) -> int:
+        """The first offset of a partition that is read."""
+        return self.spans[partition].start
+
+    def offsets_at(self, milliseconds: int) -> dict[int, int]:
+        """In every partition the offset of the first record that the broker stamped at or after a time; else the end.
+
+        Args:
+            milliseconds: since the epoch, not negative.
+
+        Raises:
+            InfrastructureError: when the cluster does not answer in time.
+        """
+        try:
+            found = self._offsets_at(AtTime(milliseconds), [*self.spans])
+        except KafkaException as error:
+            raise self._failure(error.args[0]) from error
+        return {part: min(found.get(part, span.end), span.end) for part, span in self.spans.items()}
+
+    def _spans(self, start: Start, partitions: int) -> dict[int, Span]:
+        wanted = [start.partition] if isinstance(start, AtOffset) else list(range(partitions))
+        if self._application_id is not None:
+            wanted = [partition for partition in wanted if partition == partition_of(self._application_id, partitions)]
+        if isinstance(start, AtOffset) and start.partition >= partitions:
+            raise ContractError(
+                f"{self.topic} has no partition {start.partition}: its partitions are 0 to {partitions - 1}"
+            )
+        try:
+            edges = ask_patiently(lambda: self._edges(wanted), limit_s=self._timeout_s)
+            times = self._offsets_at(start, wanted) if isinstance(start, AtTime) else {}
+        except KafkaException as error:
+            raise self._failure(error.args[0]) from error
+        return {part: Span(self._first(start, part, edge, times), edge[1]) for part, edge in edges.items()}
+
+    def _first(self, start: Start, partition: int, edges: tuple[int, int], times: Mapping[int, int]) -> int:
+        low, high = edges
+        match start:
+            case Beginning():
+                return low
+            case End():
+                return high
+            case AtTime():
+                return min(times.get(partition, high), high)
+            case AtOffset(offset=offset):
+                if low <= offset <= high:
+                    return offset
+                raise ContractError(
+                    f"{self.topic} has no offset {offset} in partition {partition}: the first is {low}, "
+                    f"the next to come is {high}"
+                )
+
+    def _edges(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        edges = {}
+        for partition in partitions:
+            place = TopicPartition(self.topic, partition)
+            edges[partition] = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        settled = [partition for partition in partitions if partition in self._settled]
+        if settled:
+            admin = AdminClient({**self._config})
+            for partition, end in ends_of(admin, self.topic, settled, IsolationLevel.READ_UNCOMMITTED).items():
+                edges[partition] = (edges[partition][0], end)
+        return edges
+
+    def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:
+        question = [TopicPartition(self.topic, partition, start.milliseconds) for partition in partitions]
+        answer = self._consumer.offsets_for_times(question, timeout=self._timeout_s)
+        # A negative offset stands for "no record that late": the end.
+        return {place.partition: place.offset for place in answer if place.offset >= 0}
+
+    def _assign(self, spans: Mapping[int, Span]) -> None:
+        self._consumer.assign([TopicPartition(self.topic, part, span.start) for part, span in spans.items()])
+
+    def _poll(self, timeout_s: float) -> list[Message]:
+        """What has arrived: records and words of an end. Passing troubles, which librdkafka mends, are left out."""
+        messages = self._consumer.consume(1, timeout=timeout_s)
+        messages += self._consumer.consume(_POLL_RECORDS, timeout=0)
+        told = []
+        for message in messages:
+            error = message.error()
+            if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name
+                told.append(message)
+            elif error.code() in _LASTING:
+                raise self._failure(error)
+        return told
+
+    def _failure(self, error: KafkaError) -> ContractError | InfrastructureError:
+        reason = f"{self.topic} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
+        return ContractError(reason) if error.code() in _LASTING else InfrastructureError(reason)
+
+
+# Errors that no waiting mends: the topic, the offset or the right to read is not there.
+_LASTING: Final = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's names
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def _place(message: Message) -> tuple[int, int]:
+    partition, offset = message.partition(), message.offset()
+    if partition is None or offset is None:  # pragma: no cover - the type hints allow it, consumed messages do not
+        raise InfrastructureError("librdkafka delivered a message without a place")
+    return partition, offset
+
+
+def _record(message: Message) -> Record:
+    partition, offset = _place(message)
+    return Record(
+        topic=message.topic() or "",
+        partition=partition,
+        offset=offset,
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=_headers(message),
+    )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    try:
+        headers = message.headers() or []
+        pairs = headers.items() if isinstance(headers, dict) else headers
+        return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
+    except (SystemError, UnicodeDecodeError):
+        # One of the names is no UTF-8: confluent-kafka returns a broken list and raises, now or at the next step.
+        return ()

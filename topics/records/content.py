@@ -1,0 +1,35 @@
+"""What is in a record of any topic, whoever wrote it: its payload, the event inside, a header."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import msgspec
+
+from topics.reading.reader import Record
+
+__all__ = ["event_of", "last_header", "payload_of"]
+
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+def payload_of(record: Record) -> dict[str, Any] | None:
+    """The record's value if it is a JSON object, decimals exact; None for anything else, tombstones included."""
+    if record.value is None:
+        return None
+    try:
+        record.value.decode()
+        return _OBJECT.decode(record.value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
+        # The last one: an exponent that not even Decimal can have.
+        return None
+
+
+def event_of(payload: dict[str, Any]) -> dict[str, Any]:
+    """The event inside a structured-mode CloudEvent; any other payload is the event itself."""
+    data = payload.get("data")
+    return data if "specversion" in payload and isinstance(data, dict) else payload
+
+
+def last_header(record: Record, name: str) -> bytes | None:
+    """The last header of that name: Kafka allows a name twice, and what we add comes last."""
+    return next((value for header, value in reversed(record.headers) if header == name), None)

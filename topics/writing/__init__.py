@@ -1,0 +1,1 @@
+"""Writing records outside of the worker's transactions."""

@@ -1,0 +1,116 @@
+"""Publishing lifecycle events as a well-behaved producer does: canonical key and partition, CloudEvents headers."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from models.errors import InfrastructureError
+from models.events import LifecycleEvent
+from topics.records.cloudevents import EXECUTION_TYPE_PREFIX, cloudevent_headers
+from topics.contract.keys import event_key, partition_of
+
+__all__ = ["publish_events"]
+
+_PATIENCE_S = 60.0
+"""Without a single acknowledgement for so long, Kafka counts as unreachable."""
+
+_POLL_S = 0.1
+
+_IN_FLIGHT = 50_000
+"""Unacknowledged events at most: half of librdkafka's queue."""
+
+_SOURCE = b"/consolidator/publish"
+
+
+def publish_events(
+    events: Iterable[tuple[LifecycleEvent, bytes]],
+    topic: str,
+    partitions: int,
+    client: Mapping[str, str | int],
+    *,
+    on_acknowledged: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Publish events and wait for every acknowledgement.
+
+    Args:
+        events: each event with the bytes to publish.
+        topic: the ``executions`` topic.
+        partitions: its partition count.
+        client: the client's configuration, see :class:`topics.cluster.connection.Connection`.
+        on_acknowledged: told how many are acknowledged so far.
+
+    Returns:
+        How many were acknowledged: all of them.
+
+    Raises:
+        InfrastructureError: Kafka refused one or does not answer; says how many were acknowledged before.
+    """
+    deliveries = _Deliveries(client, on_acknowledged)
+    for event, raw in events:
+        deliveries.produce(
+            topic,
+            raw,
+            event_key(event.application_id, event.event_id),
+            partition_of(event.application_id, partitions),
+            cloudevent_headers(
+                event.event_id.encode(),
+                f"{EXECUTION_TYPE_PREFIX}{event.status.text}".encode(),
+                _SOURCE,
+                event.application_id.encode(),
+            ),
+        )
+    deliveries.wait(0)
+    return deliveries.acknowledged
+
+
+class _Deliveries:
+    """A producer that counts its acknowledgements, and waits where too many are missing."""
+
+    def __init__(self, client: Mapping[str, str | int], on_acknowledged: Callable[[int], None]) -> None:
+        # log_level 2: a coordinator that is still loading is tried again, and is no news for a person.
+        self._producer = Producer(
+            {**client, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 20, "log_level": 2}
+        )
+        self._on_acknowledged = on_acknowledged
+        self._sent = 0
+        self._refusal: KafkaError | None = None
+        self.acknowledged = 0
+
+    def produce(
+        self, topic: str, value: bytes, key: bytes, partition: int, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Send one record, as soon as there is room for it."""
+        if self._sent - self.acknowledged >= _IN_FLIGHT:
+            self.wait(_IN_FLIGHT // 2)
+        self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=[*headers])
+        self._sent += 1
+        self._producer.poll(0)
+
+    def wait(self, missing: int) -> None:
+        """Wait until at most so many acknowledgements are missing.
+
+        Raises:
+            InfrastructureError: Kafka refused a record, or acknowledges nothing any more.
+        """
+        before, since = self.acknowledged, monotonic()
+        while self._refusal is not None or self._sent - self.acknowledged > missing:
+            if self._refusal is not None:
+                raise InfrastructureError(
+                    f"Kafka refused an event: {self._refusal.str()}; {self.acknowledged} were acknowledged"
+                )
+            self._producer.poll(_POLL_S)
+            if self.acknowledged != before:
+                before, since = self.acknowledged, monotonic()
+                self._on_acknowledged(self.acknowledged)
+            elif monotonic() - since > _PATIENCE_S:
+                raise InfrastructureError(
+                    f"no acknowledgement from Kafka for {_PATIENCE_S:.0f} s; "
+                    f"{self.acknowledged} events were acknowledged"
+                )
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            self.acknowledged += 1
+        elif self._refusal is None:
+            self._refusal = error
