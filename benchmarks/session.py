@@ -12,8 +12,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.configuration.broker_choice import cache_dir
 from streams.broker.embedded import start_broker, stop_broker
+from streams.configuration.broker_choice import cache_dir
 from streams.configuration.settings import load_settings
 
 __all__ = ["REPOSITORY", "Session", "open_session", "say"]

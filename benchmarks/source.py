@@ -15,8 +15,8 @@ from benchmarks.workload import Workload
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from tests.design_workload import Message
-from topics.cluster.provisioning import apply
 from topics.cluster.admin_client import Cluster
+from topics.cluster.provisioning import apply
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
 

@@ -1,8 +1,9 @@
 """The processor catalogue: which factors a processor yields, declared instead of programmed.
 
-A catalogue file (TOML or JSON, read by :mod:`streams.rulesets.catalogue_file`) becomes one :class:`Catalogue`. A processor that
-it does not name is legal: its factors are merged, the later execution winning. The rules are those of the mission's
-section "Consolidation Behavior for Failed Executions"; ``docs/catalogue.md`` says how to write a catalogue.
+A catalogue file (TOML or JSON, read by :mod:`streams.rulesets.catalogue_file`) becomes one :class:`Catalogue`. A
+processor that it does not name is legal: its factors are merged, the later execution winning. The rules are those of
+the mission's section "Consolidation Behavior for Failed Executions"; ``docs/catalogue.md`` says how to write a
+catalogue.
 """
 
 import hashlib

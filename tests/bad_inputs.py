@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from models.errors import Defect
 from models.quality import Issue, QualityIssue
 from tests.workloads import parse_json, to_json
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 CANARY = "CANARY-7f3a90"
 """Looked for in logs and headers; no other test writes it."""

@@ -22,13 +22,13 @@ from typing import Any
 from models.rows import PartitionMark, Row
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
-from streams.partition.pair_cache import MARK_KEY, decode_row
+from streams.partition.row_codec import MARK_KEY, decode_row
 from tests.oracle import Expectation, PairKey, SourceRecord, Tombstone, expected
 from tests.oracle_executions import MAX_LISTED, PairState
 from tests.oracle_rules import canonical_json
 from tests.workloads import parse_json
 from topics.contract.keys import partition_of
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 Position = tuple[int, int]
 """Partition and offset."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.configuration.broker_choice import cache_dir
 from streams.broker.embedded import start_broker, stop_broker
+from streams.configuration.broker_choice import cache_dir
 from streams.configuration.settings import load_settings
 from tests.cluster import Cluster
 from tests.fault_conclusion import Conclusion

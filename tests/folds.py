@@ -15,16 +15,17 @@ from streams.core.change import Change
 from streams.core.fold import Pair, apply_event, erase_event, holds_event
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Headers, Membership, Outgoing
+from streams.partition.fold import PartitionFold
+from streams.partition.observer import Observer
 from streams.partition.result import Folded
-from streams.partition.fold import Observer, PartitionFold
-from streams.partition.pair_cache import decode_row
+from streams.partition.row_codec import decode_row
 from tests.oracle import PairKey, Tombstone
 from tests.oracle_executions import PairState
 from tests.oracle_rules import canonical_json
 from tests.workloads import Item, parse_json, to_json
 from topics.contract.declared import Topics, declare
-from topics.records.decoding import decode_event
 from topics.contract.keys import event_key
+from topics.records.decoding import decode_event
 
 MAX_EVENT_BYTES = 256 * 1024
 # After everything that the generators write, so that nothing lies in the far future.

@@ -11,13 +11,13 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
-from streams.worker.ruleset_adoption import Rulesets
-from streams.worker.app import ConsolidatorApp, create_app
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.logs import EventLog
+from streams.worker.app import ConsolidatorApp, create_app
 from streams.worker.event_log import LoggingObserver
+from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.transport.consumer import BatchConsumer
 
 __all__ = ["ScriptedThread", "idle_app", "idle_consumer"]

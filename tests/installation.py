@@ -11,10 +11,10 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from streams.configuration.connection import topics_of
-from streams.core.rules import Rules
 from streams.configuration.settings import Settings
+from streams.core.rules import Rules
+from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from tests.bad_inputs import Headers, bad_positions
 from tests.checker import Observed, Report, check
 from tests.design_workload import Message
@@ -22,12 +22,13 @@ from tests.oracle import Tombstone
 from tests.stored_table import table_of_changelog, table_on_disk
 from tests.worker_process import WorkerProcess, tails, wait_until
 from tests.workloads import Item, load_catalogue, to_json
-from topics.cluster.provisioning import apply, existing
-from topics.contract.keys import event_key, partition_of
 from topics.cluster.open_transactions import wait_until_offsets_settled
 from topics.cluster.patience import ask_patiently
+from topics.cluster.provisioning import apply, existing
+from topics.contract.keys import event_key, partition_of
 from topics.reading.positions import Beginning
-from topics.reading.reader import Record, TopicReader
+from topics.reading.reader import TopicReader
+from topics.records.record import Record
 
 Raw = tuple[bytes | None, bytes | None, int]
 """Key, value and partition of a record."""

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Iterable, Sequence
 
+from streams.core.rules import Rules
 from streams.replay.application_log import ApplicationLog, KeptLog
 from streams.replay.replay import Replay
 from streams.replay.tables import MemoryTable
-from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook
 from tests.folds import MAX_EVENT_BYTES, decoded
 from tests.oracle import SourceRecord, Tombstone
@@ -14,7 +14,7 @@ from tests.workloads import Item, parse_json, to_json
 from topics.contract.declared import Topics
 from topics.contract.keys import event_key, parse_event_key, partition_of
 from topics.reading.ranges import Range
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 TOPIC = "executions"
 FIRST_MS = 1_767_225_600_000

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from streams.partition.batch import Batch, Headers
 from streams.worker.transactions.librdkafka import PartitionTransactions
 from tests.folds import RECORDED_MS
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = [
     "PartitionLog",

@@ -8,7 +8,7 @@ from tests.simulated_kafka import PartitionLog, SimulatedKafka
 from tests.simulated_worker import PARTITIONS
 from tests.workloads import Item, to_json
 from topics.contract.keys import event_key, partition_of
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = ["SimulatedProducers"]
 

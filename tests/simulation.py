@@ -18,10 +18,11 @@ from faust.types import TP
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership
-from streams.worker.assignment import start_offset
 from streams.partition.fold import PartitionFold
-from streams.worker.lane import Lane, process
-from streams.partition.pair_cache import MARK_KEY, decode_row
+from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.worker.commit_round import process
+from streams.worker.lane import Lane
+from streams.worker.start_offset import start_offset
 from tests import folds
 from tests.checker import Observed, check
 from tests.folds import MAX_EVENT_BYTES, rules_of, topics_of
@@ -36,7 +37,7 @@ from tests.simulated_producers import SimulatedProducers
 from tests.simulated_worker import PARTITIONS, WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
 from tests.stored_table import table_of_changelog
 from tests.strategies import ADVERSARIAL_CATALOGUE
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = ["Simulation"]
 

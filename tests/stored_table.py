@@ -5,7 +5,7 @@ from pathlib import Path
 
 import rocksdict
 
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 Table = dict[int, dict[bytes, bytes]]
 """By partition: row keys with their bytes."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from confluent_kafka import Producer
 
 from streams.cli.main import main
-from streams.worker import assignment
 from streams.partition.batch import Outgoing
+from streams.worker import assignment
 from streams.worker.transactions.kip890.transactions import RoundProducers
 from streams.worker.transactions.librdkafka import PartitionTransactions
 from topics.cluster.connection import Connection

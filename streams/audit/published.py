@@ -11,7 +11,7 @@ import msgspec
 from models.counts import Counts
 from models.errors import ContractError
 from streams.core.pair_summary import PairSummary
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = [
     "ChangeCause",

@@ -13,7 +13,8 @@ _INTRODUCTION = """\
 # Settings
 
 Every setting is an environment variable; where a command has a flag for it, the flag wins. A wrong value is refused by
-name before anything starts. This page is generated from `streams/configuration/settings.py`: `python -m streams.configuration.settings_page`.
+name before anything starts. This page is generated from
+`streams/configuration/settings.py`: `python -m streams.configuration.settings_page`.
 """
 
 

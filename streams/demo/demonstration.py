@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Final
 
 from models.errors import InfrastructureError
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.core.rules import Rules
 from streams.demo.day import Arrival, believable_day
 from streams.demo.installation import Installation
@@ -14,6 +13,7 @@ from streams.demo.publication import publish, read_arrivals, replayed
 from streams.demo.report import DemoReport, Timing, read_report
 from streams.demo.scenarios import SCENARIOS
 from streams.replay.in_memory import ReplayFold
+from streams.rulesets.catalogue_file import load_catalogue
 from topics.reading.progress import GroupProgress
 
 __all__ = ["demonstrate"]

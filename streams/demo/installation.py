@@ -17,14 +17,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models.errors import InfrastructureError
-from streams.configuration.broker_choice import data_dir
 from streams.broker.embedded import broker_status, stop_broker
 from streams.broker.process import running_pid, spawn, terminate
+from streams.configuration.broker_choice import data_dir
 from streams.configuration.connection import connection_of, topics_of
-from streams.runtime.signals import deferred_signals
 from streams.configuration.settings import Settings, variable_of
-from topics.cluster.provisioning import apply
+from streams.runtime.signals import deferred_signals
 from topics.cluster.connection import Connection
+from topics.cluster.provisioning import apply
 
 __all__ = ["Installation"]
 

@@ -8,8 +8,8 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from models.errors import BadEventError, InfrastructureError
 from models.events import LifecycleEvent, Position
-from streams.demo.day import Arrival
 from streams.core.pair_summary import PairSummary
+from streams.demo.day import Arrival
 from streams.replay.in_memory import ReplayFold
 from topics.contract.declared import Topics
 from topics.records.decoding import decode_event

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streams.audit.history.current import Journalled
-from streams.demo.scenarios import SCENARIOS, Scenario
-from streams.core.pair_summary import PairSummary
 from streams.audit.published import change_of, current_of, published_summary
-from topics.records import dead_letters
+from streams.core.pair_summary import PairSummary
+from streams.demo.scenarios import SCENARIOS, Scenario
 from topics.contract.declared import Topic, Topics
 from topics.reading.positions import Beginning
-from topics.reading.reader import Record, TopicReader
+from topics.reading.reader import TopicReader
+from topics.records import dead_letters
+from topics.records.record import Record
 
 __all__ = [
     "DeadLetter",

@@ -12,13 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from models.errors import BadEventError, ContractError, InfrastructureError
-from topics.records.content import event_of, last_header, payload_of
-from topics.records import dead_letters
-from topics.cluster.authorization import require_permissions
 from topics.cluster.admin_client import Cluster
+from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topic, Topics
-from topics.writing.delivery import Written, write_records
 from topics.contract.drift import Setting
+from topics.contract.keys import application_prefix, partition_of
+from topics.contract.permissions import Role, permissions
+from topics.reading.positions import Beginning
+from topics.reading.progress import GroupProgress
+from topics.reading.reader import TopicReader
+from topics.records import dead_letters
+from topics.records.content import event_of, last_header, payload_of
 from topics.records.erasures import (
     ERASURE_HEADER,
     ERASURE_PREFIX,
@@ -28,11 +32,8 @@ from topics.records.erasures import (
     is_about_application,
     parse_erasure,
 )
-from topics.contract.keys import application_prefix, partition_of
-from topics.contract.permissions import Role, permissions
-from topics.reading.positions import Beginning
-from topics.reading.progress import GroupProgress
-from topics.reading.reader import Record, TopicReader
+from topics.records.record import Record
+from topics.writing.delivery import Written, write_records
 
 __all__ = ["ApplicationErasure", "Holding", "Retention", "Survey"]
 

@@ -16,12 +16,12 @@ from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, Defect, InfrastructureError
-from topics.reading.dead_letter_list import Listed, Place, State
-from topics.records.dead_letters import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
-from topics.contract.declared import Topics
 from topics.cluster.open_transactions import wait_until_settled
 from topics.cluster.producer_errors import CLIENT_ERRORS, FENCED, cause_of
-from topics.reading.reader import Record
+from topics.contract.declared import Topics
+from topics.reading.dead_letter_list import Listed, Place, State
+from topics.records.dead_letters import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
+from topics.records.record import Record
 
 __all__ = ["Choice", "Decision", "Redrive", "decide"]
 

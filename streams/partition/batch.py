@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["Batch", "Membership", "Outgoing", "Round", "SourceRecord"]
+__all__ = ["Batch", "Membership", "Outgoing", "SourceRecord"]
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -64,17 +64,6 @@ class Batch:
     end: int
     records: Sequence[SourceRecord]
     membership: Membership
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """The batches that begin together, of a partition each, and are committed in one transaction.
-
-    Attributes:
-        batches: one large batch, or small ones of as many partitions as have any; at least one.
-    """
-
-    batches: Sequence[Batch]
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

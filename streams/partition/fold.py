@@ -4,57 +4,33 @@ from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
-from mypy_extensions import mypyc_attr
 
 from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
-from models.quality import QualityIssue
 from models.rows import ErasedApplication, Erasures, PartitionMark, Row
 from streams.core.change import Change, RulesetCause
 from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Outgoing, SourceRecord
 from streams.partition.erased_applications import ErasedApplications, erased_key
+from streams.partition.observer import Observer
 from streams.partition.result import Folded
+from streams.partition.row_codec import MARK_KEY, RowReader, decode_row, encode_row
 from streams.partition.rows import PartitionRows
-from streams.partition.pair_cache import MARK_KEY, RowReader, decode_row, encode_row
 from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
-from topics.records.dead_letters import dead_letter_headers
 from topics.contract.declared import Topics
+from topics.contract.keys import application_prefix, dlq_key, parse_event_key, partition_of
+from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.dead_letters import dead_letter_headers
 from topics.records.decoding import decode_event
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
-from topics.contract.keys import application_prefix, dlq_key, parse_event_key, partition_of
-from topics.reading.rulesets import ADOPTION_PREFIX
 
-__all__ = ["Observer", "PartitionFold"]
+__all__ = ["PartitionFold"]
 
 _ERASED_HASH_BYTES: Final = 16
 
 _CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
 """What the keys of words to the worker start with: a slash, as no application's, whose id is not empty."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Observer:
-    """Told about each event; the worker counts and logs, a replay does not care."""
-
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
-        """An event was put into the state, a copy or not."""
-
-    def rejected(self, position: Position, error: BadEventError) -> None:
-        """A record became a dead letter."""
-
-    def republished(self, position: Position) -> None:
-        """A record had a foreign key or partition and goes out again under its canonical one."""
-
-    def erased(self, position: Position) -> None:
-        """A record erased a whole application, which nothing names any more."""
-
-    def adopted(self, position: Position, ruleset: str) -> None:
-        """From a record on another ruleset holds."""
-
-    def batch_ended(self) -> None:
-        """All records of a batch were told."""
 
 
 class PartitionFold:

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from streams.core.change import Change, common_parts, encode_change, encode_factors
 from streams.partition.batch import Outgoing
-from topics.records.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
 from topics.contract.declared import Topics
 from topics.contract.keys import change_key
+from topics.records.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
 
 __all__ = ["Outbox"]
 

@@ -7,7 +7,7 @@ from models.rows import ErasedApplication, Erasures, PartitionMark
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
 from streams.partition.outbox import Outbox
-from streams.partition.pair_cache import MARK_KEY, encode_row
+from streams.partition.row_codec import MARK_KEY, encode_row
 
 __all__ = ["Folded", "StoredRow"]
 

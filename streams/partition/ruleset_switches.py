@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from streams.core.rules import Rules
-from streams.partition.pair_cache import RowReader
+from streams.partition.row_codec import RowReader
 
 __all__ = ["NoSwitches", "RulesetSwitches"]
 

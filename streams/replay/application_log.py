@@ -5,14 +5,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
-from streams.replay.replay import Replay, require_partitions
+from streams.partition.observer import Observer
+from streams.replay.replay import Replay
+from streams.replay.source_log import require_partitions
 from streams.replay.tables import MemoryTable
 from streams.rulesets.rule_book import RuleBook
-from streams.partition.fold import Observer
 from topics.contract.declared import Topics
-from topics.records.erasures import is_about_application
+from topics.reading.positions import Span
 from topics.reading.ranges import Range
-from topics.reading.reader import Record, Span, TopicReader
+from topics.reading.reader import TopicReader
+from topics.records.erasures import is_about_application
+from topics.records.record import Record
 
 __all__ = ["ApplicationLog", "KeptLog", "read_application"]
 
@@ -98,7 +101,7 @@ def read_application(
     """Read an application's records, up to the end as it was when the reader was made.
 
     Args:
-        reader: of ``executions``, made for this application; see :func:`~streams.replay.replay.source_reader`.
+        reader: of ``executions``, made for this application; see :func:`~streams.replay.source_log.source_reader`.
         topics: the declared topics.
         application_id: the application.
         on_progress: told how many offsets were gone through.

@@ -1,21 +1,13 @@
 """Lifecycle events from JSON Lines: each line decoded as strictly as a record of the topic is."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO
-
-import click
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent
 from topics.records.decoding import decode_event
 
-__all__ = ["BadLine", "EventLine", "read_event_lines", "readable", "rereadable"]
-
-_COPY_BYTES = 1024 * 1024
+__all__ = ["BadLine", "EventLine", "read_event_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,40 +57,3 @@ def read_event_lines(lines: Iterable[bytes], *, max_event_bytes: int) -> Iterato
             yield EventLine(number, raw, decode_event(raw, max_bytes=max_event_bytes))
         except BadEventError as error:
             yield BadLine(number, error)
-
-
-@contextmanager
-def readable(path: str) -> Iterator[IO[bytes]]:
-    """Open a file, or stdin for ``-``, to be read once.
-
-    Raises:
-        click.UsageError: the file cannot be read.
-    """
-    if path == "-":
-        yield click.get_binary_stream("stdin")
-        return
-    try:
-        file = Path(path).open("rb")  # noqa: SIM115 - closed below, opened apart for the error's sake
-    except OSError as error:
-        raise click.UsageError(f"cannot read {path}: {error.strerror}") from error
-    with file:
-        yield file
-
-
-@contextmanager
-def rereadable(path: str) -> Iterator[IO[bytes]]:
-    """Open a file, or stdin for ``-``, so that it can be read more than once.
-
-    Raises:
-        click.UsageError: the file cannot be read.
-    """
-    if path == "-":
-        with TemporaryFile() as copy:
-            source = click.get_binary_stream("stdin")
-            while block := source.read(_COPY_BYTES):
-                copy.write(block)
-            copy.seek(0)
-            yield copy
-        return
-    with readable(path) as file:
-        yield file

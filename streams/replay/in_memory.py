@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from models.events import LifecycleEvent, Position
 from streams.core.fold import Pair, Step, apply_event
-from streams.core.rules import Rules
 from streams.core.pair_summary import PairSummary, summary_of
+from streams.core.rules import Rules
 
 __all__ = ["ReplayFold"]
 

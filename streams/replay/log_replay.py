@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from streams.replay.digest import ChangesDigest, record_digest
-from streams.replay.replay import Replay, ReplayedBatch, changes_of, head_of, source_reader, without_collector
-from streams.replay.tables import Scratch
-from streams.replay.basis import PartitionStanding
 from streams.core.fold import Pair
-from streams.rulesets.rule_book import RuleBook
 from streams.partition.batch import Outgoing
+from streams.replay.basis import PartitionStanding
+from streams.replay.digest import ChangesDigest, record_digest
+from streams.replay.replay import Replay, ReplayedBatch, changes_of, head_of, without_collector
+from streams.replay.source_log import source_reader
+from streams.replay.tables import Scratch
+from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
 from topics.reading.positions import Start

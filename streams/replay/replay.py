@@ -5,26 +5,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
-from models.errors import ContractError
 from models.rows import Row
-from streams.replay.tables import Scratch, Table
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
-from streams.rulesets.rule_book import RuleBook
 from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.fold import PartitionFold
+from streams.partition.observer import Observer
 from streams.partition.result import Folded
-from streams.partition.fold import Observer, PartitionFold
-from streams.partition.pair_cache import decode_row
+from streams.partition.row_codec import decode_row
+from streams.replay.source_log import SourceLog, require_partitions
+from streams.replay.tables import Scratch, Table
+from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.records.erasures import is_about_application
 from topics.contract.keys import application_prefix
-from topics.reading.positions import Beginning
+from topics.reading.positions import Span
 from topics.reading.ranges import Range
-from topics.reading.reader import Record, Span, TopicReader
+from topics.records.erasures import is_about_application
 
 __all__ = [
     "BATCH_RECORDS",
@@ -34,8 +34,6 @@ __all__ = [
     "changes_of",
     "folded_until",
     "head_of",
-    "require_partitions",
-    "source_reader",
     "without_collector",
 ]
 
@@ -81,24 +79,6 @@ def head_of(value: bytes) -> ChangeHead:
         msgspec.DecodeError: it is not what a worker publishes.
     """
     return _HEAD.decode(value)
-
-
-class SourceLog(Protocol):
-    """The source topic: in Kafka, :class:`topics.reading.reader.TopicReader`; or kept in a file."""
-
-    @property
-    def topic(self) -> str:
-        """Its full name."""
-
-    @property
-    def partitions(self) -> int:
-        """How many it has."""
-
-    def first(self, partition: int) -> int:
-        """The first offset of a partition that is there."""
-
-    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
-        """Every committed record of these offsets, each partition in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,26 +251,3 @@ def without_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str | None = None) -> TopicReader:
-    """A reader of ``executions`` from the beginning; of the one partition of an application, or of all.
-
-    Raises:
-        ContractError: the topic is not there.
-        InfrastructureError: Kafka does not answer.
-    """
-    return TopicReader(config, topics.executions.name, Beginning(), application_id=application_id)
-
-
-def require_partitions(log: SourceLog, topics: Topics) -> None:
-    """Refuse to replay with another partition count than the topic has: applications would be looked for elsewhere.
-
-    Raises:
-        ContractError: saying what to set.
-    """
-    if log.partitions != topics.partitions:
-        raise ContractError(
-            f"{log.topic} has {log.partitions} partitions, CONSOLIDATOR_PARTITIONS says {topics.partitions}: "
-            f"set it to {log.partitions}"
-        )

@@ -6,10 +6,11 @@ from functools import cached_property
 from models.catalogue import Catalogue
 from models.errors import CatalogueError, ContractError
 from models.rows import Row
-from streams.rulesets.catalogue_file import parse_catalogue
 from streams.core.rules import Rules
+from streams.rulesets.catalogue_file import parse_catalogue
 from topics.contract.declared import Topics
-from topics.reading.rulesets import Adoption, KnownRulesets, read_rulesets
+from topics.reading.rulesets import read_rulesets
+from topics.records.adoptions import Adoption, KnownRulesets
 
 __all__ = ["RuleBook", "book_of"]
 

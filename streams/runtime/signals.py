@@ -1,13 +1,16 @@
-"""Signals that end a command, held back while half-done work would leave something behind that nobody knows of."""
+"""Signals that end a command: before its work, during it, and held back where half-done work would be left."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Final
+from types import FrameType, TracebackType
+from typing import Final, Self
 
-__all__ = ["ENDING", "deferred_signals"]
+from models.errors import ConsolidatorError
+
+__all__ = ["ENDING", "EndedEarly", "Interruption", "deferred_signals", "end_at_signals", "ignore_signals"]
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what process managers send."""
@@ -36,3 +39,75 @@ def deferred_signals() -> Iterator[None]:
             signal.signal(number, handler)
         for late in dict.fromkeys(received):
             signal.raise_signal(late)
+
+
+class EndedEarly(SystemExit):
+    """SIGTERM or SIGINT came before the work began: exit code 0."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+
+def end_at_signals() -> None:
+    """From now on SIGTERM and SIGINT raise :class:`EndedEarly` in the main thread, whatever it waits for.
+
+    By default SIGTERM ends a process without a word, with exit code -15: for whoever started it a failure. Importing
+    Faust and asking a cluster that does not answer take seconds. Whoever begins something installs its own handlers.
+    """
+    for number in ENDING:
+        signal.signal(number, _end)
+
+
+def ignore_signals() -> None:
+    """From now on SIGTERM and SIGINT change nothing: the work is done, and the process about to end."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise EndedEarly
+
+
+_EXIT_SIGNALLED = 128
+"""Added to a signal's number, as shells do it."""
+
+
+class Interruption:
+    """A context in which the first signal raises KeyboardInterrupt and further ones do not disturb the cleaning up.
+
+    The exception of a signal that arrives inside confluent-kafka's C code may come out of it as another one, and where
+    it arrives while Python runs a finalizer or a weak reference's callback it does not come out at all. So what came is
+    remembered: :meth:`look` raises it again, and the context ends with SystemExit, 128 and the signal's number.
+    """
+
+    def __init__(self) -> None:
+        self._received: list[int] = []
+
+    def __enter__(self) -> Self:
+        self._handlers = {number: signal.signal(number, self._interrupt) for number in ENDING}
+        self._tell_of_lost = sys.unraisablehook
+        sys.unraisablehook = self._unless_remembered
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.unraisablehook = self._tell_of_lost
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._received and not isinstance(error, ConsolidatorError):
+            raise SystemExit(_EXIT_SIGNALLED + self._received[0]) from None
+
+    def look(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come; to be called while there is something to do."""
+        if self._received:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        self._received.append(number)
+        if len(self._received) == 1:
+            raise KeyboardInterrupt
+
+    def _unless_remembered(self, lost: "sys.UnraisableHookArgs") -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            self._tell_of_lost(lost)

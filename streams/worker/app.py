@@ -11,13 +11,13 @@ from faust.types import Message
 from yarl import URL
 
 from streams.configuration.settings import Settings
-from streams.worker.ruleset_adoption import Rulesets
-from streams.worker.transport.credentials import broker_credentials
+from streams.partition.observer import Observer
 from streams.worker.assignment import Engine
-from streams.partition.fold import Observer
-from streams.worker.transport.consumer import BatchTransport
+from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.table.recovery import BatchTableManager
 from streams.worker.table.store import BatchStore, BatchTable
+from streams.worker.transport.consumer import BatchTransport
+from streams.worker.transport.credentials import broker_credentials
 from topics.cluster.connection import Connection
 from topics.contract.declared import TABLE_NAME, Topics
 

@@ -8,26 +8,28 @@ import structlog
 from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
-from models.errors import ContractError, InfrastructureError
+from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.core.rules import Rules
-from streams.worker import lane
-from streams.worker.ruleset_adoption import Rulesets
-from streams.partition.batch import Round
-from streams.worker.transactions.earlier_owners import outwait
+from streams.partition.fold import PartitionFold
+from streams.partition.observer import Observer
+from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.runtime.failpoints import reach
-from streams.partition.fold import Observer, PartitionFold
+from streams.worker.commit_round import process
 from streams.worker.lane import Lane
-from streams.worker.transactions.kip890.transactions import RoundProducers, RoundTransactions
-from streams.partition.pair_cache import MARK_KEY, decode_row
+from streams.worker.round import Round
+from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.source_watch import SourceWatch
+from streams.worker.start_offset import start_offset
+from streams.worker.table.store import BatchStore
+from streams.worker.transactions.earlier_owners import outwait
+from streams.worker.transactions.kip890.transactions import RoundProducers, RoundTransactions
 from streams.worker.transactions.librdkafka import PartitionTransactions
 from streams.worker.transport.consumer import BatchConsumer
-from streams.worker.table.store import BatchStore
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 
-__all__ = ["Engine", "start_offset"]
+__all__ = ["Engine"]
 
 _CACHED_PAIRS = 40_000
 """Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
@@ -165,7 +167,7 @@ class Engine:
         """Process a round; whatever goes wrong stops the worker with nothing of it acknowledged."""
         try:
             batches = [(self._lanes[batch.partition], batch) for batch in together.batches]
-            await lane.process(batches, acknowledge, self._on_fatal)
+            await process(batches, acknowledge, self._on_fatal)
         except Exception as error:
             self._on_fatal(error)
             raise
@@ -242,42 +244,3 @@ class Engine:
             switches=self._rulesets.switches(partition),
             observer=self._observer,
         )
-
-
-def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int, changelog: str) -> int:
-    """Where a source partition goes on; state and group moved in one transaction, so they must agree.
-
-    Args:
-        tp: the source partition.
-        applied: the last offset that the state contains; -1: no state.
-        committed: the group's committed offset; None: none.
-        earliest: the first offset that the topic still has.
-        latest: one past the last readable offset.
-        changelog: what there is of the partition's changelog, and what of it is in the state.
-
-    Raises:
-        ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
-    """
-    where = f"{tp.topic} partition {tp.partition}"
-    start = applied + 1
-    if committed is not None and committed > start:
-        raise ContractError(
-            f"{where}: the group's committed offset is {committed}, but the state ends at {applied} ({changelog}). "
-            f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
-            f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
-        )
-    if committed is None and applied >= 0:
-        _log.warning("committed offset missing, going on from the state", topic=tp.topic, partition=tp.partition)
-    elif committed is not None and committed < start:
-        _log.warning("group was set back; events that the state contains are skipped", partition=tp.partition)
-    if start > latest:
-        raise ContractError(
-            f"{where}: ends at offset {latest}, but the state contains {applied}: the topic was re-created "
-            "or truncated. Restore the topic, or begin anew under another CONSOLIDATOR_APP_ID"
-        )
-    if applied >= 0 and start < earliest:
-        raise ContractError(
-            f"{where}: starts at offset {earliest}, but the next event to fold is {start}: the events in between were "
-            "removed unfolded (retention?). Restore them, or begin anew under another CONSOLIDATOR_APP_ID"
-        )
-    return max(start, earliest)

@@ -5,7 +5,7 @@ from collections import Counter
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position, Status
 from models.quality import QualityIssue
-from streams.partition.fold import Observer
+from streams.partition.observer import Observer
 from streams.runtime.logs import EventLog
 
 __all__ = ["LoggingObserver"]

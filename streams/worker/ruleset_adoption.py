@@ -7,17 +7,19 @@ import structlog
 from models.catalogue import Catalogue
 from models.errors import ContractError
 from models.rows import PartitionMark
-from streams.replay.replay import folded_until, source_reader
-from streams.rulesets.catalogue_file import catalogue_json
 from streams.core.rules import Rules
-from streams.rulesets.rule_book import RuleBook, book_of
 from streams.partition.batch import Outgoing
-from streams.partition.pair_cache import RowReader
+from streams.partition.row_codec import RowReader
 from streams.partition.ruleset_switches import RulesetSwitches
+from streams.replay.replay import folded_until
+from streams.replay.source_log import source_reader
+from streams.rulesets.catalogue_file import catalogue_json
+from streams.rulesets.rule_book import RuleBook, book_of
 from streams.worker.transactions.librdkafka import PartitionTransactions
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
-from topics.reading.rulesets import ADOPTION_PREFIX, Adoption, keep_catalogue
+from topics.records.adoptions import ADOPTION_PREFIX, Adoption
+from topics.writing.catalogues import keep_catalogue
 
 __all__ = ["Rulesets"]
 

@@ -12,18 +12,18 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import AuthorizationError, ConsolidatorError, ContractError
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime import failpoints
-from streams.worker.ruleset_adoption import Rulesets
-from streams.worker.app import create_app
 from streams.runtime.logs import EventLog
+from streams.worker.app import create_app
 from streams.worker.event_log import LoggingObserver
+from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.state_directory import WorkerSlot
-from topics.cluster.provisioning import require
 from topics.cluster.authorization import require_permissions
 from topics.cluster.connection import Connection
+from topics.cluster.provisioning import require
 from topics.contract.declared import Topics
 from topics.contract.permissions import Permission, Role, permissions
 

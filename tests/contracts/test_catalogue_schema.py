@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from models.errors import CatalogueError
-from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue, parse_catalogue
 from streams.cli.commands.catalogue import catalogue
+from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue, parse_catalogue
 
 ROOT = Path(__file__).parents[2]
 FACTOR = {"reducer": "mean", "field": "f_x"}

@@ -12,13 +12,13 @@ import pytest
 from models.errors import BadEventError, Defect
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
-from streams.partition.pair_cache import decode_row, encode_row
+from streams.partition.row_codec import decode_row, encode_row
 from tests.cases import event, failed, ok
 from tests.folds import Partition, records_of
 from tests.oracle import Tombstone
+from topics.contract.keys import change_key, dlq_key, event_key, factors_key, partition_of
 from topics.records.dead_letters import dead_letter_headers
 from topics.records.decoding import decode_event
-from topics.contract.keys import change_key, dlq_key, event_key, factors_key, partition_of
 
 GOLDEN = Path(__file__).parent / "golden"
 

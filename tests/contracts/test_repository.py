@@ -77,7 +77,7 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def test_the_settings_page_is_current() -> None:
-    """The settings' page says what the settings say; else: python -m streams.configuration.settings_page > docs/settings.md."""
+    """The settings' page says what the settings say; else write it anew, as CONTRIBUTING says."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
 
 

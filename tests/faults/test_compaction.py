@@ -12,13 +12,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streams.partition.pair_cache import MARK_KEY
+from streams.partition.row_codec import MARK_KEY
 from tests.design_workload import design_workload
 from tests.installation import LIMIT_S, Installation
 from tests.worker_process import wait_until
 from tests.workloads import Rates, believable, to_json
 from topics.contract.keys import event_key, partition_of
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ from streams.cli.main import cli
 from tests.installation import Installation
 from tests.worker_process import wait_until
 from tests.workloads import Rates, believable, parse_json, to_json
-from topics.records.erasures import ERASURE_PREFIX
 from topics.contract.keys import application_prefix, event_key, partition_of
+from topics.records.erasures import ERASURE_PREFIX
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

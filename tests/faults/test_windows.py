@@ -1,6 +1,7 @@
 """A worker that dies in one certain window, again and again: between the steps of a batch, and in recovery.
 
-The windows are ``streams/runtime/failpoints.py``'s; ``docs/decisions/0006-fault-harness.md`` says what each could break.
+The windows are ``streams/runtime/failpoints.py``'s; ``docs/decisions/0006-fault-harness.md`` says what each could
+break.
 """
 
 import random

@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
-from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from streams.cli.main import cli
+from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from tests.installation import LIMIT_S
 from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
-from topics.reading.rulesets import ADOPTION_PREFIX, Adoption, read_rulesets
+from topics.reading.rulesets import read_rulesets
+from topics.records.adoptions import ADOPTION_PREFIX, Adoption
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

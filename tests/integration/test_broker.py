@@ -13,9 +13,9 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from models.errors import ContractError, InfrastructureError
-from streams.configuration.broker_choice import bootstrap_servers
 from streams.broker.embedded import broker_status, start_broker, stop_broker
 from streams.broker.process import ended_within
+from streams.configuration.broker_choice import bootstrap_servers
 from streams.configuration.settings import load_settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -16,8 +16,8 @@ from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
-from topics.cluster.provisioning import apply
 from topics.cluster.connection import Connection
+from topics.cluster.provisioning import apply
 from topics.contract.declared import declare
 from topics.reading.positions import AtOffset, Beginning, End
 from topics.reading.reader import TopicReader

@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from models.errors import ContractError, InfrastructureError, SettingsError
 from streams.cli.main import cli
-from topics.cluster.provisioning import apply, check, existing, require
 from topics.cluster.connection import Connection
+from topics.cluster.provisioning import apply, check, existing, require
 from topics.contract.declared import declare
 
 pytestmark = pytest.mark.kafka

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.partition.pair_cache import MARK_KEY, encode_row
+from streams.partition.row_codec import MARK_KEY, encode_row
 from streams.worker.transactions.librdkafka import PartitionTransactions, group_metadata
 from tests.design_workload import design_workload
 from tests.installation import LIMIT_S, Installation

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from models.events import Position
 from streams.audit.comparison.side_by_side import FileComparison
-from streams.core import MERGE, ExecutionRepository
-from streams.core import consolidate
+from streams.core import MERGE, ExecutionRepository, consolidate
 from streams.core.rules import Rules
 from streams.replay.in_memory import ReplayFold
 from tests.folds import catalogue_of, decoded, run_core

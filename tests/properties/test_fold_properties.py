@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.weights import entry_weight
-from streams.core import MERGE, ExecutionRecord, ExecutionRepository
-from streams.core import consolidate
+from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidate
 from streams.core.fold import Pair, load_pair
 from streams.core.tally import claims_of, tally_of
-from streams.partition.pair_cache import decode_row, encode_row
+from streams.partition.row_codec import decode_row, encode_row
 from tests.folds import (
     Partition,
     Run,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.rows import Row
 from streams.partition.batch import Outgoing
-from streams.partition.pair_cache import decode_row
+from streams.partition.row_codec import decode_row
 from tests.folds import Partition, Record, StoredRows, comparable_changes, record_of, records_of
 from tests.oracle import Tombstone, expected
 from tests.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_APPLICATION, batches, event_logs

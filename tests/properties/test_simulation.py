@@ -25,10 +25,10 @@ from hypothesis.stateful import (
 from models.errors import ContractError
 from streams.core.compiled import is_compiled
 from streams.partition.batch import Batch
-from streams.partition.result import Folded, StoredRow
 from streams.partition.fold import PartitionFold
+from streams.partition.result import Folded, StoredRow
+from streams.partition.row_codec import MARK_KEY
 from streams.worker.lane import Lane, Share
-from streams.partition.pair_cache import MARK_KEY
 from streams.worker.transactions.librdkafka import PartitionTransactions
 from tests.bad_inputs import BAD_INPUTS
 from tests.oracle import Tombstone
@@ -37,7 +37,7 @@ from tests.simulated_worker import PARTITIONS, POINTS, WORKERS, SimulatedStore, 
 from tests.simulation import Simulation
 from tests.strategies import APPLICATION, OTHER_APPLICATION, PROCESSORS, events
 from topics.contract.keys import partition_of
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 STEPS = 50
 

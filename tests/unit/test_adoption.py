@@ -8,25 +8,25 @@ import pytest
 
 from models.contract import FactorChange
 from models.errors import ContractError
+from streams.audit.verification.verify import Verification
+from streams.core.rules import Rules
+from streams.partition.batch import Batch, Membership
+from streams.partition.fold import PartitionFold
+from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.ruleset_switches import NoSwitches
 from streams.replay.application_log import KeptLog
 from streams.replay.replay import Replay, folded_until
 from streams.replay.tables import MemoryTable
-from streams.audit.verification.verify import Verification
 from streams.rulesets.catalogue_file import catalogue_json
-from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook
-from streams.partition.batch import Batch, Membership
-from streams.partition.fold import PartitionFold
-from streams.partition.pair_cache import MARK_KEY, decode_row
-from streams.partition.ruleset_switches import NoSwitches
 from tests.cases import failed, ok, one_factor
 from tests.folds import MAX_EVENT_BYTES, RECORDED_MS, StoredRows, catalogue_of, record_of, topics_of
 from tests.oracle import Tombstone
+from topics.reading.ranges import Range
+from topics.records.adoptions import ADOPTION_PREFIX, Adoption, KnownRulesets
 from topics.records.dead_letters import CLASS
 from topics.records.erasures import erasure_of
-from topics.reading.ranges import Range
-from topics.reading.reader import Record
-from topics.reading.rulesets import ADOPTION_PREFIX, Adoption, KnownRulesets
+from topics.records.record import Record
 
 TOPICS = topics_of()
 SUM = catalogue_of(one_factor("sum"))

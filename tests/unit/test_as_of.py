@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 
 from models.events import micros_of
-from streams.audit.history.as_of import known_as_of, true_as_of
 from streams.audit.history.answers import differences, executions_of
+from streams.audit.history.as_of import known_as_of, true_as_of
 from streams.audit.history.timeline import Fate, timeline
 from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook

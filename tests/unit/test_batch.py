@@ -7,8 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.catalogue import ProcessorRule
-from streams.core import MERGE, ExecutionRecord, ExecutionRepository
-from streams.core import consolidate
+from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidate
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import catalogue_of, decoded
 from tests.workloads import load_catalogue

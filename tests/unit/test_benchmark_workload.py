@@ -8,9 +8,9 @@ from benchmarks.plain_consolidation import change_of, counted, empty_row, refere
 from benchmarks.results import differences
 from benchmarks.workload import Workload, applications_for, one_each
 from models.events import Position
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.core.rules import Rules
 from streams.replay.in_memory import ReplayFold
+from streams.rulesets.catalogue_file import load_catalogue
 from tests.design_workload import design_workload
 from tests.workloads import parse_json
 from topics.records.decoding import decode_event

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import ContractError
-from streams.configuration.broker_choice import bootstrap_servers
 from streams.cli.main import cli
+from streams.configuration.broker_choice import bootstrap_servers
 from streams.configuration.settings import load_settings
 
 

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from models.catalogue import Catalogue, FieldRule, ProcessorType, Reducer, RerunPolicy, Ruleset
 from models.errors import CatalogueError, ContractError
-from streams.rulesets.catalogue_file import MAX_FILE_BYTES, catalogue_json, load_catalogue, parse_catalogue
 from streams.cli.commands.catalogue import catalogue as command
 from streams.cli.main import main
+from streams.rulesets.catalogue_file import MAX_FILE_BYTES, catalogue_json, load_catalogue, parse_catalogue
 
 HEAD = 'schema_version = 1\nname = "test"\nversion = "1"\n'
 

@@ -10,17 +10,17 @@ import msgspec
 import pytest
 
 from models.rows import PartitionMark, Row
-from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Headers, Membership, Outgoing
 from streams.partition.fold import PartitionFold
-from streams.partition.pair_cache import MARK_KEY, decode_row, encode_row
+from streams.partition.row_codec import MARK_KEY, decode_row, encode_row
+from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from tests.checker import Observed, Report, check
 from tests.oracle import Tombstone
 from tests.workloads import Rates, believable, load_catalogue, to_json
 from topics.contract.declared import declare
 from topics.contract.keys import event_key, partition_of
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 PARTITIONS = 2
 TIMESTAMP_MS = 1_750_000_000_000

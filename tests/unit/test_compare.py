@@ -6,8 +6,8 @@ import pytest
 
 from streams.audit.comparison.catalogue_changes import CatalogueChanges
 from streams.audit.comparison.report import Member, Report, Thresholds
-from streams.cli.output.comparison import comparison_lines
 from streams.cli.main import cli
+from streams.cli.output.comparison import comparison_lines
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import catalogue_of, run_core
 from tests.workloads import load_catalogue, parse_json, to_json

@@ -7,6 +7,7 @@ import pytest
 from models.errors import BadEventError, Defect
 from streams.cli.output.dead_letters import decision_line, letter_json, letter_line, shown_json, shown_lines
 from streams.cli.output.record_lines import readable_line
+from streams.operations.redrive import Choice, decide
 from topics.reading.dead_letter_list import State, list_letters
 from topics.records.dead_letters import (
     MARK_VALUE,
@@ -17,8 +18,7 @@ from topics.records.dead_letters import (
     parse_dead_letter,
     redriven_headers,
 )
-from topics.reading.reader import Record
-from streams.operations.redrive import Choice, decide
+from topics.records.record import Record
 
 SOURCE = "executions"
 ORIGINAL = [("h", b"1"), ("h", None)]

@@ -9,15 +9,15 @@ import pytest
 from models.counts import Counts
 from models.errors import BadEventError, Defect
 from models.events import Position
-from streams.rulesets.catalogue_file import load_catalogue
+from streams.core.pair_summary import PairSummary
 from streams.core.rules import Rules
 from streams.demo.day import OPENING, believable_day
 from streams.demo.processors import PROCESSORS
 from streams.demo.publication import read_arrivals, replayed
 from streams.demo.report import ScenarioResult
 from streams.demo.scenarios import SCENARIOS
-from streams.core.pair_summary import PairSummary
 from streams.replay.in_memory import ReplayFold
+from streams.rulesets.catalogue_file import load_catalogue
 from tests.oracle import expected
 from tests.workloads import load_catalogue as oracle_catalogue
 from tests.workloads import numbered, parse_json

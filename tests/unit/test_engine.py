@@ -9,12 +9,12 @@ from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from models.errors import InfrastructureError
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.core.rules import Rules
+from streams.partition.observer import Observer
+from streams.partition.ruleset_switches import NoSwitches
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.worker import assignment as module
 from streams.worker.assignment import Engine
-from streams.partition.fold import Observer
-from streams.partition.ruleset_switches import NoSwitches
 from tests.folds import topics_of
 
 LIMIT_S = 10

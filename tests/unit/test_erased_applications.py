@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
-from streams.partition.pair_cache import MARK_KEY, decode_row
+from streams.partition.row_codec import MARK_KEY, decode_row
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import Partition, Record, record_of
 from tests.oracle import Tombstone

@@ -19,7 +19,7 @@ from tests.kept_logs import kept_log, published
 from tests.oracle import Tombstone
 from tests.workloads import load_catalogue, parse_json, to_json
 from topics.contract.keys import parse_event_key, partition_of
-from topics.reading.rulesets import KnownRulesets
+from topics.records.adoptions import KnownRulesets
 
 PARTITIONS = 4
 TOPICS = topics_of(PARTITIONS)

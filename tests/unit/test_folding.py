@@ -7,8 +7,8 @@ import pytest
 from models.errors import ContractError, Defect
 from models.quality import Issue, QualityIssue
 from models.rows import MAX_EXECUTIONS, Erasures, PartitionMark, Row
-from streams.partition.fold import Observer
-from streams.partition.pair_cache import MARK_KEY, decode_row
+from streams.partition.observer import Observer
+from streams.partition.row_codec import MARK_KEY, decode_row
 from tests.cases import event, failed, ok, one_factor
 from tests.folds import RECORDED_MS, Partition, Record, StoredRows, decoded, record_of, records_of, topics_of
 from tests.oracle import Tombstone

@@ -8,8 +8,7 @@ import weakref
 import pytest
 
 from models.errors import InfrastructureError
-from streams.cli.interruption import Interruption
-from streams.runtime.signals import ENDING
+from streams.runtime.signals import ENDING, Interruption
 
 EXIT_SIGNALLED = 128
 

@@ -9,9 +9,10 @@ from models.errors import ContractError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.result import Folded
-from streams.worker.lane import Lane, Share, process
+from streams.worker.commit_round import process
+from streams.worker.lane import Lane, Share
 from tests.folds import Record
-from topics.reading.rulesets import ADOPTION_PREFIX
+from topics.records.adoptions import ADOPTION_PREFIX
 
 
 def test_a_hole_between_two_batches_is_refused():

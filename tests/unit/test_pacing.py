@@ -5,7 +5,8 @@ from math import inf
 import pytest
 from faust.types import TP
 
-from streams.partition.batch import Batch, Membership, Round
+from streams.partition.batch import Batch, Membership
+from streams.worker.round import Round
 from streams.worker.transport.pacing import Pacing
 
 FIRST, SECOND = TP("executions", 0), TP("executions", 1)

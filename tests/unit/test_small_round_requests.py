@@ -6,7 +6,13 @@ import pytest
 from confluent_kafka import KafkaError
 
 from streams.worker.transactions.kip890.client import RefusedError, require_accepted
-from streams.worker.transactions.kip890.requests import ApiVersions, EndTransaction, Produce, TransactionOffsets, is_spoken
+from streams.worker.transactions.kip890.requests import (
+    ApiVersions,
+    EndTransaction,
+    Produce,
+    TransactionOffsets,
+    is_spoken,
+)
 
 # The requests of Kafka 4.0: key, lowest and highest version.
 KNOWN = [(0, 3, 12, {}), (28, 0, 5, {}), (26, 0, 5, {}), (18, 0, 4, {})]

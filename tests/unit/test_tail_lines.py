@@ -5,11 +5,11 @@ import json
 import pytest
 
 from streams.cli.output.escaping import escaped
-from streams.cli.output.record_lines import readable_line
 from streams.cli.output.record_json import is_about, json_line
-from topics.records import dead_letters
+from streams.cli.output.record_lines import readable_line
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, parse_start
-from topics.reading.reader import Record
+from topics.records import dead_letters
+from topics.records.record import Record
 
 ESC = "\x1b"
 

@@ -4,8 +4,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import InfrastructureError
-from streams.worker.transactions import librdkafka
 from streams.partition.batch import Batch, Membership, Outgoing
+from streams.worker.transactions import librdkafka
 from streams.worker.transactions.librdkafka import PartitionTransactions
 from topics.cluster.connection import Connection
 
@@ -55,7 +55,7 @@ class ScriptedProducer:
 def transactions(monkeypatch):
     def build(patience_s=60, **failures):
         producer = ScriptedProducer(failures)
-        monkeypatch.setattr(transaction, "Producer", lambda *_, **__: producer)
+        monkeypatch.setattr(librdkafka, "Producer", lambda *_, **__: producer)
         return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=patience_s)
 
     return build

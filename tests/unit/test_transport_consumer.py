@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from streams.partition.batch import Batch, Membership, Round
+from streams.partition.batch import Batch, Membership
+from streams.worker.round import Round
 from streams.worker.transport.polling import ChangelogRead
 from tests.idle_app import ScriptedThread, idle_app, idle_consumer
 from topics.contract.declared import TABLE_NAME

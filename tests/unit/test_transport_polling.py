@@ -12,7 +12,8 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from models.errors import ConsolidatorError, ContractError, InfrastructureError
-from streams.partition.batch import Batch, Membership, Round
+from streams.partition.batch import Batch, Membership
+from streams.worker.round import Round
 from streams.worker.transport import polling
 from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
 from streams.worker.transport.read_errors import kept_error

@@ -18,10 +18,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 )
 
 from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError, SettingsError
-from topics.contract.declared import Topic
-from topics.contract.drift import Found, Setting
 from topics.cluster.patience import ask_patiently
 from topics.cluster.tls import client_context, why_refused
+from topics.contract.declared import Topic
+from topics.contract.drift import Found, Setting
 
 # Long enough for a broker that is starting, short enough for a person who mistyped a host name.
 REACH_TIMEOUT_S: Final = 10.0

@@ -1,8 +1,8 @@
 """The topics, declared once: names, keys, settings, and the reason for each number.
 
-``topics.cluster.provisioning`` creates and verifies what is declared here; the worker, the tools and the documentation read the names
-from here. The partition count and the replication factor are the same for all of them: the changelog and the dead
-letters keep the partition of their source record.
+``topics.cluster.provisioning`` creates and verifies what is declared here; the worker, the tools and the documentation
+read the names from here. The partition count and the replication factor are the same for all of them: the changelog and
+the dead letters keep the partition of their source record.
 """
 
 from collections.abc import Iterator, Mapping

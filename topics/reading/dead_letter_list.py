@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from models.errors import ContractError
+from topics.reading.positions import Span
+from topics.reading.reader import TopicReader
 from topics.records.dead_letters import marked_letter, parse_dead_letter
-from topics.reading.reader import Record, Span, TopicReader
+from topics.records.record import Record
 
 __all__ = ["Listed", "Place", "State", "list_letters", "require_place"]
 

@@ -1,4 +1,4 @@
-"""Where in a topic reading starts, as people write it: an edge, a time, or an offset of one partition."""
+"""Where in a topic reading starts, as people write it, and where it ends: an edge, a time, an offset."""
 
 import re
 from dataclasses import dataclass
@@ -86,3 +86,11 @@ def _milliseconds_of(text: str) -> int:
     after = _since_epoch(text)
     # Rounded up: Kafka keeps milliseconds, and nothing from before the given time is wanted.
     return max(0, -(-after // _MILLISECOND))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The offsets of one partition that are to be read: from ``start`` up to, and without, ``end``."""
+
+    start: int
+    end: int

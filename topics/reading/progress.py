@@ -13,8 +13,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from models.errors import InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S
-from topics.contract.declared import Topic, Topics
 from topics.cluster.patience import ask_patiently
+from topics.contract.declared import Topic, Topics
 from topics.reading.positions import AtOffset
 from topics.reading.reader import TopicReader
 

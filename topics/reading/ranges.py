@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.errors import ContractError
-from topics.reading.positions import AtOffset, AtTime, Beginning, End, Start
-from topics.reading.reader import Span, TopicReader
+from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
+from topics.reading.reader import TopicReader
 
 __all__ = ["Range", "ranges_of", "require_bounds"]
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -10,44 +9,19 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
-from topics.cluster.authorization import require_permissions
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
-from topics.contract.keys import partition_of
+from topics.cluster.authorization import require_permissions
 from topics.cluster.open_transactions import ends_of
 from topics.cluster.patience import ask_patiently
+from topics.contract.keys import partition_of
 from topics.contract.permissions import Permission, Resource
-from topics.reading.positions import AtOffset, AtTime, Beginning, End, Start
+from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
+from topics.records.record import Record
 
 _POLL_S: Final = 0.2
 _POLL_RECORDS: Final = 500
 # Between the start and the end of a topic something arrives all the time: its records, or word that the end is reached.
 _STALL_TIMEOUT_S: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as Kafka has it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-
-    @property
-    def timestamp(self) -> int:
-        """What aiokafka calls it: milliseconds since the epoch, by the broker's clock."""
-        return self.timestamp_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The offsets of one partition that are to be read: from ``start`` up to, and without, ``end``."""
-
-    start: int
-    end: int
 
 
 class TopicReader:

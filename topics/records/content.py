@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = ["event_of", "last_header", "payload_of"]
 

@@ -4,8 +4,9 @@ The value and the headers are the source record's own. Its key moves into a head
 where the source record stands: a replay adds no second letter. All added headers start with ``dlq_``; their times are
 the source record's, so that a worker's wrong clock changes nothing.
 
-A redrive (:mod:`streams.operations.redrive`) leaves a second kind of record: the *mark* of a dead letter, whose key is the
-letter's and ``/redriven``. It stands in the letter's partition and after it, so that retention takes the letter first.
+A redrive (:mod:`streams.operations.redrive`) leaves a second kind of record: the *mark* of a dead letter, whose key is
+the letter's and ``/redriven``. It stands in the letter's partition and after it, so that retention takes the letter
+first.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from models.errors import BadEventError
 from models.events import rfc3339
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = [
     "CLASS",

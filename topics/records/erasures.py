@@ -13,8 +13,8 @@ from typing import Final
 
 from models.errors import BadEventError, Defect
 from topics.contract.keys import application_prefix
-from topics.reading.reader import Record
-from topics.reading.rulesets import ADOPTION_PREFIX
+from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.record import Record
 
 __all__ = [
     "ERASURE_HEADER",

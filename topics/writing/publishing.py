@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from models.errors import InfrastructureError
 from models.events import LifecycleEvent
-from topics.records.cloudevents import EXECUTION_TYPE_PREFIX, cloudevent_headers
 from topics.contract.keys import event_key, partition_of
+from topics.records.cloudevents import EXECUTION_TYPE_PREFIX, cloudevent_headers
 
 __all__ = ["publish_events"]
 

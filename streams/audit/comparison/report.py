@@ -2,8 +2,8 @@
 
 Every member of a result that differs is either *expected by* the rules that are named, or *unexpected*: nothing that
 was changed on purpose explains it. Who names the rules is another module's work: for another catalogue
-:mod:`streams.audit.comparison.catalogue_changes`, for the old platform :mod:`streams.audit.comparison.legacy_strategy`. See
-``docs/decisions/0009``.
+:mod:`streams.audit.comparison.catalogue_changes`, for the old platform
+:mod:`streams.audit.comparison.legacy_strategy`. See ``docs/decisions/0009``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

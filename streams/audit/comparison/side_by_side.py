@@ -14,15 +14,15 @@ import msgspec
 from models.catalogue import Catalogue
 from models.events import LifecycleEvent, Position
 from streams.audit.comparison.catalogue_changes import CatalogueChanges
-from streams.audit.comparison.report import Difference, pair_key
 from streams.audit.comparison.legacy_strategy import LegacyStrategy
+from streams.audit.comparison.report import Difference, pair_key
+from streams.core.fold import Pair, Step
+from streams.core.rules import Rules
+from streams.replay.basis import PartitionStanding
+from streams.replay.in_memory import ReplayFold
 from streams.replay.log_replay import LogReplay, Selection, ShownChange
 from streams.replay.replay import ChangeHead
 from streams.replay.tables import Scratch
-from streams.replay.basis import PartitionStanding
-from streams.core.fold import Pair, Step
-from streams.core.rules import Rules
-from streams.replay.in_memory import ReplayFold
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
 from topics.reading.positions import AtOffset

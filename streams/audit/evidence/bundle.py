@@ -5,16 +5,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from models.catalogue import Catalogue
-from streams.replay.application_log import KeptLog
 from streams.audit.verification.findings import Finding, PlaceInTopic
-from streams.replay.tables import MemoryTable
 from streams.audit.verification.verify import Report, Verification
 from streams.core.rules import Rules
+from streams.replay.application_log import KeptLog
+from streams.replay.tables import MemoryTable
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics, declare
 from topics.reading.ranges import Range
-from topics.reading.reader import Record
-from topics.reading.rulesets import KnownRulesets
+from topics.records.adoptions import KnownRulesets
+from topics.records.record import Record
 
 __all__ = ["Evidence", "EvidenceCheck", "TopicNames"]
 

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from models.catalogue import Catalogue
-from streams.replay.application_log import read_application
-from streams.audit.history.as_of import erased_events
 from streams.audit.evidence.bundle import Evidence, TopicNames
+from streams.audit.history.as_of import erased_events
 from streams.audit.verification.in_kafka import consolidated_end, consolidated_offsets
-from streams.replay.replay import head_of, source_reader
+from streams.replay.application_log import read_application
+from streams.replay.replay import head_of
+from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import book_of
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key
 from topics.reading.positions import Beginning
 from topics.reading.ranges import Range
-from topics.reading.reader import Record, TopicReader
+from topics.reading.reader import TopicReader
+from topics.records.record import Record
 
 __all__ = ["collect_evidence"]
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 from models.errors import ContractError, InfrastructureError
 from streams.audit.evidence.bundle import Evidence, TopicNames
 from streams.rulesets.catalogue_file import catalogue_json, parse_catalogue
-from topics.reading.reader import Record
-from topics.reading.rulesets import Adoption, KnownRulesets
+from topics.records.adoptions import Adoption, KnownRulesets
+from topics.records.record import Record
 
 __all__ = ["check_files", "read_evidence", "seal_of", "write_evidence"]
 

@@ -7,9 +7,9 @@ import msgspec
 
 from models.events import rfc3339
 from streams.audit.history.as_of import AsOf, ProcessorAsOf
+from streams.audit.published import Executions, FactorChange, FactorDifference, FailedExecution
 from streams.core.change import MAX_LISTED
 from streams.core.pair_summary import PairSummary, summary_of
-from streams.audit.published import Executions, FactorChange, FactorDifference, FailedExecution
 from streams.rulesets.rule_book import RuleBook
 
 __all__ = ["Difference", "change_members", "differences", "executions_of", "standing_members", "standing_text"]

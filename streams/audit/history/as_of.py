@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
-from streams.replay.application_log import ApplicationLog
-from streams.replay.replay import changes_of, head_of
+from streams.audit.published import FactorChange, change_from
 from streams.core.change import common_parts, encode_change
 from streams.core.fold import Pair, apply_event
-from streams.audit.published import FactorChange, change_from
+from streams.partition.observer import Observer
+from streams.replay.application_log import ApplicationLog
+from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
-from streams.partition.fold import Observer
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key
 

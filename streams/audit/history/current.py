@@ -5,12 +5,15 @@ Only the application's own partition is read, up to its end as it is now. No con
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streams.audit.published import CurrentFactors, FactorChange, change_of, current_of
 from topics.contract.keys import factors_key
 from topics.reading.positions import AtTime, Beginning
-from topics.reading.reader import Record, TopicReader
+from topics.reading.reader import TopicReader
+
+if TYPE_CHECKING:
+    from topics.records.record import Record
 
 __all__ = ["Current", "Journalled", "last_change", "read_current"]
 

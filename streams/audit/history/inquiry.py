@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from models.errors import ContractError
-from streams.replay.application_log import ApplicationLog, read_application
 from streams.audit.history.as_of import AsOf, known_as_of, true_as_of
-from streams.replay.replay import source_reader
 from streams.audit.history.timeline import Entry, timeline
+from streams.replay.application_log import ApplicationLog, read_application
+from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.reading.positions import AtOffset, End

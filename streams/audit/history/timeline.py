@@ -6,16 +6,16 @@ from enum import StrEnum
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
+from streams.audit.published import FactorChange, change_from
+from streams.partition.observer import Observer
 from streams.replay.application_log import ApplicationLog
 from streams.replay.replay import changes_of, head_of
-from streams.audit.published import FactorChange, change_from
 from streams.rulesets.rule_book import RuleBook
-from streams.partition.fold import Observer
 from topics.contract.declared import Topics
-from topics.records.erasures import ERASURE_PREFIX
 from topics.contract.keys import parse_event_key
-from topics.reading.reader import Record
-from topics.reading.rulesets import ADOPTION_PREFIX
+from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.erasures import ERASURE_PREFIX
+from topics.records.record import Record
 
 __all__ = ["Entry", "Fate", "timeline"]
 

@@ -10,15 +10,15 @@ from typing import Final
 
 import msgspec
 
-from streams.replay.digest import ChangesDigest, record_digest
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
+from streams.partition.batch import Outgoing
+from streams.replay.digest import ChangesDigest, record_digest
 from streams.replay.replay import ChangeHead, ReplayedBatch, changes_of, head_of
 from streams.replay.tables import Table, place_key, place_of
-from streams.partition.batch import Outgoing
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, change_key, parse_event_key
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "last_cause"]
 

@@ -8,20 +8,20 @@ from typing import Final
 import msgspec
 
 from models.rows import Row
+from streams.audit.published import CurrentFactors, published_summary
 from streams.audit.verification.changes import Taints
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
-from streams.replay.replay import ReplayedBatch, head_of
-from streams.replay.tables import Table
 from streams.core.fold import load_pair
 from streams.core.pair_summary import PairSummary, summary_of
-from streams.audit.published import CurrentFactors, published_summary
+from streams.partition.row_codec import decode_row
+from streams.replay.replay import ReplayedBatch, head_of
+from streams.replay.tables import Table
 from streams.rulesets.rule_book import RuleBook
-from streams.partition.pair_cache import decode_row
 from topics.contract.declared import Topics
 from topics.contract.keys import parse_event_key, partition_of
 from topics.reading.ranges import Range
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = ["FactorComparison", "index_factors", "keep_replayed"]
 

@@ -8,10 +8,11 @@ from typing import Final, Self
 
 from streams.audit.verification.changes import last_cause
 from streams.audit.verification.findings import Finding, PlaceInTopic
-from streams.replay.log_replay import Selection
-from streams.replay.replay import require_partitions, source_reader, without_collector
-from streams.replay.tables import Scratch
 from streams.audit.verification.verify import Report, Verification
+from streams.replay.log_replay import Selection
+from streams.replay.replay import without_collector
+from streams.replay.source_log import require_partitions, source_reader
+from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
 from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topics
@@ -20,7 +21,8 @@ from topics.contract.permissions import Role, permissions
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.progress import GroupProgress
 from topics.reading.ranges import Range, ranges_of
-from topics.reading.reader import Record, TopicReader
+from topics.reading.reader import TopicReader
+from topics.records.record import Record
 
 __all__ = ["KafkaVerification", "consolidated_end", "consolidated_offsets"]
 

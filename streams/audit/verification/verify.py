@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.audit.verification.changes import ChangeComparison, Taints, index_changes
-from streams.replay.digest import ChangesDigest
 from streams.audit.verification.factors import FactorComparison, index_factors, keep_replayed
 from streams.audit.verification.findings import Count, Finding, PlaceInTopic
-from streams.replay.replay import Replay, SourceLog
-from streams.replay.tables import Table
-from streams.replay.basis import PartitionStanding
 from streams.core.pair_summary import PairSummary
+from streams.replay.basis import PartitionStanding
+from streams.replay.digest import ChangesDigest
+from streams.replay.replay import Replay
+from streams.replay.source_log import SourceLog
+from streams.replay.tables import Table
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.reading.ranges import Range
-from topics.reading.reader import Record
+from topics.records.record import Record
 
 __all__ = ["PartitionReport", "Report", "Verification"]
 

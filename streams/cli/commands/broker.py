@@ -1,28 +1,14 @@
 """``consolidator broker``: the embedded Kafka broker."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import click
 
-from streams.configuration.broker_choice import cache_dir, data_dir
 from streams.broker.embedded import broker_status, start_broker, stop_broker
 from streams.broker.jars import KAFKA_VERSION
-from streams.cli.output.console import format_option, print_json, stderr, stdout
+from streams.cli.output.console import format_option, print_json, stdout, told_progress
+from streams.configuration.broker_choice import cache_dir, data_dir
 from streams.configuration.settings import Settings, load_settings
 
 _NOT_RUNNING = 1
-
-
-@contextmanager
-def told_progress() -> Iterator[Callable[[str], None]]:
-    """A function that shows on stderr what takes time: one changing line on a terminal, plain lines elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda text: click.echo(text, err=True)
-        return
-    with stderr().status("") as status:
-        yield status.update
 
 
 @click.group(epilog="Start with: consolidator broker start")

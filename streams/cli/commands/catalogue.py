@@ -9,9 +9,9 @@ from rich.text import Text
 
 from models.catalogue import Catalogue, FactorRule
 from models.numbers import scalar_text
-from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue
 from streams.cli.output.console import format_option, print_json, stdout
 from streams.configuration.settings import load_settings
+from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue
 
 # Columns; wider than any table of names of at most 255 characters.
 _UNBOUNDED = 10_000

@@ -12,20 +12,21 @@ import click
 
 from models.catalogue import Catalogue
 from streams.audit.comparison.report import Report, Thresholds
-from streams.replay.log_replay import LogReplay, Selection
 from streams.audit.comparison.side_by_side import FileComparison, LogComparison
-from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.input_files import rereadable
+from streams.cli.options import StartType
 from streams.cli.output.comparison import comparison_lines
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
-from streams.cli.options import StartType
 from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.settings import Settings, load_settings
 from streams.core.rules import Rules
-from streams.replay.event_lines import BadLine, rereadable
+from streams.replay.event_lines import BadLine
 from streams.replay.file_replay import replay_lines
 from streams.replay.in_memory import ReplayFold
+from streams.replay.log_replay import LogReplay, Selection
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
-from streams.configuration.settings import Settings, load_settings
 from topics.reading.positions import Start
 from topics.reading.ranges import require_bounds
 

@@ -5,13 +5,12 @@ import time
 
 import click
 
-from streams.cli.commands.broker import told_progress
-from streams.cli.output.console import format_option
+from streams.cli.output.console import format_option, told_progress
 from streams.cli.output.demo_page import demo_json, next_steps, print_demo
-from streams.cli.interruption import Interruption
+from streams.configuration.settings import load_settings
 from streams.demo.demonstration import demonstrate
 from streams.demo.installation import Installation
-from streams.configuration.settings import load_settings
+from streams.runtime.signals import Interruption
 
 EXIT_WRONG = 1
 

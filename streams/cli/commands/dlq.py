@@ -7,18 +7,19 @@ from typing import Final
 import click
 
 from models.errors import ContractError, Defect
+from streams.cli.options import StartType
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.dead_letters import HEADING, decision_line, letter_json, letter_line, shown_json, shown_lines
 from streams.cli.output.record_json import is_about
-from streams.cli.options import StartType
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
-from topics.reading.dead_letter_list import Listed, Place, list_letters, require_place
-from topics.records.dead_letters import parse_dead_letter
-from topics.contract.declared import Topics
-from topics.reading.positions import AtOffset, Beginning, Start
-from topics.reading.reader import Record, TopicReader
 from streams.operations.redrive import Choice, Decision, Redrive, decide
+from topics.contract.declared import Topics
+from topics.reading.dead_letter_list import Listed, Place, list_letters, require_place
+from topics.reading.positions import AtOffset, Beginning, Start
+from topics.reading.reader import TopicReader
+from topics.records.dead_letters import parse_dead_letter
+from topics.records.record import Record
 
 EXIT_STRANGERS: Final = 1
 

@@ -6,8 +6,8 @@ from models.errors import ContractError
 from streams.cli.output.console import format_option, print_json, progress
 from streams.cli.output.escaping import escaped
 from streams.configuration.connection import connection_of, topics_of
-from streams.operations.erasure import ApplicationErasure, Survey
 from streams.configuration.settings import load_settings
+from streams.operations.erasure import ApplicationErasure, Survey
 
 
 @click.command(

@@ -9,12 +9,12 @@ import click
 from streams.audit.evidence.bundle import EvidenceCheck
 from streams.audit.evidence.collect import collect_evidence
 from streams.audit.evidence.files import check_files, read_evidence, seal_of, write_evidence
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
-from streams.cli.commands.replay_verify import report_lines
+from streams.cli.output.verification import report_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
+from streams.rulesets.catalogue_file import load_catalogue
 
 EXIT_FOUND: Final = 1
 

@@ -7,18 +7,18 @@ import click
 import msgspec
 
 from streams.audit.history.answers import change_members
+from streams.audit.history.current import Current, Journalled, last_change, read_current
 from streams.audit.history.inquiry import Moment
+from streams.audit.published import CurrentFactors, published_summary
+from streams.cli.commands.factors_as_of import answer_as_of, question_of
+from streams.cli.options import MomentType
 from streams.cli.output.changes import change_lines, why_lines
 from streams.cli.output.console import format_option, print_table
 from streams.cli.output.escaping import escaped
-from streams.cli.commands.factors_as_of import answer_as_of, question_of
-from streams.cli.moments import MomentType
 from streams.cli.output.pairs import pair_table
 from streams.configuration.connection import connection_of, topics_of
-from streams.audit.history.current import Current, Journalled, last_change, read_current
-from streams.core.pair_summary import summary_json
-from streams.audit.published import CurrentFactors, published_summary
 from streams.configuration.settings import load_settings
+from streams.core.pair_summary import summary_json
 from topics.reading.positions import AtOffset
 
 EXIT_UNKNOWN = 1

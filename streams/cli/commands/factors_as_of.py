@@ -7,7 +7,6 @@ from typing import Any, Final
 import click
 import msgspec
 
-from streams.audit.history.as_of import AsOf, ProcessorAsOf
 from streams.audit.history.answers import (
     Difference,
     change_members,
@@ -16,18 +15,18 @@ from streams.audit.history.answers import (
     standing_members,
     standing_text,
 )
+from streams.audit.history.as_of import AsOf, ProcessorAsOf
 from streams.audit.history.inquiry import Inquiry, Moment
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.cli.output.changes import difference_text, folded_change_lines, why_lines
 from streams.cli.output.console import print_table, progress
 from streams.cli.output.escaping import escaped
-from streams.cli.pair_output import write_lines
-from streams.cli.output.pairs import executions_text, pair_table
+from streams.cli.output.pairs import executions_text, pair_table, write_lines
 from streams.configuration.connection import connection_of, topics_of
-from streams.core.rules import Rules
-from streams.core.pair_summary import PairSummary, summary_json, summary_of
-from streams.rulesets.rule_book import RuleBook, book_of
 from streams.configuration.settings import Settings
+from streams.core.pair_summary import PairSummary, summary_json, summary_of
+from streams.core.rules import Rules
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.rule_book import RuleBook, book_of
 from topics.reading.positions import AtOffset, End
 
 __all__ = ["Question", "answer_as_of", "question_of"]

@@ -11,16 +11,16 @@ from models.events import rfc3339
 from streams.audit.history.answers import change_members
 from streams.audit.history.inquiry import Inquiry
 from streams.audit.history.timeline import Entry
-from streams.rulesets.catalogue_file import load_catalogue
+from streams.audit.published import FactorChange
 from streams.cli.output.changes import difference_text
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
-from streams.cli.pair_output import write_lines
+from streams.cli.output.pairs import write_lines
 from streams.cli.output.record_json import rfc3339_of
 from streams.configuration.connection import connection_of, topics_of
-from streams.audit.published import FactorChange
-from streams.rulesets.rule_book import book_of
 from streams.configuration.settings import load_settings
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.rule_book import book_of
 
 EXIT_UNKNOWN: Final = 1
 

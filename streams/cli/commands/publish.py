@@ -6,12 +6,13 @@ from typing import IO
 import click
 
 from models.events import LifecycleEvent
+from streams.cli.input_files import rereadable
 from streams.cli.output.console import format_option, print_json, progress
 from streams.configuration.connection import connection_of, topics_of
-from streams.replay.event_lines import BadLine, read_event_lines, rereadable
 from streams.configuration.settings import load_settings
-from topics.cluster.provisioning import require
+from streams.replay.event_lines import BadLine, read_event_lines
 from topics.cluster.authorization import require_permissions
+from topics.cluster.provisioning import require
 from topics.contract.permissions import Role, permissions
 from topics.writing.publishing import publish_events
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from streams.replay.log_replay import Selection
 from streams.cli.commands.replay_file import replay_file
 from streams.cli.commands.replay_log import replay_log
 from streams.cli.commands.replay_verify import replay_verify
 from streams.cli.options import StartType
 from streams.configuration.settings import load_settings
+from streams.replay.log_replay import Selection
 from topics.reading.positions import Start
 from topics.reading.ranges import require_bounds
 

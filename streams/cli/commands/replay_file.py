@@ -5,16 +5,16 @@ from contextlib import contextmanager
 
 import click
 
-from streams.rulesets.catalogue_file import load_catalogue
+from streams.cli.input_files import readable
 from streams.cli.output.console import progress
 from streams.cli.output.escaping import escaped
-from streams.cli.pair_output import print_pairs, write_lines
-from streams.core.rules import Rules
-from streams.replay.event_lines import readable
-from streams.replay.file_replay import replay_lines
-from streams.core.pair_summary import summary_json
-from streams.replay.in_memory import ReplayFold
+from streams.cli.output.pairs import print_pairs, write_lines
 from streams.configuration.settings import Settings
+from streams.core.pair_summary import summary_json
+from streams.core.rules import Rules
+from streams.replay.file_replay import replay_lines
+from streams.replay.in_memory import ReplayFold
+from streams.rulesets.catalogue_file import load_catalogue
 
 EXIT_BAD_LINES = 1
 

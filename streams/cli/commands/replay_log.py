@@ -1,30 +1,29 @@
 """``consolidator replay`` from Kafka: what the log comes to."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
-from streams.replay.log_replay import LogReplay, Selection, ShownChange
-from streams.cli.output.parquet import change_rows, pair_rows, require_parquet, write_parquet
-from streams.replay.basis import PartitionStanding
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.cli.output.console import progress
-from streams.cli.pair_output import print_pairs, write_lines
+from streams.cli.output.pairs import print_pairs, write_lines
+from streams.cli.output.parquet import change_rows, pair_rows, require_parquet, write_parquet
 from streams.cli.output.record_lines import heading, readable_line
+from streams.cli.output.summary import adoption_lines, summary_members, write_summary
 from streams.configuration.connection import connection_of, topics_of
-from streams.core.fold import Pair
-from streams.core.rules import Rules
-from streams.core.pair_summary import summary_json, summary_of
-from streams.rulesets.rule_book import RuleBook, book_of
 from streams.configuration.settings import Settings
+from streams.core.fold import Pair
+from streams.core.pair_summary import summary_json, summary_of
+from streams.core.rules import Rules
+from streams.replay.log_replay import LogReplay, Selection, ShownChange
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.rule_book import RuleBook, book_of
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
-from topics.reading.reader import Record
+from topics.records.record import Record
 
-__all__ = ["replay_log", "write_summary"]
+__all__ = ["replay_log"]
 
 _KIND: Final = "factor-changes"
 
@@ -83,33 +82,6 @@ def replay_log(
     write_summary(summary, summary_members(topics, rules, selection, standings))
 
 
-def summary_members(
-    topics: Topics, rules: Rules, selection: Selection, standings: list[PartitionStanding]
-) -> Mapping[str, object]:
-    """What a replay stands on, as JSON has it."""
-    return {
-        "topic": topics.executions.name,
-        "ruleset": {"name": rules.name, "digest": rules.digest},
-        "application": selection.application_id,
-        "processor": selection.processor,
-        "partitions": [standing.members() for standing in standings],
-    }
-
-
-def write_summary(path: Path | None, members: Mapping[str, object]) -> None:
-    """Write a summary to its file, if one is wanted.
-
-    Raises:
-        click.UsageError: the file cannot be written.
-    """
-    if path is None:
-        return
-    try:
-        path.write_text(json.dumps(members, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
 def _print_changes(found: Iterator[ShownChange], topics: Topics, output_format: str, output: Path | None) -> None:
     if output is not None:
         write_parquet(output, change_rows((one.sent.value or b"") for one in found))
@@ -126,13 +98,6 @@ def _record(change: ShownChange, topics: Topics) -> Record:
     return Record(
         topics.executions.name, sent.partition, change.offset, change.timestamp_ms, sent.key, sent.value, headers=()
     )
-
-
-def adoption_lines(book: RuleBook, standing: PartitionStanding) -> Iterator[str]:
-    """Which rulesets a partition adopted on the way."""
-    for adoption in book.adoptions(standing.partition):
-        if adoption.offset < standing.end:
-            yield f"from offset {adoption.offset} on ruleset {book.of_digest(adoption.after).name} ({adoption.after})"
 
 
 def _print_pairs(

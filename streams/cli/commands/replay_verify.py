@@ -6,17 +6,17 @@ from pathlib import Path
 import click
 
 from streams.audit.verification.in_kafka import KafkaVerification
-from streams.replay.log_replay import Selection
-from streams.audit.verification.verify import Report
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.cli.output.console import progress
 from streams.cli.output.escaping import escaped
-from streams.cli.commands.replay_log import write_summary
+from streams.cli.output.summary import write_summary
+from streams.cli.output.verification import report_lines
 from streams.configuration.connection import connection_of, topics_of
-from streams.rulesets.rule_book import book_of
 from streams.configuration.settings import Settings
+from streams.replay.log_replay import Selection
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.rule_book import book_of
 
-__all__ = ["replay_verify", "report_lines"]
+__all__ = ["replay_verify"]
 
 EXIT_DIFFERENCES = 1
 
@@ -67,22 +67,3 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
     write_summary(summary, members)
     if report.differences:
         raise SystemExit(EXIT_DIFFERENCES)
-
-
-def report_lines(report: Report) -> list[str]:
-    """A report for people."""
-    lines = []
-    for name, count in (("factor-changes", report.changes), ("factors", report.factors)):
-        told = [f"{number:,} {what.replace('_', ' ')}" for what, number in count.members().items() if number]
-        lines.append(f"{name}: {', '.join(told) or 'nothing in this range'}")
-    for partition in report.partitions:
-        standing = partition.standing
-        same = "as published" if standing.digest == partition.published else f"published {partition.published}"
-        pending = f"; {partition.pending:,} offsets not consolidated yet" if partition.pending else ""
-        lines.append(
-            f"partition {standing.partition}: offsets {standing.first} to {standing.end}, compared from "
-            f"{standing.start}, complete from {partition.complete_from}; {standing.records:,} records, "
-            f"{standing.changes:,} changes, digest {standing.digest}, {same}{pending}"
-        )
-    lines.append("0 differences" if not report.differences else f"{report.differences:,} differences")
-    return lines

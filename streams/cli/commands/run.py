@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from streams.early_signals import EndedEarly, end_at_signals, ignore_signals
+from streams.runtime.signals import EndedEarly, end_at_signals, ignore_signals
 
 
 @click.command(

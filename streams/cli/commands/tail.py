@@ -5,15 +5,16 @@ from itertools import islice
 
 import click
 
-from streams.cli.output.console import format_option
-from streams.cli.output.record_lines import heading, readable_line
-from streams.cli.output.record_json import is_about, json_line
 from streams.cli.options import StartType
+from streams.cli.output.console import format_option
+from streams.cli.output.record_json import is_about, json_line
+from streams.cli.output.record_lines import heading, readable_line
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from topics.contract.declared import Topics
 from topics.reading.positions import Start
-from topics.reading.reader import Record, TopicReader
+from topics.reading.reader import TopicReader
+from topics.records.record import Record
 
 _KINDS = ("factor-changes", "factors", "executions", "dlq")
 

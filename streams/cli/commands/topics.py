@@ -7,14 +7,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.errors import ConsolidatorError
-from streams.cli.commands.broker import told_progress
-from streams.cli.output.console import format_option, print_json, print_table
+from streams.cli.output.console import format_option, print_json, print_table, told_progress
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings, load_settings
+from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import apply as apply_topics
 from topics.cluster.provisioning import check as check_topics
 from topics.cluster.provisioning import existing
-from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topic, Topics
 from topics.contract.permissions import Permission, Role, inspection, permissions
 

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -81,3 +83,13 @@ def progress() -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+@contextmanager
+def told_progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows on stderr what takes time: one changing line on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda text: click.echo(text, err=True)
+        return
+    with stderr().status("") as status:
+        yield status.update

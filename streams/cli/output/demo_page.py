@@ -11,9 +11,9 @@ from rich.text import Text
 from streams.cli.output.changes import change_lines
 from streams.cli.output.console import print_table
 from streams.cli.output.escaping import escaped
+from streams.core.pair_summary import summary_json
 from streams.demo.installation import Installation
 from streams.demo.report import DemoReport, Example, ProcessorFigures, ScenarioResult
-from streams.core.pair_summary import summary_json
 
 __all__ = ["demo_json", "next_steps", "print_demo"]
 

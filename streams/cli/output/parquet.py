@@ -9,9 +9,9 @@ import msgspec
 
 from models.errors import ContractError, InfrastructureError
 from models.numbers import quote
+from streams.audit.published import change_from
 from streams.core.fold import Pair
 from streams.core.pair_summary import summary_of
-from streams.audit.published import change_from
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.keys import partition_of
 

@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 
 from streams.cli.output.escaping import escaped
-from topics.records.content import event_of, last_header, payload_of
-from topics.records import dead_letters
 from topics.contract.keys import parse_event_key
-from topics.reading.reader import Record
+from topics.records import dead_letters
+from topics.records.content import event_of, last_header, payload_of
+from topics.records.record import Record
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODER: Final = msgspec.json.Encoder()

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import rfc3339_of
-from topics.records.content import event_of, last_header, payload_of
 from topics.records import dead_letters
-from topics.reading.reader import Record
+from topics.records.content import event_of, last_header, payload_of
+from topics.records.record import Record
 
 _ABSENT: Final = "-"
 # Wide enough for the usual ids; longer ones push the rest of their line to the right and lose nothing.

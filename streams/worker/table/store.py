@@ -9,7 +9,7 @@ from faust import Table
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
-from streams.partition.pair_cache import RowReader
+from streams.partition.row_codec import RowReader
 from streams.worker.table.database import Database
 
 __all__ = ["BatchStore", "BatchTable"]

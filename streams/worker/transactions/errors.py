@@ -6,8 +6,8 @@ from confluent_kafka import KafkaError
 
 from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
 from topics.cluster.authorization import not_permitted
-from topics.contract.permissions import transactions
 from topics.cluster.producer_errors import FENCED
+from topics.contract.permissions import transactions
 
 __all__ = ["OWNER_CHANGED", "refusal", "unanswered", "undelivered"]
 

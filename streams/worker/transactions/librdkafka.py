@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from models.errors import ConsolidatorError, InfrastructureError
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.runtime.failpoints import reach
 from streams.partition.result import StoredRow
+from streams.runtime.failpoints import reach
 from streams.worker.transactions.errors import OWNER_CHANGED, refusal, undelivered
 from topics.cluster.connection import Connection
 from topics.cluster.producer_errors import CLIENT_ERRORS, cause_of

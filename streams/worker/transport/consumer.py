@@ -1,7 +1,7 @@
 """The consumer that hands the agent what was fetched, a round of batches at a time.
 
 Faust's own delivers record by record, at some 100 µs each (tasks, queues, sensors, acknowledgements). Here what was
-polled of the source is *one* message whose value is a :class:`~streams.partition.batch.Round`; everything else of Faust -
+polled of the source is *one* message whose value is a :class:`~streams.worker.round.Round`; everything else of Faust -
 agent, table, assignor, recovery, standbys - stays. The changelog goes straight from the poll into RocksDB.
 """
 
@@ -14,8 +14,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
-from streams.partition.batch import Round
 from streams.runtime.failpoints import reach
+from streams.worker.round import Round
 from streams.worker.transport.pacing import Pacing
 from streams.worker.transport.polling import BatchConsumerThread, ChangelogRead, Polled
 

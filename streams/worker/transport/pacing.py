@@ -6,7 +6,8 @@ from time import monotonic
 
 from faust.types import TP
 
-from streams.partition.batch import Batch, Round
+from streams.partition.batch import Batch
+from streams.worker.round import Round
 
 __all__ = ["Pacing"]
 

@@ -13,10 +13,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from streams.partition.batch import Batch, Membership, Round
+from streams.partition.batch import Batch, Membership
+from streams.worker.round import Round
 from streams.worker.transport.membership import end_when_replaced
-from streams.worker.transport.read_errors import kept_error, unreadable
 from streams.worker.transport.parsing import adapt_aiokafka
+from streams.worker.transport.read_errors import kept_error, unreadable
 
 __all__ = ["BatchConsumerThread", "ChangelogRead", "Polled"]
 

@@ -13,8 +13,8 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from streams.partition.batch import Batch, Headers, Outgoing
-from streams.runtime.failpoints import reach
 from streams.partition.result import StoredRow
+from streams.runtime.failpoints import reach
 from streams.worker.transactions.errors import refusal, unanswered
 from streams.worker.transactions.kip890.client import RefusedError, TransactionClient, require_accepted
 from streams.worker.transactions.kip890.requests import EndTransaction, Produce, TransactionOffsets

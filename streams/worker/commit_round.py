@@ -1,0 +1,112 @@
+"""One round: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from streams.partition.batch import Batch
+from streams.runtime.failpoints import reach
+from streams.worker.lane import Lane, Share, may_adopt
+from streams.worker.transactions.port import Transactions
+
+__all__ = ["process"]
+
+_SLOW_COMMIT_S = 10.0
+"""A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
+
+_FEW_BYTES: Final = 1024 * 1024
+"""A round that comes to more bytes is no small one: above it librdkafka takes less of the worker's own core."""
+
+_log = structlog.get_logger()
+
+
+async def process(
+    batches: Sequence[tuple[Lane, Batch]],
+    acknowledge: Callable[[], object],
+    failed: Callable[[BaseException], None],
+) -> None:
+    """Process a round up to its commit, which goes on in the background.
+
+    1. Fold the first batch; all of them in a small round, or where another one may take as long as a whole partition
+       does.
+    2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time.
+    3. Produce what is folded in a transaction that the first one's partition leads, and fold and produce the others:
+       the transaction's partitions are registered meanwhile. Then commit in a thread: see :func:`_commit`.
+
+    Args:
+        batches: the round, each batch with its partition's lane.
+        acknowledge: called on the event loop when everything is done.
+        failed: called with the error when the commit failed.
+
+    Raises:
+        ContractError: a hole before one of the batches, or the state is of another catalogue.
+        InfrastructureError: producing failed.
+    """
+    # 1.
+    small = _small_transactions(batches)
+    before = len(batches) if small is not None or any(may_adopt(batch) for _, batch in batches[1:]) else 1
+    shares = [await lane.fold(batch) for lane, batch in batches[:before]]
+    # 2.
+    for lane, _ in batches:
+        await lane.drained()
+    # 3.
+    transactions: Transactions = shares[0].lane.transactions
+    if small is not None and sum(share.size for share in shares) <= _FEW_BYTES:
+        transactions = small
+    transactions.begin()
+    for share in shares:
+        share.lane.produce(share, transactions)
+    for lane, batch in batches[before:]:
+        share = await lane.fold(batch)
+        lane.produce(share, transactions)
+        shares.append(share)
+    committing = asyncio.create_task(_finish(shares, transactions, acknowledge))
+    committing.add_done_callback(lambda task: _report(task, failed))
+    for share in shares:
+        share.lane.committing = committing
+
+
+def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions | None:
+    """Those of small rounds, if this may be one: how much comes of it is not known before all of it is folded."""
+    leader, _ = batches[0]
+    few = sum(len(batch.records) for _, batch in batches) <= leader.few_records
+    return leader.small if few else None
+
+
+async def _finish(shares: Sequence[Share], transactions: Transactions, acknowledge: Callable[[], object]) -> None:
+    slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, shares[0].batch)
+    try:
+        await shares[0].lane.in_thread(lambda: _commit(shares, transactions))
+    finally:
+        slow.cancel()
+    for share in shares:
+        share.lane.written(share)
+    acknowledge()
+
+
+def _commit(shares: Sequence[Share], transactions: Transactions) -> None:
+    """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
+
+    Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
+    """
+    changelog_offsets = transactions.commit([share.batch for share in shares])
+    reach("committed")
+    for share in shares:
+        share.lane.write(share, changelog_offsets)
+
+
+def _warn_of_slow_commit(batch: Batch) -> None:
+    _log.warning(
+        "a transaction waits for Kafka: are the brokers up, and enough replicas in sync?",
+        waited_s=_SLOW_COMMIT_S,
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.start,
+    )
+
+
+def _report(task: asyncio.Task[None], failed: Callable[[BaseException], None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        failed(error)

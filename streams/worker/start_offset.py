@@ -1,0 +1,49 @@
+"""Where a source partition goes on after its state was recovered."""
+
+import structlog
+from faust.types import TP
+
+from models.errors import ContractError
+
+__all__ = ["start_offset"]
+
+_log = structlog.get_logger()
+
+
+def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int, changelog: str) -> int:
+    """Where a source partition goes on; state and group moved in one transaction, so they must agree.
+
+    Args:
+        tp: the source partition.
+        applied: the last offset that the state contains; -1: no state.
+        committed: the group's committed offset; None: none.
+        earliest: the first offset that the topic still has.
+        latest: one past the last readable offset.
+        changelog: what there is of the partition's changelog, and what of it is in the state.
+
+    Raises:
+        ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
+    """
+    where = f"{tp.topic} partition {tp.partition}"
+    start = applied + 1
+    if committed is not None and committed > start:
+        raise ContractError(
+            f"{where}: the group's committed offset is {committed}, but the state ends at {applied} ({changelog}). "
+            f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
+            f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
+        )
+    if committed is None and applied >= 0:
+        _log.warning("committed offset missing, going on from the state", topic=tp.topic, partition=tp.partition)
+    elif committed is not None and committed < start:
+        _log.warning("group was set back; events that the state contains are skipped", partition=tp.partition)
+    if start > latest:
+        raise ContractError(
+            f"{where}: ends at offset {latest}, but the state contains {applied}: the topic was re-created "
+            "or truncated. Restore the topic, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    if applied >= 0 and start < earliest:
+        raise ContractError(
+            f"{where}: starts at offset {earliest}, but the next event to fold is {start}: the events in between were "
+            "removed unfolded (retention?). Restore them, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    return max(start, earliest)

@@ -1,0 +1,25 @@
+"""What a round needs of transactions, whichever client speaks to Kafka."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from streams.partition.batch import Batch, Outgoing
+from streams.partition.result import StoredRow
+
+__all__ = ["Transactions"]
+
+
+class Transactions(Protocol):
+    """Transactions of one producer, one after the other."""
+
+    def begin(self) -> None:
+        """Begin one."""
+
+    def produce(self, outgoing: Iterable[Outgoing]) -> None:
+        """Add records."""
+
+    def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
+        """Add the changed rows of a partition."""
+
+    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+        """Commit it with the batches' source offsets; the changelog offset of each partition's last row. Blocks."""

@@ -1,0 +1,67 @@
+"""Records that tell of rulesets: catalogues, and adoptions with their place in the source."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from topics.records.record import Record
+
+__all__ = ["ADOPTION_PREFIX", "CATALOGUE_PREFIX", "Adoption", "KnownRulesets", "adoptions_in"]
+
+ADOPTION_PREFIX: Final = b"/ruleset/"
+"""What the keys of adoptions in ``executions`` start with; an application's id is not empty."""
+
+CATALOGUE_PREFIX: Final = b"catalogue/"
+_ADOPTION: Final = b"adoption/"
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """From one offset on, another ruleset.
+
+    Attributes:
+        partition: of the source.
+        offset: of the record that adopts it.
+        before: the digest of the ruleset until then.
+        after: the digest of the ruleset from then on.
+    """
+
+    partition: int
+    offset: int
+    before: str
+    after: str
+
+    @property
+    def key(self) -> bytes:
+        """The key in ``rulesets``."""
+        return _ADOPTION + f"{self.partition}/{self.offset}".encode()
+
+    @property
+    def value(self) -> bytes:
+        """The value, in both topics."""
+        return json.dumps({"schema_version": 1, "adopts": self.after, "instead_of": self.before}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRulesets:
+    """What the topic has.
+
+    Attributes:
+        catalogues: JSON by digest.
+        adoptions: by partition, in the order of their offsets.
+    """
+
+    catalogues: Mapping[str, bytes] = field(default_factory=dict)
+    adoptions: Mapping[int, tuple[Adoption, ...]] = field(default_factory=dict)
+
+
+def adoptions_in(record: Record) -> Iterator[Adoption]:
+    """The adoption that a record tells of, if it does."""
+    if not (record.key or b"").startswith(_ADOPTION) or record.value is None:
+        return
+    with suppress(ValueError, KeyError, TypeError):
+        partition, offset = map(int, (record.key or b"").removeprefix(_ADOPTION).split(b"/"))
+        members = json.loads(record.value)
+        yield Adoption(partition, offset, str(members["instead_of"]), str(members["adopts"]))
