@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.environments import MissingToolError
-from benchmarks.machine import machine, versions
-from benchmarks.processes import SideError
-from benchmarks.session import Session, open_session, say
-from benchmarks.sides import SIDES, THROUGHPUT_COMMIT_MS, Side
-from benchmarks.source import Source, publish
-from benchmarks.tables import MISSING, median, ratio, spread, table
+from benchmarks.load.session import Session, open_session, say
+from benchmarks.load.source import Source, publish
+from benchmarks.load.workload import Workload, add_workload_arguments, workload_of
+from benchmarks.report.machine import machine, versions
+from benchmarks.report.tables import MISSING, median, ratio, spread, table
+from benchmarks.sides.environments import MissingToolError
+from benchmarks.sides.launch import SIDES, THROUGHPUT_COMMIT_MS, Side
+from benchmarks.sides.processes import SideError
 from benchmarks.throughput import Run, measure, measure_limit
-from benchmarks.workload import Workload, add_workload_arguments, workload_of
 
 __all__ = ["Standing", "compare", "comparison_table", "named_sides", "rotated"]
 

@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, versions
-from benchmarks.processes import Launch, SideError
-from benchmarks.results import end_offsets
-from benchmarks.session import Session, open_session, say
-from benchmarks.sides import SIDES, THROUGHPUT_COMMIT_MS
-from benchmarks.source import HeldBack, create, produce
-from benchmarks.tables import MISSING, table
+from benchmarks.load.session import Session, open_session, say
+from benchmarks.load.source import HeldBack, create, produce
+from benchmarks.load.workload import Workload, applications_for, one_each
+from benchmarks.report.machine import machine, versions
+from benchmarks.report.results import end_offsets
+from benchmarks.report.tables import MISSING, table
+from benchmarks.sides.launch import SIDES, THROUGHPUT_COMMIT_MS
+from benchmarks.sides.processes import Launch, SideError
 from benchmarks.throughput import launched, measure, wait_ready
-from benchmarks.workload import Workload, applications_for, one_each
 from topics.contract.declared import TABLE_NAME
 
 __all__ = ["PARTS", "Point", "growth_table", "points", "restart_table"]

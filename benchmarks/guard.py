@@ -11,11 +11,11 @@ import argparse
 import sys
 import time
 
-from benchmarks.session import open_session, say
-from benchmarks.sides import SIDES
-from benchmarks.source import publish
+from benchmarks.load.session import open_session, say
+from benchmarks.load.source import publish
+from benchmarks.load.workload import Workload
+from benchmarks.sides.launch import SIDES
 from benchmarks.throughput import measure
-from benchmarks.workload import Workload
 
 __all__ = ["best", "main"]
 

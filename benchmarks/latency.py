@@ -3,11 +3,11 @@
     python -m benchmarks.latency --rates 100,1000,10000 --seconds 15 --json latency.json
 
 The sides take turns on one broker, each with a source of its own and with the settings that its documentation
-recommends where latency counts (benchmarks/sides.py). A burst fills the state and warms the side up; then each rate is
-held for some seconds that do not count and for those that do. All of it is done several times, each time beginning with
-another side, and each percentile is the median of the rounds that count. A new broker compiles itself for minutes, on a
-core that the sides need: it is kept busy before until it hardly does any more (warm_up.py), and no round counts before
-one in which it did not either, or before the fifth.
+recommends where latency counts (benchmarks/sides/launch.py). A burst fills the state and warms the side up; then each
+rate is held for some seconds that do not count and for those that do. All of it is done several times, each time
+beginning with another side, and each percentile is the median of the rounds that count. A new broker compiles itself
+for minutes, on a core that the sides need: it is kept busy before until it hardly does any more (warm_up.py), and no
+round counts before one in which it did not either, or before the fifth.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from typing import Any
 from confluent_kafka import Producer
 
 from benchmarks.compare import named_sides, rotated
-from benchmarks.environments import MissingToolError
-from benchmarks.jit import CompilerWatch
-from benchmarks.machine import machine, versions
-from benchmarks.percentiles import percentiles
-from benchmarks.probe import ChangeReader, publish_at
-from benchmarks.processes import Launch, SideError
-from benchmarks.results import end_offsets
-from benchmarks.session import Session, open_session, say
-from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
-from benchmarks.source import Source, create, produce
-from benchmarks.tables import MISSING, median, spread, table
+from benchmarks.load.jit import CompilerWatch
+from benchmarks.load.probe import ChangeReader, publish_at
+from benchmarks.load.session import Session, open_session, say
+from benchmarks.load.source import Source, create, produce
+from benchmarks.load.warm_up import COMPILED, warm_up
+from benchmarks.load.workload import Workload, add_workload_arguments, workload_of
+from benchmarks.report.machine import machine, versions
+from benchmarks.report.percentiles import percentiles
+from benchmarks.report.results import end_offsets
+from benchmarks.report.tables import MISSING, median, spread, table
+from benchmarks.sides.environments import MissingToolError
+from benchmarks.sides.launch import THROUGHPUT_COMMIT_MS, Side
+from benchmarks.sides.processes import Launch, SideError
 from benchmarks.throughput import GroupOffsets, launched, wait_ready
-from benchmarks.warm_up import COMPILED, warm_up
-from benchmarks.workload import Workload, add_workload_arguments, workload_of
 
 __all__ = ["Plan", "latencies_ms", "latency_table", "medians"]
 

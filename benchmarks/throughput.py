@@ -16,11 +16,11 @@ from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.processes import Launch, SideError, SideProcess, usage_of
-from benchmarks.results import differences, end_offsets, final_factors
-from benchmarks.session import REPOSITORY, Session
-from benchmarks.sides import THROUGHPUT_COMMIT_MS, Side
-from benchmarks.source import HeldBack, Source
+from benchmarks.load.session import REPOSITORY, Session
+from benchmarks.load.source import HeldBack, Source
+from benchmarks.report.results import differences, end_offsets, final_factors
+from benchmarks.sides.launch import THROUGHPUT_COMMIT_MS, Side
+from benchmarks.sides.processes import Launch, SideError, SideProcess, usage_of
 
 __all__ = ["GroupOffsets", "Run", "covers", "launched", "measure", "measure_limit", "wait_ready"]
 
@@ -241,7 +241,7 @@ _LIMIT_OPTIONS: Final = {"decode": ("--decode",), "poll": ("--one-by-one",)}
 def measure_limit(session: Session, source: Source, side: Side) -> Run:
     """Let librdkafka alone read the workload, in a process of its own."""
     workload = source.workload
-    command = [sys.executable, "-m", "benchmarks.limits", session.servers, source.executions]
+    command = [sys.executable, "-m", "benchmarks.sides.limits", session.servers, source.executions]
     command += [str(workload.partitions), str(workload.events), *_LIMIT_OPTIONS.get(side.name, ())]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
     if done.returncode:

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 from streams.broker.embedded import start_broker, stop_broker
 from streams.configuration.broker_choice import cache_dir
 from streams.configuration.settings import load_settings
-from tests.cluster import Cluster
-from tests.fault_conclusion import Conclusion
-from tests.fault_figures import Figures, save
-from tests.installation import Installation
-from tests.secured_broker import SecuredBroker, secured_broker
+from tests.fault_runs.conclusion import Conclusion
+from tests.fault_runs.figures import Figures, save
+from tests.real_kafka.cluster import Cluster
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.secured_broker import SecuredBroker, secured_broker
 
 # Laws take as long as they take: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough looks longer.
 for _name, _examples in (("fast", 50), ("thorough", 2_000)):
@@ -77,7 +77,7 @@ def installation(kafka: str, tmp_path: Path) -> Iterator[Installation]:
 
 @pytest.fixture
 def record_figures(capsys: pytest.CaptureFixture[str]) -> Callable[[Figures], None]:
-    """Show and save what a fault scenario saw; see ``tests/fault_figures.py``."""
+    """Show and save what a fault scenario saw; see ``tests/fault_runs/figures.py``."""
 
     def record(figures: Figures) -> None:
         with capsys.disabled():
@@ -89,5 +89,5 @@ def record_figures(capsys: pytest.CaptureFixture[str]) -> Callable[[Figures], No
 
 @pytest.fixture
 def conclude(record_figures: Callable[[Figures], None]) -> Conclusion:
-    """Ends a fault scenario; see ``tests/fault_conclusion.py``."""
+    """Ends a fault scenario; see ``tests/fault_runs/conclusion.py``."""
     return Conclusion(record_figures)

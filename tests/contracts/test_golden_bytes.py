@@ -13,9 +13,9 @@ from models.errors import BadEventError, Defect
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
 from streams.partition.row_codec import decode_row, encode_row
-from tests.cases import event, failed, ok
-from tests.folds import Partition, records_of
-from tests.oracle import Tombstone
+from tests.inputs.cases import event, failed, ok
+from tests.oracle.expected import Tombstone
+from tests.oracle.folds import Partition, records_of
 from topics.contract.keys import change_key, dlq_key, event_key, factors_key, partition_of
 from topics.records.dead_letters import dead_letter_headers
 from topics.records.decoding import decode_event

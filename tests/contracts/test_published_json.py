@@ -17,11 +17,11 @@ from models.errors import BadEventError
 from models.events import Status
 from models.outcomes import Outcome
 from streams.core.change import MAX_LISTED
-from tests.cases import failed, ok, one_factor
-from tests.folds import MAX_EVENT_BYTES, Partition, decoded, records_of
-from tests.oracle_rules import canonical_json
-from tests.strategies import ADVERSARIAL_CATALOGUE, event_logs, events
-from tests.workloads import Item, Rates, believable, load_catalogue, parse_json, to_json
+from tests.inputs.cases import failed, ok, one_factor
+from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, event_logs, events
+from tests.inputs.workloads import Item, Rates, believable, load_catalogue, parse_json, to_json
+from tests.oracle.folds import MAX_EVENT_BYTES, Partition, decoded, records_of
+from tests.oracle.rules import canonical_json
 from topics.contract.schemas import published_schemas
 from topics.records import decoding
 from topics.records.decoding import decode_event

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.fault_figures import recorded
-from tests.reliability_page import reliability_page
+from tests.fault_runs.figures import recorded
+from tests.fault_runs.reliability_page import reliability_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.broker.embedded import start_broker, stop_broker
-from tests.installation import Installation
+from tests.real_kafka.installation import Installation
 
 
 @pytest.fixture(scope="session")

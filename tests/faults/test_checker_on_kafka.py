@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import unprotected_worker
-from tests.fault_load import BATCH_EVENTS, LIMIT_S, publish_load
-from tests.fault_scale import SEED
-from tests.worker_process import CONSOLIDATOR
+from tests.fault_runs import unprotected_worker
+from tests.fault_runs.load import BATCH_EVENTS, LIMIT_S, publish_load
+from tests.fault_runs.scale import SEED
+from tests.real_kafka.worker_process import CONSOLIDATOR
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

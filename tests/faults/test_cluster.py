@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.cluster import BROKER_SESSION_TIMEOUT_MS, NODES, Cluster
-from tests.fault_scale import SEED, scale
-from tests.installation import Installation
-from tests.steady_load import SteadyLoad
-from tests.worker_process import WorkerProcess
+from tests.fault_runs.scale import SEED, scale
+from tests.fault_runs.steady_load import SteadyLoad
+from tests.real_kafka.cluster import BROKER_SESSION_TIMEOUT_MS, NODES, Cluster
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -13,10 +13,10 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from streams.partition.row_codec import MARK_KEY
-from tests.design_workload import design_workload
-from tests.installation import LIMIT_S, Installation
-from tests.worker_process import wait_until
-from tests.workloads import Rates, believable, to_json
+from tests.inputs.design_workload import design_workload
+from tests.inputs.workloads import Rates, believable, to_json
+from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.worker_process import wait_until
 from topics.contract.keys import event_key, partition_of
 from topics.records.record import Record
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
-from tests.installation import Installation
-from tests.worker_process import wait_until
-from tests.workloads import Rates, believable, parse_json, to_json
+from tests.inputs.workloads import Rates, believable, parse_json, to_json
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import wait_until
 from topics.contract.keys import application_prefix, event_key, partition_of
 from topics.records.erasures import ERASURE_PREFIX
 

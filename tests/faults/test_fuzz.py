@@ -1,7 +1,7 @@
 """Fuzzed payloads through a real worker, good events between them: no crash, and every record is accounted for.
 
-Whether a payload is an event is not the product's word: ``tests/reference_decoder.py`` says it, and the oracle folds
-those that are.
+Whether a payload is an event is not the product's word: ``tests/oracle/reference_decoder.py`` says it, and the oracle
+folds those that are.
 """
 
 import random
@@ -11,12 +11,12 @@ from itertools import cycle
 
 import pytest
 
-from tests.checker import Observed
-from tests.fault_scale import SEED, scale
-from tests.fuzzing import fuzzed
-from tests.installation import Installation
-from tests.reference_decoder import is_event
-from tests.workloads import believable, to_json
+from tests.fault_runs.scale import SEED, scale
+from tests.inputs.fuzzing import fuzzed
+from tests.inputs.workloads import believable, to_json
+from tests.oracle.checker import Observed
+from tests.oracle.reference_decoder import is_event
+from tests.real_kafka.installation import Installation
 from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

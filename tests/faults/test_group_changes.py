@@ -11,10 +11,10 @@ from itertools import accumulate, pairwise
 
 import pytest
 
-from tests.design_workload import design_workload
-from tests.fault_scale import SEED, scale
-from tests.installation import Installation
-from tests.worker_process import WorkerProcess, tails, wait_shared_out, wait_until
+from tests.fault_runs.scale import SEED, scale
+from tests.inputs.design_workload import design_workload
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import WorkerProcess, tails, wait_shared_out, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.fault_load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
-from tests.fault_scale import SEED, scale
-from tests.installation import Installation
-from tests.worker_process import WorkerProcess
+from tests.fault_runs.load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
+from tests.fault_runs.scale import SEED, scale
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tests.design_workload import Message, design_workload
-from tests.fault_scale import scale
-from tests.worker_process import wait_until
+from tests.fault_runs.scale import scale
+from tests.inputs.design_workload import Message, design_workload
+from tests.real_kafka.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

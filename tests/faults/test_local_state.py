@@ -12,9 +12,9 @@ import pytest
 import rocksdict
 
 from streams.worker.table.store import BatchStore
-from tests.design_workload import design_workload
-from tests.installation import Installation
-from tests.workloads import believable
+from tests.inputs.design_workload import design_workload
+from tests.inputs.workloads import believable
+from tests.real_kafka.installation import Installation
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

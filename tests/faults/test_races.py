@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import lingering_worker
-from tests.fault_load import BATCH_EVENTS, publish_load
-from tests.fault_scale import SEED
+from tests.fault_runs import lingering_worker
+from tests.fault_runs.load import BATCH_EVENTS, publish_load
+from tests.fault_runs.scale import SEED
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

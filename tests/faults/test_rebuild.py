@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from tests.design_workload import design_workload
-from tests.fault_load import LIMIT_S
-from tests.fault_scale import SEED, scale
+from tests.fault_runs.load import LIMIT_S
+from tests.fault_runs.scale import SEED, scale
+from tests.inputs.design_workload import design_workload
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -3,11 +3,11 @@
 import pytest
 
 from streams.runtime.failpoints import PLACES
-from tests.fault_load import LIMIT_S, publish_load
-from tests.fault_scale import SEED, scale
-from tests.installation import Installation
-from tests.steady_load import SteadyLoad
-from tests.worker_process import WorkerProcess, wait_shared_out, wait_until
+from tests.fault_runs.load import LIMIT_S, publish_load
+from tests.fault_runs.scale import SEED, scale
+from tests.fault_runs.steady_load import SteadyLoad
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import WorkerProcess, wait_shared_out, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 from confluent_kafka.admin import NewPartitions
 
-from tests.checker import Observed
-from tests.fault_conclusion import Conclusion
-from tests.installation import LIMIT_S, Installation
-from tests.worker_process import WorkerProcess
-from tests.workloads import believable, to_json
+from tests.fault_runs.conclusion import Conclusion
+from tests.inputs.workloads import believable, to_json
+from tests.oracle.checker import Observed
+from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.worker_process import WorkerProcess
 from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

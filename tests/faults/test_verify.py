@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli.main import cli
-from tests.fault_figures import Figures
-from tests.fault_load import LIMIT_S
-from tests.fault_scale import SEED, scale
-from tests.workloads import Item, Rates, believable, parse_json
+from tests.fault_runs.figures import Figures
+from tests.fault_runs.load import LIMIT_S
+from tests.fault_runs.scale import SEED, scale
+from tests.inputs.workloads import Item, Rates, believable, parse_json
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from streams.runtime.failpoints import PLACES
-from tests.fault_load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
-from tests.fault_scale import SEED, scale
-from tests.installation import Installation
+from tests.fault_runs.load import LEAST_PROGRESS, LIMIT_S, MOST_PROGRESS, publish_load, start_worker, wait_new_work
+from tests.fault_runs.scale import SEED, scale
+from tests.real_kafka.installation import Installation
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

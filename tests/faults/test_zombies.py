@@ -3,8 +3,8 @@
 import pytest
 
 from streams.runtime.failpoints import PLACES
-from tests.fault_load import BATCH_EVENTS, LIMIT_S, publish_load
-from tests.fault_scale import SEED, scale
+from tests.fault_runs.load import BATCH_EVENTS, LIMIT_S, publish_load
+from tests.fault_runs.scale import SEED, scale
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 
 from streams.cli.main import cli
 from streams.rulesets.catalogue_file import load_catalogue as load_rules
-from tests.installation import LIMIT_S
-from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
+from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json, to_json
+from tests.real_kafka.installation import LIMIT_S
 from topics.reading.rulesets import read_rulesets
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption
 

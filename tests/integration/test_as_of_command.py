@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli.main import cli
-from tests.installation import Installation
-from tests.kept_logs import for_the_oracle
-from tests.oracle import expected
-from tests.workloads import Rates, believable, load_catalogue, parse_json
+from tests.inputs.kept_logs import for_the_oracle
+from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json
+from tests.oracle.expected import expected
+from tests.real_kafka.installation import Installation
 from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

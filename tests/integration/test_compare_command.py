@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli.main import cli
-from tests.installation import Installation
-from tests.workloads import Rates, believable, load_catalogue, parse_json, to_json
+from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json, to_json
+from tests.real_kafka.installation import Installation
 from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

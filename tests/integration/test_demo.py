@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.installation import LIMIT_S
-from tests.worker_process import CONSOLIDATOR, wait_until
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.worker_process import CONSOLIDATOR, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 from confluent_kafka import Producer
 
-from tests.bad_inputs import BAD_KEY
-from tests.dead_letter_steps import (
+from tests.inputs.bad_inputs import BAD_KEY
+from tests.inputs.workloads import to_json
+from tests.real_kafka.dead_letter_steps import (
     HEADERS,
     SMALL,
     listed,
@@ -20,8 +21,7 @@ from tests.dead_letter_steps import (
     source_records,
     work,
 )
-from tests.installation import LIMIT_S, Installation
-from tests.workloads import to_json
+from tests.real_kafka.installation import LIMIT_S, Installation
 from topics.records.dead_letters import REDRIVE_OF
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.worker.transactions.earlier_owners import outwait
-from tests.worker_process import wait_until
+from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka

@@ -7,9 +7,9 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 
 from streams.cli.main import cli
-from tests.installation import LIMIT_S, Installation
-from tests.oracle import Tombstone
-from tests.workloads import Rates, believable, parse_json, to_json
+from tests.inputs.workloads import Rates, believable, parse_json, to_json
+from tests.oracle.expected import Tombstone
+from tests.real_kafka.installation import LIMIT_S, Installation
 from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -8,8 +8,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.cli.main import cli
-from tests.installation import LIMIT_S, Installation
-from tests.workloads import to_json
+from tests.inputs.workloads import to_json
+from tests.real_kafka.installation import LIMIT_S, Installation
 from topics.contract.keys import change_key, factors_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import lingering_worker
-from tests.secured_installation import SecuredInstallation
-from tests.worker_process import WorkerProcess
-from tests.workloads import believable, to_json
+from tests.fault_runs import lingering_worker
+from tests.inputs.workloads import believable, to_json
+from tests.real_kafka.secured_installation import SecuredInstallation
+from tests.real_kafka.worker_process import WorkerProcess
 from topics.contract.declared import declare
 from topics.contract.permissions import Resource, Role, permissions
 

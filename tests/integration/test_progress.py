@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from models.errors import InfrastructureError
-from tests.installation import LIMIT_S
-from tests.worker_process import wait_until
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.worker_process import wait_until
 from topics.contract.keys import partition_of
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress

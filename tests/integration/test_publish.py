@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli.main import cli
-from tests.installation import LIMIT_S
-from tests.worker_process import CONSOLIDATOR
-from tests.workloads import to_json
+from tests.inputs.workloads import to_json
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.worker_process import CONSOLIDATOR
 from topics.contract.keys import event_key, partition_of
 
 pytestmark = pytest.mark.kafka

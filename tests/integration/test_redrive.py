@@ -10,9 +10,9 @@ from confluent_kafka import KafkaException, Producer
 
 from models.errors import ContractError
 from streams.operations.redrive import Choice, Redrive, decide
-from tests.dead_letter_steps import listed, place_of, publish_bad, redriven, refusal, source_records, work
-from tests.installation import LIMIT_S
-from tests.worker_process import wait_until
+from tests.real_kafka.dead_letter_steps import listed, place_of, publish_bad, redriven, refusal, source_records, work
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.worker_process import wait_until
 from topics.reading.dead_letter_list import list_letters
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.certificates import Authority
-from tests.secured_broker import KEY_PASSWORD, PASSWORD
-from tests.secured_installation import SecuredInstallation, require_no_secret
-from tests.workloads import believable, to_json
+from tests.inputs.workloads import believable, to_json
+from tests.real_kafka.certificates import Authority
+from tests.real_kafka.secured_broker import KEY_PASSWORD, PASSWORD
+from tests.real_kafka.secured_installation import SecuredInstallation, require_no_secret
 from topics.contract.permissions import Role
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -9,7 +9,7 @@ from streams.partition.batch import Batch, Membership, Outgoing
 from streams.worker.transactions.kip890 import client as module
 from streams.worker.transactions.kip890.transactions import RoundProducers
 from streams.worker.transactions.librdkafka import PartitionTransactions
-from tests.worker_process import wait_until
+from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka

@@ -10,10 +10,10 @@ from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.row_codec import MARK_KEY, encode_row
 from streams.worker.transactions.librdkafka import PartitionTransactions, group_metadata
-from tests.design_workload import design_workload
-from tests.installation import LIMIT_S, Installation
-from tests.worker_process import wait_until
-from tests.workloads import believable
+from tests.inputs.design_workload import design_workload
+from tests.inputs.workloads import believable
+from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

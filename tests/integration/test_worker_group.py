@@ -4,10 +4,10 @@ from contextlib import suppress
 
 import pytest
 
-from tests.design_workload import design_workload
-from tests.installation import SESSION_TIMEOUT_S
-from tests.stored_table import stored_offsets
-from tests.worker_process import wait_until
+from tests.inputs.design_workload import design_workload
+from tests.real_kafka.installation import SESSION_TIMEOUT_S
+from tests.real_kafka.stored_table import stored_offsets
+from tests.real_kafka.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

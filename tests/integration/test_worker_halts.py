@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.installation import Installation
-from tests.workloads import SAMPLE_CATALOGUE, believable
+from tests.inputs.workloads import SAMPLE_CATALOGUE, believable
+from tests.real_kafka.installation import Installation
 from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.design_workload import design_workload
-from tests.installation import LIMIT_S
-from tests.worker_process import wait_until
+from tests.inputs.design_workload import design_workload
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.design_workload import design_workload
-from tests.installation import LIMIT_S
+from tests.inputs.design_workload import design_workload
+from tests.real_kafka.installation import LIMIT_S
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -11,9 +11,9 @@ from streams.audit.comparison.side_by_side import FileComparison
 from streams.core import MERGE, ExecutionRepository, consolidate
 from streams.core.rules import Rules
 from streams.replay.in_memory import ReplayFold
-from tests.folds import catalogue_of, decoded, run_core
-from tests.oracle_rules import canonical_json
-from tests.strategies import ADVERSARIAL_CATALOGUE, UNKNOWN_PROCESSOR, event_sets
+from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, UNKNOWN_PROCESSOR, event_sets
+from tests.oracle.folds import catalogue_of, decoded, run_core
+from tests.oracle.rules import canonical_json
 
 CATALOGUE = catalogue_of(ADVERSARIAL_CATALOGUE)
 

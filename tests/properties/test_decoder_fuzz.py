@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent
 from streams.replay.replay import without_collector
-from tests.fault_scale import SEED
-from tests.fuzzing import fuzzed
-from tests.reference_decoder import is_event
+from tests.fault_runs.scale import SEED
+from tests.inputs.fuzzing import fuzzed
+from tests.oracle.reference_decoder import is_event
 from topics.records.decoding import decode_event
 
 PAYLOADS = 100_000

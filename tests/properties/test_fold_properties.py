@@ -10,7 +10,10 @@ from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidat
 from streams.core.fold import Pair, load_pair
 from streams.core.tally import claims_of, tally_of
 from streams.partition.row_codec import decode_row, encode_row
-from tests.folds import (
+from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, arrivals, event_logs, event_sets
+from tests.inputs.workloads import Item, numbered
+from tests.oracle.expected import Tombstone, expected
+from tests.oracle.folds import (
     Partition,
     Run,
     catalogue_of,
@@ -23,10 +26,7 @@ from tests.folds import (
     state_of,
     steps,
 )
-from tests.oracle import Tombstone, expected
-from tests.oracle_rules import canonical_json
-from tests.strategies import ADVERSARIAL_CATALOGUE, arrivals, event_logs, event_sets
-from tests.workloads import Item, numbered
+from tests.oracle.rules import canonical_json
 
 RULES = rules_of(ADVERSARIAL_CATALOGUE)
 CATALOGUE = catalogue_of(ADVERSARIAL_CATALOGUE)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
-from tests.folds import MAX_EVENT_BYTES, decoded
-from tests.strategies import events
-from tests.workloads import to_json
+from tests.inputs.strategies import events
+from tests.inputs.workloads import to_json
+from tests.oracle.folds import MAX_EVENT_BYTES, decoded
 from topics.records.decoding import decode_event
 from topics.records.json_strict import parse_object
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from models.rows import Row
 from streams.partition.batch import Outgoing
 from streams.partition.row_codec import decode_row
-from tests.folds import Partition, Record, StoredRows, comparable_changes, record_of, records_of
-from tests.oracle import Tombstone, expected
-from tests.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_APPLICATION, batches, event_logs
-from tests.workloads import Item, Rates, believable, load_catalogue, numbered
+from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_APPLICATION, batches, event_logs
+from tests.inputs.workloads import Item, Rates, believable, load_catalogue, numbered
+from tests.oracle.expected import Tombstone, expected
+from tests.oracle.folds import Partition, Record, StoredRows, comparable_changes, record_of, records_of
 from topics.contract.keys import partition_of
 
 PARTITIONS = 3

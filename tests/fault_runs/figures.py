@@ -1,0 +1,116 @@
+"""What a fault run has to show for itself: a line for whoever runs it, and a record for ``docs/reliability.md``.
+
+With CONSOLIDATOR_FAULT_REPORT set to a file, each scenario appends its figures to it as a line of JSON;
+``python -m tests.fault_runs.reliability_page FILE`` makes the page of them.
+"""
+
+import json
+import os
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.oracle.checker import Report
+
+__all__ = ["REPORT_VARIABLE", "Figures", "recorded", "save", "summed"]
+
+REPORT_VARIABLE = "CONSOLIDATOR_FAULT_REPORT"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one scenario saw.
+
+    Attributes:
+        scenario: its short name; runs of the same scenario are added up.
+        fault: what was done, in words.
+        held: what was seen to hold besides the laws, in words.
+        events: events in the source.
+        faults: how often the fault landed in the middle of work.
+        lost: changes, re-publications or dead letters that are missing.
+        duplicated: those that are there more than once.
+        wrong: those that are altered, out of order or not the oracle's.
+        state_mismatches: rows, of any copy of the table, that are not the oracle's.
+        recovery_s: seconds from each restart (or the fault's end) to newly committed work.
+        seeds: what repeats the runs.
+        more: figures of this scenario only, by their name with the unit: ``{"rebuild, rows/s": 120_000}``.
+    """
+
+    scenario: str
+    fault: str
+    held: str
+    events: int
+    faults: int = 1
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    state_mismatches: int = 0
+    recovery_s: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, report: Report, scenario: str, *, fault: str, held: str = "the laws", **others: Any) -> Self:
+        """The figures of a scenario whose laws were checked; the other arguments are the attributes' names."""
+        return cls(
+            scenario,
+            fault,
+            held,
+            events=report.events,
+            lost=len(report.lost),
+            duplicated=len(report.duplicated),
+            wrong=len(report.altered) + len(report.unexpected) + len(report.disordered),
+            state_mismatches=len(report.state),
+            **others,
+        )
+
+    def recovery(self) -> str:
+        """Median and maximum of the recovery times."""
+        if not self.recovery_s:
+            return "-"
+        return f"{statistics.median(self.recovery_s):.1f} / {max(self.recovery_s):.1f} s"
+
+    def __str__(self) -> str:
+        more = "".join(f"; {name}: {value}" for name, value in self.more.items())
+        return (
+            f"{self.scenario}: seeds {', '.join(map(str, self.seeds)) or '-'}; faults landed {self.faults}; "
+            f"events {self.events:,}; lost {self.lost}, duplicated {self.duplicated}, wrong {self.wrong}, "
+            f"state mismatches {self.state_mismatches}; recovery (median / max) {self.recovery()}{more}"
+        )
+
+
+def save(figures: Figures) -> None:
+    """Append the figures to the file that the environment names, if it names one."""
+    target = os.environ.get(REPORT_VARIABLE)
+    if target:
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(figures)) + "\n")
+
+
+def recorded(path: Path) -> list[Figures]:
+    """What earlier runs saved."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    values = [json.loads(line) for line in lines]
+    return [
+        Figures(**value | {"recovery_s": tuple(value["recovery_s"]), "seeds": tuple(value["seeds"])})
+        for value in values
+    ]
+
+
+def summed(runs: Iterable[Figures]) -> dict[str, Figures]:
+    """Runs of the same scenario, added up; of the other figures and the words the last run's count."""
+    found: dict[str, Figures] = {}
+    for run in runs:
+        before = found.get(run.scenario)
+        if before is not None:
+            sums = {
+                name: getattr(before, name) + getattr(run, name)
+                for name in (
+                    "events", "faults", "lost", "duplicated", "wrong", "state_mismatches", "recovery_s", "seeds"
+                )
+            }  # fmt: skip
+            run = Figures(run.scenario, run.fault, run.held, more=run.more, **sums)  # noqa: PLW2901
+        found[run.scenario] = run
+    return found

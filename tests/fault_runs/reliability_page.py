@@ -1,0 +1,81 @@
+"""The page of the fault runs.
+
+    python -m tests.fault_runs.reliability_page docs/reliability.jsonl > docs/reliability.md
+
+The figures are those that the scenarios saved with CONSOLIDATOR_FAULT_REPORT; runs of the same scenario are added up. A
+contract test compares the committed page with the committed figures, so none can be written by hand.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.fault_runs.figures import Figures, recorded, summed
+
+__all__ = ["reliability_page"]
+
+_INTRODUCTION = """\
+# Reliability: what was done to it, and what held
+
+Real workers on real Kafka, a seeded load with strangers' and bad records in it, and an oracle that was written apart
+from the worker. After each scenario everything is read and compared: source, changes, factors, dead letters, changelog,
+RocksDB. *The laws*: no change is lost; none is there twice for a `read_committed` reader; none is wrong or out of
+order; every row equals the oracle's. [How it is done](decisions/0006-fault-harness.md).
+
+This page is generated from the figures of runs (`reliability.jsonl`), on 2 busy cores for everything:
+
+    CONSOLIDATOR_FAULTS=long CONSOLIDATOR_FAULT_REPORT=docs/reliability.jsonl pytest tests/faults
+    python -m tests.fault_runs.reliability_page docs/reliability.jsonl > docs/reliability.md
+
+"Wrong" counts what is altered, out of order or not the oracle's. Recovery is from the restart of the worker, or from
+the fault, to newly committed work.
+"""
+
+_HEADINGS = (
+    "scenario", "what was done", "what held", "faults", "events", "lost", "duplicated", "wrong", "state mismatches",
+    "recovery, median / max",
+)  # fmt: skip
+
+
+def reliability_page(runs: Iterable[Figures]) -> str:
+    """Render ``docs/reliability.md``: one table of all scenarios, one of the figures that only some have."""
+    scenarios = list(summed(runs).values())
+    table = [_HEADINGS, ("---",) * 3 + ("---:",) * 7, *(_cells(scenario) for scenario in scenarios)]
+    others = [
+        (scenario.scenario, name, f"{value:,}" if isinstance(value, int) else str(value))
+        for scenario in scenarios
+        for name, value in scenario.more.items()
+    ]
+    parts = [_INTRODUCTION, _table(table), "", _total(scenarios), ""]
+    if others:
+        parts += ["## Other figures\n", _table([("scenario", "figure", "value"), ("---", "---", "---:"), *others]), ""]
+    seeds = [f"- {s.scenario}: {', '.join(map(str, dict.fromkeys(s.seeds)))}" for s in scenarios if s.seeds]
+    parts += ["## Seeds\n", "CONSOLIDATOR_FAULT_SEED repeats a run.\n", *seeds]
+    return "\n".join(parts) + "\n"
+
+
+def _cells(figures: Figures) -> tuple[str, ...]:
+    counts = (figures.lost, figures.duplicated, figures.wrong, figures.state_mismatches)
+    return (
+        figures.scenario,
+        figures.fault,
+        figures.held,
+        f"{figures.faults:,}",
+        f"{figures.events:,}",
+        *(f"{count:,}" for count in counts),
+        figures.recovery(),
+    )
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def _total(scenarios: list[Figures]) -> str:
+    faults, events = (sum(getattr(s, name) for s in scenarios) for name in ("faults", "events"))
+    problems = sum(s.lost + s.duplicated + s.wrong + s.state_mismatches for s in scenarios)
+    return f"In all: {faults:,} faults, {events:,} events, {problems:,} lost, duplicated, wrong or mismatched."
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reliability_page(recorded(Path(sys.argv[1]))))

@@ -1,0 +1,115 @@
+"""The design's workload, published at a steady rate while brokers come and go."""
+
+import threading
+import time
+from collections import defaultdict
+from functools import partial
+from typing import Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from tests.inputs.design_workload import DESIGN_EVENTS, design_workload
+from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import WorkerProcess
+from topics.contract.keys import partition_of
+
+APPLICATIONS = 2_000
+TICK_S = 0.05
+DELIVERY_LIMIT_S = 300.0
+
+_UNANSWERED = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
+"""No broker answers a question: nothing is known of the group then."""
+
+
+class SteadyLoad:
+    """Publishes from a thread of its own for the time of a ``with`` block; at its end everything is acknowledged.
+
+    Args:
+        installation: whose source topic.
+        rate: events a second.
+        seed: of the workload.
+    """
+
+    def __init__(self, installation: Installation, rate: float, seed: int) -> None:
+        self._installation = installation
+        self._messages = design_workload(DESIGN_EVENTS, APPLICATIONS, seed)
+        self._per_tick = max(1, round(rate * TICK_S))
+        self._producer = Producer(
+            installation.config
+            | {
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "delivery.timeout.ms": int(DELIVERY_LIMIT_S * 1000),
+            }
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish, name="load")
+        self._refused: list[KafkaError] = []
+        # By partition, in order: when it was produced, and the offset that it got.
+        self._acknowledged: dict[int, list[tuple[float, int]]] = defaultdict(list)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        assert self._producer.flush(DELIVERY_LIMIT_S) == 0, "the load was not acknowledged"
+        assert not self._refused, self._refused[0]
+
+    @property
+    def acknowledged(self) -> int:
+        """How many events Kafka has taken so far."""
+        return sum(map(len, self._acknowledged.values()))
+
+    def first_after(self, moment: float) -> dict[int, int]:
+        """By partition, where one is acknowledged: the offset of the first event that was produced after a moment."""
+        found = {}
+        for number, acknowledged in list(self._acknowledged.items()):
+            offset = next((offset for produced, offset in list(acknowledged) if produced > moment), None)
+            if offset is not None:
+                found[number] = offset
+        return found
+
+    def wait_folded(self, moment: float, worker: WorkerProcess, *, limit_s: float) -> float:
+        """Wait until every partition has committed an event that was produced after a moment.
+
+        Returns:
+            The moment's age then, in seconds: the pause, if the moment was a fault's.
+        """
+
+        def folded() -> bool:
+            offsets = self.first_after(moment)
+            try:
+                committed = self._installation.committed()
+            except KafkaException as error:
+                if error.args[0].code() in _UNANSWERED:
+                    return False
+                raise
+            return len(offsets) == self._installation.partitions and all(
+                committed[number] > offset for number, offset in offsets.items()
+            )
+
+        worker.wait(folded, "every partition to commit new work", limit_s=limit_s)
+        return time.monotonic() - moment
+
+    def _publish(self) -> None:
+        topic, partitions = self._installation.topics.executions.name, self._installation.partitions
+        # The rate's clock, nothing is waited for.
+        while not self._stop.wait(TICK_S):
+            for _, message in zip(range(self._per_tick), self._messages, strict=False):
+                self._producer.produce(
+                    topic,
+                    message.value,
+                    message.key,
+                    partition_of(message.application_id, partitions),
+                    on_delivery=partial(self._delivered, time.monotonic()),
+                )
+            self._producer.poll(0)
+
+    def _delivered(self, produced: float, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._refused.append(error)
+        else:
+            self._acknowledged[message.partition() or 0].append((produced, message.offset() or 0))

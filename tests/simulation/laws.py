@@ -1,0 +1,89 @@
+"""The laws of a simulation: what is committed, stored and published is what the oracle derives from the source."""
+
+from collections.abc import Callable
+from typing import Any
+
+from faust.types import TP
+
+from models.rows import PartitionMark
+from streams.partition.row_codec import MARK_KEY, decode_row
+from tests.inputs.strategies import ADVERSARIAL_CATALOGUE
+from tests.oracle.checker import Observed, check
+from tests.oracle.folds import rules_of, topics_of
+from tests.real_kafka.stored_table import table_of_changelog
+from tests.simulation.kafka import (
+    PartitionLog,
+    SimulatedKafka,
+)
+from tests.simulation.producers import SimulatedProducers
+from tests.simulation.worker import PARTITIONS, SimulatedStore
+from topics.records.record import Record
+
+__all__ = ["CHANGELOG", "RULES", "SOURCE", "TOPICS", "Laws"]
+
+TOPICS = topics_of(PARTITIONS)
+RULES = rules_of(ADVERSARIAL_CATALOGUE)
+SOURCE = TOPICS.executions.name
+CHANGELOG = TOPICS.changelog.name
+
+
+class Laws:
+    """What a simulation asks of itself; see :class:`tests.simulation.simulation.Simulation`."""
+
+    kafka: SimulatedKafka
+    producers: SimulatedProducers
+    source: Callable[[int], PartitionLog]
+    changelog: Callable[[int], PartitionLog]
+    _verified: int
+
+    def verify(self) -> None:
+        """The committed outputs are the image of the folded prefix of each source partition, exactly once."""
+        if self._verified == self.kafka.commits:
+            return
+        self._verified = self.kafka.commits
+        folded = [
+            record
+            for partition in range(PARTITIONS)
+            for record in self.source(partition).history(end=self.kafka.furthest[partition])
+        ]
+        places = {(record.partition, record.offset) for record in folded}
+        for record in folded:
+            if (record.partition, record.offset) in self.producers.foreign:
+                copies = self.producers.copies(record)
+                assert copies == 1, f"{copies} re-publications of what stands at {record.partition}, {record.offset}"
+        native = [record for record in folded if (record.partition, record.offset) not in self.producers.foreign]
+        self._check(native, frozenset(self.producers.bad & places), {"changelog": self._changelog_table()})
+        for partition in range(PARTITIONS):
+            self._require_mark(partition)
+
+    def _check(self, source: list[Record], bad: frozenset[tuple[int, int]], tables: dict[str, Any]) -> None:
+        outputs = [
+            [record for partition in range(PARTITIONS) for record in self.kafka.log(topic.name, partition).history()]
+            for topic in (TOPICS.factor_changes, TOPICS.factors, TOPICS.dlq)
+        ]
+        check(ADVERSARIAL_CATALOGUE, RULES, Observed(source, *outputs, tables, bad)).require()
+
+    def _changelog_table(self) -> dict[int, dict[bytes, bytes]]:
+        return {partition: self._changelog_rows(partition) for partition in range(PARTITIONS)}
+
+    def _changelog_rows(self, partition: int) -> dict[bytes, bytes]:
+        log = self.changelog(partition)
+        return table_of_changelog(log.history()).get(partition, {})
+
+    def _require_mark(self, partition: int) -> None:
+        raw = self._changelog_rows(partition).get(MARK_KEY)
+        mark = None if raw is None else decode_row(raw)
+        applied = mark.applied if isinstance(mark, PartitionMark) else -1
+        furthest = self.kafka.furthest[partition]
+        assert applied == furthest - 1, f"partition {partition}: applied to {applied}, the group came to {furthest}"
+
+    def _require_recovered(self, store: SimulatedStore, partition: int) -> None:
+        assert store.stored(partition) == self._changelog_rows(partition), f"partition {partition}: disk, changelog"
+
+    def _require_not_ahead(self, store: SimulatedStore) -> None:
+        """No database holds what the changelog has not."""
+        for partition in store._dbs:
+            stored = store.persisted_offset(TP(CHANGELOG, partition))
+            if stored is not None:
+                last = max((record.offset for record in self.changelog(partition).history()), default=-1)
+                assert stored <= last, f"partition {partition}: stored {stored}, committed {last}"

@@ -1,0 +1,130 @@
+"""The owner of the partitions: what an assignment began ends with it."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+from faust.tables.recovery import RebalanceAgain
+from faust.types import TP
+
+from models.errors import InfrastructureError
+from streams.core.rules import Rules
+from streams.partition.observer import Observer
+from streams.partition.ruleset_switches import NoSwitches
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.worker import assignment as module
+from streams.worker.assignment import Engine
+from tests.oracle.folds import topics_of
+
+LIMIT_S = 10
+
+
+class Transactions:
+    """Of one partition, without Kafka."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def fence(self) -> None:
+        """Nobody is there to be shut out."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class HeldRulesets:
+    """Holds the first partition that asks until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.own = Rules(load_catalogue(None))
+        self.resumed: list[tuple[int, Transactions]] = []
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.error: Exception | None = None
+
+    def resume(self, partition: int, _mark: object, transactions: Transactions) -> Rules:
+        """Note who asks."""
+        self.resumed.append((partition, transactions))
+        if len(self.resumed) == 1:
+            self.asked.set()
+            assert self.go_on.wait(LIMIT_S), "was never told to go on"
+            if self.error is not None:
+                raise self.error
+        return self.own
+
+    def switches(self, _partition: int) -> NoSwitches:
+        """None."""
+        return NoSwitches()
+
+
+class Consumer:
+    """Of an empty source."""
+
+    def __init__(self) -> None:
+        self.thread = self
+
+    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
+        """All 0."""
+        return dict.fromkeys(tps, 0)
+
+    async def end_offsets(self, tps: object) -> dict[TP, int]:
+        """All 0."""
+        return dict.fromkeys(tps, 0)
+
+    async def committed(self, _tp: TP) -> None:
+        """Nothing is."""
+
+
+@pytest.fixture
+def rulesets():
+    return HeldRulesets()
+
+
+@pytest.fixture
+def engine(monkeypatch, rulesets):
+    """An engine without Kafka, whose worker must not end."""
+    monkeypatch.setattr(module, "PartitionTransactions", Transactions)
+    monkeypatch.setattr(module.RoundProducers, "fence", lambda *_: {})
+    monkeypatch.setattr(module, "SourceWatch", lambda *_: SimpleNamespace(look=lambda: "topic-id"))
+    monkeypatch.setattr(module, "outwait", lambda *_, **__: None)
+    rows = SimpleNamespace(get=lambda _key: None)
+    store = SimpleNamespace(rows=lambda _partition: rows, persisted_offset=lambda _tp: None)
+    return Engine(
+        None,
+        "app",
+        topics_of(2),
+        rulesets,
+        max_event_bytes=1_000,
+        patience_s=1,
+        observer=Observer(),
+        store=lambda: store,
+        on_fatal=pytest.fail,
+    )
+
+
+async def overtaken(engine, rulesets):
+    """A beginning during which its partitions go and come back; how it ended, and how the next one did."""
+    loop = asyncio.get_running_loop()
+    await engine.acquire({0, 1})
+    first = asyncio.create_task(engine.begin(Consumer(), {0, 1}))
+    assert await loop.run_in_executor(None, rulesets.asked.wait, LIMIT_S)
+    await engine.release({0, 1})
+    await engine.acquire({0, 1})
+    rulesets.go_on.set()
+    second = await engine.begin(Consumer(), {0, 1})
+    [ended] = await asyncio.gather(first, return_exceptions=True)
+    await engine.close()
+    return ended, second
+
+
+@pytest.mark.parametrize("error", [None, InfrastructureError("fenced")])
+def test_a_beginning_ends_when_its_partitions_come_again(engine, rulesets, error):
+    """It must not go on with what the next assignment has: each would write an adoption into the other's partition."""
+    rulesets.error = error
+    ended, starts = asyncio.run(overtaken(engine, rulesets))
+    assert isinstance(ended, RebalanceAgain)
+    assert starts == {0: 0, 1: 0}
+    [(held, old), *rest] = rulesets.resumed
+    assert sorted(partition for partition, _ in rest) == [0, 1]
+    assert held in {0, 1}
+    assert old not in {transactions for _, transactions in rest}

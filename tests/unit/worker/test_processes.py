@@ -1,0 +1,46 @@
+"""Worker processes are forked so that a signal reaches each of them, whenever it comes."""
+
+import ast
+import subprocess
+import sys
+
+LIMIT_S = 240.0
+"""Some seconds of work, on a machine that may be very busy."""
+
+SCRIPT = """
+import os
+import signal
+import time
+
+from streams.runtime.signals import end_at_signals
+from streams.worker.processes import fork_workers
+
+plain_fork = os.fork
+
+
+def fork_and_signal():
+    pid = plain_fork()
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+    return pid
+
+
+codes = []
+for _ in range(10):
+    if not plain_fork():
+        end_at_signals()
+        os.fork = fork_and_signal
+        fork_workers(1)
+        time.sleep(5)
+        os._exit(9)
+    codes.append(os.waitstatus_to_exitcode(os.wait()[1]))
+    if codes[-1] == 9:
+        break
+print(codes)
+"""
+
+
+def test_a_signal_right_behind_the_fork_is_not_lost():
+    """Python clears what came while it was forking: each of the workers ends, and none works on."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert ast.literal_eval(done.stdout.splitlines()[-1]) == [0] * 10
