@@ -1,4 +1,4 @@
-"""What a consolidation came to, told from counts alone (design, section 2; the mission's scenarios)."""
+"""What a consolidation came to, told from counts alone (the mission's scenarios)."""
 
 from enum import StrEnum
 

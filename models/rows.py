@@ -62,7 +62,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_default
 
     @property
     def order(self) -> tuple[int, int, int, str, bytes]:
-        """Sorts the ends of one execution: the greatest is the end (design, section 2)."""
+        """Sorts the ends of one execution: the greatest is the end."""
         return (self.attempt or 0, self.sequence, self.occurred_at, self.event_id, self.digest)
 
 

@@ -1,1 +1,1 @@
-"""What runs: the pure consolidation core, the worker, the embedded broker, replay and the command line."""
+"""What runs: the pure core, a partition's fold, the worker, replay and audit, the embedded broker, the command line."""

@@ -1,1 +1,1 @@
-"""The command line: one module per noun."""
+"""The command line: commands, the options that they share, and what they print."""

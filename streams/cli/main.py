@@ -1,4 +1,4 @@
-"""The ``consolidator`` command: one module per noun, loaded only when it is called.
+"""The ``consolidator`` command: one module per command, loaded only when it is called.
 
 Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or input,
 nothing was done; 3 Kafka, the disk or the network failed.

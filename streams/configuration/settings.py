@@ -1,7 +1,7 @@
 """Settings: environment variables, overridden by flags, refused by name when wrong.
 
-Every field is documented in its description; ``docs/settings.md`` is generated from them. Only the composition roots
-(the command line and ``streams.worker.app``) read settings: the code below them takes plain arguments.
+Every field is documented in its description; ``docs/settings.md`` is generated from them. Commands, the worker's runner
+and application, and the demonstration read settings: the code below them takes plain arguments.
 """
 
 from pathlib import Path

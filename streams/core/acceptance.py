@@ -1,6 +1,6 @@
 """Which factors of an output count: nulls are dropped, wrong types and values out of bounds rejected.
 
-Each is a quality issue and the event stays (design, section 2). What is accepted becomes canonical JSON text.
+Each is a quality issue and the event stays. What is accepted becomes canonical JSON text.
 """
 
 from collections.abc import Mapping

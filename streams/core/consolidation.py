@@ -219,7 +219,7 @@ _REDUCERS: Final[Mapping[Reducer, Callable[[Sequence[Any]], _Value | int]]] = {
 
 
 class _Told(NamedTuple):
-    """An event of an execution, and what sorts the ends of one execution (design, section 2)."""
+    """An event of an execution, and what sorts the ends of one execution."""
 
     order: tuple[int, int, datetime, str, str]
     record: ExecutionRecord

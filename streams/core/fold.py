@@ -181,7 +181,7 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
 
 
 def erase_event(pair: Pair, event_id: str, position: Position, rules: Rules) -> Step:
-    """Take every copy of one event out of the set, for good (a tombstone; design, section 2).
+    """Take every copy of one event out of the set, for good (a tombstone).
 
     Args:
         pair: the state before, which holds the event, see :func:`holds_event`.

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 BATCH_RECORDS: Final = 4_000
-"""Records folded at once: the worker's own default. Where a batch ends changes nothing but the speed."""
+"""Records folded at once. Where a batch ends changes nothing but the speed."""
 
 _CACHED_PAIRS: Final = 40_000
 _CACHED_WEIGHT: Final = 32 * 1024 * 1024

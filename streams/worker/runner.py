@@ -57,7 +57,7 @@ def run_worker(settings: Settings) -> None:
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
     Logging is configured, and until the worker takes signals for itself they end the process: see
-    ``streams/early_signals.py``.
+    ``streams/runtime/signals.py``.
 
     Raises:
         ContractError: catalogue, topics or settings are not what was agreed upon.

@@ -2,6 +2,7 @@
 
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from streams.configuration.settings_page import settings_page
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "topics", "streams")
 MOST_LINES = 400
+MOST_FILES = 20
+ONE_FILE_EACH = ("streams/cli/commands", "tests/unit")
+"""Folders that may have more: a file for each command, a file for each module."""
+
 TOP_LEVEL = {
     *PACKAGES,
     "tests",
@@ -36,9 +41,14 @@ def committed_files() -> list[Path]:
     return [file for file in files if (ROOT / file).is_file()]
 
 
+def python_files() -> list[Path]:
+    """List the committed Python files: modules, tests and benchmarks."""
+    return [file for file in committed_files() if file.suffix == ".py"]
+
+
 def modules() -> list[Path]:
     """List the committed Python modules of the three packages."""
-    return [file for file in committed_files() if file.suffix == ".py" and file.parts[0] in PACKAGES]
+    return [file for file in python_files() if file.parts[0] in PACKAGES]
 
 
 def locked() -> dict[str, str]:
@@ -65,9 +75,17 @@ def test_the_top_level_holds_only_what_is_agreed() -> None:
 
 
 def test_no_module_is_too_long() -> None:
-    """No module of the packages has more than 400 lines."""
-    lengths = {str(file): len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in modules()}
+    """No Python file has more than 400 lines, the tests included."""
+    lengths = {str(file): len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in python_files()}
     assert {file: lines for file, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_folder_is_too_full() -> None:
+    """No folder has more than 20 Python files, except those with a file for each command or module."""
+    files = Counter(file.parent.as_posix() for file in python_files())
+    assert {
+        folder: count for folder, count in files.items() if count > MOST_FILES and not folder.startswith(ONE_FILE_EACH)
+    } == {}
 
 
 def test_no_module_is_named_for_nothing() -> None:

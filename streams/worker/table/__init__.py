@@ -1,1 +1,4 @@
-"""The table's RocksDB: its rows, its databases, its recovery from the changelog."""
+"""Faust's table, its store in RocksDB and its recovery from the changelog, as this worker needs them.
+
+Each override says what Faust does, why that is not enough, and which test would fail without it.
+"""

@@ -82,7 +82,7 @@ class BatchStore(Store):
         """Open a database, or fail at once.
 
         Faust tries for 30 s whatever has the letters "lock" in it, as "block checksum mismatch" has. There is no other
-        process to wait for: each worker has a directory of its own. (``tests/faults/test_local_state.py``)
+        process to wait for: each worker has a directory of its own. (``tests/faults/state/test_local_state.py``)
         """
         database: Database = self._db_for_partition(partition)
         return database

@@ -91,7 +91,7 @@ class BatchConsumer(driver.Consumer):
         With a dead owner's transaction still open, the changelog's end is its last stable offset: recovery would end
         too early and the committed offset be the old one; then the fence commits or aborts the transaction and the
         state lacks events. Later hooks are too late, and ``Store.assign_partitions`` sees newly assigned partitions
-        only, which is none for a zombie that gets its own back. (``tests/integration/test_worker_crash.py``)
+        only, which is none for a zombie that gets its own back. (``tests/integration/worker/test_crash.py``)
         """
         await self.owner.acquire({tp.partition for tp in self._sources(assigned)})
         await super().on_partitions_assigned(assigned, generation_id)

@@ -18,7 +18,7 @@ import org.apache.kafka.streams.state.Stores;
 /**
  * The same job for Kafka Streams: a processor with a persistent store, its changelog and a changes topic.
  *
- * <p>Everything comes from the environment; benchmarks/sides.py says what is set and why.
+ * <p>Everything comes from the environment; benchmarks/sides/launch.py says what is set and why.
  */
 public final class Peer {
   private static final int MEBIBYTE = 1024 * 1024;
