@@ -2,7 +2,8 @@
 
 Nothing happens by itself: a batch is fetched, its commit runs, a worker dies or the group is rebalanced when a test
 says so, and always in the same order. What Faust does around the lane is done here, in the order of
-``assignment.py`` and ``consumer.py``: fence, recover from the changelog beyond the stored offset, go on where the state ends.
+``assignment.py`` and ``consumer.py``: fence, recover from the changelog beyond the stored offset, go on where the state
+ends.
 
 A worker can die, or something else can happen, at each of the ``POINTS`` that it reaches.
 """
