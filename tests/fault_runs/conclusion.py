@@ -8,6 +8,7 @@ from typing import Any
 from tests.fault_runs.figures import Figures
 from tests.oracle.checker import Observed, Report
 from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.transactions import committed_transactions
 from tests.real_kafka.worker_process import WorkerProcess
 
 __all__ = ["Conclusion"]
@@ -59,7 +60,8 @@ class Conclusion:
         # 2.
         report = installation.report(installation.observe(state=state) if observed is None else observed)
         # 3.
-        self.record(Figures.of(report, scenario, fault=fault, **figures))
+        transactions = committed_transactions(installation.config, installation.name)
+        self.record(Figures.of(report, scenario, fault=fault, transactions=transactions, **figures))
         # 4.
         report.require()
         return report

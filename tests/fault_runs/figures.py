@@ -7,14 +7,16 @@ With CONSOLIDATOR_FAULT_REPORT set to a file, each scenario appends its figures 
 import json
 import os
 import statistics
+import subprocess
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from tests.oracle.checker import Report
 
-__all__ = ["REPORT_VARIABLE", "Figures", "recorded", "save", "summed"]
+__all__ = ["REPORT_VARIABLE", "Figures", "commit_of_this_tree", "recorded", "save", "summed"]
 
 REPORT_VARIABLE = "CONSOLIDATOR_FAULT_REPORT"
 
@@ -35,6 +37,8 @@ class Figures:
         state_mismatches: rows, of any copy of the table, that are not the oracle's.
         recovery_s: seconds from each restart (or the fault's end) to newly committed work.
         seeds: what repeats the runs.
+        transactions: how many the workers committed, by their kind.
+        commits: of which versions of the code this is.
         more: figures of this scenario only, by their name with the unit: ``{"rebuild, rows/s": 120_000}``.
     """
 
@@ -49,6 +53,8 @@ class Figures:
     state_mismatches: int = 0
     recovery_s: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
+    transactions: Mapping[str, int] = field(default_factory=dict)
+    commits: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -74,10 +80,12 @@ class Figures:
 
     def __str__(self) -> str:
         more = "".join(f"; {name}: {value}" for name, value in self.more.items())
+        kinds = ", ".join(f"{count:,} of {kind}" for kind, count in self.transactions.items()) or "-"
         return (
             f"{self.scenario}: seeds {', '.join(map(str, self.seeds)) or '-'}; faults landed {self.faults}; "
             f"events {self.events:,}; lost {self.lost}, duplicated {self.duplicated}, wrong {self.wrong}, "
-            f"state mismatches {self.state_mismatches}; recovery (median / max) {self.recovery()}{more}"
+            f"state mismatches {self.state_mismatches}; transactions {kinds}; "
+            f"recovery (median / max) {self.recovery()}{more}"
         )
 
 
@@ -86,7 +94,14 @@ def save(figures: Figures) -> None:
     target = os.environ.get(REPORT_VARIABLE)
     if target:
         with Path(target).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(figures)) + "\n")
+            file.write(json.dumps(asdict(replace(figures, commits=(commit_of_this_tree(),)))) + "\n")
+
+
+def commit_of_this_tree() -> str:
+    """The commit that is checked out, by its short name; marked where the tree differs from it."""
+    command = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=7", "--exclude=*"]
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def recorded(path: Path) -> list[Figures]:
@@ -94,7 +109,7 @@ def recorded(path: Path) -> list[Figures]:
     lines = path.read_text(encoding="utf-8").splitlines()
     values = [json.loads(line) for line in lines]
     return [
-        Figures(**value | {"recovery_s": tuple(value["recovery_s"]), "seeds": tuple(value["seeds"])})
+        Figures(**value | {name: tuple(value.get(name, ())) for name in ("recovery_s", "seeds", "commits")})
         for value in values
     ]
 
@@ -111,6 +126,8 @@ def summed(runs: Iterable[Figures]) -> dict[str, Figures]:
                     "events", "faults", "lost", "duplicated", "wrong", "state_mismatches", "recovery_s", "seeds"
                 )
             }  # fmt: skip
-            run = Figures(run.scenario, run.fault, run.held, more=run.more, **sums)  # noqa: PLW2901
+            transactions = dict(Counter(before.transactions) + Counter(run.transactions))
+            commits = tuple(dict.fromkeys((*before.commits, *run.commits)))
+            run = replace(run, transactions=transactions, commits=commits, **sums)  # noqa: PLW2901
         found[run.scenario] = run
     return found

@@ -27,26 +27,33 @@ This page is generated from the figures of runs (`reliability.jsonl`), on 2 busy
     CONSOLIDATOR_FAULTS=long CONSOLIDATOR_FAULT_REPORT=docs/reliability.jsonl pytest tests/faults
     python -m tests.fault_runs.reliability_page docs/reliability.jsonl > docs/reliability.md
 
+{commits} *Small rounds* and *large batches* are the two kinds of transactions with which a worker commits
+([decision 0017](decisions/0017-small-rounds.md)): how many of each were committed.
+
 "Wrong" counts what is altered, out of order or not the oracle's. Recovery is from the restart of the worker, or from
 the fault, to newly committed work.
 """
 
 _HEADINGS = (
     "scenario", "what was done", "what held", "faults", "events", "lost", "duplicated", "wrong", "state mismatches",
-    "recovery, median / max",
+    "small rounds", "large batches", "recovery, median / max",
 )  # fmt: skip
+
+_KINDS = ("small rounds", "large batches")
 
 
 def reliability_page(runs: Iterable[Figures]) -> str:
     """Render ``docs/reliability.md``: one table of all scenarios, one of the figures that only some have."""
     scenarios = list(summed(runs).values())
-    table = [_HEADINGS, ("---",) * 3 + ("---:",) * 7, *(_cells(scenario) for scenario in scenarios)]
+    table = [_HEADINGS, ("---",) * 3 + ("---:",) * 9, *(_cells(scenario) for scenario in scenarios)]
     others = [
         (scenario.scenario, name, f"{value:,}" if isinstance(value, int) else str(value))
         for scenario in scenarios
         for name, value in scenario.more.items()
     ]
-    parts = [_INTRODUCTION, _table(table), "", _total(scenarios), ""]
+    commits = dict.fromkeys(commit for scenario in scenarios for commit in scenario.commits)
+    seen = f"Seen on commit {', '.join(commits)}." if commits else "The commit was not recorded."
+    parts = [_INTRODUCTION.replace("{commits}", seen), _table(table), "", _total(scenarios), ""]
     if others:
         parts += ["## Other figures\n", _table([("scenario", "figure", "value"), ("---", "---", "---:"), *others]), ""]
     seeds = [f"- {s.scenario}: {', '.join(map(str, dict.fromkeys(s.seeds)))}" for s in scenarios if s.seeds]
@@ -63,6 +70,7 @@ def _cells(figures: Figures) -> tuple[str, ...]:
         f"{figures.faults:,}",
         f"{figures.events:,}",
         *(f"{count:,}" for count in counts),
+        *(f"{figures.transactions[kind]:,}" if kind in figures.transactions else "-" for kind in _KINDS),
         figures.recovery(),
     )
 
