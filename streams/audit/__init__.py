@@ -1,1 +1,1 @@
-"""Replay, verification, as-of questions and evidence: everything reproducible from offsets, as a bystander."""
+"""Verification, history, comparison and evidence: everything reproducible from offsets, as a bystander."""

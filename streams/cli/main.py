@@ -8,11 +8,9 @@ from importlib import import_module
 
 import click
 
-from models.errors import ConsolidatorError, ContractError
+from models.errors import ConsolidatorError
 from streams.cli.output.console import complain
-
-EXIT_CONTRACT = 2
-EXIT_INFRASTRUCTURE = 3
+from streams.runtime.exit_codes import exit_code_of
 
 # name -> (module below streams.cli.commands, attribute, one line of help)
 COMMANDS = {
@@ -74,9 +72,6 @@ def main() -> None:
     """Run the command line; every error of ours ends as one readable message and an exit code."""
     try:
         cli()
-    except ContractError as error:
-        complain(str(error))
-        raise SystemExit(EXIT_CONTRACT) from None
     except ConsolidatorError as error:
         complain(str(error))
-        raise SystemExit(EXIT_INFRASTRUCTURE) from None
+        raise SystemExit(exit_code_of(error)) from None

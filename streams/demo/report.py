@@ -12,7 +12,7 @@ from streams.demo.scenarios import SCENARIOS, Scenario
 from topics.contract.declared import Topic, Topics
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
-from topics.records import dead_letters
+from topics.records import dead_letter_format
 from topics.records.record import Record
 
 __all__ = [
@@ -194,11 +194,11 @@ def _figures(pairs: Iterable[PairSummary]) -> list[ProcessorFigures]:
 def _dead_letter(record: Record) -> DeadLetter:
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
-        headers[dead_letters.TOPIC],
-        int(headers[dead_letters.PARTITION]),
-        int(headers[dead_letters.OFFSET]),
-        headers[dead_letters.CLASS],
-        headers[dead_letters.MESSAGE],
+        headers[dead_letter_format.TOPIC],
+        int(headers[dead_letter_format.PARTITION]),
+        int(headers[dead_letter_format.OFFSET]),
+        headers[dead_letter_format.CLASS],
+        headers[dead_letter_format.MESSAGE],
     )
 
 

@@ -21,7 +21,7 @@ from topics.contract.permissions import Role, permissions
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
 from topics.reading.reader import TopicReader
-from topics.records import dead_letters
+from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of
 from topics.records.erasures import (
     ERASURE_HEADER,
@@ -240,7 +240,7 @@ class ApplicationErasure:
         yield self._topics.executions, lambda record: self._is_its(record, record.key)
         yield self._topics.factor_changes, self._has_its_key
         yield self._topics.factors, self._has_its_key
-        yield self._topics.dlq, lambda record: self._is_its(record, last_header(record, dead_letters.KEY))
+        yield self._topics.dlq, lambda record: self._is_its(record, last_header(record, dead_letter_format.KEY))
 
     def _records(self, topic: Topic) -> Iterator[Record]:
         """Where foreign keys are possible, every partition; elsewhere the application's own."""

@@ -20,7 +20,7 @@ from topics.cluster.open_transactions import wait_until_settled
 from topics.cluster.producer_errors import CLIENT_ERRORS, FENCED, cause_of
 from topics.contract.declared import Topics
 from topics.reading.dead_letter_list import Listed, Place, State
-from topics.records.dead_letters import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
+from topics.records.dead_letter_format import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
 from topics.records.record import Record
 
 __all__ = ["Choice", "Decision", "Redrive", "decide"]

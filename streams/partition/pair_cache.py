@@ -1,6 +1,6 @@
-"""The rows of one partition as the fold sees them: what is being written, what is cached, what is on disk.
+"""Decoded pairs in memory, the longest unused forgotten first.
 
-A row that was folded stays pinned until RocksDB has it; after that it is merely cached, and may be forgotten.
+A pair that was folded stays pinned until RocksDB has it; after that it is merely cached, and may be forgotten.
 """
 
 from collections.abc import Container, Sequence

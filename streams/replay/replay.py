@@ -13,8 +13,8 @@ from models.rows import Row
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.partition.fold import PartitionFold
 from streams.partition.observer import Observer
+from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
 from streams.partition.row_codec import decode_row
 from streams.replay.source_log import SourceLog, require_partitions

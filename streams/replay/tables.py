@@ -32,7 +32,7 @@ _PLACE: Final = struct.Struct(">IQQ")
 
 
 class Table(Protocol):
-    """A sorted key-value table; also what :class:`streams.partition.fold.PartitionFold` reads its rows from."""
+    """A sorted key-value table; the rows of a :class:`~streams.partition.partition_fold.PartitionFold`."""
 
     def get(self, key: bytes) -> bytes | None:
         """The bytes under a key, if any."""

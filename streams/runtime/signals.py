@@ -9,6 +9,7 @@ from types import FrameType, TracebackType
 from typing import Final, Self
 
 from models.errors import ConsolidatorError
+from streams.runtime.exit_codes import SIGNALLED
 
 __all__ = ["ENDING", "EndedEarly", "Interruption", "deferred_signals", "end_at_signals", "ignore_signals"]
 
@@ -68,10 +69,6 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     raise EndedEarly
 
 
-_EXIT_SIGNALLED = 128
-"""Added to a signal's number, as shells do it."""
-
-
 class Interruption:
     """A context in which the first signal raises KeyboardInterrupt and further ones do not disturb the cleaning up.
 
@@ -96,7 +93,7 @@ class Interruption:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if self._received and not isinstance(error, ConsolidatorError):
-            raise SystemExit(_EXIT_SIGNALLED + self._received[0]) from None
+            raise SystemExit(SIGNALLED + self._received[0]) from None
 
     def look(self) -> None:
         """Raise KeyboardInterrupt if a signal has come; to be called while there is something to do."""

@@ -11,20 +11,20 @@ from faust.types import TP
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.core.rules import Rules
-from streams.partition.fold import PartitionFold
 from streams.partition.observer import Observer
+from streams.partition.partition_fold import PartitionFold
 from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.runtime.failpoints import reach
-from streams.worker.commit_round import process
 from streams.worker.lane import Lane
+from streams.worker.process_round import process
 from streams.worker.round import Round
 from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.source_watch import SourceWatch
 from streams.worker.start_offset import start_offset
 from streams.worker.table.store import BatchStore
 from streams.worker.transactions.earlier_owners import outwait
-from streams.worker.transactions.kip890.transactions import RoundProducers, RoundTransactions
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
+from streams.worker.transactions.small_rounds.round_transactions import RoundProducers, RoundTransactions
 from streams.worker.transport.consumer import BatchConsumer
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics

@@ -8,12 +8,12 @@ from typing import Final, TypeVar
 
 from models.errors import ContractError
 from streams.partition.batch import Batch
-from streams.partition.fold import PartitionFold
+from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
 from streams.runtime.failpoints import reach
 from streams.worker.table.store import BatchStore
-from streams.worker.transactions.librdkafka import PartitionTransactions
-from streams.worker.transactions.port import Transactions
+from streams.worker.transactions.interface import Transactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.records.adoptions import ADOPTION_PREFIX
 
 __all__ = ["Lane", "Share"]

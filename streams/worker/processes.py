@@ -13,12 +13,10 @@ from types import FrameType
 
 import structlog
 
+from streams.runtime.exit_codes import DONE, FAILED
 from streams.runtime.signals import ENDING
 
 __all__ = ["fork_workers"]
-
-_EXIT_KILLED = 3
-"""For a worker that a signal ended: what it was doing had no effect, as with any failure of the infrastructure."""
 
 _log = structlog.get_logger()
 
@@ -80,7 +78,7 @@ def _wait_for(workers: dict[int, int], mask: set[int | signal.Signals]) -> int:
     for ending in ENDING:
         signal.signal(ending, stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    exit_code = 0
+    exit_code = DONE
     while workers:
         pid, status = os.wait()
         number = workers.pop(pid)
@@ -89,5 +87,6 @@ def _wait_for(workers: dict[int, int], mask: set[int | signal.Signals]) -> int:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
             _log.warning("a worker process ended, stopping the others", process=number, ended=how)
             stop()
-        exit_code = exit_code or (code if code >= 0 else _EXIT_KILLED)
+        # What a worker that a signal ended was doing had no effect, as with any failure of the infrastructure.
+        exit_code = exit_code or (code if code >= 0 else FAILED)
     return exit_code

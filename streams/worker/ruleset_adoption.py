@@ -15,7 +15,7 @@ from streams.replay.replay import folded_until
 from streams.replay.source_log import source_reader
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption

@@ -11,14 +11,15 @@ import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from confluent_kafka import KafkaError, KafkaException
 
-from models.errors import AuthorizationError, ConsolidatorError, ContractError
+from models.errors import AuthorizationError, ConsolidatorError
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime import failpoints
+from streams.runtime.exit_codes import exit_code_of
 from streams.runtime.logs import EventLog
 from streams.worker.app import create_app
-from streams.worker.event_log import LoggingObserver
+from streams.worker.logging_observer import LoggingObserver
 from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.state_directory import WorkerSlot
 from topics.cluster.authorization import require_permissions
@@ -47,8 +48,6 @@ _AFTERMATHS = frozenset({KafkaError._STATE, KafkaError._INCONSISTENT})  # noqa: 
 _ASK_LIMIT_S = 3.0
 """A worker that has to end does not wait longer to say why."""
 
-_EXIT_CONTRACT = 2
-_EXIT_INFRASTRUCTURE = 3
 
 _log = structlog.get_logger()
 
@@ -169,4 +168,4 @@ def _die(error: BaseException) -> None:
     else:
         _log.critical("worker crashed", error=repr(error), exc_info=error)
     sys.stderr.flush()
-    os._exit(_EXIT_CONTRACT if isinstance(error, ContractError) else _EXIT_INFRASTRUCTURE)
+    os._exit(exit_code_of(error))

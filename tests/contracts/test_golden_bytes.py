@@ -17,7 +17,7 @@ from tests.inputs.cases import event, failed, ok
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, records_of
 from topics.contract.keys import change_key, dlq_key, event_key, factors_key, partition_of
-from topics.records.dead_letters import dead_letter_headers
+from topics.records.dead_letter_format import dead_letter_headers
 from topics.records.decoding import decode_event
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,8 +13,8 @@ import time
 
 from streams.cli.main import main
 from streams.worker.assignment import Engine
-from streams.worker.transactions.kip890.transactions import RoundTransactions
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
+from streams.worker.transactions.small_rounds.round_transactions import RoundTransactions
 from streams.worker.transport.consumer import BatchConsumer
 from streams.worker.transport.polling import BatchConsumerThread
 

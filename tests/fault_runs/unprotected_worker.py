@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 from streams.cli.main import main
 from streams.partition.batch import Outgoing
 from streams.worker import assignment
-from streams.worker.transactions.kip890.transactions import RoundProducers
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
+from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from topics.cluster.connection import Connection
 
 _TIMEOUT_S = 30.0

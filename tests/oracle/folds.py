@@ -15,8 +15,8 @@ from streams.core.change import Change
 from streams.core.fold import Pair, apply_event, erase_event, holds_event
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Headers, Membership, Outgoing
-from streams.partition.fold import PartitionFold
 from streams.partition.observer import Observer
+from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
 from streams.partition.row_codec import decode_row
 from tests.inputs.workloads import Item, parse_json, to_json

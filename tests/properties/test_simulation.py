@@ -12,7 +12,7 @@ from hypothesis.stateful import (
 
 from models.errors import ContractError
 from streams.core.compiled import is_compiled
-from streams.partition.fold import PartitionFold
+from streams.partition.partition_fold import PartitionFold
 from tests.simulation.defects import DEFECTS
 from tests.simulation.machine import PAIRS, Machine
 from tests.simulation.worker import PARTITIONS

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from streams.partition.batch import Batch
-from streams.partition.fold import PartitionFold
+from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
 from streams.partition.row_codec import MARK_KEY
 from streams.worker.lane import Lane, Share
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.simulation.kafka import PartitionLog, SimulatedTransactions
 from tests.simulation.simulation import Simulation
 from tests.simulation.worker import SimulatedStore

@@ -16,7 +16,7 @@ from streams.configuration.settings import Settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.logs import EventLog
 from streams.worker.app import ConsolidatorApp, create_app
-from streams.worker.event_log import LoggingObserver
+from streams.worker.logging_observer import LoggingObserver
 from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.transport.consumer import BatchConsumer
 

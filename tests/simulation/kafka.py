@@ -15,7 +15,7 @@ from enum import Enum, auto
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.partition.batch import Batch, Headers
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.oracle.folds import RECORDED_MS
 from topics.records.record import Record
 

@@ -17,9 +17,9 @@ from faust.types import TP
 
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Membership
-from streams.partition.fold import PartitionFold
-from streams.worker.commit_round import process
+from streams.partition.partition_fold import PartitionFold
 from streams.worker.lane import Lane
+from streams.worker.process_round import process
 from streams.worker.start_offset import start_offset
 from tests.oracle import folds
 from tests.oracle.folds import MAX_EVENT_BYTES

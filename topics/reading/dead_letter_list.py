@@ -11,7 +11,7 @@ from enum import StrEnum
 from models.errors import ContractError
 from topics.reading.positions import Span
 from topics.reading.reader import TopicReader
-from topics.records.dead_letters import marked_letter, parse_dead_letter
+from topics.records.dead_letter_format import marked_letter, parse_dead_letter
 from topics.records.record import Record
 
 __all__ = ["Listed", "Place", "State", "list_letters", "require_place"]

@@ -7,8 +7,7 @@ from streams.broker.jars import KAFKA_VERSION
 from streams.cli.output.console import format_option, print_json, stdout, told_progress
 from streams.configuration.broker_choice import cache_dir, data_dir
 from streams.configuration.settings import Settings, load_settings
-
-_NOT_RUNNING = 1
+from streams.runtime.exit_codes import FOUND
 
 
 @click.group(epilog="Start with: consolidator broker start")
@@ -89,7 +88,7 @@ def status(context: click.Context, output_format: str) -> None:
         _print_table(facts)
     _warn_of_variable(settings)
     if running is None:
-        context.exit(_NOT_RUNNING)
+        context.exit(FOUND)
 
 
 def _print_table(facts: dict[str, bool | int | str | None]) -> None:

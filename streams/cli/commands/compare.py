@@ -27,10 +27,9 @@ from streams.replay.in_memory import ReplayFold
 from streams.replay.log_replay import LogReplay, Selection
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
+from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import Start
 from topics.reading.ranges import require_bounds
-
-EXIT_NO_GO = 1
 
 
 @click.command(
@@ -154,7 +153,7 @@ def compare(
         for standing in standings:
             click.echo(f"  {standing}", err=True)
     if objections:
-        raise SystemExit(EXIT_NO_GO)
+        raise SystemExit(FOUND)
 
 
 @contextmanager

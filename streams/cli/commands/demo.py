@@ -10,9 +10,8 @@ from streams.cli.output.demo_page import demo_json, next_steps, print_demo
 from streams.configuration.settings import load_settings
 from streams.demo.demonstration import demonstrate
 from streams.demo.installation import Installation
+from streams.runtime.exit_codes import FOUND
 from streams.runtime.signals import Interruption
-
-EXIT_WRONG = 1
 
 # Beyond it the demonstration would be a benchmark: benchmarks/throughput.py is one.
 _MOST_APPLICATIONS = 10_000
@@ -85,4 +84,4 @@ def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> Non
                 with told_progress() as say:
                     installation.close(say)
     if not report.is_right:
-        raise SystemExit(EXIT_WRONG)
+        raise SystemExit(FOUND)

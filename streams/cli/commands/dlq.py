@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Final
 
 import click
 
@@ -14,14 +13,13 @@ from streams.cli.output.record_json import is_about
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.operations.redrive import Choice, Decision, Redrive, decide
+from streams.runtime.exit_codes import FOUND
 from topics.contract.declared import Topics
 from topics.reading.dead_letter_list import Listed, Place, list_letters, require_place
 from topics.reading.positions import AtOffset, Beginning, Start
 from topics.reading.reader import TopicReader
-from topics.records.dead_letters import parse_dead_letter
+from topics.records.dead_letter_format import parse_dead_letter
 from topics.records.record import Record
-
-EXIT_STRANGERS: Final = 1
 
 Config = Mapping[str, str | int]
 
@@ -316,4 +314,4 @@ def _tell_strangers(strangers: Sequence[Place], topic: str) -> None:
             f"{topic} has {len(strangers)} records that are no dead letters of ours, the first at {partition}:{offset}",
             err=True,
         )
-        raise SystemExit(EXIT_STRANGERS)
+        raise SystemExit(FOUND)

@@ -15,8 +15,7 @@ from streams.cli.output.verification import report_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.rulesets.catalogue_file import load_catalogue
-
-EXIT_FOUND: Final = 1
+from streams.runtime.exit_codes import FOUND
 
 _COLLECT: Final = "collect"
 _DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
@@ -93,7 +92,7 @@ def collect(
         )
     if not (found.executions or found.changes or found.factors):
         click.echo(escaped(f"{topics.executions.name} has nothing about application {application}"), err=True)
-        raise SystemExit(EXIT_FOUND)
+        raise SystemExit(FOUND)
     check = EvidenceCheck(found)
     for finding in check.run():
         click.echo(escaped(str(finding)), err=True)
@@ -122,7 +121,7 @@ def collect(
             click.echo(line)
         click.echo(f"seal {seal}")
     if report.differences:
-        raise SystemExit(EXIT_FOUND)
+        raise SystemExit(FOUND)
 
 
 @evidence.command(
@@ -175,4 +174,4 @@ def verify(*, directory: Path, seal: str | None, output_format: str) -> None:
             click.echo(escaped(line))
         click.echo(f"holds, seal {seal_of(directory)}" if holds else "does NOT hold")
     if not holds:
-        raise SystemExit(EXIT_FOUND)
+        raise SystemExit(FOUND)

@@ -19,9 +19,8 @@ from streams.cli.output.pairs import pair_table
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.core.pair_summary import summary_json
+from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset
-
-EXIT_UNKNOWN = 1
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -100,7 +99,7 @@ def factors(
     wanted = [one for one in known if processor in (None, one.value.processor)]
     if not wanted:
         click.echo(_nothing_known(application, processor, known), err=True)
-        raise SystemExit(EXIT_UNKNOWN)
+        raise SystemExit(FOUND)
     changes = [last_change(config, topics.factor_changes.name, one) if why else None for one in wanted]
     if output_format == "json":
         for one, change in zip(wanted, changes, strict=True):

@@ -27,11 +27,11 @@ from streams.core.pair_summary import PairSummary, summary_json, summary_of
 from streams.core.rules import Rules
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook, book_of
+from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset, End
 
 __all__ = ["Question", "answer_as_of", "question_of"]
 
-EXIT_UNKNOWN: Final = 1
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -102,7 +102,7 @@ def answer_as_of(
             escaped(f"nothing was known{what} for application {application}; known: {known}\n{standing_text(answer)}"),
             err=True,
         )
-        raise SystemExit(EXIT_UNKNOWN)
+        raise SystemExit(FOUND)
     if output_format == "json":
         write_lines(_json(one, answer, book.of_row(one.pair.row), why=why) for one in wanted)
         return

@@ -21,8 +21,7 @@ from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import book_of
-
-EXIT_UNKNOWN: Final = 1
+from streams.runtime.exit_codes import FOUND
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -84,7 +83,7 @@ def history(
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
     if not entries:
         click.echo(escaped(f"{topics.executions.name} has nothing of this about application {application}"), err=True)
-        raise SystemExit(EXIT_UNKNOWN)
+        raise SystemExit(FOUND)
     if order == "occurred":
         entries.sort(key=_happened)
     if output_format == "json":

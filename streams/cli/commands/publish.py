@@ -11,12 +11,11 @@ from streams.cli.output.console import format_option, print_json, progress
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.replay.event_lines import BadLine, read_event_lines
+from streams.runtime.exit_codes import REFUSED
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import require
 from topics.contract.permissions import Role, permissions
 from topics.writing.publishing import publish_events
-
-EXIT_BAD_LINES = 2
 
 
 @click.command(
@@ -37,7 +36,7 @@ def publish(file: str, *, skip_invalid: bool, output_format: str) -> None:
         good, bad = _check(lines, settings.max_event_bytes)
         if bad and not skip_invalid:
             click.echo(f"{bad} of {good + bad} events are bad, nothing was published", err=True)
-            raise SystemExit(EXIT_BAD_LINES)
+            raise SystemExit(REFUSED)
         connection = connection_of(settings)
         topics = topics_of(settings)
         require_permissions(permissions(Role.PUBLISHER, topics, settings.app_id), connection.librdkafka())

@@ -15,8 +15,7 @@ from streams.core.rules import Rules
 from streams.replay.file_replay import replay_lines
 from streams.replay.in_memory import ReplayFold
 from streams.rulesets.catalogue_file import load_catalogue
-
-EXIT_BAD_LINES = 1
+from streams.runtime.exit_codes import FOUND
 
 # Redrawing after every line would take longer than folding it.
 _LINES_A_STEP = 1_000
@@ -43,7 +42,7 @@ def replay_file(file: str, settings: Settings, output_format: str) -> None:
     _print(fold, output_format)
     if counts.bad:
         click.echo(f"{counts.bad} of {counts.folded + counts.bad} lines are bad and were left out", err=True)
-        raise SystemExit(EXIT_BAD_LINES)
+        raise SystemExit(FOUND)
 
 
 def _print(fold: ReplayFold, output_format: str) -> None:

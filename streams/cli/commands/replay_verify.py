@@ -15,10 +15,9 @@ from streams.configuration.settings import Settings
 from streams.replay.log_replay import Selection
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import book_of
+from streams.runtime.exit_codes import FOUND
 
 __all__ = ["replay_verify"]
-
-EXIT_DIFFERENCES = 1
 
 
 def replay_verify(settings: Settings, selection: Selection, *, output_format: str, summary: Path | None) -> None:
@@ -66,4 +65,4 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
             click.echo(line)
     write_summary(summary, members)
     if report.differences:
-        raise SystemExit(EXIT_DIFFERENCES)
+        raise SystemExit(FOUND)

@@ -10,6 +10,7 @@ from models.errors import ConsolidatorError
 from streams.cli.output.console import format_option, print_json, print_table, told_progress
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings, load_settings
+from streams.runtime.exit_codes import FOUND
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import apply as apply_topics
 from topics.cluster.provisioning import check as check_topics
@@ -17,7 +18,6 @@ from topics.cluster.provisioning import existing
 from topics.contract.declared import Topic, Topics
 from topics.contract.permissions import Permission, Role, inspection, permissions
 
-_EXIT_DRIFT = 1
 # The declaration is what was asked for; a broker that is away should not delay it for long.
 _LIST_TIMEOUT_S = 3.0
 
@@ -91,7 +91,7 @@ def check(bootstrap_servers: str | None, output_format: str) -> None:
         if not found:
             click.echo("all topics are as declared")
     if found:
-        raise SystemExit(_EXIT_DRIFT)
+        raise SystemExit(FOUND)
 
 
 @topics.command(name="list", epilog="Example: consolidator topics list --format json")

@@ -8,7 +8,7 @@ import msgspec
 from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import rfc3339_of, text_of
 from topics.reading.dead_letter_list import Listed
-from topics.records.dead_letters import DeadLetter
+from topics.records.dead_letter_format import DeadLetter
 from topics.records.record import Record
 
 __all__ = ["HEADING", "decision_line", "letter_json", "letter_line", "shown_json", "shown_lines"]

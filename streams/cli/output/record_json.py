@@ -8,7 +8,7 @@ import msgspec
 
 from streams.cli.output.escaping import escaped
 from topics.contract.keys import parse_event_key
-from topics.records import dead_letters
+from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of
 from topics.records.record import Record
 
@@ -28,7 +28,7 @@ def is_about(kind: str, record: Record, application_id: str) -> bool:
     if payload is not None:
         return bool(event_of(payload).get("application_id") == application_id)
     # A dead letter's own key is a place; the key it once had is in a header.
-    key = last_header(record, dead_letters.KEY) if kind == "dlq" else record.key
+    key = last_header(record, dead_letter_format.KEY) if kind == "dlq" else record.key
     identity = parse_event_key(key) if key is not None else None
     return identity is not None and identity[0] == application_id
 

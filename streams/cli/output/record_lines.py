@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import rfc3339_of
-from topics.records import dead_letters
+from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of
 from topics.records.record import Record
 
@@ -85,12 +85,12 @@ def _factors(current: Mapping[str, Any]) -> str:
 
 def _dead_letter(record: Record) -> str:
     time = rfc3339_of(record.timestamp_ms)
-    marked = dead_letters.marked_letter(record)
+    marked = dead_letter_format.marked_letter(record)
     if marked is not None:
         source = ":".join(marked.decode(errors="replace").rsplit("/", 2))
         return f"{time:<{_TIME}} {source:<{_PLACE}} {'redriven':<{_NAME}} put back into the source"
     source = ":".join(_key(record).rsplit("/", 2))
-    error, message = _header(record, dead_letters.CLASS), _header(record, dead_letters.MESSAGE)
+    error, message = _header(record, dead_letter_format.CLASS), _header(record, dead_letter_format.MESSAGE)
     return f"{time:<{_TIME}} {source:<{_PLACE}} {error:<{_NAME}} {message}"
 
 

@@ -15,8 +15,8 @@ from mode import Service
 
 from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
+from streams.worker.transport.aiokafka_records import adapt_aiokafka
 from streams.worker.transport.membership import end_when_replaced
-from streams.worker.transport.parsing import adapt_aiokafka
 from streams.worker.transport.read_errors import kept_error, unreadable
 
 __all__ = ["BatchConsumerThread", "ChangelogRead", "Polled"]

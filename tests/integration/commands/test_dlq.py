@@ -22,7 +22,7 @@ from tests.real_kafka.dead_letter_steps import (
     work,
 )
 from tests.real_kafka.installation import LIMIT_S, Installation
-from topics.records.dead_letters import REDRIVE_OF
+from topics.records.dead_letter_format import REDRIVE_OF
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,9 +6,9 @@ import pytest
 
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.worker.transactions.kip890 import client as module
-from streams.worker.transactions.kip890.transactions import RoundProducers
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
+from streams.worker.transactions.small_rounds import client as module
+from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
 

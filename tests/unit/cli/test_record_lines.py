@@ -8,7 +8,7 @@ from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import is_about, json_line
 from streams.cli.output.record_lines import readable_line
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, parse_start
-from topics.records import dead_letters
+from topics.records import dead_letter_format
 from topics.records.record import Record
 
 ESC = "\x1b"
@@ -153,9 +153,9 @@ def test_line_of_factors():
 def test_line_of_a_dead_letter():
     """A dead letter's line shows where it came from and why, by our own headers, which come last."""
     headers = [
-        (dead_letters.CLASS, b"older"),
-        (dead_letters.CLASS, b"invalid_json"),
-        (dead_letters.MESSAGE, b"line 1: no brace"),
+        (dead_letter_format.CLASS, b"older"),
+        (dead_letter_format.CLASS, b"invalid_json"),
+        (dead_letter_format.MESSAGE, b"line 1: no brace"),
     ]
     line = readable_line("dlq", record(b"\xff", key=b"uat.executions/1/12", headers=headers))
     assert line.split(maxsplit=3)[1:] == ["uat.executions:1:12", "invalid_json", "line 1: no brace"]
@@ -179,7 +179,7 @@ def test_records_are_chosen_by_the_payload_before_the_key():
 
 def test_an_unreadable_dead_letter_is_chosen_by_its_original_key():
     """A dead letter's own key is a place, so the key that it once had is asked."""
-    letter = record(b"\xff", key=b"executions/0/1", headers=[(dead_letters.KEY, b"app-1/x")])
+    letter = record(b"\xff", key=b"executions/0/1", headers=[(dead_letter_format.KEY, b"app-1/x")])
     assert is_about("dlq", letter, "app-1")
     assert not is_about("dlq", letter, "executions")
     assert not is_about("dlq", record(b"\xff", key=b"executions/0/1"), "executions")

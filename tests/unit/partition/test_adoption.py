@@ -11,7 +11,7 @@ from models.errors import ContractError
 from streams.audit.verification.verify import Verification
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Membership
-from streams.partition.fold import PartitionFold
+from streams.partition.partition_fold import PartitionFold
 from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.partition.ruleset_switches import NoSwitches
 from streams.replay.application_log import KeptLog
@@ -24,7 +24,7 @@ from tests.oracle.expected import Tombstone
 from tests.oracle.folds import MAX_EVENT_BYTES, RECORDED_MS, StoredRows, catalogue_of, record_of, topics_of
 from topics.reading.ranges import Range
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption, KnownRulesets
-from topics.records.dead_letters import CLASS
+from topics.records.dead_letter_format import CLASS
 from topics.records.erasures import erasure_of
 from topics.records.record import Record
 

@@ -11,7 +11,7 @@ from streams.partition.row_codec import MARK_KEY, decode_row
 from tests.inputs.cases import event, failed, ok, one_factor
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, record_of
-from topics.records.dead_letters import CLASS, KEY
+from topics.records.dead_letter_format import CLASS, KEY
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, erasure_of, parse_erasure
 
 CATALOGUE = one_factor("sum")

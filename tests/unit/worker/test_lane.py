@@ -9,8 +9,8 @@ from models.errors import ContractError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.result import Folded
-from streams.worker.commit_round import process
 from streams.worker.lane import Lane, Share
+from streams.worker.process_round import process
 from tests.oracle.folds import Record
 from topics.records.adoptions import ADOPTION_PREFIX
 

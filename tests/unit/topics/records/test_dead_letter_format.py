@@ -9,7 +9,7 @@ from streams.cli.output.dead_letters import decision_line, letter_json, letter_l
 from streams.cli.output.record_lines import readable_line
 from streams.operations.redrive import Choice, decide
 from topics.reading.dead_letter_list import State, list_letters
-from topics.records.dead_letters import (
+from topics.records.dead_letter_format import (
     MARK_VALUE,
     REDRIVE_OF,
     dead_letter_headers,

@@ -5,8 +5,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.worker.transactions import librdkafka
-from streams.worker.transactions.librdkafka import PartitionTransactions
+from streams.worker.transactions import partition_transactions
+from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
@@ -55,7 +55,7 @@ class ScriptedProducer:
 def transactions(monkeypatch):
     def build(patience_s=60, **failures):
         producer = ScriptedProducer(failures)
-        monkeypatch.setattr(librdkafka, "Producer", lambda *_, **__: producer)
+        monkeypatch.setattr(partition_transactions, "Producer", lambda *_, **__: producer)
         return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=patience_s)
 
     return build

@@ -4,7 +4,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from streams.worker.transport.parsing import _PartitionRecords, _Records
+from streams.worker.transport.aiokafka_records import _PartitionRecords, _Records
 
 
 def batch(strange):

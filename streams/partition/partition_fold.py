@@ -12,6 +12,7 @@ from streams.core.change import Change, RulesetCause
 from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Outgoing, SourceRecord
+from streams.partition.dead_letters import dead_letter
 from streams.partition.erased_applications import ErasedApplications, erased_key
 from streams.partition.observer import Observer
 from streams.partition.result import Folded
@@ -19,9 +20,8 @@ from streams.partition.row_codec import MARK_KEY, RowReader, decode_row, encode_
 from streams.partition.rows import PartitionRows
 from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix, dlq_key, parse_event_key, partition_of
+from topics.contract.keys import application_prefix, parse_event_key, partition_of
 from topics.records.adoptions import ADOPTION_PREFIX
-from topics.records.dead_letters import dead_letter_headers
 from topics.records.decoding import decode_event
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
 
@@ -209,23 +209,7 @@ class PartitionFold:
         self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True
     ) -> None:
         position = self._position(record)
-        folded.outbox.add(
-            Outgoing(
-                self._topics.dlq.name,
-                self._partition,
-                dlq_key(position.topic, position.partition, position.offset),
-                record.value if keeps_content else b"",
-                dead_letter_headers(
-                    error,
-                    topic=position.topic,
-                    partition=position.partition,
-                    offset=position.offset,
-                    timestamp_ms=record.timestamp,
-                    key=record.key if keeps_content else None,
-                    headers=record.headers if keeps_content else (),
-                ),
-            )
-        )
+        folded.outbox.add(dead_letter(record, position, error, self._topics, keeps_content=keeps_content))
         self._observer.rejected(position, error)
 
     def _erase(self, record: SourceRecord, folded: Folded) -> None:

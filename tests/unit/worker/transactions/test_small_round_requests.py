@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError
 
-from streams.worker.transactions.kip890.client import RefusedError, require_accepted
-from streams.worker.transactions.kip890.requests import (
+from streams.worker.transactions.small_rounds.client import RefusedError, require_accepted
+from streams.worker.transactions.small_rounds.requests import (
     ApiVersions,
     EndTransaction,
     Produce,

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError as ClientError
 from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError
 
-from streams.worker.transactions.kip890.requests import ApiVersions, is_spoken
+from streams.worker.transactions.small_rounds.requests import ApiVersions, is_spoken
 from topics.cluster.connection import CLIENT_ID, Connection
 
 __all__ = ["RefusedError", "TransactionClient", "require_accepted"]

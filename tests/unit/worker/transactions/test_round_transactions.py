@@ -7,9 +7,9 @@ from aiokafka.errors import KafkaConnectionError, UnsupportedVersionError
 from confluent_kafka import KafkaError
 
 from models.errors import AuthorizationError, InfrastructureError
-from streams.worker.transactions.kip890 import client as module
-from streams.worker.transactions.kip890.client import RefusedError, TransactionClient
-from streams.worker.transactions.kip890.transactions import RoundProducers
+from streams.worker.transactions.small_rounds import client as module
+from streams.worker.transactions.small_rounds.client import RefusedError, TransactionClient
+from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from topics.cluster.connection import Connection
 
 NOBODY = Connection("localhost:9")

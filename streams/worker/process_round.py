@@ -9,7 +9,7 @@ import structlog
 from streams.partition.batch import Batch
 from streams.runtime.failpoints import reach
 from streams.worker.lane import Lane, Share, may_adopt
-from streams.worker.transactions.port import Transactions
+from streams.worker.transactions.interface import Transactions
 
 __all__ = ["process"]
 

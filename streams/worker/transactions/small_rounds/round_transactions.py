@@ -16,8 +16,8 @@ from streams.partition.batch import Batch, Headers, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
 from streams.worker.transactions.errors import refusal, unanswered
-from streams.worker.transactions.kip890.client import RefusedError, TransactionClient, require_accepted
-from streams.worker.transactions.kip890.requests import EndTransaction, Produce, TransactionOffsets
+from streams.worker.transactions.small_rounds.client import RefusedError, TransactionClient, require_accepted
+from streams.worker.transactions.small_rounds.requests import EndTransaction, Produce, TransactionOffsets
 from topics.cluster.connection import Connection
 
 __all__ = ["RoundProducers", "RoundTransactions"]
@@ -167,7 +167,7 @@ class RoundTransactions:
     Raises:
         AuthorizationError: from :meth:`commit`, when the cluster does not permit a step.
         InfrastructureError: from :meth:`commit`, when Kafka refuses or does not answer; see
-            :class:`~streams.worker.transactions.librdkafka.PartitionTransactions`.
+            :class:`~streams.worker.transactions.partition_transactions.PartitionTransactions`.
     """
 
     def __init__(

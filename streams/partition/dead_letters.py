@@ -1,0 +1,39 @@
+"""Where a record becomes a dead letter."""
+
+from models.errors import BadEventError
+from models.events import Position
+from streams.partition.batch import Outgoing, SourceRecord
+from topics.contract.declared import Topics
+from topics.contract.keys import dlq_key
+from topics.records.dead_letter_format import dead_letter_headers
+
+__all__ = ["dead_letter"]
+
+
+def dead_letter(
+    record: SourceRecord, position: Position, error: BadEventError, topics: Topics, *, keeps_content: bool = True
+) -> Outgoing:
+    """The dead letter of a record.
+
+    Args:
+        record: the record, as it came.
+        position: where it stands.
+        error: why it is no event.
+        topics: the declared topics.
+        keeps_content: whether the letter has the record's key, value and headers.
+    """
+    return Outgoing(
+        topics.dlq.name,
+        position.partition,
+        dlq_key(position.topic, position.partition, position.offset),
+        record.value if keeps_content else b"",
+        dead_letter_headers(
+            error,
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
+            timestamp_ms=record.timestamp,
+            key=record.key if keeps_content else None,
+            headers=record.headers if keeps_content else (),
+        ),
+    )

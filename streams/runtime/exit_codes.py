@@ -1,0 +1,25 @@
+"""The exit codes of every command, decided in one place; README's "Use it" documents them."""
+
+from typing import Final
+
+from models.errors import ContractError
+
+__all__ = ["DONE", "FAILED", "FOUND", "REFUSED", "SIGNALLED", "exit_code_of"]
+
+DONE: Final = 0
+FOUND: Final = 1
+"""Done, but something was found: bad lines, drift, differences."""
+
+REFUSED: Final = 2
+"""Wrong usage, settings, input or contract (a topic that is missing, for one): nothing was done."""
+
+FAILED: Final = 3
+"""Kafka, the disk or the network failed."""
+
+SIGNALLED: Final = 128
+"""Added to a signal's number, as shells do it."""
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code with which an error ends a command or a worker."""
+    return REFUSED if isinstance(error, ContractError) else FAILED
