@@ -1,4 +1,4 @@
-"""Where a record becomes a dead letter."""
+"""Where a record becomes a dead letter; why it does, ``topics/records/decoding.py`` and the fold say."""
 
 from models.errors import BadEventError
 from models.events import Position

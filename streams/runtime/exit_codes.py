@@ -1,4 +1,4 @@
-"""The exit codes of every command, decided in one place; README's "Use it" documents them."""
+"""The exit codes of every command, and which error ends with which; README's "Use it" documents them."""
 
 from typing import Final
 
@@ -11,7 +11,8 @@ FOUND: Final = 1
 """Done, but something was found: bad lines, drift, differences."""
 
 REFUSED: Final = 2
-"""Wrong usage, settings, input or contract (a topic that is missing, for one): nothing was done."""
+"""Wrong usage, settings, input or contract: nothing was done. A topic that is missing ends every command so, except
+`topics check`, which finds it: 1."""
 
 FAILED: Final = 3
 """Kafka, the disk or the network failed."""
