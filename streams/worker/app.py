@@ -48,11 +48,13 @@ class BatchOptions:
         batch_events: most records of one partition in one batch, see :class:`~streams.worker.transport.pacing.Pacing`.
         fetch_bytes: most bytes of one partition in one fetch.
         fetch_max_wait_ms: how long the broker holds a fetch that finds nothing.
+        patience_s: how long brokers that do not answer are asked for offsets again.
     """
 
     batch_events: int
     fetch_bytes: int = _FETCH_BYTES
     fetch_max_wait_ms: int = _FETCH_MAX_WAIT_MS
+    patience_s: float = 300.0
 
 
 class _AsIs(Schema):
@@ -127,7 +129,7 @@ def create_app(
         autodiscover=False,
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app)
-    app.batch_options = BatchOptions(settings.batch_events)
+    app.batch_options = BatchOptions(settings.batch_events, patience_s=settings.broker_patience_s)
     app.source_topic = topics.executions.name
     table = app.Table(TABLE_NAME, partitions=topics.partitions, key_type=bytes, value_type=bytes)
     app.partition_owner = Engine(

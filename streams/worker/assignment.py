@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 from faust.tables.recovery import RebalanceAgain
@@ -99,7 +100,11 @@ class Engine:
             await self.release(set(self._transactions))
             for partition in partitions:
                 self._transactions[partition] = PartitionTransactions(
-                    self._connection, self._app_id, partition, patience_s=self._patience_s
+                    self._connection,
+                    self._app_id,
+                    partition,
+                    patience_s=self._patience_s,
+                    confirm=partial(self._small_rounds.confirm, partition),
                 )
             # 1.
             loop = asyncio.get_running_loop()

@@ -10,11 +10,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     OffsetSpec,
 )
 
-from topics.cluster.patience import ask_patiently
+from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, require_offsets
 
 __all__ = ["ends_of", "wait_until_offsets_settled", "wait_until_settled"]
 
-_ASK_LIMIT_S: Final = 30.0
 _FIRST_POLL_S: Final = 0.01
 _GREATEST_POLL_S: Final = 0.2
 
@@ -26,6 +25,7 @@ def wait_until_settled(
     *,
     limit_s: float,
     waiting: Callable[[list[int]], None] | None = None,
+    silent: Callable[[KafkaException], None] | None = None,
 ) -> list[int]:
     """Wait until every transaction that has records in the partitions now is committed or aborted.
 
@@ -35,8 +35,9 @@ def wait_until_settled(
         admin: asks.
         topic: the topic.
         partitions: its partitions.
-        limit_s: how long to wait.
+        limit_s: how long to wait, for an answer as well.
         waiting: told before each wait in which partitions something is open.
+        silent: told each time that a partition's leader does not answer.
 
     Returns:
         The partitions in which something is open after that; empty: in none.
@@ -45,13 +46,18 @@ def wait_until_settled(
         KafkaException: Kafka does not answer.
     """
     wanted = list(partitions)
-    ends = ends_of(admin, topic, wanted, IsolationLevel.READ_UNCOMMITTED)
+    deadline = time.monotonic() + limit_s
+
+    def ask(isolation: IsolationLevel) -> dict[int, int]:
+        return ends_of(admin, topic, wanted, isolation, limit_s=deadline - time.monotonic(), silent=silent)
+
+    ends = ask(IsolationLevel.READ_UNCOMMITTED)
 
     def behind() -> list[int]:
-        stable = ends_of(admin, topic, wanted, IsolationLevel.READ_COMMITTED)
+        stable = ask(IsolationLevel.READ_COMMITTED)
         return sorted(partition for partition, end in ends.items() if stable[partition] < end)
 
-    return _wait(behind, limit_s, waiting)
+    return _wait(behind, deadline, waiting)
 
 
 def wait_until_offsets_settled(
@@ -62,6 +68,7 @@ def wait_until_offsets_settled(
     *,
     limit_s: float,
     waiting: Callable[[list[int]], None] | None = None,
+    silent: Callable[[KafkaException], None] | None = None,
 ) -> list[int]:
     """Wait until every transaction that was sent offsets of these partitions is committed or aborted (KIP-447).
 
@@ -72,8 +79,9 @@ def wait_until_offsets_settled(
         group: the consumer group.
         topic: the topic that it reads.
         partitions: its partitions.
-        limit_s: how long to wait.
+        limit_s: how long to wait, for an answer as well.
         waiting: told before each wait which partitions' offsets are in an open transaction.
+        silent: told each time that the group's coordinator does not answer.
 
     Returns:
         The partitions whose offsets are in an open transaction after that; empty: none.
@@ -82,21 +90,29 @@ def wait_until_offsets_settled(
         KafkaException: Kafka does not answer, or refuses.
     """
     places = [TopicPartition(topic, partition) for partition in partitions]
+    deadline = time.monotonic() + limit_s
 
     def ask() -> list[int]:
         answer = admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=_ASK_LIMIT_S
+            [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=ASK_S
         )[group].result()
-        failed = [place for place in answer.topic_partitions if place.error is not None]
-        for place in failed:
-            if place.error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
-                raise KafkaException(place.error)
-        return sorted(place.partition for place in failed)
+        return _unstable(answer.topic_partitions)
 
-    return _wait(lambda: ask_patiently(ask, limit_s=_ASK_LIMIT_S), limit_s, waiting) if places else []
+    def unstable() -> list[int]:
+        return ask_for_offsets(ask, limit_s=deadline - time.monotonic(), silent=silent)
+
+    return _wait(unstable, deadline, waiting) if places else []
 
 
-def ends_of(admin: AdminClient, topic: str, partitions: Iterable[int], isolation: IsolationLevel) -> dict[int, int]:
+def ends_of(
+    admin: AdminClient,
+    topic: str,
+    partitions: Iterable[int],
+    isolation: IsolationLevel,
+    *,
+    limit_s: float,
+    silent: Callable[[KafkaException], None] | None = None,
+) -> dict[int, int]:
     """Of each partition, one past its last record, or its last stable offset.
 
     Args:
@@ -104,9 +120,11 @@ def ends_of(admin: AdminClient, topic: str, partitions: Iterable[int], isolation
         topic: the topic.
         partitions: its partitions.
         isolation: of everything, or of what is committed.
+        limit_s: how long leaders that do not answer are asked again.
+        silent: told each time that one does not.
 
     Raises:
-        KafkaException: Kafka does not answer.
+        KafkaException: Kafka does not answer; names a partition that has no answer, and its leader.
     """
     places = [TopicPartition(topic, partition) for partition in partitions]
     if not places:
@@ -114,17 +132,32 @@ def ends_of(admin: AdminClient, topic: str, partitions: Iterable[int], isolation
     question = {place: OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]
 
     def ask() -> dict[int, int]:
-        answers = admin.list_offsets(question, isolation_level=isolation, request_timeout=_ASK_LIMIT_S)
-        return {place.partition: answer.result().offset for place, answer in answers.items()}
+        answers = admin.list_offsets(question, isolation_level=isolation, request_timeout=ASK_S)
+        ends = {place.partition: answer.result().offset for place, answer in answers.items()}
+        return require_offsets(admin, topic, ends, [place.partition for place in places])
 
-    return ask_patiently(ask, limit_s=_ASK_LIMIT_S)
+    return ask_for_offsets(ask, limit_s=limit_s, silent=silent)
+
+
+def _unstable(places: Iterable[TopicPartition]) -> list[int]:
+    """The partitions whose offsets are in an open transaction.
+
+    Raises:
+        KafkaException: another error stands in the answer.
+    """
+    found = []
+    for place in places:
+        if place.error is not None and place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
+            found.append(place.partition)
+        else:
+            committed_offset(place)
+    return sorted(found)
 
 
 def _wait(
-    still_open: Callable[[], list[int]], limit_s: float, waiting: Callable[[list[int]], None] | None
+    still_open: Callable[[], list[int]], deadline: float, waiting: Callable[[list[int]], None] | None
 ) -> list[int]:
     """Ask until nothing is open, or the time is over; what is open then."""
-    deadline = time.monotonic() + limit_s
     pause_s = _FIRST_POLL_S
     while found := still_open():
         if time.monotonic() >= deadline:

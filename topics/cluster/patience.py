@@ -1,7 +1,7 @@
 """Questions to a cluster that may have to be asked again: leaders and coordinators move, most of all after a start."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -25,12 +25,20 @@ _PASSING: Final = frozenset(
 _Answer = TypeVar("_Answer")
 
 
-def ask_patiently(question: Callable[[], _Answer], *, limit_s: float) -> _Answer:
+def ask_patiently(
+    question: Callable[[], _Answer],
+    *,
+    limit_s: float,
+    passing: Collection[int] = (),
+    failed: Callable[[KafkaException], None] | None = None,
+) -> _Answer:
     """The answer to a question to Kafka, asked again while the reason for its failure may pass.
 
     Args:
         question: asks once; its own time limit comes on top.
         limit_s: after which no new attempt is made.
+        passing: reasons that may pass, besides those that always may.
+        failed: told of each attempt that failed for a reason that may pass.
 
     Raises:
         KafkaException: of the last attempt.
@@ -40,6 +48,9 @@ def ask_patiently(question: Callable[[], _Answer], *, limit_s: float) -> _Answer
         try:
             return question()
         except KafkaException as error:
-            if error.args[0].code() not in _PASSING or time.monotonic() >= deadline:
+            code = error.args[0].code()
+            if (code not in _PASSING and code not in passing) or time.monotonic() >= deadline:
                 raise
+            if failed is not None:
+                failed(error)
         time.sleep(_POLL_S)

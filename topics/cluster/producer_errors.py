@@ -4,7 +4,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-__all__ = ["CLIENT_ERRORS", "FENCED", "cause_of"]
+__all__ = ["CLIENT_ERRORS", "FENCED", "FORGOTTEN", "cause_of"]
 
 CLIENT_ERRORS: Final = (KafkaException, SystemError)
 """What a call of the client raises where Kafka failed. A fatal error that the client hears of while it serves callbacks
@@ -19,6 +19,10 @@ FENCED: Final = frozenset(
     }
 )
 """The codes by which a producer learns that another one took its transactional id over."""
+
+FORGOTTEN: Final = frozenset({KafkaError.INVALID_PRODUCER_ID_MAPPING, KafkaError.UNKNOWN_PRODUCER_ID})
+"""The codes for a transactional id that rested for ``transactional.id.expiration.ms``: the coordinator knows it no
+more, or knows it as that of somebody who has initialised it since. See docs/decisions/0024."""
 
 
 def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from models.errors import InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S
-from topics.cluster.patience import ask_patiently
+from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, require_offsets
 from topics.contract.declared import Topic, Topics
 from topics.reading.positions import AtOffset
 from topics.reading.reader import TopicReader
@@ -69,7 +69,13 @@ class GroupProgress:
         Raises:
             InfrastructureError: Kafka does not answer.
         """
-        return {partition: None if offset < 0 else offset for partition, offset in self._answered().items()}
+        places = self._places(self._topics.executions)
+
+        def ask() -> dict[int, int | None]:
+            answer = self._everything.committed(places, timeout=ASK_S)
+            return {place.partition: committed_offset(place) for place in answer}
+
+        return _patiently(ask, "the group's offsets")
 
     def wait_decided(self, *topics: Topic, limit_s: float) -> bool:
         """Wait until every transaction that is open in these topics now is committed or aborted.
@@ -117,24 +123,19 @@ class GroupProgress:
             return next(reader.until_end(), None) is not None
 
     def _through(self) -> dict[int, int]:
-        return {part: max(offset, _NOTHING_COMMITTED) for part, offset in self._answered().items()}
-
-    def _answered(self) -> dict[int, int]:
-        answer = _patiently(
-            lambda: self._everything.committed(self._places(self._topics.executions), timeout=REACH_TIMEOUT_S),
-            "the group's offsets",
-        )
-        # A negative offset stands for none.
-        return {place.partition: place.offset for place in answer}
+        return {
+            partition: _NOTHING_COMMITTED if offset is None else offset
+            for partition, offset in self.committed().items()
+        }
 
     def _ends(self, consumer: Consumer, topic: Topic) -> dict[int, int]:
-        def ends() -> dict[int, int]:
-            return {
-                place.partition: consumer.get_watermark_offsets(place, timeout=REACH_TIMEOUT_S)[1]
-                for place in self._places(topic)
-            }
+        places = self._places(topic)
 
-        return _patiently(ends, f"the end of {topic.name}")
+        def ask() -> dict[int, int]:
+            ends = {place.partition: consumer.get_watermark_offsets(place, timeout=ASK_S)[1] for place in places}
+            return require_offsets(consumer, topic.name, ends, ends)
+
+        return _patiently(ask, f"the end of {topic.name}")
 
     def _places(self, topic: Topic) -> list[TopicPartition]:
         return [TopicPartition(topic.name, partition) for partition in range(self._topics.partitions)]
@@ -142,6 +143,6 @@ class GroupProgress:
 
 def _patiently(question: Callable[[], _Answer], what: str) -> _Answer:
     try:
-        return ask_patiently(question, limit_s=REACH_TIMEOUT_S)
+        return ask_for_offsets(question, limit_s=REACH_TIMEOUT_S)
     except KafkaException as error:
         raise InfrastructureError(f"{what} cannot be read: {error.args[0].str()}") from error

@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
+from topics.cluster.offsets import ASK_S, ask_for_offsets, offset_at_time, require_offsets
 from topics.cluster.open_transactions import ends_of
-from topics.cluster.patience import ask_patiently
 from topics.contract.keys import partition_of
 from topics.contract.permissions import Permission, Resource
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
@@ -66,6 +66,7 @@ class TopicReader:
         self._application_id = application_id
         self._settled = settled
         self._timeout_s = timeout_s
+        self._ask_s = min(ASK_S, timeout_s)
         require_permissions([Permission("Read", Resource.TOPIC, topic, "reads it")], config, timeout_s=timeout_s)
         metadata = Cluster(config, timeout_s=timeout_s).metadata().get(topic)
         if metadata is None:
@@ -174,7 +175,7 @@ class TopicReader:
                 f"{self.topic} has no partition {start.partition}: its partitions are 0 to {partitions - 1}"
             )
         try:
-            edges = ask_patiently(lambda: self._edges(wanted), limit_s=self._timeout_s)
+            edges = self._edges(wanted)
             times = self._offsets_at(start, wanted) if isinstance(start, AtTime) else {}
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
@@ -198,22 +199,36 @@ class TopicReader:
                 )
 
     def _edges(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-        edges = {}
-        for partition in partitions:
-            place = TopicPartition(self.topic, partition)
-            edges[partition] = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        """The first offset of each partition, and the one after its last."""
+        firsts, ends = ask_for_offsets(lambda: self._watermarks(partitions), limit_s=self._timeout_s)
         settled = [partition for partition in partitions if partition in self._settled]
         if settled:
             admin = AdminClient({**self._config})
-            for partition, end in ends_of(admin, self.topic, settled, IsolationLevel.READ_UNCOMMITTED).items():
-                edges[partition] = (edges[partition][0], end)
-        return edges
+            everything = IsolationLevel.READ_UNCOMMITTED
+            ends |= ends_of(admin, self.topic, settled, everything, limit_s=self._timeout_s)
+        return {partition: (firsts[partition], ends[partition]) for partition in partitions}
+
+    def _watermarks(self, partitions: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
+        marks = {
+            partition: self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self._ask_s)
+            for partition in partitions
+        }
+        firsts, ends = ({partition: mark[edge] for partition, mark in marks.items()} for edge in (0, 1))
+        return (
+            require_offsets(self._consumer, self.topic, firsts, partitions),
+            require_offsets(self._consumer, self.topic, ends, partitions),
+        )
 
     def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:
+        """Where the first record at or after a time stands; a partition without one is left out."""
         question = [TopicPartition(self.topic, partition, start.milliseconds) for partition in partitions]
-        answer = self._consumer.offsets_for_times(question, timeout=self._timeout_s)
-        # A negative offset stands for "no record that late": the end.
-        return {place.partition: place.offset for place in answer if place.offset >= 0}
+
+        def ask() -> dict[int, int | None]:
+            answer = self._consumer.offsets_for_times(question, timeout=self._ask_s)
+            return {place.partition: offset_at_time(place) for place in answer}
+
+        found = ask_for_offsets(ask, limit_s=self._timeout_s)
+        return {partition: offset for partition, offset in found.items() if offset is not None}
 
     def _assign(self, spans: Mapping[int, Span]) -> None:
         self._consumer.assign([TopicPartition(self.topic, part, span.start) for part, span in spans.items()])

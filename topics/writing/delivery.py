@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import KafkaError, Message, Producer
 
 from models.errors import InfrastructureError
+from topics.cluster.offsets import delivered_offset
 
 __all__ = ["Written", "write_records"]
 
@@ -42,16 +43,19 @@ def write_records(
         Partition and offset of each, in the order of the acknowledgements.
 
     Raises:
-        InfrastructureError: Kafka refused some or does not answer; says how many.
+        InfrastructureError: Kafka refused some or does not answer, or does not say where they stand; says how many.
     """
     places: list[tuple[int, int]] = []
     refusals: list[KafkaError] = []
+    nowhere: list[Message] = []
 
     def delivered(error: KafkaError | None, message: Message) -> None:
         if error is not None:
             refusals.append(error)
+        elif (offset := delivered_offset(message)) is None:
+            nowhere.append(message)
         else:
-            places.append((message.partition() or 0, message.offset() or 0))
+            places.append((message.partition() or 0, offset))
 
     producer = Producer(
         {**config, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5, "log_level": 2}
@@ -62,8 +66,13 @@ def write_records(
     left = producer.flush(_LIMIT_S)
     if refusals or left:
         reason = refusals[0].str() if refusals else f"no acknowledgement for {_LIMIT_S:.0f} s"
+        missing = len(records) - len(places) - len(nowhere)
         raise InfrastructureError(
-            f"{len(records) - len(places)} of {len(records)} records were not written: {reason}. What was written "
-            "holds; try again for the rest"
+            f"{missing} of {len(records)} records were not written: {reason}. What was written holds; try again for "
+            "the rest"
+        )
+    if nowhere:
+        raise InfrastructureError(
+            f"{len(nowhere)} of {len(records)} records were written, but Kafka did not say where: try again"
         )
     return places

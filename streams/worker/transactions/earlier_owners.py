@@ -37,7 +37,7 @@ def outwait(
         patience_s: the workers' transaction timeout, after which the broker aborts a dead one's.
 
     Raises:
-        InfrastructureError: Kafka does not answer, or a transaction stays open for twice that long.
+        InfrastructureError: Kafka does not answer, or a transaction stays open, for twice that long.
     """
     since = monotonic()
     limit_s = 2 * patience_s
@@ -49,15 +49,23 @@ def outwait(
             warned = True
             _log.warning("an earlier owner's transaction is waited for", topic=changelog, partitions=still_open)
 
+    def silent(error: KafkaException) -> None:
+        nonlocal warned
+        if not warned and monotonic() - since > _SLOW_S:
+            warned = True
+            _log.warning("a broker does not answer what is open; it is asked again", reason=error.args[0].str())
+
     wanted = sorted(partitions)
     try:
         admin = AdminClient({**connection.librdkafka()})
         # 1.
-        still_open = wait_until_offsets_settled(admin, group, source, wanted, limit_s=limit_s, waiting=waiting)
+        still_open = wait_until_offsets_settled(
+            admin, group, source, wanted, limit_s=limit_s, waiting=waiting, silent=silent
+        )
         # 2.
         if not still_open:
             left_s = limit_s - (monotonic() - since)
-            still_open = wait_until_settled(admin, changelog, wanted, limit_s=left_s, waiting=waiting)
+            still_open = wait_until_settled(admin, changelog, wanted, limit_s=left_s, waiting=waiting, silent=silent)
     except KafkaException as error:
         cause = error.args[0]
         raise InfrastructureError(

@@ -9,9 +9,14 @@ from topics.cluster.authorization import not_permitted
 from topics.cluster.producer_errors import FENCED
 from topics.contract.permissions import transactions
 
-__all__ = ["OWNER_CHANGED", "refusal", "unanswered", "undelivered"]
+__all__ = ["COMMIT", "OWNER_CHANGED", "refusal", "unanswered", "undelivered", "unplaced"]
 
-_WHAT_TO_LOOK_AT: Final = "nothing was acknowledged. Are the brokers up, and enough replicas in sync?"
+COMMIT: Final = "commit_transaction"
+"""The step after which a transaction may have taken effect, whatever the client was told: where a commit was done and
+its answer was lost, the commit is asked for again, and with what that is refused says nothing of the first time."""
+
+_LOOK: Final = "Are the brokers up, and enough replicas in sync?"
+_UNKNOWN: Final = "it is not known here whether this transaction took effect"
 
 OWNER_CHANGED: Final = FENCED | {
     KafkaError.ILLEGAL_GENERATION,
@@ -44,13 +49,13 @@ def refusal(app_id: str, partition: int, step: str, cause: KafkaError | Exceptio
     if code in _FORBIDDEN:
         return _forbidden(app_id, partition, step, code, text)
     if code in OWNER_CHANGED:
+        effect = f"{_UNKNOWN}: the new owner knows" if step == COMMIT else "nothing of this batch took effect here"
         return InfrastructureError(
-            f"partition {partition}: fenced in {step}: another worker owns the partition now ({text}); "
-            "nothing of this batch took effect here"
+            f"partition {partition}: fenced in {step}: another worker owns the partition now ({text}); {effect}"
         )
     return InfrastructureError(
-        f"partition {partition}: {step} failed: {text}; nothing was acknowledged, a restart goes on from the "
-        "last committed transaction"
+        f"partition {partition}: {step} failed: {text}; {_effect(step)}, a restart goes on from the last committed "
+        "transaction"
     )
 
 
@@ -64,7 +69,19 @@ def undelivered(partition: int, records: int, patience_s: float) -> Infrastructu
     """
     return InfrastructureError(
         f"partition {partition}: {records} records of a transaction were not delivered within "
-        f"{patience_s:.0f} s; {_WHAT_TO_LOOK_AT}"
+        f"{patience_s:.0f} s; nothing was acknowledged. {_LOOK}"
+    )
+
+
+def unplaced(partition: int) -> InfrastructureError:
+    """A record was delivered, and the broker did not say at which offset.
+
+    Args:
+        partition: the source partition whose producer it is.
+    """
+    return InfrastructureError(
+        f"partition {partition}: it is not known where a record of a transaction stands; nothing took effect, a "
+        "restart goes on from the last committed transaction"
     )
 
 
@@ -77,8 +94,13 @@ def unanswered(partition: int, step: str, patience_s: float) -> InfrastructureEr
         patience_s: how long was waited.
     """
     return InfrastructureError(
-        f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_WHAT_TO_LOOK_AT}"
+        f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_effect(step)}. {_LOOK}"
     )
+
+
+def _effect(step: str) -> str:
+    """What became of a transaction that failed in a step, as far as it is known."""
+    return f"nothing was acknowledged, and {_UNKNOWN}" if step == COMMIT else "nothing was acknowledged"
 
 
 def _forbidden(app_id: str, partition: int, step: str, code: int | None, text: str) -> AuthorizationError:

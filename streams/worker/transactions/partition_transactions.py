@@ -3,18 +3,22 @@
 import logging
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from math import inf
 from time import monotonic, sleep
 from typing import TypeVar
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from models.errors import ConsolidatorError, InfrastructureError
+from models.errors import ConsolidatorError
 from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
-from streams.worker.transactions.errors import OWNER_CHANGED, refusal, undelivered
+from streams.worker.transactions.errors import COMMIT, OWNER_CHANGED, refusal, undelivered, unplaced
 from topics.cluster.connection import Connection
-from topics.cluster.producer_errors import CLIENT_ERRORS, cause_of
+from topics.cluster.offsets import delivered_offset
+from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of
 
 __all__ = ["PartitionTransactions", "group_metadata"]
 
@@ -34,9 +38,15 @@ _RETRY_BACKOFF_MS = 5
 """The broker refuses a partition's next transaction while the last one's markers are being written: some milliseconds.
 librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
 
+_RESTED_S = 1.0
+"""After so long without a transaction the broker may have forgotten the transactional id. A transaction then sends its
+records before its offsets, and keeps them until these are accepted; without a pause neither is worth its price."""
+
 _METADATA_HEADER = b"CGMDv2:"
 
 _Result = TypeVar("_Result")
+
+_log = structlog.get_logger()
 
 
 def group_metadata(membership: Membership) -> bytes:
@@ -69,6 +79,7 @@ class PartitionTransactions:
         partition: the source partition.
         patience_s: seconds that a step waits for brokers that are down or change. It is the transaction's timeout as
             well: after it the broker aborts what a dead owner left open, unless a new owner's fence did so before.
+        confirm: raises if a member of the group is none any more; asked before a forgotten id is initialised again.
 
     Raises:
         AuthorizationError: from every method, when the cluster does not permit a step.
@@ -76,7 +87,16 @@ class PartitionTransactions:
             stops the process, and whoever owns the partition next goes on from the last committed transaction.
     """
 
-    def __init__(self, connection: Connection, app_id: str, partition: int, *, patience_s: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        app_id: str,
+        partition: int,
+        *,
+        patience_s: float,
+        confirm: Callable[[Membership], object] = lambda _: None,
+    ) -> None:
+        self._confirm = confirm
         self._partition = partition
         self._patience_s = patience_s
         self._app_id = app_id
@@ -103,16 +123,33 @@ class PartitionTransactions:
     _owner_changed: KafkaError | None = None
     """That another worker has the partition is for good, and a call that ends the producer cannot say so any more."""
 
+    _used_at = inf
+    """When the broker last knew the transactional id, in monotonic seconds; it has not been asked yet."""
+
+    _kept: list[Callable[[], None]] | None = None
+    """What produces the transaction's records again, if the id has rested."""
+
+    _unplaced = False
+    """Whether a row was delivered without an offset."""
+
     def fence(self) -> None:
         """Shut out every earlier owner, and finish or abort its open transaction."""
         self._patiently("init_transactions", lambda: self._producer.init_transactions(self._patience_s))
+        self._used_at = monotonic()
 
     def begin(self) -> None:
         """Begin a transaction."""
+        self._kept = [] if monotonic() - self._used_at >= _RESTED_S else None
         self._guarded("begin_transaction", self._producer.begin_transaction)
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:
         """Add records to the transaction."""
+        if self._kept is not None:
+            outgoing = list(outgoing)
+            self._kept.append(partial(self._produce, outgoing))
+        self._produce(outgoing)
+
+    def _produce(self, outgoing: Iterable[Outgoing]) -> None:
         produce = self._producer.produce
         for record in outgoing:
             try:
@@ -128,6 +165,11 @@ class PartitionTransactions:
 
     def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
         """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
+        if self._kept is not None:
+            self._kept.append(partial(self._produce_rows, changelog, partition, rows))
+        self._produce_rows(changelog, partition, rows)
+
+    def _produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
         produce = self._producer.produce
         last = len(rows) - 1
         try:
@@ -151,8 +193,8 @@ class PartitionTransactions:
         offsets: list[int] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is None:
-                offsets.append(message.offset() or 0)
+            if error is None and (offset := delivered_offset(message)) is not None:
+                offsets.append(offset)
 
         self.begin()
         try:
@@ -161,10 +203,11 @@ class PartitionTransactions:
             raise self._failure("produce", error) from error
         self._flush()
         if not offsets:
-            raise InfrastructureError(f"partition {self._partition}: a record was not delivered; nothing took effect")
+            raise unplaced(self._partition)
         self.produce([entry_at(offsets[0])])
         self._flush()
-        self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
+        self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._patience_s))
+        self._used_at = monotonic()
         return offsets[0]
 
     def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
@@ -180,21 +223,49 @@ class PartitionTransactions:
         Returns:
             The changelog offset of each partition's last row.
         """
-        self._changelog_offsets = {}
-        self._patiently(
-            "send_offsets_to_transaction",
-            lambda: self._producer.send_offsets_to_transaction(
-                [TopicPartition(batch.topic, batch.partition, batch.end) for batch in batches],
-                group_metadata(batches[0].membership),
-                self._patience_s,
-            ),
-        )
+        self._changelog_offsets, self._unplaced = {}, False
+        self._offer(batches)
         reach("offered")
         self._flush()
         reach("produced")
+        if self._unplaced:
+            raise unplaced(self._partition)
         # Fails, and says why, if any of the records was not delivered.
-        self._patiently("commit_transaction", lambda: self._producer.commit_transaction(self._patience_s))
+        self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._patience_s))
+        self._used_at = monotonic()
         return self._changelog_offsets
+
+    def _offer(self, batches: Sequence[Batch]) -> None:
+        """Send the batches' source offsets.
+
+        A forgotten id is initialised again, and the transaction begun again. librdkafka does that only where it hears
+        of it when it registers records, so of an id that has rested these are sent first.
+        """
+        membership = batches[0].membership
+        offsets = [TopicPartition(batch.topic, batch.partition, batch.end) for batch in batches]
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self._flush()
+        self._patiently(
+            "send_offsets_to_transaction",
+            lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata(membership), self._patience_s),
+            forgotten=None if kept is None else lambda: self._begin_again(kept, membership),
+        )
+
+    def _begin_again(self, kept: Sequence[Callable[[], None]], membership: Membership) -> None:
+        """Initialise the forgotten transactional id again, and produce everything once more.
+
+        Whoever has lost the partition must not shut out its new owner: the group is asked whether this is still its
+        member, and the abort asks the coordinator for the id with the producer's own id and epoch, which is refused if
+        anybody has initialised it since (docs/decisions/0024).
+        """
+        self._confirm(membership)
+        self._patiently("abort_transaction", lambda: self._producer.abort_transaction(self._patience_s))
+        self._guarded("begin_transaction", self._producer.begin_transaction)
+        for produce in kept:
+            produce()
+        self._flush()
+        _log.info("a transactional id that the broker had forgotten is initialised again", partition=self._partition)
 
     def close(self) -> None:
         """Give the producer up; an open transaction is aborted by the next owner's fence."""
@@ -206,16 +277,31 @@ class PartitionTransactions:
             raise undelivered(self._partition, left, self._patience_s)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            self._changelog_offsets[message.partition() or 0] = message.offset() or 0
+        if error is not None:
+            return
+        offset = delivered_offset(message)
+        if offset is None:
+            self._unplaced = True
+        else:
+            self._changelog_offsets[message.partition() or 0] = offset
 
-    def _patiently(self, step: str, call: Callable[[], object]) -> None:
-        """Call again while librdkafka says that it may be: a commit whose answer is missing is then resumed."""
+    def _patiently(self, step: str, call: Callable[[], object], *, forgotten: Callable[[], None] | None = None) -> None:
+        """Call again while librdkafka says that it may be: a commit whose answer is missing is then resumed.
+
+        Args:
+            step: what it is, for an error's text.
+            call: does it.
+            forgotten: called, once, where the broker has forgotten the transactional id; then the step is repeated.
+        """
         deadline = monotonic() + self._patience_s
         while True:
             try:
                 call()
             except KafkaException as error:
+                if forgotten is not None and _is_forgotten(error.args[0]):
+                    forgotten()
+                    forgotten = None
+                    continue
                 if not error.args[0].retriable() or monotonic() >= deadline:
                     raise self._failure(step, error) from error
             except SystemError as error:
@@ -235,3 +321,8 @@ class PartitionTransactions:
         if isinstance(cause, KafkaError) and cause.code() in OWNER_CHANGED:
             self._owner_changed = cause
         return refusal(self._app_id, self._partition, step, cause)
+
+
+def _is_forgotten(error: KafkaError) -> bool:
+    """Whether the broker has forgotten the transactional id, and an abort initialises it again."""
+    return error.code() in FORGOTTEN and error.txn_requires_abort()

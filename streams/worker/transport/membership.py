@@ -15,7 +15,7 @@ from aiokafka.protocol.types import Int16, Int32, Schema, String
 
 from models.errors import ContractError
 
-__all__ = ["end_when_replaced"]
+__all__ = ["end_when_replaced", "heartbeat"]
 
 _FENCED_INSTANCE_ID = 82
 """In every answer of a group's coordinator; aiokafka has no name for it."""
@@ -55,6 +55,19 @@ class _StaticHeartbeat(Request[HeartbeatRequest_v0 | HeartbeatRequest_v1 | _Hear
         if request_struct_class is _HeartbeatWithInstance:
             return request_struct_class(*fields, self._instance)
         return request_struct_class(*fields)
+
+
+def heartbeat(group: str, generation: int, member: str, instance: str | None) -> Request[Any]:
+    """A heartbeat, which the group's coordinator refuses whoever is no member of the current generation.
+
+    Args:
+        group: the group's id.
+        generation: the generation.
+        member: the member.
+        instance: the static member; None: it is none.
+    """
+    plain = HeartbeatRequest(group, generation, member)
+    return plain if instance is None else _StaticHeartbeat(plain, instance)
 
 
 def end_when_replaced(coordinator: Any, instance: str, halt: Callable[[ContractError], object]) -> None:

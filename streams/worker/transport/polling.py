@@ -13,10 +13,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
+from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
 from streams.worker.transport.aiokafka_records import adapt_aiokafka
 from streams.worker.transport.membership import end_when_replaced
+from streams.worker.transport.offset_questions import Asking, ask_for_offsets, ask_once, look_for_leaders
 from streams.worker.transport.read_errors import kept_error, unreadable
 
 __all__ = ["BatchConsumerThread", "ChangelogRead", "Polled"]
@@ -285,10 +287,43 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
         return offset
 
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The first offset of each partition.
+
+        Faust's, like the two below, returns what aiokafka answers, and some of that is no answer: see
+        ``offset_questions.py``. (``test_a_recovery_does_not_end_on_a_leader_that_is_silent``)
+        """
+        return await self._offsets(lambda tps: self._ensure_consumer().beginning_offsets(list(tps)), partitions)
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """Up to where the changelog is to be recovered: its last stable offsets."""
+        return await self.end_offsets(partitions)
+
     async def end_offsets(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """The last stable offsets, one past the last committed record or marker."""
-        offsets: Mapping[TP, int] = await self.call_thread(self._ensure_consumer().end_offsets, list(tps))
-        return offsets
+        return await self._offsets(lambda tps: self._ensure_consumer().end_offsets(list(tps)), tps)
+
+    async def _offsets(self, question: Asking, tps: Iterable[TP]) -> Mapping[TP, int]:
+        """Ask until each partition has an answer; the worker ends where that takes too long."""
+
+        async def ask(wanted: Sequence[TP]) -> Mapping[TP, int]:
+            offsets: Mapping[TP, int] = await self.call_thread(_ask_once, question, wanted)
+            return offsets
+
+        async def leaders(wanted: Sequence[TP]) -> Mapping[TP, str]:
+            named: Mapping[TP, str] = await self.call_thread(look_for_leaders, self._ensure_consumer(), wanted)
+            return named
+
+        try:
+            return await ask_for_offsets(ask, tps, patience_s=self.app.batch_options.patience_s, leaders=leaders)
+        except InfrastructureError as error:
+            self.consumer.owner.halt(error)
+            raise
+
+
+async def _ask_once(question: Asking, tps: Sequence[TP]) -> Mapping[TP, int]:
+    """Made in the thread: aiokafka's questions belong to its event loop."""
+    return await ask_once(question(tps))
 
 
 def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:

@@ -1,4 +1,4 @@
-"""The four requests of Kafka's newer protocol of transactions (KIP-890) that aiokafka does not have, in its terms.
+"""The five requests of Kafka's newer protocol of transactions (KIP-890) that aiokafka does not have, in its terms.
 
 A transaction in it is three requests: *Produce* and *TxnOffsetCommit* register what they write by themselves, and
 *EndTxn* hands the producer its next epoch. Field by field as in ``clients/src/main/resources/common/message`` of
@@ -22,7 +22,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-__all__ = ["ApiVersions", "EndTransaction", "Produce", "TransactionOffsets", "is_spoken"]
+__all__ = ["ApiVersions", "EndTransaction", "InitialiseAgain", "Produce", "TransactionOffsets", "is_spoken"]
 
 _NO_TAGS: dict[int, bytes] = {}
 _ALL_REPLICAS = -1
@@ -161,6 +161,32 @@ class _EndTransactionRequest(_EncodedOnce, RequestStruct):
     )
 
 
+class _InitialiseAgainResponse(Response):
+    API_KEY = 22
+    API_VERSION = 4
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        _TAGS,
+    )
+
+
+class _InitialiseAgainRequest(RequestStruct):
+    API_KEY = 22
+    API_VERSION = 4
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _InitialiseAgainResponse
+    SCHEMA = Schema(
+        ("transactional_id", _TEXT),
+        ("transaction_timeout_ms", Int32),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        _TAGS,
+    )
+
+
 _REQUESTS = (_ProduceRequest, _TransactionOffsetsRequest, _EndTransactionRequest)
 
 
@@ -249,6 +275,30 @@ class TransactionOffsets(Request[_TransactionOffsetsRequest]):
         """Without metadata of our own."""
         partitions = [(partition, offset, _NO_LEADER_EPOCH, None, _NO_TAGS) for partition, offset in self._offsets]
         return request_struct_class(*self._before, [(self._topic, partitions, _NO_TAGS)], _NO_TAGS)
+
+
+class InitialiseAgain(Request[_InitialiseAgainRequest]):
+    """Initialise a transactional id for a producer that has initialised it before (KIP-360).
+
+    The coordinator refuses it where another producer has initialised the id since; where it has forgotten the id nobody
+    has.
+
+    Args:
+        transactional_id: the id.
+        timeout_ms: its transactions'.
+        producer: the producer's id and epoch, as they are until now.
+    """
+
+    API_KEY = _InitialiseAgainRequest.API_KEY
+
+    def __init__(self, transactional_id: str, timeout_ms: int, producer: tuple[int, int]) -> None:
+        self._transactional_id = transactional_id
+        self._timeout_ms = timeout_ms
+        self._producer = producer
+
+    def build(self, request_struct_class: type[_InitialiseAgainRequest]) -> _InitialiseAgainRequest:
+        """The answer has the id and the epoch from then on."""
+        return request_struct_class(self._transactional_id, self._timeout_ms, *self._producer, _NO_TAGS)
 
 
 class EndTransaction(Request[_EndTransactionRequest]):

@@ -11,14 +11,23 @@ from aiokafka.client import CoordinationType
 from aiokafka.errors import KafkaError as ClientError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from confluent_kafka import KafkaError
 
-from streams.partition.batch import Batch, Headers, Outgoing
+from streams.partition.batch import Batch, Headers, Membership, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
-from streams.worker.transactions.errors import refusal, unanswered
+from streams.worker.transactions.errors import COMMIT, refusal, unanswered, unplaced
 from streams.worker.transactions.small_rounds.client import RefusedError, TransactionClient, require_accepted
-from streams.worker.transactions.small_rounds.requests import EndTransaction, Produce, TransactionOffsets
+from streams.worker.transactions.small_rounds.requests import (
+    EndTransaction,
+    InitialiseAgain,
+    Produce,
+    TransactionOffsets,
+)
+from streams.worker.transport.membership import heartbeat
+from topics.cluster import offsets as answers
 from topics.cluster.connection import Connection
+from topics.cluster.producer_errors import FORGOTTEN
 
 __all__ = ["RoundProducers", "RoundTransactions"]
 
@@ -119,6 +128,48 @@ class RoundProducers:
             except ClientError as error:
                 raise refusal(self.app_id, partition, step(), error) from error
 
+    def confirm(self, partition: int, membership: Membership) -> None:
+        """Require that a member of the group is still one, in the same generation. Blocks.
+
+        Args:
+            partition: the source partition, for an error's text.
+            membership: the member.
+
+        Raises:
+            InfrastructureError: the group has gone on without it, or its coordinator does not answer.
+        """
+        self.run(partition, lambda: "heartbeat", lambda: self._confirm(membership))
+
+    async def initialise_again(self, producer: _Producer, membership: Membership) -> None:
+        """Initialise a transactional id again that the coordinator has forgotten.
+
+        Whoever has lost the partition must not shut out its new owner: the group is asked whether this is still its
+        member, and the coordinator refuses the producer if anybody has initialised the id since (docs/decisions/0024).
+
+        Raises:
+            RefusedError: another worker has the partition.
+        """
+        await self._confirm(membership)
+        timeout_ms = round(self.patience_s * 1000)
+        request = InitialiseAgain(producer.transactional_id, timeout_ms, producer.identity)
+        await _move_on(await self._started(), producer, request)
+        _log.info(
+            "a transactional id that the broker had forgotten is initialised again",
+            transactional_id=producer.transactional_id,
+        )
+
+    async def _confirm(self, membership: Membership) -> None:
+        client = await self._started()
+        request = heartbeat(membership.group, membership.generation, membership.member, membership.instance)
+
+        async def attempt() -> None:
+            answer = await client.ask_coordinator(CoordinationType.GROUP, membership.group, request)
+            # In a rebalance it is a member until the next generation begins.
+            if answer.error_code != KafkaError.REBALANCE_IN_PROGRESS:
+                require_accepted([(f"group {membership.group}", answer.error_code)])
+
+        await client.persist(attempt)
+
     def close(self) -> None:
         """Close the client; an open transaction is aborted by the next owner's fence. Blocks."""
         with self._busy:
@@ -214,12 +265,20 @@ class RoundTransactions:
         producer = self._ids[0]
         offsets: dict[tuple[str, int], int] = {}
         self._step = "produce"
-        await self._deliver(producer, offsets)
+        try:
+            await self._deliver(producer, offsets)
+        except RefusedError as refused:
+            if refused.error.code() not in FORGOTTEN or offsets:
+                raise
+            await self._producers.initialise_again(producer, batches[0].membership)
+            await self._deliver(producer, offsets)
+        if answers.unanswered(offsets, offsets):
+            raise unplaced(self._partition)
         reach("offered")
         self._step = "send_offsets_to_transaction"
         await self._offer(producer, batches)
         reach("produced")
-        self._step = "commit_transaction"
+        self._step = COMMIT
         # Asked again after an answer that was lost, the coordinator knows the transaction by its epoch.
         await _move_on(self._client, producer, EndTransaction(producer.transactional_id, producer.identity))
         return offsets

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
 from models.errors import InfrastructureError
 from streams.worker.transactions import earlier_owners
@@ -21,14 +21,28 @@ def outwaited(partitions):
 
 
 class ScriptedAdmin:
-    """Answers by partition: the end of everything, and how the last stable offset comes to it."""
+    """Answers by partition: the end of everything, and how the last stable offset comes to it.
 
-    def __init__(self, ends, *stable):
+    Of a leader that is silent librdkafka answers with -1001, and no error.
+    """
+
+    def __init__(self, ends, *stable, silent_first=()):
         self._ends = ends
         self._stable = list(stable)
+        self._silent_first = dict(silent_first)
+
+    def list_topics(self, topic, timeout):
+        assert timeout > 0
+        parts = {partition: SimpleNamespace(leader=7) for partition in self._ends}
+        broker = SimpleNamespace(host="kafka-7", port=9092)
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=parts)}, brokers={7: broker})
 
     def list_offsets(self, question, *, isolation_level, request_timeout):
-        assert request_timeout > 0
+        assert 0 < request_timeout <= 5
+        silent = self._silent_first.get(isolation_level, 0)
+        self._silent_first[isolation_level] = silent - 1
+        if silent > 0:
+            return {place: answered(-1001 if place.partition == 2 else 0) for place in question}
         if isolation_level is IsolationLevel.READ_UNCOMMITTED:
             offsets = self._ends
         else:
@@ -47,8 +61,10 @@ class ScriptedCoordinator:
         assert request_timeout > 0
         (group,) = question
         errors = self._unstable.pop(0)
-        places = [TopicPartition(place.topic, place.partition) for place in group.topic_partitions]
-        answers = [SimpleNamespace(partition=each.partition, error=errors.get(each.partition)) for each in places]
+        answers = [
+            SimpleNamespace(topic=each.topic, partition=each.partition, offset=-1001, error=errors.get(each.partition))
+            for each in group.topic_partitions
+        ]
         return {group.group_id: SimpleNamespace(result=lambda: SimpleNamespace(topic_partitions=answers))}
 
 
@@ -68,6 +84,27 @@ def test_the_wait_has_a_limit():
     """After it, what is still open is named."""
     admin = ScriptedAdmin({0: 5, 2: 9}, {0: 5, 2: 7})
     assert wait_until_settled(admin, "changelog", [0, 2], limit_s=0) == [2]
+
+
+@pytest.mark.parametrize("silent_for", [IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED])
+def test_a_leader_that_is_silent_is_asked_again(silent_for):
+    """Its -1001 is no end, below which everything would be settled, and no last stable offset."""
+    told, unanswered = [], []
+    admin = ScriptedAdmin({0: 5, 2: 9}, {0: 5, 2: 7}, {0: 5, 2: 9}, silent_first={silent_for: 2})
+    found = wait_until_settled(
+        admin, "changelog", [0, 2], limit_s=60, waiting=told.append, silent=lambda error: unanswered.append(str(error))
+    )
+    assert found == []
+    assert told == [[2]]
+    assert len(unanswered) == 2
+    assert "changelog: no offset was told for partition 2 (its leader: broker 7 at kafka-7:9092)" in unanswered[0]
+
+
+def test_a_leader_that_stays_silent_is_an_error():
+    """It names partition and leader, and comes when the caller's patience is over."""
+    admin = ScriptedAdmin({0: 5, 2: 9}, {0: 5, 2: 9}, silent_first={IsolationLevel.READ_UNCOMMITTED: 99})
+    with pytest.raises(KafkaException, match=r"partition 2 \(its leader: broker 7 at kafka-7:9092\)"):
+        wait_until_settled(admin, "changelog", [0, 2], limit_s=0.3)
 
 
 def test_offsets_of_open_transactions_are_waited_for():
@@ -129,7 +166,7 @@ def test_a_transaction_that_stays_open_is_named_with_what_ends_it(monkeypatch, o
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     """With what it said."""
     refused = KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))
-    monkeypatch.setattr(open_transactions, "ask_patiently", lambda *_, **__: (_ for _ in ()).throw(refused))
+    monkeypatch.setattr(open_transactions, "ask_for_offsets", lambda *_, **__: (_ for _ in ()).throw(refused))
     with pytest.raises(InfrastructureError, match="changelog: what is open in it cannot be told: _TIMED_OUT: no"):
         outwaited({1})
 

@@ -1,5 +1,7 @@
 """What a partition's transactions say when Kafka refuses, by the step that hears of it first."""
 
+from types import SimpleNamespace
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
@@ -11,6 +13,7 @@ from topics.cluster.connection import Connection
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
 PASSING = KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", retriable=True))
+FORGOTTEN = KafkaException(KafkaError(KafkaError.INVALID_PRODUCER_ID_MAPPING, "forgotten", txn_requires_abort=True))
 FATAL = KafkaException(KafkaError(KafkaError._FATAL))
 ROWS = [(b"key", b"row")]
 
@@ -50,13 +53,19 @@ class ScriptedProducer:
     def commit_transaction(self, _):
         self._step("commit")
 
+    def abort_transaction(self, _):
+        self._step("abort")
+
+    def init_transactions(self, _):
+        self._step("init")
+
 
 @pytest.fixture
 def transactions(monkeypatch):
-    def build(patience_s=60, **failures):
+    def build(patience_s=60, confirm=lambda _: None, **failures):
         producer = ScriptedProducer(failures)
         monkeypatch.setattr(partition_transactions, "Producer", lambda *_, **__: producer)
-        return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=patience_s)
+        return PartitionTransactions(Connection("localhost:9"), "app", 3, patience_s=patience_s, confirm=confirm)
 
     return build
 
@@ -114,3 +123,92 @@ def test_patience_with_brokers_ends(transactions):
     impatient.begin()
     with pytest.raises(InfrastructureError, match="partition 3: commit_transaction failed: retry call to resume"):
         impatient.commit([batch()])
+
+
+@pytest.fixture
+def rested(transactions, monkeypatch):
+    """Transactions whose id has rested, as any pause is one here, with all records of the next one produced."""
+
+    def build(**options):
+        monkeypatch.setattr(partition_transactions, "_RESTED_S", 0)
+        found = transactions(**options)
+        found.fence()
+        found.begin()
+        found.produce(Outgoing("t", 0, b"k", b"v") for _ in range(2))
+        found.produce_rows("changelog", 3, ROWS)
+        return found
+
+    return build
+
+
+def test_an_id_that_was_forgotten_while_it_rested_is_initialised_again(rested):
+    """The group is asked first, then everything is produced once more; both in this order, and once."""
+    asked = []
+    forgotten = rested(offsets=[FORGOTTEN], confirm=asked.append)
+    forgotten.commit([batch()])
+    assert asked == [batch().membership]
+    everything = ["begin", "produce", "produce", "produce", "flush"]
+    assert forgotten._producer.calls == [
+        "init",
+        *everything,
+        "offsets",
+        "abort",
+        *everything,
+        "offsets",
+        "flush",
+        "commit",
+    ]
+
+
+def test_an_id_that_rested_and_is_known_is_used_as_it_is(rested):
+    """All that the pause costs is that the records are there before the offsets are sent."""
+    known = rested(confirm=None)
+    known.commit([batch()])
+    everything = ["begin", "produce", "produce", "produce", "flush"]
+    assert known._producer.calls == ["init", *everything, "offsets", "flush", "commit"]
+
+
+def test_whoever_has_lost_the_partition_initialises_nothing(rested):
+    """The group is asked before anything is done with the id."""
+
+    def confirm(_):
+        raise InfrastructureError("partition 3: fenced in heartbeat")
+
+    lost = rested(offsets=[FORGOTTEN], confirm=confirm)
+    with pytest.raises(InfrastructureError, match="fenced in heartbeat"):
+        lost.commit([batch()])
+    assert "abort" not in lost._producer.calls
+
+
+def test_an_id_that_somebody_else_initialised_stays_fenced(rested):
+    """The coordinator refuses the abort then, and the worker ends as after any other fence."""
+    with pytest.raises(InfrastructureError, match=r"fenced in abort_transaction: .*nothing of this batch took effect"):
+        rested(offsets=[FORGOTTEN], abort=FENCED).commit([batch()])
+
+
+def test_an_id_that_stays_forgotten_is_an_error(rested):
+    """It is initialised again once."""
+    with pytest.raises(InfrastructureError, match="send_offsets_to_transaction failed: forgotten; nothing was ack"):
+        rested(offsets=[FORGOTTEN, FORGOTTEN]).commit([batch()])
+
+
+def test_a_commit_that_was_fenced_may_have_taken_effect(transactions):
+    """Its answer may have been lost, and only then have a new owner's fence refused it when it was asked for again."""
+    with pytest.raises(InfrastructureError, match=r"fenced in commit_transaction: .*not known here whether"):
+        transactions(commit=FENCED).commit([batch()])
+    with pytest.raises(InfrastructureError, match=r"fenced in send_offsets.*nothing of this batch took effect here"):
+        transactions(offsets=FENCED).commit([batch()])
+    with pytest.raises(InfrastructureError, match=r"commit_transaction failed: .*not known here whether"):
+        transactions(patience_s=0, commit=[PASSING]).commit([batch()])
+
+
+def test_a_row_that_stands_nobody_knows_where_is_not_committed(transactions):
+    """Its offset is what the database would say that it has of the changelog."""
+    nowhere = transactions()
+    nowhere.begin()
+    nowhere.produce_rows("changelog", 3, ROWS)
+    delivered = nowhere._producer._on_delivery
+    nowhere._producer._on_delivery = lambda *_: delivered(None, SimpleNamespace(offset=lambda: -1001))
+    with pytest.raises(InfrastructureError, match="not known where a record of a transaction stands"):
+        nowhere.commit([batch()])
+    assert "commit" not in nowhere._producer.calls

@@ -1,0 +1,105 @@
+"""Questions for offsets to aiokafka's consumer, asked again while a leader is silent.
+
+aiokafka waits for a silent leader for ``request_timeout_ms``, and goes on asking it although it has been replaced. A
+partition that is left out of an answer it leaves out, too. Faust takes the first for a stop of the recovery, which ends
+without a word, and the second for a partition without anything to recover.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError as ClientError
+from aiokafka.errors import KafkaTimeoutError
+from faust.types import TP
+
+from models.errors import InfrastructureError
+from topics.cluster.offsets import ASK_S, silence, unanswered
+
+__all__ = ["Asking", "ask_for_offsets", "ask_once", "look_for_leaders"]
+
+_PAUSE_S: Final = 0.1
+
+_SLOW_S: Final = 10.0
+"""An election takes seconds, and is no news for a person."""
+
+Asking = Callable[[Sequence[TP]], Awaitable[Mapping[TP, int]]]
+
+_log = structlog.get_logger()
+
+
+async def ask_for_offsets(
+    ask: Asking, tps: Iterable[TP], *, patience_s: float, leaders: Callable[[Sequence[TP]], Awaitable[Mapping[TP, str]]]
+) -> Mapping[TP, int]:
+    """The offset of each partition: its first one, or its end.
+
+    Args:
+        ask: asks once, for at most :data:`topics.cluster.offsets.ASK_S`; raises aiokafka's errors.
+        tps: the partitions.
+        patience_s: how long leaders that do not answer are asked again.
+        leaders: has the client look for the leaders anew, and names those that it knew.
+
+    Raises:
+        InfrastructureError: a partition has no answer; names it and its leader.
+    """
+    wanted = sorted(tps)
+    since = monotonic()
+    warned = False
+    while True:
+        reason, missing = "", wanted
+        try:
+            found = await ask(wanted)
+        except ClientError as error:
+            if not error.retriable and not isinstance(error, KafkaTimeoutError):
+                raise
+            reason = f" ({error!r})"
+        else:
+            missing = unanswered(found, wanted)
+            if not missing:
+                return found
+        text = _told(missing, await leaders(missing)) + reason
+        waited_s = monotonic() - since
+        if waited_s >= patience_s:
+            raise InfrastructureError(f"{text}, for {waited_s:.0f} s now; nothing was recovered. Are the brokers up?")
+        if not warned and waited_s > _SLOW_S:
+            warned = True
+            _log.warning("a broker does not answer for offsets; it is asked again", reason=text)
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def ask_once(question: Awaitable[Mapping[TP, int]]) -> Mapping[TP, int]:
+    """What aiokafka answers, if it does in time; on its event loop.
+
+    Raises:
+        ClientError: aiokafka's, also where there is no answer in time.
+    """
+    try:
+        async with asyncio.timeout(ASK_S):
+            return await question
+    except TimeoutError as error:
+        raise KafkaTimeoutError(f"no answer in {ASK_S:.0f} s") from error
+
+
+async def look_for_leaders(consumer: AIOKafkaConsumer, tps: Sequence[TP]) -> Mapping[TP, str]:
+    """Have a consumer look for leaders anew, and name those that it knew; on its event loop."""
+    client: Any = consumer._client  # noqa: SLF001 - aiokafka's consumer offers no way to its metadata
+    named = {}
+    for tp in tps:
+        leader = client.cluster.leader_for_partition(tp)
+        broker = None if leader is None else client.cluster.broker_metadata(leader)
+        if broker is not None:
+            named[tp] = f"broker {leader} at {broker.host}:{broker.port}"
+    # It may go to the silent broker first, which takes as long as a request may.
+    await asyncio.wait([client.force_metadata_update()], timeout=ASK_S)
+    return named
+
+
+def _told(missing: Sequence[TP], leaders: Mapping[TP, str]) -> str:
+    """The partitions that have no answer, by topic."""
+    topics: dict[str, dict[int, str]] = {}
+    for tp in missing:
+        topics.setdefault(tp.topic, {})[tp.partition] = leaders.get(tp, "not known")
+    return "; ".join(silence(topic, [*known], known).str() for topic, known in topics.items())

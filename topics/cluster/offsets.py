@@ -1,0 +1,172 @@
+"""Which numbers are offsets, when Kafka is asked for one, and which are no answer.
+
+Every client has numbers below 0 for what is no offset, some of which mean something. All that ask go through here.
+
+========================================================= ====== ====================================================
+the question                                               below 0 what it means
+========================================================= ====== ====================================================
+``AdminClient.list_offsets``, of an end or a beginning     -1001  *no answer*, without an error: the leader is silent
+``Consumer.get_watermark_offsets``                         any    *no answer*; a leader that is silent is an exception
+``Consumer.committed``, ``list_consumer_group_offsets``    -1001  nothing is committed, unless there is an error beside
+``Consumer.offsets_for_times``                             -1     no record is that late, unless there is an error
+``Message.offset`` of a delivered record                   -1001  it is written, but the broker did not say where
+aiokafka's ``end_offsets`` and ``beginning_offsets``       -1     *no answer*; so is a partition that is left out
+aiokafka's ``committed``                                   None   nothing is committed
+========================================================= ====== ====================================================
+
+Everything else below 0 is no answer either. What is no answer is asked for again, for as long as the caller waits, and
+is then an error that names the partition and its leader. To take it for an offset is a hole in the fence: compared with
+an end of -1001 no transaction is open, and a new owner would recover its state before it is complete.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol, TypeVar
+
+from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
+
+from topics.cluster.patience import ask_patiently
+
+__all__ = [
+    "ASK_S",
+    "ask_for_offsets",
+    "committed_offset",
+    "delivered_offset",
+    "offset_at_time",
+    "require_offsets",
+    "silence",
+    "unanswered",
+]
+
+ASK_S: Final = 5.0
+"""How long one question may take. A leader that is silent is replaced after ``broker.session.timeout.ms`` (9 s), and
+only a new question goes to its successor."""
+
+_LOOK_S: Final = 5.0
+
+_SILENT: Final = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's names
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.KAFKA_STORAGE_ERROR,
+    }
+)
+"""What a question for an offset ends with while a leader or a coordinator is silent, or another one comes to be."""
+
+_Answer = TypeVar("_Answer")
+_Place = TypeVar("_Place")
+
+
+class _Client(Protocol):
+    """An admin client or a consumer."""
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> object:
+        """The cluster's metadata, asked for now: the client knows new leaders from then on."""
+
+
+def ask_for_offsets(
+    question: Callable[[], _Answer], *, limit_s: float, silent: Callable[[KafkaException], None] | None = None
+) -> _Answer:
+    """What a question for offsets is answered with; asked again while a leader or coordinator is silent or moves.
+
+    Args:
+        question: asks once, for at most :data:`ASK_S`.
+        limit_s: after which it is not asked again.
+        silent: told each time that there was no answer.
+
+    Raises:
+        KafkaException: of the last question.
+    """
+    return ask_patiently(question, limit_s=limit_s, passing=_SILENT, failed=silent)
+
+
+def unanswered(offsets: Mapping[_Place, int | None], asked: Iterable[_Place]) -> list[_Place]:
+    """The places for which there is no offset, although each has one: what was left out, or is below 0."""
+    return [place for place in asked if (offset := offsets.get(place)) is None or offset < 0]
+
+
+def require_offsets(client: _Client, topic: str, offsets: Mapping[int, int], asked: Iterable[int]) -> dict[int, int]:
+    """The offsets by partition: beginnings or ends, which every partition has.
+
+    Args:
+        client: which was asked.
+        topic: the topic.
+        offsets: its answer.
+        asked: the partitions that it was asked for.
+
+    Raises:
+        KafkaException: for a partition there is none; names it and its leader, and may be asked for again.
+    """
+    wanted = list(asked)
+    missing = unanswered(offsets, wanted)
+    if missing:
+        raise KafkaException(silence(topic, missing, _leaders(client, topic)))
+    return {partition: offsets[partition] for partition in wanted}
+
+
+def silence(topic: str, partitions: Sequence[int], leaders: Mapping[int, str]) -> KafkaError:
+    """The error for partitions whose leaders gave no offset.
+
+    Args:
+        topic: the topic.
+        partitions: those partitions.
+        leaders: who leads them, as far as it is known.
+    """
+    named = ", ".join(f"partition {each} (its leader: {leaders.get(each, 'not known')})" for each in partitions)
+    return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}: no offset was told for {named}")
+
+
+def committed_offset(place: TopicPartition) -> int | None:
+    """What a group has committed of a partition; None: nothing.
+
+    Raises:
+        KafkaException: there is an error, or a number that means nothing.
+    """
+    return _offset_or(OFFSET_INVALID, place)
+
+
+def offset_at_time(place: TopicPartition) -> int | None:
+    """Where the first record of a partition stands that is not older than a time; None: no record is that late.
+
+    Raises:
+        KafkaException: there is an error, or a number that means nothing.
+    """
+    return _offset_or(OFFSET_END, place)
+
+
+def delivered_offset(message: Message) -> int | None:
+    """Where a delivered record stands; None: the broker did not say."""
+    offset = message.offset()
+    return None if offset is None or offset < 0 else offset
+
+
+def _offset_or(none: int, place: TopicPartition) -> int | None:
+    if place.error is not None:
+        raise KafkaException(place.error)
+    if place.offset == none:
+        return None
+    if place.offset < 0:
+        raise KafkaException(silence(place.topic, [place.partition], {}))
+    return place.offset
+
+
+def _leaders(client: _Client, topic: str) -> dict[int, str]:
+    """Who leads each partition of a topic by now; nothing where that cannot be told."""
+    with suppress(KafkaException):
+        metadata: Any = client.list_topics(topic, timeout=_LOOK_S)
+        return {
+            number: _named(metadata.brokers.get(partition.leader), partition.leader)
+            for number, partition in metadata.topics[topic].partitions.items()
+        }
+    return {}
+
+
+def _named(broker: Any, number: int) -> str:
+    return f"broker {number}" if broker is None else f"broker {number} at {broker.host}:{broker.port}"
