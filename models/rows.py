@@ -3,7 +3,11 @@
 A row is a function of the *set* of its events, so it keeps that set. What follows from it (which executions are
 active, the consolidated factors, the counts) is derived when the row is read: see :mod:`streams.core.tally`.
 
-Rows are MessagePack arrays with a leading version tag. Golden files of every version stay in ``tests/contracts/``.
+Rows are MessagePack arrays with a leading tag: the row's kind, and the number of its format. Golden files of every
+format stay in ``tests/contracts/``. A row with one field more, or one fewer without a default, is of another format:
+its number is raised, and the earlier format stays readable. The mark's number is raised with every other one, and
+whenever the same events give another result: it is what an earlier program reads first, and refuses
+(``docs/upgrading.md``).
 """
 
 import msgspec
@@ -14,6 +18,7 @@ __all__ = [
     "DIGEST_BYTES",
     "MAX_EXECUTIONS",
     "MAX_WEIGHT",
+    "EarlierMark",
     "Entry",
     "ErasedApplication",
     "Erasures",
@@ -33,7 +38,7 @@ DIGEST_BYTES = 16
 """Of an event's SHA-256 kept in a row: enough to tell two contents of one event id apart."""
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One event of an execution, as the row keeps it.
 
     Attributes:
@@ -66,7 +71,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_default
         return (self.attempt or 0, self.sequence, self.occurred_at, self.event_id, self.digest)
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False):
+class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False, forbid_unknown_fields=True):
     """The state of one processor of one application.
 
     Attributes:
@@ -88,7 +93,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False):
     executions: dict[str, tuple[Entry, ...]]
 
 
-class Erasures(msgspec.Struct, frozen=True, array_like=True, tag="erased1", gc=False):
+class Erasures(msgspec.Struct, frozen=True, array_like=True, tag="erased1", gc=False, forbid_unknown_fields=True):
     """The events of one application that a tombstone erased: their late copies are ignored.
 
     Attributes:
@@ -102,7 +107,9 @@ class Erasures(msgspec.Struct, frozen=True, array_like=True, tag="erased1", gc=F
     hashes: tuple[bytes, ...]
 
 
-class ErasedApplication(msgspec.Struct, frozen=True, array_like=True, tag="gone1", gc=False):
+class ErasedApplication(
+    msgspec.Struct, frozen=True, array_like=True, tag="gone1", gc=False, forbid_unknown_fields=True
+):
     """An application that is erased as a whole; its id is not kept.
 
     Attributes:
@@ -116,7 +123,7 @@ class ErasedApplication(msgspec.Struct, frozen=True, array_like=True, tag="gone1
     applied: int
 
 
-class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=False):
+class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc=False, forbid_unknown_fields=True):
     """How far a source partition is applied; written in every transaction.
 
     Attributes:
@@ -127,6 +134,16 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", g
         topic_id: the source topic's id (KIP-516), which tells it from another one under its name; "": not known, as in
             marks that were written before ids were kept.
     """
+
+    partition: int
+    applied: int
+    ruleset: str
+    erasures: int = 0
+    topic_id: str = ""
+
+
+class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=False, forbid_unknown_fields=True):
+    """A mark of format 1, which commit d333f77 and those before it write: read, and never written any more."""
 
     partition: int
     applied: int

@@ -21,13 +21,14 @@ class ErasedApplications:
     Args:
         rows: the stored rows.
         stored: whether any of them tells of an erasure.
+        partition: which one it is, for an error's text.
     """
 
-    def __init__(self, rows: RowReader, *, stored: bool) -> None:
+    def __init__(self, rows: RowReader, *, stored: bool, partition: int = -1) -> None:
         self._hashes: dict[bytes, set[bytes]] = {}
         self._known: dict[bytes, bool] = {}
-        for _, raw in rows.scan(ERASED_PREFIX) if stored else ():
-            row = decode_row(raw)
+        for key, raw in rows.scan(ERASED_PREFIX) if stored else ():
+            row = decode_row(raw, key, partition)
             if isinstance(row, ErasedApplication):
                 self._hashes.setdefault(row.salt, set()).add(row.hash)
 

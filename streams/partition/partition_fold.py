@@ -75,9 +75,9 @@ class PartitionFold:
         self._max_event_bytes = max_event_bytes
         self._observer = observer or Observer()
         self._switches = switches or NoSwitches()
-        self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight)
+        self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight, partition)
         raw = rows.get(MARK_KEY)
-        stored = None if raw is None else decode_row(raw)
+        stored = None if raw is None else decode_row(raw, MARK_KEY, partition)
         mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
         if mark.ruleset != rules.tag:
             raise ContractError(
@@ -92,7 +92,7 @@ class PartitionFold:
                 "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
             )
         self.mark = replace(mark, topic_id=topic_id or mark.topic_id)
-        self._erased = ErasedApplications(rows, stored=mark.erasures > 0)
+        self._erased = ErasedApplications(rows, stored=mark.erasures > 0, partition=partition)
 
     def fold(self, batch: Batch) -> Folded:
         """Fold a batch; the result stays pinned until :meth:`written` is called for it.
@@ -266,7 +266,7 @@ class PartitionFold:
         with self._switches.refolded(record.offset, rules) as rows:
             # 2.
             for key, raw in rows.scan(b""):
-                row = decode_row(raw)
+                row = decode_row(raw, key, self._partition)
                 if isinstance(row, Row):
                     self._rewrite(key, row, rules, cause, folded)
             for key in self._rows.keys_where(self._is_home_of):

@@ -1,13 +1,15 @@
 """The stored rows of a partition: their keys, their bytes, and read access to them."""
 
+import re
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 import msgspec
 
-from models.rows import ErasedApplication, Erasures, PartitionMark, Row, Rows
+from models.errors import ContractError
+from models.rows import EarlierMark, ErasedApplication, Erasures, PartitionMark, Row, Rows
 
-__all__ = ["ERASED_PREFIX", "MARK_KEY", "RowReader", "decode_row", "encode_row"]
+__all__ = ["ERASED_PREFIX", "KNOWN_FORMATS", "MARK_KEY", "RowReader", "decode_row", "encode_row"]
 
 MARK_KEY: Final = b"\x00partition"
 """Where a partition's mark stands in the table. Other keys contain a ``/``, so none can be equal."""
@@ -15,8 +17,11 @@ MARK_KEY: Final = b"\x00partition"
 ERASED_PREFIX: Final = b"\x00erased-"
 """What the keys of erased applications start with; then comes the hash, without a ``/`` either."""
 
+KNOWN_FORMATS: Final = {"row": 1, "erased": 1, "gone": 1, "mark": 2}
+"""The newest format of each kind of row, as its tag has it."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Rows).decode
+_decode: Final = msgspec.msgpack.Decoder(Rows | EarlierMark).decode
 
 
 def encode_row(row: Rows) -> bytes:
@@ -24,10 +29,52 @@ def encode_row(row: Rows) -> bytes:
     return _encode(row)
 
 
-def decode_row(raw: bytes) -> Row | Erasures | ErasedApplication | PartitionMark:
-    """The row from its bytes."""
-    row: Row | Erasures | ErasedApplication | PartitionMark = _decode(raw)
+def decode_row(raw: bytes, key: bytes = b"", partition: int = -1) -> Row | Erasures | ErasedApplication | PartitionMark:
+    """The row from its bytes, of whichever format.
+
+    Args:
+        raw: the bytes.
+        key: where they stand, for an error's text.
+        partition: of the state, for an error's text; -1: of a replay's.
+
+    Raises:
+        ContractError: they are of a format that this program does not know.
+    """
+    try:
+        row: Row | Erasures | ErasedApplication | PartitionMark | EarlierMark = _decode(raw)
+    except msgspec.MsgspecError as error:
+        raise _unreadable(raw, key, partition, str(error)) from error
+    if isinstance(row, EarlierMark):
+        return PartitionMark(row.partition, row.applied, row.ruleset, row.erasures, row.topic_id)
     return row
+
+
+def _unreadable(raw: bytes, key: bytes, partition: int, problem: str) -> ContractError:
+    """Says which format was met, and which are known."""
+    tag = _tag_of(raw)
+    found = re.fullmatch("([a-z]+)([0-9]+)", tag)
+    known = KNOWN_FORMATS.get(found[1]) if found else None
+    where = "a replay's" if partition < 0 else f"partition {partition}'s"
+    text = f"{where} row {key.decode(errors='backslashreplace')!r}"
+    if found is not None and known is not None and int(found[2]) <= known:
+        return ContractError(
+            f"{text} says that it has format {tag}, and is none ({problem}): something else has written it. Nothing of "
+            "it was used. If the changelog has the right one, remove the worker's state directory: it is rebuilt"
+        )
+    knows = ", ".join(f"{kind}{number}" for kind, number in KNOWN_FORMATS.items())
+    return ContractError(
+        f"{text} has format {tag!r}; this program knows {knows} and earlier ones: a later version has written it. "
+        "Nothing was done. Start that version, or a later one, again (docs/upgrading.md)"
+    )
+
+
+def _tag_of(raw: bytes) -> str:
+    """What stands first in a row; "": nothing that could be a tag."""
+    try:
+        first = msgspec.msgpack.decode(raw, type=list)[:1]
+    except msgspec.MsgspecError:
+        return ""
+    return first[0] if first and isinstance(first[0], str) else ""
 
 
 class RowReader(Protocol):

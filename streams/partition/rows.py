@@ -21,13 +21,15 @@ class PartitionRows:
         rules: with which they are loaded.
         cached_pairs: how many unpinned pairs stay decoded in memory.
         cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
+        partition: which one it is, for an error's text.
 
     Attributes:
         rules: with which they are loaded.
     """
 
-    def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int) -> None:
+    def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int, partition: int) -> None:
         self.rules = rules
+        self._partition = partition
         self._stored = stored
         self._pairs = PairCache(cached_pairs, cached_weight)
         self._pinned: list[Folded] = []
@@ -67,7 +69,7 @@ class PartitionRows:
         raw = self._raw(key)
         if raw is None:
             return None
-        row = decode_row(raw)
+        row = decode_row(raw, key, self._partition)
         assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
         return load_pair(row, self.rules)
 
@@ -79,7 +81,7 @@ class PartitionRows:
             if key in folded.removed:
                 return None
         raw = self._stored.get(key)
-        row = None if raw is None else decode_row(raw)
+        row = None if raw is None else decode_row(raw, key, self._partition)
         return row if isinstance(row, Erasures) else None
 
     def pairs_of(self, prefix: bytes) -> Sequence[tuple[bytes, Pair]]:

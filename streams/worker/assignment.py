@@ -228,7 +228,7 @@ class Engine:
     def _mark(self, partition: int) -> PartitionMark | None:
         """How far the stored state of a partition is applied; None: there is no state."""
         raw = self._store().rows(partition).get(MARK_KEY)
-        row = None if raw is None else decode_row(raw)
+        row = None if raw is None else decode_row(raw, MARK_KEY, partition)
         return row if isinstance(row, PartitionMark) else None
 
     def _recovered(self, changelog: TP, earliest: int, latest: int) -> str:

@@ -7,12 +7,13 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from models.errors import BadEventError, Defect
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
-from streams.partition.row_codec import decode_row, encode_row
+from streams.partition.row_codec import KNOWN_FORMATS, decode_row, encode_row
 from tests.inputs.cases import event, failed, ok
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, records_of
@@ -60,8 +61,13 @@ ROWS = {
     ),
     "gone1": ErasedApplication(DIGEST, DIGEST * 2, 2**40),
     "erased1": Erasures("app/1", 2**40, (DIGEST,)),
+    "mark2": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
+}
+EARLIER_ROWS = {
+    "mark1": PartitionMark(11, 2**40, RULESET, 3),
     "mark1-topic": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
 }
+"""What no program writes any more. A mark that was written before topics' ids were kept has none."""
 
 CATALOGUE = {
     "name": "golden",
@@ -103,10 +109,21 @@ def test_rows_are_written_and_read_as_ever(name):
     assert decode_row(written) == ROWS[name]
 
 
-def test_marks_without_a_topics_id_are_read_as_ever():
-    """A mark that was written before topics' ids were kept is one whose topic's id is not known."""
-    written = bytes.fromhex(golden("mark1.msgpack.hex").decode())
-    assert decode_row(written) == PartitionMark(11, 2**40, RULESET, 3)
+@pytest.mark.parametrize("name", EARLIER_ROWS)
+def test_rows_of_earlier_formats_are_read_as_ever(name):
+    """What an earlier format said is what the row of today's format says."""
+    written = bytes.fromhex(golden(f"{name}.msgpack.hex").decode())
+    assert decode_row(written) == EARLIER_ROWS[name]
+    assert encode_row(EARLIER_ROWS[name]) != written
+
+
+@pytest.mark.parametrize("name", {*ROWS, *EARLIER_ROWS})
+def test_what_is_written_can_be_read_by_no_program_that_knows_less(name):
+    """Each row's tag is its kind with a number; the newest one of each kind is what today's rows have."""
+    tag = msgspec.msgpack.decode(bytes.fromhex(golden(f"{name}.msgpack.hex").decode()))[0]
+    kind, number = tag[:-1], int(tag[-1])
+    assert number <= KNOWN_FORMATS[kind]
+    assert (number == KNOWN_FORMATS[kind]) == (name in ROWS)
 
 
 def test_equal_erasures_have_equal_bytes():

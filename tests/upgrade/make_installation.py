@@ -12,9 +12,9 @@ that commit itself said of it all (``verification.jsonl``, ``factors.jsonl``), a
 
 The installation has seen: two workers, of which one left and has its databases still; events under foreign keys and on
 foreign partitions; dead letters, one of them redriven; tombstones, canonical, foreign and unreadable ones; an erased
-application with a late event, and one whose erasure was lifted; a worker killed in the middle of a transaction, which is
-aborted; another ruleset, adopted; failures, retries, supersessions; and events that nobody has consolidated yet. The
-applications ``verdict-…`` have one event each of which later verdicts may differ.
+application with a late event, and one whose erasure was lifted; a worker killed in the middle of a transaction, which
+is aborted; another ruleset, adopted; failures, retries, supersessions; and events that nobody has consolidated yet.
+The applications ``verdict-…`` have one event each of which later verdicts may differ.
 """
 
 import argparse
@@ -158,7 +158,7 @@ BAD = (
     b"\xff\xfe",
     b"{",
     b"[1]",
-b'{"application_id":"app-bad","status":"exploded"}',
+    b'{"application_id":"app-bad","status":"exploded"}',
     b'{"application_id":"app-bad","application_id":"app-bad"}',
 )
 
@@ -289,26 +289,25 @@ def make(maker: Maker, commit: str) -> dict[str, Any]:
     """
     maker.connect()
     # 1.
-    with maker.worker():
-        with maker.worker():
-            slots = [maker.state / APP_ID / f"worker-{number}" for number in range(2)]
-            wait_until(lambda: all(any(slot.rglob("*.db")) for slot in slots), "each worker to have a partition")
-            maker.publish(part(0))
-            for name, value in verdicts():
-                maker.produce(f"verdict-{name}".encode(), value)
-            for number, one in enumerate(part(1)[::7]):
-                foreign = one | {"application_id": f"foreign-{number % 5}", "event_id": f"foreign-{number}"}
-                maker.produce(b"key-%d" % number, encoded(foreign), number % PARTITIONS)
-            for number, value in enumerate(BAD):
-                maker.produce(b"bad-%d" % number, value, number % PARTITIONS)
-            erased_event = part(0)[7]
-            key = f"{erased_event['application_id']}/{erased_event['event_id']}".encode()
-            for partition in range(PARTITIONS):
-                maker.produce(key, None, partition)
-            maker.produce(b"not-canonical", None, 0)
-            maker.publish([event(ERASED, n, output={"factors": {"f_revenue_monthly": SECRET}}) for n in range(1, 6)])
-            maker.publish([event(LIFTED, n) for n in range(1, 6)])
-            maker.wait_consumed()
+    with maker.worker(), maker.worker():
+        slots = [maker.state / APP_ID / f"worker-{number}" for number in range(2)]
+        wait_until(lambda: all(any(slot.rglob("*.db")) for slot in slots), "each worker to have a partition")
+        maker.publish(part(0))
+        for name, value in verdicts():
+            maker.produce(f"verdict-{name}".encode(), value)
+        for number, one in enumerate(part(1)[::7]):
+            foreign = one | {"application_id": f"foreign-{number % 5}", "event_id": f"foreign-{number}"}
+            maker.produce(b"key-%d" % number, encoded(foreign), number % PARTITIONS)
+        for number, value in enumerate(BAD):
+            maker.produce(b"bad-%d" % number, value, number % PARTITIONS)
+        erased_event = part(0)[7]
+        key = f"{erased_event['application_id']}/{erased_event['event_id']}".encode()
+        for partition in range(PARTITIONS):
+            maker.produce(key, None, partition)
+        maker.produce(b"not-canonical", None, 0)
+        maker.publish([event(ERASED, n, output={"factors": {"f_revenue_monthly": SECRET}}) for n in range(1, 6)])
+        maker.publish([event(LIFTED, n) for n in range(1, 6)])
+        maker.wait_consumed()
     # 2.
     with maker.worker():
         maker.run("erase", ERASED, "--yes")
