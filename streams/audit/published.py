@@ -1,10 +1,10 @@
 """What the worker publishes, read back: records of ``factors`` and ``factor-changes`` as values.
 
 Factor values stay the JSON text that was published, so no digit is lost on the way to a person or a program. Members
-that a newer worker adds are ignored.
+that a newer worker adds are ignored, as long as it does not raise the schema version.
 """
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -12,8 +12,10 @@ from models.counts import Counts
 from models.errors import ContractError
 from streams.core.pair_summary import PairSummary
 from topics.records.record import Record
+from topics.records.schema_version import LATER_VERSION, newer_version, version_of
 
 __all__ = [
+    "SCHEMA_VERSION",
     "ChangeCause",
     "CurrentFactors",
     "FactorChange",
@@ -22,7 +24,11 @@ __all__ = [
     "change_of",
     "current_of",
     "published_summary",
+    "unreadable_because",
 ]
+
+SCHEMA_VERSION: Final = 1
+"""Of changes and of current factors."""
 
 
 class Ruleset(msgspec.Struct, frozen=True):
@@ -63,11 +69,13 @@ class CurrentFactors(msgspec.Struct, frozen=True):
     """A record of ``factors``: one (application, processor) as it is after the causing event.
 
     Attributes:
+        schema_version: at most :data:`SCHEMA_VERSION`.
         factors: by name, as JSON text.
         version: the causing event's place; the change that goes with this record has the same.
         occurred_at: of the causing event, RFC 3339 in UTC.
     """
 
+    schema_version: int
     application_id: str
     processor: str
     processor_type: str | None
@@ -132,7 +140,7 @@ class FactorChange(CurrentFactors, frozen=True):
     quality: tuple[QualityNote, ...]
 
 
-_Value = TypeVar("_Value")
+_Published = TypeVar("_Published", bound=CurrentFactors)
 
 _CURRENT = msgspec.json.Decoder(CurrentFactors)
 _CHANGE = msgspec.json.Decoder(FactorChange)
@@ -142,7 +150,7 @@ def current_of(record: Record) -> CurrentFactors:
     """Decode a record of ``factors``; it is no tombstone.
 
     Raises:
-        ContractError: it is not what a worker publishes.
+        ContractError: it is not what a worker publishes, or of a later schema version.
     """
     return _decode(record, _CURRENT)
 
@@ -151,7 +159,7 @@ def change_of(record: Record) -> FactorChange:
     """Decode a record of ``factor-changes``; it is no tombstone.
 
     Raises:
-        ContractError: it is not what a worker publishes.
+        ContractError: it is not what a worker publishes, or of a later schema version.
     """
     return _decode(record, _CHANGE)
 
@@ -174,9 +182,21 @@ def published_summary(published: CurrentFactors) -> PairSummary:
     )
 
 
-def _decode(record: Record, decoder: msgspec.json.Decoder[_Value]) -> _Value:
+def unreadable_because(value: bytes) -> str:
+    """Why a published value cannot be read, as the end of a sentence about it."""
+    newer = newer_version(version_of(value), SCHEMA_VERSION)
+    if newer is None:
+        return "is not what a worker publishes"
+    return f"has schema_version {newer}, this program knows {SCHEMA_VERSION}: {LATER_VERSION}"
+
+
+def _decode(record: Record, decoder: msgspec.json.Decoder[_Published]) -> _Published:
+    place = f"{record.topic} partition {record.partition} offset {record.offset}"
+    raw = record.value or b""
     try:
-        return decoder.decode(record.value or b"")
+        value = decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        place = f"{record.topic} partition {record.partition} offset {record.offset}"
-        raise ContractError(f"{place} is not what a worker publishes: {error}") from None
+        raise ContractError(f"{place} {unreadable_because(raw)} ({error})") from None
+    if value.schema_version > SCHEMA_VERSION:
+        raise ContractError(f"{place} {unreadable_because(raw)}")
+    return value

@@ -62,6 +62,7 @@ class ChangeHead(msgspec.Struct, frozen=True, gc=False):
     processor: str
     version: ChangePlace
     id: str = ""
+    schema_version: int = 1
 
     @property
     def pair_key(self) -> bytes:

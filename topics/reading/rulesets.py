@@ -26,7 +26,7 @@ def read_rulesets(config: Mapping[str, str | int], topics: Topics, *, settled: C
             its entry here, as the broker ends a transaction partition by partition. What is open is waited for.
 
     Raises:
-        ContractError: there is no such topic.
+        ContractError: there is no such topic, or a later version has written an adoption that this one cannot read.
         InfrastructureError: Kafka does not answer.
     """
     catalogues: dict[str, bytes] = {}

@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from models.errors import ContractError
 from topics.records.record import Record
+from topics.records.schema_version import LATER_VERSION, newer_version, version_of
 
 __all__ = ["ADOPTION_PREFIX", "CATALOGUE_PREFIX", "Adoption", "KnownRulesets", "adoptions_in"]
 
@@ -15,6 +17,8 @@ ADOPTION_PREFIX: Final = b"/ruleset/"
 
 CATALOGUE_PREFIX: Final = b"catalogue/"
 _ADOPTION: Final = b"adoption/"
+
+_SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Adoption:
     @property
     def value(self) -> bytes:
         """The value, in both topics."""
-        return json.dumps({"schema_version": 1, "adopts": self.after, "instead_of": self.before}).encode()
+        return json.dumps({"schema_version": _SCHEMA_VERSION, "adopts": self.after, "instead_of": self.before}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,19 @@ class KnownRulesets:
 
 
 def adoptions_in(record: Record) -> Iterator[Adoption]:
-    """The adoption that a record tells of, if it does."""
+    """The adoption that a record tells of, if it does.
+
+    Raises:
+        ContractError: it is of a later version. Ignored, it would let a partition go on with a ruleset that it left.
+    """
     if not (record.key or b"").startswith(_ADOPTION) or record.value is None:
         return
+    newer = newer_version(version_of(record.value), _SCHEMA_VERSION)
+    if newer is not None:
+        raise ContractError(
+            f"{record.topic} partition {record.partition} offset {record.offset}: an adoption of schema_version "
+            f"{newer}, this program knows {_SCHEMA_VERSION}: {LATER_VERSION}"
+        )
     with suppress(ValueError, KeyError, TypeError):
         partition, offset = map(int, (record.key or b"").removeprefix(_ADOPTION).split(b"/"))
         members = json.loads(record.value)

@@ -12,12 +12,14 @@ first.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.errors import BadEventError
+from models.errors import BadEventError, ContractError
 from models.events import rfc3339
 from topics.records.record import Record
+from topics.records.schema_version import LATER_VERSION
 
 __all__ = [
     "CLASS",
+    "FORMAT",
     "HEADER_PREFIX",
     "KEY",
     "MARK_VALUE",
@@ -47,6 +49,14 @@ TIME = "dlq_time"
 KEY = "dlq_key"
 CLASS = "dlq_error_class"
 MESSAGE = "dlq_error_message"
+
+FORMAT = "dlq_format"
+"""The last header of a letter of any format but the first, which has no such header: the format's number."""
+
+_KNOWN_FORMAT = 1
+
+_SHOWN_CHARACTERS = 20
+"""Of a format that is not known."""
 
 REDRIVE_OF = "dlq_redrive_of"
 """On a record that was put back into the source: the key of the dead letter that it was."""
@@ -126,7 +136,15 @@ def parse_dead_letter(record: Record) -> DeadLetter | None:
     """Take a record of the dead letters' topic apart; None: it is none of our dead letters.
 
     What is ours is known by its place at the end: a producer may have sent a header of any name.
+
+    Raises:
+        ContractError: a later version has written it.
     """
+    if record.headers and record.headers[-1][0] == FORMAT:
+        raise ContractError(
+            f"{record.topic} partition {record.partition} offset {record.offset}: a dead letter of format "
+            f"{_text(record.headers[-1][1])[:_SHOWN_CHARACTERS]!r}, this program knows {_KNOWN_FORMAT}: {LATER_VERSION}"
+        )
     own = record.headers[-len(_ADDED) :]
     if tuple(name for name, _ in own) != _ADDED:
         return None

@@ -15,6 +15,7 @@ from models.errors import BadEventError, Defect
 from topics.contract.keys import application_prefix
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.record import Record
+from topics.records.schema_version import LATER_VERSION, newer_version, version_of
 
 __all__ = [
     "ERASURE_HEADER",
@@ -34,6 +35,8 @@ ERASURE_HEADER: Final = "consolidator_erasure"
 """On every tombstone of an erasure: that a foreign key is removed on purpose, and for which hash."""
 
 SALT_BYTES: Final = 16
+
+_SCHEMA_VERSION: Final = 1
 
 _ERASED, _LIFTED = "erased", "lifted"
 
@@ -61,7 +64,7 @@ class Erasure:
     def value(self) -> bytes:
         """The record's value."""
         state = _LIFTED if self.lifted else _ERASED
-        return f'{{"schema_version":1,"erasure":"{state}","salt":"{self.salt.hex()}"}}'.encode()
+        return f'{{"schema_version":{_SCHEMA_VERSION},"erasure":"{state}","salt":"{self.salt.hex()}"}}'.encode()
 
 
 def salted_hash(salt: bytes, prefix: bytes) -> bytes:
@@ -78,8 +81,15 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
     """Read a record whose key starts with :data:`ERASURE_PREFIX`.
 
     Raises:
-        BadEventError: ``invalid_erasure``: it is none.
+        BadEventError: ``invalid_erasure``: it is none, or of a later version. Whoever may publish may write such a
+            record, so it stops no worker; the dead letter says what it waits for, and can be redriven.
     """
+    newer = newer_version(version_of(value), _SCHEMA_VERSION)
+    if newer is not None:
+        raise BadEventError(
+            Defect.INVALID_ERASURE,
+            f"an erasure of schema_version {newer}, the newest known is {_SCHEMA_VERSION}: {LATER_VERSION}",
+        )
     erasure = None
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         members = json.loads(value)

@@ -109,7 +109,10 @@ def read_evidence(directory: Path) -> tuple[Evidence, Mapping[str, object]]:
     try:
         manifest = json.loads((directory / _MANIFEST).read_bytes())
         if manifest.get("format") != FORMAT:
-            raise ContractError(f"{directory} has evidence of the format {manifest.get('format')!r}, not {FORMAT}")
+            raise ContractError(
+                f"{directory} has evidence of the format {manifest.get('format')!r}, this program reads {FORMAT}: "
+                "check it with the version that wrote it, or a later one (docs/upgrading.md)"
+            )
         catalogue = parse_catalogue(
             (directory / _CATALOGUE).read_bytes(), suffix=".json", source=str(directory / _CATALOGUE)
         )

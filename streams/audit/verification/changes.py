@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from streams.audit.published import SCHEMA_VERSION, unreadable_because
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
 from streams.partition.batch import Outgoing
@@ -66,7 +67,7 @@ def index_changes(records: Iterable[Record], topics: Topics, index: Table) -> It
             continue
         head = _readable(record.value)
         if head is None:
-            yield finding_on(Kind.UNREADABLE, record, head, topics, "it is not what a worker publishes")
+            yield finding_on(Kind.UNREADABLE, record, head, topics, f"it {unreadable_because(record.value)}")
             continue
         has_own_key = key == change_key(head.application_id, head.id)
         if (reason := out_of_place(record, head, topics, has_own_key=has_own_key)) is not None:
@@ -93,7 +94,8 @@ def _readable(value: bytes) -> ChangeHead | None:
         head = head_of(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return head if head.id and head.version.partition >= 0 and head.version.offset >= 0 else None
+    known = head.schema_version <= SCHEMA_VERSION
+    return head if known and head.id and head.version.partition >= 0 and head.version.offset >= 0 else None
 
 
 class Taints:

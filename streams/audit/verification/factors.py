@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from models.rows import Row
-from streams.audit.published import CurrentFactors, published_summary
+from streams.audit.published import SCHEMA_VERSION, CurrentFactors, published_summary, unreadable_because
 from streams.audit.verification.changes import Taints
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
@@ -80,7 +80,7 @@ def index_factors(
             continue
         current = _readable(record.value)
         if current is None:
-            yield finding_on(Kind.UNREADABLE, record, None, topics, "it is not what a worker publishes")
+            yield finding_on(Kind.UNREADABLE, record, None, topics, f"it {unreadable_because(record.value)}")
             continue
         has_own_key = parse_event_key(record.key or b"") == (current.application_id, current.processor)
         if (reason := out_of_place(record, current, topics, has_own_key=has_own_key)) is not None:
@@ -114,9 +114,10 @@ def _kept(value: bytes | None) -> bytes | None:
 
 def _readable(value: bytes) -> CurrentFactors | None:
     try:
-        return _CURRENT.decode(value)
+        current = _CURRENT.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return current if current.schema_version <= SCHEMA_VERSION else None
 
 
 def _essence(summary: PairSummary) -> bytes:

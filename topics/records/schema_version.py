@@ -1,0 +1,38 @@
+"""The number that every JSON record of ours begins with: the version of what it says.
+
+A later version adds members without a new number, and readers ignore what they do not know. A new number means that
+whoever knows only the former one would misread the record.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["LATER_VERSION", "newer_version", "version_of"]
+
+LATER_VERSION: Final = "a later version has written it: use that version, or a later one (docs/upgrading.md)"
+"""What to do about a record of a number that is not known."""
+
+
+_GREATEST: Final = 2**31 - 1
+"""No version is as great; what is comes from somebody else, and would fill an error's text with digits."""
+
+
+class _Versioned(msgspec.Struct):
+    schema_version: Any = None
+
+
+_decode: Final = msgspec.json.Decoder(_Versioned).decode
+
+
+def newer_version(version: object, known: int) -> int | None:
+    """A schema version that is newer than the newest known one; None: it is known, or no version at all."""
+    return min(version, _GREATEST) if type(version) is int and version > known else None
+
+
+def version_of(value: bytes | None) -> object:
+    """What stands as the schema version of a record, whatever else it says; None: nothing, or it is no JSON object."""
+    try:
+        return _decode(value or b"").schema_version
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
