@@ -14,8 +14,11 @@ from streams.configuration.settings import Settings
 from streams.partition.observer import Observer
 from streams.worker.assignment import Engine
 from streams.worker.ruleset_adoption import Rulesets
+from streams.worker.table.age import max_age_ms
 from streams.worker.table.recovery import BatchTableManager
+from streams.worker.table.retention import ChangelogRetention
 from streams.worker.table.store import BatchStore, BatchTable
+from streams.worker.table.unused import UnusedDatabases
 from streams.worker.transport.consumer import BatchTransport
 from streams.worker.transport.credentials import broker_credentials
 from topics.cluster.connection import Connection
@@ -74,11 +77,15 @@ class ConsolidatorApp(faust.App):
         batch_options: the transport's options.
         source_topic: the topic whose records come in batches.
         partition_owner: processes the source partitions.
+        changelog_retention: tells how old a stored database may be.
+        unused_databases: removes those that nobody uses any more.
     """
 
     batch_options: BatchOptions
     source_topic: str
     partition_owner: Engine
+    changelog_retention: ChangelogRetention
+    unused_databases: UnusedDatabases
 
 
 def create_app(
@@ -132,6 +139,10 @@ def create_app(
     app.batch_options = BatchOptions(settings.batch_events, patience_s=settings.broker_patience_s)
     app.source_topic = topics.executions.name
     table = app.Table(TABLE_NAME, partitions=topics.partitions, key_type=bytes, value_type=bytes)
+    app.changelog_retention = retention = ChangelogRetention(connection.librdkafka(), topics.changelog)
+    app.unused_databases = UnusedDatabases(
+        data_dir, lambda path: _store_of(table).is_open(path), lambda: max_age_ms(retention.known_ms) / 1000
+    )
     app.partition_owner = Engine(
         connection,
         settings.app_id,

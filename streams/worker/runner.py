@@ -109,6 +109,7 @@ async def _serve(
     starting = asyncio.create_task(app.start())
     watching = asyncio.create_task(app.partition_owner.watch_source())
     keeping = asyncio.create_task(_keep_ruleset(rulesets, die))
+    tidying = asyncio.create_task(app.unused_databases.run())
     crashed = asyncio.create_task(app.wait_until_stopped())
     await asyncio.wait({crashed, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
@@ -116,6 +117,7 @@ async def _serve(
     _log.info("worker stopping, draining what is in flight")
     watching.cancel()
     keeping.cancel()
+    tidying.cancel()
     try:
         async with asyncio.timeout(GRACE_S):
             await app.stop()

@@ -13,6 +13,9 @@ Table = dict[int, dict[bytes, bytes]]
 _OFFSET_KEY = b"__faust\0offset__"
 """Where Faust keeps the changelog offset up to which a database is complete."""
 
+_AS_OF_KEY = b"__consolidator\0as of__"
+"""Where the store keeps the time up to which it is."""
+
 
 def table_of_changelog(records: Iterable[Record]) -> Table:
     """The last value of each key, as a recovery on an empty disk would have it."""
@@ -43,7 +46,7 @@ def _partition_of(path: Path) -> int:
 
 
 def _rows(path: Path) -> dict[bytes, bytes]:
-    return {key: value for key, value in _content(path).items() if key != _OFFSET_KEY}
+    return {key: value for key, value in _content(path).items() if key not in {_OFFSET_KEY, _AS_OF_KEY}}
 
 
 def _content(path: Path) -> dict[bytes, bytes]:

@@ -50,7 +50,8 @@ class SimulatedStore(BatchStore):
 
     def stored(self, partition: int) -> dict[bytes, bytes]:
         """Every row of a partition."""
-        return {key: value for key, value in self.rows(partition).scan(b"") if key != self.offset_key}
+        ours = {self.offset_key, self.as_of_key}
+        return {key: value for key, value in self.rows(partition).scan(b"") if key not in ours}
 
     def close(self) -> None:
         """Close every database."""

@@ -5,12 +5,15 @@ offset is a commit marker, which no reader ever sees, and Faust would wait for e
 the position behind the rows that were *written* has passed the high watermark, and rows are written a poll at a time.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
+
+from streams.worker.table.age import too_old_because
 
 __all__ = ["BatchRecovery", "BatchTableManager"]
 
@@ -55,20 +58,31 @@ class BatchRecovery(Recovery):
             self._reading = True
 
     async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
-        """Wipe local state that is ahead of its changelog, then go on as for an empty disk.
+        """Wipe local state that cannot be brought up to its changelog, then go on as for an empty disk.
 
         A worker writes its database after the commit, so it never is ahead: the changelog was re-created or truncated,
         or the directory is another installation's. Faust raises a ``ConsistencyError``, at every start again.
         (``test_damaged_databases_are_wiped_and_rebuilt``)
+
+        What lay aside for too long would miss that rows were removed: see :mod:`streams.worker.table.age`. Standbys are
+        asked too, as they become active without being read again.
         """
         ends = await consumer.highwaters(*tps)
+        retention_ms = await self.app.changelog_retention.ask() if tps else 0
         for tp in tps:
-            stored = destination[tp]
-            if stored is not None and stored >= (ends[tp] or 0):
-                reason = (
-                    f"it stands at offset {stored} of {tp.topic} partition {tp.partition}, which ends at {ends[tp]}"
+            stored, store = destination[tp], self.tp_to_table[tp].data
+            if stored is None:
+                continue
+            end = ends[tp] or 0
+            if stored >= end:
+                reason: str | None = f"that ends at {end}"
+            else:
+                as_of_ms, now_ms = store.as_of_ms(tp.partition), time.time_ns() // 1_000_000
+                reason = too_old_because(stored, as_of_ms, end=end, now_ms=now_ms, retention_ms=retention_ms)
+            if reason is not None:
+                store.discard(
+                    tp.partition, f"it stands at offset {stored} of {tp.topic} partition {tp.partition}, and {reason}"
                 )
-                self.tp_to_table[tp].data.discard(tp.partition, reason)
                 destination[tp] = None
         await super()._build_offsets(consumer, tps, destination, title)
 

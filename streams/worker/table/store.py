@@ -1,7 +1,9 @@
 """The table's RocksDB: one database a partition, one bounded cache for all, whole batches written at once."""
 
 import gc
+import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import rocksdict
@@ -32,22 +34,43 @@ class BatchStore(Store):
     garbage collector; ``tests/integration`` opens 64 partitions and takes one over on the same disk.
     """
 
+    as_of_key = b"__consolidator\0as of__"
+    """Up to when a database is complete, beside the offset up to which it is; see :mod:`streams.worker.table.age`."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._cache = rocksdict.Cache(_CACHE_BYTES)
+        self._as_of_ms: dict[int, int | None] = {}
 
     def rows(self, partition: int) -> RowReader:
         """Read access to a partition."""
         rows: RowReader = self._db_for_partition(partition)
         return rows
 
-    def write_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int) -> None:
-        """Write rows and the changelog offset that they stand for, in one atomic batch.
+    def as_of_ms(self, partition: int) -> int | None:
+        """Up to when a partition's database is complete, milliseconds since the epoch; None: not known."""
+        self._db_for_partition(partition)
+        return self._as_of_ms[partition]
+
+    def is_open(self, path: Path) -> bool:
+        """Whether one of the open databases lies there."""
+        return any(self.partition_path(partition) == path for partition in self._dbs)
+
+    def write_rows(
+        self,
+        partition: int,
+        rows: Iterable[tuple[bytes, bytes | None]],
+        changelog_offset: int,
+        *,
+        as_of_ms: int | None = None,
+    ) -> None:
+        """Write rows, the changelog offset that they stand for, and up to when they are all, in one atomic batch.
 
         Args:
             partition: the partition.
             rows: keys with their bytes; None removes a row.
             changelog_offset: the changelog record up to which the database is now complete.
+            as_of_ms: when that record was written, milliseconds since the epoch; None: now.
         """
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in rows:
@@ -56,7 +79,13 @@ class BatchStore(Store):
             else:
                 batch.put(key, value)
         batch.put(self.offset_key, str(changelog_offset).encode())
-        self._db_for_partition(partition).write(batch)
+        database = self._db_for_partition(partition)
+        before_ms = self._as_of_ms[partition]
+        # What lacks a time goes on lacking it: it is wiped when the partition comes again.
+        if before_ms is not None:
+            self._as_of_ms[partition] = max(before_ms, _now_ms() if as_of_ms is None else as_of_ms)
+            batch.put(self.as_of_key, str(self._as_of_ms[partition]).encode())
+        database.write(batch)
 
     def compact(self, partition: int) -> None:
         """Take what was removed out of a partition's files, where it would stay until RocksDB rewrites them."""
@@ -88,7 +117,16 @@ class BatchStore(Store):
         return database
 
     def _open_for_partition(self, partition: int) -> Database:
-        return Database(self.partition_path(partition), self._options())
+        database = Database(self.partition_path(partition), self._options())
+        self._as_of_ms[partition] = self._complete_up_to_ms(database)
+        return database
+
+    def _complete_up_to_ms(self, database: Database) -> int | None:
+        """An empty database lacks nothing of what is not in the changelog any more, from now on."""
+        if database.get(self.offset_key) is None:
+            return _now_ms()
+        as_of = database.get(self.as_of_key)
+        return int(as_of) if as_of is not None and as_of.isdigit() else None
 
     def _options(self) -> rocksdict.Options:
         options = rocksdict.Options(raw_mode=True)
@@ -117,6 +155,10 @@ class BatchStore(Store):
         db = self._dbs.pop(partition, None)
         if db is not None:
             db.close()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class BatchTable(Table):

@@ -175,7 +175,9 @@ class BatchConsumer(driver.Consumer):
             return
         if found.records:
             rows = [(record.key, record.value) for record in found.records]
-            recovery.tp_to_table[tp].data.write_rows(tp.partition, rows, found.records[-1].offset)
+            last = found.records[-1]
+            store = recovery.tp_to_table[tp].data
+            store.write_rows(tp.partition, rows, last.offset, as_of_ms=last.timestamp)
         recovery.applied(tp, found.end)
         reach("restored")
 

@@ -1,0 +1,60 @@
+"""Whether a stored database is too old to go on with: rows may have been removed meanwhile that it would keep for good.
+
+A removed row is a tombstone in the changelog. Compaction takes the row's earlier records away when it first sees the
+tombstone, and the tombstone itself ``delete.retention.ms`` after that. A database that lay aside for longer, and is
+then brought up from where it stands, never hears of it: the row lives again there, which after an erasure was lifted
+means that erased values are published again. (``tests/faults/state/test_old_state.py``)
+
+So a stored position has a time up to which everything is in the database: that of its last record, or that of the
+moment when an empty database began to be filled, whichever is later. Times are the brokers' for what was read, and the
+worker's for what it committed itself. Clocks may be wrong: only half of the retention is made use of, less an hour.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+__all__ = ["max_age_ms", "too_old_because"]
+
+_USED_SHARE: Final = 2
+"""Half of the retention is left for the recovery itself, and for clocks that differ by days."""
+
+_CLOCK_ERROR_MS: Final = 3_600_000
+"""An hour: as wrong as a clock may be without any effect, however short the retention is."""
+
+_NOTHING_AFTER: Final = 2
+"""A transaction's last row is followed by its marker. Whatever came later would be at the third offset."""
+
+
+def max_age_ms(retention_ms: int) -> int:
+    """How old a database may be, in milliseconds.
+
+    Args:
+        retention_ms: the changelog's ``delete.retention.ms``.
+    """
+    return max(0, retention_ms // _USED_SHARE - _CLOCK_ERROR_MS)
+
+
+def too_old_because(stored: int, as_of_ms: int | None, *, end: int, now_ms: int, retention_ms: int) -> str | None:
+    """Why a database has to be rebuilt; None: what was written after its position is all still there.
+
+    Args:
+        stored: the last changelog offset that is in it.
+        as_of_ms: up to when it is complete, milliseconds since the epoch; None: not known.
+        end: one past the changelog's last offset.
+        now_ms: the worker's clock.
+        retention_ms: the changelog's ``delete.retention.ms``.
+    """
+    if as_of_ms is None:
+        return "its position has no time: it was written by a version that kept none"
+    if stored >= end - _NOTHING_AFTER:
+        return None
+    age_ms, greatest_ms = now_ms - as_of_ms, max_age_ms(retention_ms)
+    if -_CLOCK_ERROR_MS <= age_ms <= greatest_ms:
+        return None
+    when = datetime.fromtimestamp(as_of_ms / 1000, UTC).isoformat(timespec="seconds")
+    if age_ms < 0:
+        return f"it is complete up to {when}, which is yet to come: a clock was wrong"
+    return (
+        f"it is complete up to {when}, longer ago than {greatest_ms // 1000} s: the changelog's delete.retention.ms is "
+        f"{retention_ms}, so it may not tell any more which rows were removed since"
+    )

@@ -1,0 +1,82 @@
+"""The store's databases: each knows up to when it is complete."""
+
+import asyncio
+import time
+
+import rocksdict
+
+from streams.worker.table.store import BatchStore
+from tests.simulation.idle_app import idle_app
+from topics.contract.declared import TABLE_NAME
+
+PARTITION = 1
+KEY, ROW = b"app/p", b"row"
+
+
+def on_a_store(tmp_path, *steps):
+    """Run each step on a store of its own, one after the other, on the same disk."""
+
+    async def scenario(step):
+        async with idle_app(tmp_path) as app:
+            return step(app.tables[TABLE_NAME].data)
+
+    return [asyncio.run(scenario(step)) for step in steps]
+
+
+def write(offset, **when):
+    return lambda store: store.write_rows(PARTITION, [(KEY, ROW)], offset, **when)
+
+
+def as_of(store):
+    return store.as_of_ms(PARTITION)
+
+
+def test_an_empty_database_is_complete_from_now_on(tmp_path):
+    """What is not in the changelog any more when its reading begins cannot be missing in what is read of it."""
+    before_ms = time.time_ns() // 1_000_000
+    old_record_ms = before_ms - 86_400_000
+    _, found_ms = on_a_store(tmp_path, write(7, as_of_ms=old_record_ms), as_of)
+    assert before_ms <= found_ms <= time.time_ns() // 1_000_000
+
+
+def test_a_database_is_complete_up_to_its_last_record(tmp_path):
+    """Read or committed; a record that is older than what was known takes nothing back."""
+    _, first_ms = on_a_store(tmp_path, write(7), as_of)
+    _, same_ms, _, later_ms = on_a_store(
+        tmp_path, write(8, as_of_ms=first_ms - 1), as_of, write(9, as_of_ms=first_ms + 5_000), as_of
+    )
+    assert (same_ms, later_ms) == (first_ms, first_ms + 5_000)
+
+
+def test_a_position_without_a_time_stays_without_one(tmp_path):
+    """What an earlier version wrote is not known to be complete, whatever is written on top of it."""
+
+    def forget(store):
+        store._db_for_partition(PARTITION)
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        batch.delete(BatchStore.as_of_key)
+        store._db_for_partition(PARTITION).write(batch)
+
+    _, _, without, _, still, _, rebuilt_ms = on_a_store(
+        tmp_path,
+        write(7),
+        forget,
+        as_of,
+        write(8),
+        as_of,
+        lambda store: store.discard(PARTITION, "a test"),
+        as_of,
+    )
+    assert (without, still) == (None, None)
+    assert rebuilt_ms is not None
+
+
+def test_a_time_that_is_none_counts_as_none(tmp_path):
+    """As a later version may write it in another form: one rebuild, and no crash."""
+    _, _, found = on_a_store(
+        tmp_path,
+        write(7),
+        lambda store: store._db_for_partition(PARTITION).put(BatchStore.as_of_key, b"2:5e12"),
+        as_of,
+    )
+    assert found is None
