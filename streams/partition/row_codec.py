@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 import msgspec
 
@@ -17,8 +17,10 @@ MARK_KEY: Final = b"\x00partition"
 ERASED_PREFIX: Final = b"\x00erased-"
 """What the keys of erased applications start with; then comes the hash, without a ``/`` either."""
 
-KNOWN_FORMATS: Final = {"row": 1, "erased": 1, "gone": 1, "mark": 2}
-"""The newest format of each kind of row, as its tag has it."""
+_TAGS: Final = [str(kind.__struct_config__.tag) for kind in get_args(Rows)]
+
+KNOWN_FORMATS: Final = {tag.rstrip("0123456789"): int(re.sub("[a-z]+", "", tag)) for tag in _TAGS}
+"""The newest format of each kind of row, from its tag."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Rows | EarlierMark).decode
@@ -55,7 +57,7 @@ def _unreadable(raw: bytes, key: bytes, partition: int, problem: str) -> Contrac
     found = re.fullmatch("([a-z]+)([0-9]+)", tag)
     known = KNOWN_FORMATS.get(found[1]) if found else None
     where = "a replay's" if partition < 0 else f"partition {partition}'s"
-    text = f"{where} row {key.decode(errors='backslashreplace')!r}"
+    text = f"{where} mark" if key == MARK_KEY else f"{where} row {key.decode(errors='backslashreplace')!r}"
     if found is not None and known is not None and int(found[2]) <= known:
         return ContractError(
             f"{text} says that it has format {tag}, and is none ({problem}): something else has written it. Nothing of "

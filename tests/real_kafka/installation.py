@@ -47,11 +47,11 @@ class Installation:
     Args:
         servers: the broker.
         directory: for state directories and logs.
-        variables: further settings.
+        variables: further settings; an application id of its own gives the installation its name.
     """
 
     def __init__(self, servers: str, directory: Path, **variables: str) -> None:
-        self.name = f"w{uuid4().hex[:12]}"
+        self.name = variables.get("CONSOLIDATOR_APP_ID") or f"w{uuid4().hex[:12]}"
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.variables = {
