@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from models.errors import InfrastructureError
+from models.errors import ConsolidatorError
 from topics.cluster.admin_client import Cluster
 from topics.contract.declared import Topic
 
@@ -36,10 +36,10 @@ class ChangelogRetention:
         self.known_ms = int(changelog.config[_SETTING])
 
     async def ask(self) -> int:
-        """Ask the brokers; where they do not answer, the last answer holds."""
+        """Ask the brokers; where they do not answer, or do not permit it any more, the last answer holds."""
         try:
             self.known_ms = await asyncio.get_running_loop().run_in_executor(None, self._ask)
-        except InfrastructureError as error:
+        except ConsolidatorError as error:
             _log.warning(
                 "the changelog's retention of tombstones is not told", error=str(error), taken_ms=self.known_ms
             )

@@ -3,10 +3,14 @@
 import shutil
 from collections import Counter
 
+import msgspec
 import pytest
+from confluent_kafka import Producer
 
+from streams.partition.row_codec import MARK_KEY
 from tests.inputs.workloads import SAMPLE_CATALOGUE, believable
-from tests.real_kafka.installation import Installation
+from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.stored_table import table_of_changelog
 from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -121,3 +125,30 @@ def test_a_lost_changelog_and_disk_are_refused(installation):
     installation.delete_topic(installation.topics.changelog.name)
     installation.create_topics()
     assert "changelog topic was lost" in halted(installation)
+
+
+def test_a_later_versions_state_is_refused_by_name(installation):
+    """Mark or row: the worker says which format it met and which it knows, and commits nothing."""
+    settle(installation)
+    changelog = installation.topics.changelog.name
+    rows = table_of_changelog(installation.read(changelog))
+    producer = Producer(installation.config)
+    pair = next(key for key in rows[2] if key != MARK_KEY)
+    for key, tag, about in ((MARK_KEY, "mark9", "partition 2's mark"), (pair, "row9", "partition 2's row")):
+        later = msgspec.msgpack.encode([tag, *msgspec.msgpack.decode(rows[2][key])[1:], "one more"])
+        producer.produce(changelog, later, key, 2)
+        assert producer.flush(LIMIT_S) == 0
+        before = installation.committed()
+        application, _, processor = pair.decode().rpartition("/")
+        one_more = {"event_id": f"more-{tag}", "application_id": application, "execution_id": "more"}
+        one_more |= {"processor": processor, "status": "requested", "occurred_at": "2025-06-01T09:00:00Z"}
+        installation.publish([one_more])
+        said = halted(installation)
+        assert f"{about}" in said
+        assert f"has format '{tag}'; this program knows row1" in said
+        assert "docs/upgrading.md" in said
+        assert installation.committed()[2] == before[2]
+        producer.produce(changelog, rows[2][key], key, 2)
+        assert producer.flush(LIMIT_S) == 0
+    run(installation)
+    installation.check_laws(state=installation.state_dir)
