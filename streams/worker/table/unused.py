@@ -55,10 +55,13 @@ class UnusedDatabases:
         self._now_s = now_s
 
     async def run(self) -> None:
-        """Look now and again, for as long as the worker runs."""
+        """Look now and again, for as long as the worker runs.
+
+        Not at once: what a worker that was stopped for weeks will use again is not open yet, and may still be good.
+        """
         while True:
-            await self.look()
             await asyncio.sleep(_LOOK_S)
+            await self.look()
 
     async def look(self) -> None:
         """Remove what has had no use for long enough.
