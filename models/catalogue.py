@@ -30,12 +30,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from models.lengths import MAX_NAME_BYTES, fits
 from models.numbers import MAX_DIGITS, MAX_EXPONENT, scalar_text, within_limits
 
 # Cents, as the mission's own figures are amounts of money.
 DEFAULT_MEAN_SCALE: Final = 2
-# Names are Kafka key parts and SQL columns' values: bounded, so that neither ever has to cut one.
-_MAX_NAME_CHARS: Final = 255
 # The type of the error that carries several problems of one rule, each with its place, in ``ctx["problems"]``.
 RULE_ERROR: Final = "catalogue_rule"
 
@@ -81,17 +80,34 @@ SCALED_REDUCERS: Final = NUMBER_REDUCERS | {Reducer.LATEST, Reducer.EARLIEST}
 
 def _exact(value: Any) -> Any:
     """An integer bound becomes a Decimal; a float stays and is refused, for it may have lost digits already."""
-    return Decimal(value) if type(value) is int else value
+    return Decimal(_bounded(value)) if type(value) is int else value
 
 
-def _bounded(value: Decimal) -> Decimal:
+_Number = TypeVar("_Number", int, Decimal)
+
+
+def _bounded(value: _Number) -> _Number:
+    """Refuse what no event may hold either, before anything is made of it: an integer may have millions of digits."""
     if not within_limits(value):
         raise PydanticCustomError(
             "number_limit",
-            "must have at most {digits} digits and an exponent between -{exponent} and {exponent}",
+            "must have at most {digits} significant digits and an exponent between -{exponent} and {exponent}",
             {"digits": MAX_DIGITS, "exponent": MAX_EXPONENT},
         )
     return value
+
+
+def _whole(value: Any) -> Any:
+    """Refuse what Python takes for an integer and a file does not spell as one: true is 1, and so is 1.0."""
+    if type(value) is not int:
+        raise PydanticCustomError("int_type", "must be a whole number")
+    return value
+
+
+def _short(name: str) -> str:
+    if not fits(name, MAX_NAME_BYTES):
+        raise PydanticCustomError("too_long", "must have at most {limit} bytes in UTF-8", {"limit": MAX_NAME_BYTES})
+    return name
 
 
 def _constrain_names(schema: dict[str, Any]) -> None:
@@ -104,7 +120,8 @@ def _constrain_names(schema: dict[str, Any]) -> None:
 
 
 # A name neither begins nor ends with white space, and has no line break: it is printed in tables and written in keys.
-Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME_CHARS, pattern=r"^\S(.*\S)?$")]
+# It is as long as an event's names may be; max_length counts characters, which is all that a JSON Schema can do.
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES, pattern=r"^\S(.*\S)?$"), AfterValidator(_short)]
 Bound = Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded), WithJsonSchema({"type": "number"})]
 
 _Rule = TypeVar("_Rule")
@@ -269,7 +286,7 @@ class Ruleset(_Frozen):
 class Catalogue(_Frozen):
     """A whole catalogue; a value, equal to another one where every declaration is."""
 
-    schema_version: Literal[1] = Field(description="Version of this file format.")
+    schema_version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(description="Version of this file format.")
     # No slash: the ruleset's name is "<name>/<version>" and must split in one way.
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(description="Name of the ruleset.")
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,100}$")] = Field(description="Version of the ruleset.")

@@ -9,10 +9,12 @@ it, which is why a float is refused here.
 """
 
 import json
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -21,13 +23,16 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from models.catalogue import ProcessorType
+from models.lengths import MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TIME_BYTES, fits
 from models.outcomes import Outcome
 from models.quality import Issue
 
@@ -64,10 +69,40 @@ def _without_default(schema: dict[str, Any]) -> None:
 
 _Member = TypeVar("_Member")
 _Optional = Annotated[_Member | SkipJsonSchema[None], Field(default=None, json_schema_extra=_without_default)]
+# As published: a reader takes what an earlier version wrote, whatever its length.
 _Id = Annotated[StrictStr, Field(min_length=1)]
 _Digest = Annotated[StrictStr, Field(pattern="^[0-9a-f]{64}$")]
 _Count = Annotated[StrictInt, Field(ge=0)]
 _Attempt = Annotated[StrictInt, Field(ge=1, le=MAX_COUNTER)]
+
+
+def _at_most(limit: int) -> AfterValidator:
+    """Refuse a text of more bytes; the schema's maxLength counts characters, and so says less."""
+
+    def check(text: str) -> str:
+        if not fits(text, limit):
+            raise PydanticCustomError("too_long", "must have at most {limit} bytes in UTF-8", {"limit": limit})
+        return text
+
+    return AfterValidator(check)
+
+
+def _sent_time(text: Any, parse: ValidatorFunctionWrapHandler) -> datetime:
+    """A time as producers write it: bounded, and with a leap second, which datetime has not."""
+    if type(text) is not str or not fits(text, MAX_TIME_BYTES):
+        raise PydanticCustomError("too_long", "must be a text of at most {limit} bytes", {"limit": MAX_TIME_BYTES})
+    if text[17:19] == "60":
+        moment: datetime = parse(f"{text[:17]}59{text[19:]}")
+        return moment + timedelta(seconds=1)
+    return parse(text)  # type: ignore[no-any-return] # pydantic's own handler is untyped
+
+
+# As producers send it.
+_SentTime = Annotated[AwareDatetime, WrapValidator(_sent_time), Field(json_schema_extra={"maxLength": MAX_TIME_BYTES})]
+_SentId = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_BYTES), _at_most(MAX_ID_BYTES)]
+_SentName = Annotated[StrictStr, Field(min_length=1, max_length=MAX_NAME_BYTES), _at_most(MAX_NAME_BYTES)]
+_SentFactorName = Annotated[StrictStr, Field(max_length=MAX_NAME_BYTES), _at_most(MAX_NAME_BYTES)]
+_SentCode = Annotated[StrictStr, Field(max_length=MAX_NAME_BYTES), _at_most(MAX_NAME_BYTES)]
 
 FactorValue = Annotated[
     StrictBool | StrictInt | Annotated[Decimal, Field(strict=True)] | StrictStr,
@@ -180,7 +215,9 @@ class Quality(_Published):
     """What was odd about the causing event, which counts nevertheless."""
 
     issue: Issue
-    factor: _Optional[StrictStr] = Field(description="The field that it is about; never its value.")
+    factor: _Optional[StrictStr] = Field(
+        description="The field, or for factors_misplaced the member, that it is about; never a value."
+    )
 
 
 class CurrentFactors(_Published):
@@ -211,26 +248,35 @@ class FactorChange(CurrentFactors):
 class OutputContract(_Published):
     """What a completed execution found."""
 
-    factors: dict[str, FactorValue | None] | None = Field(
-        default=None, description="Scalars by name; a null counts as not given."
+    factors: dict[_SentFactorName, FactorValue | None] | None = Field(
+        default=None, description="Scalars by name, of 256 bytes in UTF-8 at most; a null counts as not given."
     )
 
 
 class ErrorContract(_Published):
     """Why an execution failed."""
 
-    code: StrictStr | None = Field(default=None, description="Machine-readable; stands in changes.")
+    code: _SentCode | None = Field(
+        default=None, description="Machine-readable, 256 bytes in UTF-8 at most; stands in changes."
+    )
     message: StrictStr | None = Field(default=None, description="For people; not kept.")
 
 
 class LifecycleEventContract(_Published):
-    """The value of an ``executions`` record: one thing that happened to one execution. Unknown members are ignored."""
+    """The value of an ``executions`` record: one thing that happened to one execution. Unknown members are ignored.
 
-    application_id: _Id = Field(description="The application.")
-    execution_id: _Id = Field(description="The execution, unique within its application and processor.")
-    processor: _Id = Field(description="The processor; one that the catalogue does not know is legal.")
+    Lengths are in bytes of UTF-8: 512 for an id, 256 for a name or a code. A maxLength counts characters, of which a
+    text may have fewer.
+    """
+
+    application_id: _SentId = Field(description="The application.")
+    execution_id: _SentId = Field(description="The execution, unique within its application and processor.")
+    processor: _SentName = Field(description="The processor; one that the catalogue does not know is legal.")
     status: Literal["requested", "started", "completed", "failed", "superseded", "cancelled"]
-    occurred_at: AwareDatetime = Field(description="RFC 3339 with an offset; at most 24 h after the record's time.")
+    occurred_at: _SentTime = Field(
+        description="RFC 3339 with an offset; at most 24 h after the record's time. Decimals beyond the sixth are "
+        "cut off; a leap second, 23:59:60 on the last day of June or December in UTC, is 00:00:00 of the next day."
+    )
     attempt: _Attempt | None = Field(
         default=None, description="Default 1; on superseded and cancelled, left out means all attempts."
     )
@@ -239,10 +285,10 @@ class LifecycleEventContract(_Published):
     )
     output: OutputContract | None = Field(default=None, description="On completed; ignored on any other status.")
     error: ErrorContract | None = Field(default=None, description="On failed; ignored on any other status.")
-    supersedes: _Id | None = Field(
+    supersedes: _SentId | None = Field(
         default=None, description="The execution, of the same application and processor, that this one replaces."
     )
-    event_id: _Id | None = Field(
+    event_id: _SentId | None = Field(
         default=None, description="The event's identity, the same when it is published again. Default: its content."
     )
     schema_version: Annotated[StrictInt, Field(ge=1, le=1)] | None = Field(default=None, description="Default 1.")

@@ -22,6 +22,7 @@ class Defect(StrEnum):
 
     EMPTY = "empty"
     TOO_LARGE = "too_large"
+    TOO_LONG = "too_long"
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"
     NOT_AN_OBJECT = "not_an_object"

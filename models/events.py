@@ -13,17 +13,27 @@ from mypy_extensions import mypyc_attr
 from models.numbers import Scalar
 from models.values import Value
 
-__all__ = ["ALL_ATTEMPTS", "MAX_MICROS", "MIN_MICROS", "LifecycleEvent", "Position", "Status", "micros_of", "rfc3339"]
+__all__ = [
+    "ALL_ATTEMPTS",
+    "EPOCH",
+    "MAX_MICROS",
+    "MIN_MICROS",
+    "LifecycleEvent",
+    "Position",
+    "Status",
+    "micros_of",
+    "rfc3339",
+]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
 # What happens at one time is folded at one time: a hit takes a tenth of writing a time out.
 _CACHED_SECONDS: Final = 4_096
 
-MIN_MICROS: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
-MAX_MICROS: Final = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+MIN_MICROS: Final = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND
+MAX_MICROS: Final = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - EPOCH) // _MICROSECOND
 
 ALL_ATTEMPTS: Final = None
 """The attempt of a ``superseded`` or ``cancelled`` event that names none: it closes every attempt."""
@@ -66,6 +76,7 @@ class LifecycleEvent(Value):
         event_id: the event's identity: a re-publication has the same one.
         digest: SHA-256 of the canonical content.
         output_ignored: there was an output on a status that has none: a quality issue.
+        near_misses: the members of a completed event that look like its factors and are not read: each a quality issue.
     """
 
     __slots__ = (
@@ -76,6 +87,7 @@ class LifecycleEvent(Value):
         "event_id",
         "execution_id",
         "factors",
+        "near_misses",
         "occurred_at",
         "output_ignored",
         "processor",
@@ -99,6 +111,7 @@ class LifecycleEvent(Value):
         event_id: str,
         digest: bytes,
         output_ignored: bool = False,  # noqa: FBT001, FBT002 - a field
+        near_misses: tuple[str, ...] = (),
     ) -> None:
         self.application_id: Final = application_id
         self.execution_id: Final = execution_id
@@ -113,6 +126,7 @@ class LifecycleEvent(Value):
         self.event_id: Final = event_id
         self.digest: Final = digest
         self.output_ignored: Final = output_ignored
+        self.near_misses: Final = near_misses
 
 
 @mypyc_attr(acyclic=True)
@@ -134,7 +148,7 @@ class Position(Value):
 
 def micros_of(moment: datetime) -> int:
     """A time with an offset as microseconds since the epoch."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // _MICROSECOND
 
 
 def rfc3339(micros: int) -> str:

@@ -5,9 +5,13 @@ compares typed (``true`` is not ``1``), and writing one out costs nothing.
 
 For arithmetic a number is a whole count of ``10**-38``: :data:`MAX_DIGITS` and :data:`MAX_EXPONENT` make that exact for
 every number that may come in, and Python's integers make sums exact whatever their size (docs/decisions/0004).
+
+Which numbers may come in is judged by value, never by spelling (docs/decisions/0018): zero; and every other number
+that is a multiple of ``10**-38``, is below ``10**39``, and has at most 38 significant digits once the zeros at both
+ends are left away. So ``1e38`` and a 1 with 38 zeros are one number with one verdict, as are ``0e400`` and ``0``.
 """
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from json.encoder import encode_basestring as quote
 from typing import Final
 
@@ -16,6 +20,7 @@ __all__ = [
     "MAX_EXPONENT",
     "ONE",
     "Scalar",
+    "exact_number",
     "quote",
     "round_ratio",
     "scalar_text",
@@ -28,31 +33,63 @@ Scalar = str | bool | int | Decimal
 """What a factor may be on the wire: a JSON string, boolean or number (as int or Decimal, never a float)."""
 
 MAX_DIGITS: Final = 38
-"""Most significant digits of a number that comes in: what SQL's NUMERIC(38) and Parquet's decimal128 can hold."""
+"""Most significant digits of a number that comes in, without the zeros at its ends."""
 
 MAX_EXPONENT: Final = 38
-"""Greatest magnitude of a number's decimal exponent; with it 10**-38 divides every number that comes in."""
+"""Greatest exponent of a number's first digit, and of its last one with a minus: 10**-38 divides every number."""
 
 ONE: Final[int] = 10**MAX_EXPONENT
 """The number 1 in units of 10**-38."""
 
 _INTEGER_LIMIT: Final[int] = 10**MAX_DIGITS
+# A number of one digit more is within the limits if the last one is a zero.
+_LONGEST_INTEGER: Final[int] = 10 * _INTEGER_LIMIT
+_ZERO: Final = Decimal(0)
+
+# It refuses whatever does not fit, before it does any work on an exponent: 1e999999999 costs no more than 1e39.
+_LIMITS: Final = Context(
+    prec=MAX_DIGITS, Emax=MAX_EXPONENT, Emin=-MAX_EXPONENT, traps=[Inexact, InvalidOperation, Overflow]
+)
 
 _POWERS: Final = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
 """Of ten: looked up, as raising takes longer than all the rest of reading a number."""
 
 
 def within_limits(number: int | Decimal) -> bool:
-    """Whether a number is small enough to be exact everywhere: at most 38 digits and an exponent of at most ±38."""
+    """Whether a number may come in, by its value: see the module. NaN and the infinities may not."""
     if isinstance(number, int):
-        return -_INTEGER_LIMIT < number < _INTEGER_LIMIT
-    _, digits, exponent = number.as_tuple()
-    return (
-        isinstance(exponent, int)  # NaN and the infinities have a letter here
-        and len(digits) <= MAX_DIGITS
-        and exponent >= -MAX_EXPONENT
-        and abs(number.adjusted()) <= MAX_EXPONENT
-    )
+        if -_INTEGER_LIMIT < number < _INTEGER_LIMIT:
+            return True
+        return -_LONGEST_INTEGER < number < _LONGEST_INTEGER and number % 10 == 0
+    if not number.is_finite():
+        return False
+    try:
+        return _has_38_places(_LIMITS.plus(number))
+    except ArithmeticError:
+        return False
+
+
+def exact_number(text: str) -> Decimal | None:
+    """The number that a JSON text spells; None: it is not within the limits.
+
+    Raises nothing, and takes time in proportion to the text, whatever its exponent says.
+    """
+    try:
+        number = _LIMITS.create_decimal(text)
+    except ArithmeticError:
+        return None
+    if not number:
+        # Not as it was spelled: a zero's exponent means nothing.
+        return _ZERO
+    return number if _has_38_places(number) else None
+
+
+def _has_38_places(number: Decimal) -> bool:
+    """Whether a number of at most 38 digits is a multiple of 10**-38."""
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -MAX_EXPONENT:
+        exponent = number.normalize(_LIMITS).as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -MAX_EXPONENT
 
 
 def scalar_text(value: Scalar) -> str:

@@ -13,13 +13,15 @@ class Issue(StrEnum):
     FACTOR_WRONG_TYPE = "factor_wrong_type"
     FACTOR_OUT_OF_BOUNDS = "factor_out_of_bounds"
     REQUIRED_FACTOR_MISSING = "required_factor_missing"
+    NO_DECLARED_FIELD = "no_declared_field"
+    FACTORS_MISPLACED = "factors_misplaced"
     OUTPUT_IGNORED = "output_ignored"
     SUPERSEDES_ITSELF = "supersedes_itself"
     SUPERSESSION_CYCLE = "supersession_cycle"
 
 
 class QualityIssue(NamedTuple):
-    """One issue; it names the factor that it is about, never the factor's value."""
+    """One issue; it names the factor or the member that it is about, never a value."""
 
     issue: Issue
     factor: str | None = None

@@ -1,6 +1,9 @@
 """Which factors of an output count: nulls are dropped, wrong types and values out of bounds rejected.
 
 Each is a quality issue and the event stays. What is accepted becomes canonical JSON text.
+
+Two more issues say that factors may have been lost by a name: the catalogue reads none of an output's fields, or a
+member that looks like the factors stands where nothing reads it. An unknown member or processor alone is no issue.
 """
 
 from collections.abc import Mapping
@@ -60,6 +63,8 @@ def accept(event: LifecycleEvent, fields: Mapping[str, FieldRule] | None) -> Acc
     accepted: dict[str, str] = {}
     issues: list[QualityIssue] = []
     contributes = False
+    if event.near_misses:
+        issues += [QualityIssue(Issue.FACTORS_MISPLACED, name) for name in event.near_misses]
     for name, value in event.factors.items():
         if value is None:
             issues.append(QualityIssue(Issue.FACTOR_NULL, name))
@@ -72,6 +77,8 @@ def accept(event: LifecycleEvent, fields: Mapping[str, FieldRule] | None) -> Acc
         else:
             accepted[name] = scalar_text(value)
     if fields is not None:
+        if not accepted and event.factors and fields.keys().isdisjoint(event.factors):
+            issues.append(QualityIssue(Issue.NO_DECLARED_FIELD))
         issues += [
             QualityIssue(Issue.REQUIRED_FACTOR_MISSING, name)
             for name, rule in fields.items()

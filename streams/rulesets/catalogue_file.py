@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from models.catalogue import RULE_ERROR, Catalogue, FactorRule, ProcessorRule, ProcessorType, Reducer, RerunPolicy
 from models.errors import CatalogueError
 from models.numbers import quote, scalar_text
+from streams.rulesets.structure import require_plain_structure
 
 SAMPLE: Final = "sample_catalogue.toml"
 # A catalogue of a thousand processors is about 500 KiB; what is larger is another kind of file, given by mistake.
@@ -47,6 +48,8 @@ _PLAIN: Final = {
 # What other systems call our reducers.
 _SYNONYMS: Final = {"avg": "mean", "average": "mean", "total": "sum", "last": "latest", "first": "earliest"}
 _MAX_SHOWN_CHARS: Final = 60
+# Python refuses to write integers of more than 4,300 digits.
+_MAX_SHOWN_BITS: Final = 1_024
 # bool before int: in Python True is an int.
 _KINDS: Final = (
     (bool, "a boolean"),
@@ -90,6 +93,16 @@ def parse_catalogue(data: bytes, *, suffix: str, source: str) -> Catalogue:
     if len(data) > MAX_FILE_BYTES:
         raise CatalogueError(f"{source}: larger than {MAX_FILE_BYTES // 1024 // 1024} MiB: is this a catalogue?")
     content = _parse(data, suffix=suffix, source=source)
+    catalogue = _validated(content, source)
+    # What is kept in Kafka and in evidence is this text, and it must be readable again.
+    if len(catalogue_json(catalogue).encode()) > MAX_FILE_BYTES:
+        raise CatalogueError(
+            f"{source}: larger than {MAX_FILE_BYTES // 1024 // 1024} MiB once its numbers are written out: split it"
+        )
+    return catalogue
+
+
+def _validated(content: Any, source: str) -> Catalogue:
     try:
         return Catalogue.model_validate(content)
     except ValidationError as error:
@@ -118,11 +131,14 @@ def catalogue_schema() -> dict[str, Any]:
 
 def _parse(data: bytes, *, suffix: str, source: str) -> Any:
     parsers = {".toml": _parse_toml, ".json": _parse_json}
-    if suffix.lower() not in parsers:
+    suffix = suffix.lower()
+    if suffix not in parsers:
         raise CatalogueError(f"{source}: the name must end in .toml or .json, to say what is in it")
     try:
         # A byte order mark is what some editors begin a file with; it means nothing in UTF-8.
-        content = parsers[suffix.lower()](data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        require_plain_structure(text, suffix=suffix, source=source)
+        content = parsers[suffix](text)
     except json.JSONDecodeError as error:
         raise CatalogueError(f"{source}: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
@@ -132,8 +148,8 @@ def _parse(data: bytes, *, suffix: str, source: str) -> Any:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CatalogueError(f"{source}: line {line}: not UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        # An integer of thousands of digits, a duplicate key, a thousand brackets.
+    except ValueError as error:
+        # A duplicate key.
         raise CatalogueError(f"{source}: {error}") from None
     if isinstance(content, dict) and isinstance(content.get(_SCHEMA_KEY), str):
         del content[_SCHEMA_KEY]
@@ -201,6 +217,8 @@ def _place(loc: Iterable[str]) -> str:
 
 def _shown(value: Any) -> str:
     # repr, because a control character in a terminal does more than show; cut to what fits beside the choices.
+    if type(value) is int and value.bit_length() > _MAX_SHOWN_BITS:
+        return "an immense number"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…"
 

@@ -1,11 +1,25 @@
-"""CloudEvents 1.0 in Kafka's binary mode: the ``ce_*`` headers of what we publish.
+"""CloudEvents 1.0: the ``ce_*`` headers of what we publish, and the event inside a structured one.
 
-On input they are optional and not read: the payload decides. See the CloudEvents Kafka protocol binding, section 3.2.
+On input the headers are optional and not read: the payload decides. See the CloudEvents Kafka protocol binding,
+section 3.2. In structured mode the payload is an envelope; its ``data`` is the event, or its ``data_base64`` is the
+event's JSON in base 64 (CloudEvents JSON format, section 3.1).
 """
 
-from typing import Final
+from base64 import b64decode
+from typing import Any, Final
 
-__all__ = ["CHANGE_TYPE", "EXECUTION_TYPE_PREFIX", "FACTORS_TYPE", "SOURCE", "cloudevent_headers"]
+from models.errors import BadEventError, Defect
+from topics.records.json_strict import parse_object
+
+__all__ = [
+    "CHANGE_TYPE",
+    "EXECUTION_TYPE_PREFIX",
+    "FACTORS_TYPE",
+    "SOURCE",
+    "cloudevent_headers",
+    "is_structured",
+    "structured_data",
+]
 
 SOURCE: Final = "/consolidator"
 CHANGE_TYPE: Final = "consolidator.factor-change.v1"
@@ -36,3 +50,33 @@ def cloudevent_headers(identity: bytes, event_type: bytes, source: bytes, subjec
         ("ce_source", source),
         ("ce_subject", subject),
     ]
+
+
+def is_structured(payload: dict[str, Any]) -> bool:
+    """Whether a JSON object is the envelope of a structured-mode CloudEvent that has data."""
+    return "specversion" in payload and ("data" in payload or "data_base64" in payload)
+
+
+def structured_data(envelope: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object inside a structured-mode CloudEvent.
+
+    Raises:
+        BadEventError: there is none, or there are two; or what ``data_base64`` holds is no JSON object.
+    """
+    data, encoded = envelope.get("data"), envelope.get("data_base64")
+    if encoded is None:
+        if type(data) is not dict:
+            raise BadEventError(Defect.INVALID_FIELD, "data of the CloudEvent is not a JSON object")
+        return data
+    if data is not None:
+        raise BadEventError(Defect.INVALID_FIELD, "the CloudEvent has both data and data_base64")
+    if type(encoded) is not str:
+        raise BadEventError(Defect.INVALID_FIELD, "data_base64 of the CloudEvent is not a string")
+    try:
+        raw = b64decode(encoded, validate=True)
+    except ValueError:
+        raise BadEventError(Defect.INVALID_FIELD, "data_base64 of the CloudEvent is not base 64") from None
+    try:
+        return parse_object(raw)
+    except BadEventError as error:
+        raise BadEventError(error.defect, f"data_base64 of the CloudEvent: {error}") from None

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
+from models.errors import BadEventError
+from topics.records.cloudevents import is_structured, structured_data
 from topics.records.record import Record
 
 __all__ = ["event_of", "last_header", "payload_of"]
@@ -26,8 +28,12 @@ def payload_of(record: Record) -> dict[str, Any] | None:
 
 def event_of(payload: dict[str, Any]) -> dict[str, Any]:
     """The event inside a structured-mode CloudEvent; any other payload is the event itself."""
-    data = payload.get("data")
-    return data if "specversion" in payload and isinstance(data, dict) else payload
+    if not is_structured(payload):
+        return payload
+    try:
+        return structured_data(payload)
+    except BadEventError:
+        return payload
 
 
 def last_header(record: Record, name: str) -> bytes | None:

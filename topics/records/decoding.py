@@ -1,26 +1,29 @@
 """Bytes to lifecycle events: validated once, here at the edge; inside, types are trusted.
 
 The payload decides: CloudEvents binary-mode headers carry nothing that the payload does not, and are not read.
-A structured-mode CloudEvent is accepted as well: its ``data`` is the event.
+A structured-mode CloudEvent is accepted as well: its ``data``, or what its ``data_base64`` holds, is the event.
 
 The *canonical content* of an event is the JSON array of ``"event/1"``, application id, execution id, processor, status
 (as in :class:`models.events.Status`), attempt, sequence, ``occurred_at`` in microseconds, the factors sorted by name as
 pairs of name and canonical text, error code and supersedes; null where there is none, defaults filled in, no white
 space. Two spellings of one event have one content; its SHA-256 is the id of an event that brings none.
+
+A *near miss* is a member of a completed event that looks like its factors and is not read: ``factor``, ``factors`` or
+``outputs`` beside ``output``, and ``factor`` inside of it. No other unknown member is remarkable.
 """
 
-import re
-from datetime import datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
 from models.errors import BadEventError, Defect
-from models.events import MAX_MICROS, MIN_MICROS, LifecycleEvent, Status, micros_of
+from models.events import LifecycleEvent, Status
+from models.lengths import MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TIME_BYTES, bytes_of, fits
 from models.numbers import Scalar, scalar_text
+from topics.records.cloudevents import is_structured, structured_data
 from topics.records.json_strict import parse_object
+from topics.records.times import time_micros
 
 __all__ = ["FAR_FUTURE_MICROS", "MAX_COUNTER", "SCHEMA_VERSION", "decode_event"]
 
@@ -37,19 +40,13 @@ _CANONICAL_FORM: Final = "event/1"
 """Opens the canonical content, so that a later form can never be taken for this one."""
 
 _encode: Final = msgspec.json.Encoder().encode
-# Hours and minutes are bounded here: datetime lets an offset of +05:99 pass, and newer Pythons the hour 24.
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-5][0-9])"
-)
-_MICROS_LENGTH: Final = len("2025-03-03T09:00:00.050000Z")
-# Events that come together happened together: a hit takes a third of reading a time.
-_CACHED_SECONDS: Final = 4_096
 _STATUSES: Final = {status.text: status for status in Status}
 _CLOSING: Final = (Status.SUPERSEDED, Status.CANCELLED)
 # Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
 _COMPLETED: Final = Status.COMPLETED
 _FAILED: Final = Status.FAILED
 _NO_FACTORS: dict[str, Scalar | None] = {}
+_NO_NEAR_MISSES: Final[tuple[str, ...]] = ()
 
 
 def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) -> LifecycleEvent:
@@ -67,24 +64,28 @@ def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) 
     if len(raw) > max_bytes:
         raise BadEventError(Defect.TOO_LARGE, f"the value has {len(raw)} bytes, the limit is {max_bytes}")
     body = parse_object(raw)
-    if "specversion" in body and "data" in body:
-        body = _structured_data(body)
+    if is_structured(body):
+        body = structured_data(body)
     get = body.get
     _check_schema_version(get("schema_version"))
     status = _status(get("status"))
-    application_id = _required(body, "application_id")
-    execution_id = _required(body, "execution_id")
-    processor = _required(body, "processor")
-    occurred_at = _occurred_at(_required(body, "occurred_at"), recorded_at)
+    application_id = _required(body, "application_id", MAX_ID_BYTES)
+    execution_id = _required(body, "execution_id", MAX_ID_BYTES)
+    processor = _required(body, "processor", MAX_NAME_BYTES)
+    occurred_at = time_micros(_required(body, "occurred_at", MAX_TIME_BYTES))
+    if recorded_at is not None and occurred_at - recorded_at > FAR_FUTURE_MICROS:
+        raise BadEventError(Defect.FAR_FUTURE, "occurred_at is more than 24 h after the record's timestamp")
     attempt = _counter("attempt", get("attempt"), 1)
     if attempt is None and status not in _CLOSING:
         attempt = 1
     sequence = _counter("sequence", get("sequence"), 0)
     output = get("output")
-    factors = _factors(output) if status is _COMPLETED else _NO_FACTORS
+    factors, near_misses = _NO_FACTORS, _NO_NEAR_MISSES
+    if status is _COMPLETED:
+        factors, near_misses = _factors(output), _near_misses(body, output)
     code = _error_code(get("error")) if status is _FAILED else None
-    supersedes = _optional(body, "supersedes")
-    event_id = _optional(body, "event_id")
+    supersedes = _optional(body, "supersedes", MAX_ID_BYTES)
+    event_id = _optional(body, "event_id", MAX_ID_BYTES)
     digest = sha256(
         _encode(
             (
@@ -116,6 +117,7 @@ def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) 
         digest.hexdigest() if event_id is None else event_id,
         digest.digest(),
         output is not None and status is not _COMPLETED,
+        near_misses,
     )
 
 
@@ -123,13 +125,6 @@ def _canonical_factors(factors: dict[str, Scalar | None]) -> list[tuple[str, str
     if not factors:
         return []
     return [(name, None if (value := factors[name]) is None else scalar_text(value)) for name in sorted(factors)]
-
-
-def _structured_data(envelope: dict[str, Any]) -> dict[str, Any]:
-    data = envelope["data"]
-    if type(data) is not dict:
-        raise BadEventError(Defect.INVALID_FIELD, "data of the CloudEvent is not a JSON object")
-    return data
 
 
 def _check_schema_version(version: Any) -> None:
@@ -153,26 +148,32 @@ def _status(text: Any) -> Status:
     return status
 
 
-def _required(body: dict[str, Any], name: str) -> str:
+def _required(body: dict[str, Any], name: str, limit: int) -> str:
     value = body.get(name)
-    if type(value) is str and value:
+    if type(value) is str and value and fits(value, limit):
         return value
-    raise _text_defect(name, value)
+    raise _text_defect(name, value, limit)
 
 
-def _optional(body: dict[str, Any], name: str) -> str | None:
+def _optional(body: dict[str, Any], name: str, limit: int) -> str | None:
     value = body.get(name)
-    if value is None or (type(value) is str and value):
+    if value is None or (type(value) is str and value and fits(value, limit)):
         return value
-    raise _text_defect(name, value)
+    raise _text_defect(name, value, limit)
 
 
-def _text_defect(name: str, value: Any) -> BadEventError:
+def _text_defect(name: str, value: Any, limit: int) -> BadEventError:
     if value is None:
         return BadEventError(Defect.MISSING_FIELD, f"{name} is missing")
-    if type(value) is str:
+    if type(value) is not str:
+        return BadEventError(Defect.INVALID_FIELD, f"{name} is not a string")
+    if not value:
         return BadEventError(Defect.INVALID_FIELD, f"{name} is empty")
-    return BadEventError(Defect.INVALID_FIELD, f"{name} is not a string")
+    return _too_long(name, value, limit)
+
+
+def _too_long(what: str, text: str, limit: int) -> BadEventError:
+    return BadEventError(Defect.TOO_LONG, f"{what} has {bytes_of(text)} bytes in UTF-8, the limit is {limit}")
 
 
 def _counter(name: str, value: Any, least: int) -> int | None:
@@ -186,42 +187,6 @@ def _counter(name: str, value: Any, least: int) -> int | None:
     return value
 
 
-def _occurred_at(text: str, recorded_at: int | None) -> int:
-    fraction = text[20:26]
-    # Six decimals and no offset, as most producers write it.
-    if (
-        len(text) == _MICROS_LENGTH
-        and text[19] == "."
-        and text[26] == "Z"
-        and fraction.isdecimal()
-        and fraction.isascii()
-    ):
-        micros = _second_micros(text[:19]) + int(fraction)
-    else:
-        micros = _micros(text)
-    if recorded_at is not None and micros - recorded_at > FAR_FUTURE_MICROS:
-        raise BadEventError(Defect.FAR_FUTURE, "occurred_at is more than 24 h after the record's timestamp")
-    return micros
-
-
-@lru_cache(maxsize=_CACHED_SECONDS)
-def _second_micros(text: str) -> int:
-    return _micros(text + "Z")
-
-
-def _micros(text: str) -> int:
-    text = text.upper()
-    if not _RFC3339.fullmatch(text):
-        raise BadEventError(Defect.INVALID_TIME, "occurred_at is not RFC 3339 with an offset")
-    try:
-        micros = micros_of(datetime.fromisoformat(text))
-    except ValueError:
-        raise BadEventError(Defect.INVALID_TIME, "occurred_at is no possible date and time") from None
-    if not MIN_MICROS <= micros <= MAX_MICROS:
-        raise BadEventError(Defect.INVALID_TIME, "occurred_at lies outside the years 1 to 9999 in UTC")
-    return micros
-
-
 def _factors(output: Any) -> dict[str, Scalar | None]:
     if output is None:
         return _NO_FACTORS
@@ -232,10 +197,21 @@ def _factors(output: Any) -> dict[str, Scalar | None]:
         return _NO_FACTORS
     if type(factors) is not dict:
         raise BadEventError(Defect.INVALID_OUTPUT, "output.factors is not a JSON object")
-    for value in factors.values():
+    for name, value in factors.items():
         if type(value) is dict or type(value) is list:
             raise BadEventError(Defect.INVALID_OUTPUT, "a factor in output.factors is a list or an object")
+        if not fits(name, MAX_NAME_BYTES):
+            raise _too_long("the name of a factor in output.factors", name, MAX_NAME_BYTES)
     return factors
+
+
+def _near_misses(body: dict[str, Any], output: Any) -> tuple[str, ...]:
+    if "factors" in body or "outputs" in body or "factor" in body or (type(output) is dict and "factor" in output):
+        found = [name for name in ("factor", "factors", "outputs") if body.get(name) is not None]
+        if type(output) is dict and output.get("factor") is not None:
+            found.append("output.factor")
+        return tuple(found)
+    return _NO_NEAR_MISSES
 
 
 def _error_code(error: Any) -> str | None:
@@ -246,4 +222,6 @@ def _error_code(error: Any) -> str | None:
     code = error.get("code")
     if code is not None and type(code) is not str:
         raise BadEventError(Defect.INVALID_FIELD, "error.code is not a string")
+    if code is not None and not fits(code, MAX_NAME_BYTES):
+        raise _too_long("error.code", code, MAX_NAME_BYTES)
     return code

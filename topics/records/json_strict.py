@@ -7,13 +7,14 @@ colons too) the keys are counted more closely, and at last by the standard libra
 """
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from models.errors import BadEventError, Defect
-from models.numbers import MAX_DIGITS, MAX_EXPONENT, within_limits
+from models.numbers import MAX_DIGITS, MAX_EXPONENT, exact_number, within_limits
+from topics.records.foreign_formats import foreign_format, has_half_a_surrogate_pair
 
 __all__ = ["MAX_DEPTH", "parse_object"]
 
@@ -27,9 +28,11 @@ _TIME_KEY: Final = "occurred_at"
 
 def _number(text: str) -> Decimal:
     """A JSON fraction, exactly; called by the parser."""
-    number = Decimal(text)
     # So short and without an exponent it has fewer digits and decimal places than the limits allow.
-    if (len(text) > MAX_DIGITS or "e" in text or "E" in text) and not within_limits(number):
+    if len(text) <= MAX_DIGITS and "e" not in text and "E" not in text:
+        return Decimal(text)
+    number = exact_number(text)
+    if number is None:
         raise _number_limit()
     return number
 
@@ -50,12 +53,12 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise BadEventError(Defect.EMPTY, "the value is empty")
     try:
         value = _decoder.decode(raw)
-    except UnicodeDecodeError:
-        raise BadEventError(Defect.INVALID_UTF8, "the value is not UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise _malformed(raw, str(error)) from None
     except RecursionError:
         raise _too_deep() from None
-    except (msgspec.ValidationError, InvalidOperation):
-        # msgspec refuses an integer of thousands of digits, Decimal an exponent of twenty.
+    except msgspec.ValidationError:
+        # msgspec refuses an integer of thousands of digits.
         raise _number_limit() from None
     except msgspec.DecodeError as error:
         raise _malformed(raw, str(error)) from None
@@ -78,10 +81,19 @@ def _may_have_lost_a_key(raw: bytes, keys: int, time: Any) -> bool:
 
 
 def _malformed(raw: bytes, reason: str) -> BadEventError:
+    """What is wrong with a value that cannot be parsed, and what it is instead where that can be told."""
+    known = foreign_format(raw)
     try:
         raw.decode()
     except UnicodeDecodeError:
-        return BadEventError(Defect.INVALID_UTF8, "the value is not UTF-8")
+        return BadEventError(Defect.INVALID_UTF8, "the value is not UTF-8" + ("" if known is None else f": {known}"))
+    if known is not None:
+        return BadEventError(Defect.INVALID_JSON, f"the value is not JSON: {known}")
+    if has_half_a_surrogate_pair(raw):
+        return BadEventError(
+            Defect.INVALID_JSON,
+            r"an escape from \ud800 to \udfff stands alone: half of a surrogate pair is no character",
+        )
     return BadEventError(Defect.INVALID_JSON, reason)
 
 
@@ -91,7 +103,8 @@ def _too_deep() -> BadEventError:
 
 def _number_limit() -> BadEventError:
     return BadEventError(
-        Defect.NUMBER_LIMIT, f"a number has more than {MAX_DIGITS} digits or an exponent beyond ±{MAX_EXPONENT}"
+        Defect.NUMBER_LIMIT,
+        f"a number has more than {MAX_DIGITS} significant digits or an exponent beyond ±{MAX_EXPONENT}",
     )
 
 
@@ -109,7 +122,7 @@ def _count_keys(value: Any, depth: int) -> int:
         if kind is str:
             continue
         if kind is int:
-            if not -_INTEGER_LIMIT < child < _INTEGER_LIMIT:
+            if not -_INTEGER_LIMIT < child < _INTEGER_LIMIT and not within_limits(child):
                 raise _number_limit()
         elif kind is dict or kind is list:
             keys += _count_keys(child, depth + 1)

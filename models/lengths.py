@@ -1,0 +1,36 @@
+"""How long a text may be that becomes a key, a label, or an entry of a cache: in bytes of UTF-8.
+
+The same numbers hold in the decoder (:mod:`topics.records.decoding`), in the JSON Schemas (which can count characters
+only) and for the names of a catalogue. See ``docs/decisions/0018``.
+"""
+
+from typing import Final
+
+__all__ = ["MAX_ID_BYTES", "MAX_KEY_BYTES", "MAX_NAME_BYTES", "MAX_TIME_BYTES", "bytes_of", "fits"]
+
+MAX_ID_BYTES: Final = 512
+"""Of an application's, an execution's or an event's id: fourteen UUIDs, and hashing it stays below 30 microseconds."""
+
+MAX_NAME_BYTES: Final = 256
+"""Of a processor's name, a factor's name, or an error's code: they are labels and columns, written by people."""
+
+MAX_TIME_BYTES: Final = 64
+"""Of a time: 20 to 25 characters are enough, the rest is room for decimals that are cut off anyway."""
+
+MAX_KEY_BYTES: Final = 3 * MAX_ID_BYTES + 1 + MAX_ID_BYTES
+"""Of a canonical key: in the application's id a ``/`` or ``%`` takes three bytes."""
+
+_WIDEST_CHARACTER: Final = 4
+
+
+def fits(text: str, limit: int) -> bool:
+    """Whether a text has at most so many bytes in UTF-8; a short one is not encoded for it."""
+    length = len(text)
+    if length * _WIDEST_CHARACTER <= limit:
+        return True
+    return length <= limit and (text.isascii() or bytes_of(text) <= limit)
+
+
+def bytes_of(text: str) -> int:
+    """How many bytes a text has in UTF-8. A lone surrogate, which has none, counts as three."""
+    return len(text.encode("utf-8", "surrogatepass"))

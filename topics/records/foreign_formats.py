@@ -1,0 +1,45 @@
+"""What a value is that is no JSON in UTF-8: named in the dead letter, so that its producer knows what to change."""
+
+import re
+from typing import Final
+
+__all__ = ["foreign_format", "has_half_a_surrogate_pair"]
+
+_UTF8: Final = "JSON is UTF-8 (RFC 8259, section 8.1)"
+_COMPRESSED: Final = "Kafka compresses batches by itself (compression.type)"
+
+# The longer ones first: a byte-order mark of UTF-16 begins one of UTF-32.
+_BEGINNINGS: Final = (
+    (b"\xef\xbb\xbf", "it begins with a byte-order mark, which JSON must not have (RFC 8259, section 8.1)"),
+    (b"\xff\xfe\x00\x00", f"it is UTF-32, {_UTF8}"),
+    (b"\x00\x00\xfe\xff", f"it is UTF-32, {_UTF8}"),
+    (b"{\x00\x00\x00", f"it is UTF-32, {_UTF8}"),
+    (b"\x00\x00\x00{", f"it is UTF-32, {_UTF8}"),
+    (b"\xff\xfe", f"it is UTF-16, {_UTF8}"),
+    (b"\xfe\xff", f"it is UTF-16, {_UTF8}"),
+    (b"{\x00", f"it is UTF-16, {_UTF8}"),
+    (b"\x00{", f"it is UTF-16, {_UTF8}"),
+    (b"\x1f\x8b", f"it is compressed with gzip, {_COMPRESSED}"),
+    (b"\x28\xb5\x2f\xfd", f"it is compressed with zstd, {_COMPRESSED}"),
+    (b"\x04\x22\x4d\x18", f"it is compressed with lz4, {_COMPRESSED}"),
+    (b"PK\x03\x04", "it is a ZIP archive"),
+    (b"\x00", "it begins with a zero byte, as the serialisers of a schema registry write it"),
+)
+
+# From the beginning, over everything that is sound: other characters, other escapes, and whole pairs. Nothing is tried
+# twice (the "+" behind the quantifiers), so it takes time in proportion to the value.
+_HALF_A_PAIR: Final = re.compile(
+    rb"(?:[^\\]++|\\(?:[^u]|u(?:(?![dD][89a-fA-F])[^\\]{4}|[dD][89abAB][^\\]{2}\\u[dD][c-fC-F][^\\]{2})))*+"
+    rb"\\u[dD][89a-fA-F]",
+    re.DOTALL,
+)
+
+
+def foreign_format(raw: bytes) -> str | None:
+    """What a value looks like by its first bytes, in words; None: like nothing that is known here."""
+    return next((name for beginning, name in _BEGINNINGS if raw.startswith(beginning)), None)
+
+
+def has_half_a_surrogate_pair(raw: bytes) -> bool:
+    r"""Whether a ``\ud83d`` or the like stands in a JSON text without its other half."""
+    return _HALF_A_PAIR.match(raw) is not None

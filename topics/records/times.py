@@ -1,0 +1,92 @@
+"""``occurred_at``: RFC 3339 with an offset, as microseconds since the epoch in UTC.
+
+What RFC 3339 leaves open, and what becomes of it here (docs/decisions/0018):
+
+* A small ``t`` or ``z`` is read; ``-00:00``, a time in UTC whose place is not known, is UTC.
+* Decimals of a second beyond the sixth are cut off, never rounded: no event moves into a later second.
+* A *leap second*, 23:59:60, can be the last second of June or December in UTC, from 1972 on. It is the instant that
+  POSIX gives it: the one of 00:00:00 of the next day, with its own decimals. No table says in which years there was
+  one: a table grows, and the verdict on an event never changes.
+* The hour 24 and a space instead of the ``T`` are not RFC 3339's own and are refused.
+"""
+
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from models.errors import BadEventError, Defect
+from models.events import EPOCH, MAX_MICROS, MIN_MICROS, micros_of
+
+__all__ = ["time_micros"]
+
+# Hours and minutes are bounded here: datetime lets an offset of +05:99 pass, and newer Pythons the hour 24.
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-5][0-9])"
+)
+_MICROS_LENGTH: Final = len("2025-03-03T09:00:00.050000Z")
+_SECOND_MICROS: Final = 1_000_000
+_DAY_S: Final = 86_400
+# Events that come together happened together: a hit takes a third of reading a time.
+_CACHED_SECONDS: Final = 4_096
+
+_LEAP_SECONDS_SINCE: Final = micros_of(datetime.fromisoformat("1972-06-30T23:59:59Z"))
+"""The second before the first one of all."""
+
+_LEAP_DAYS: Final = ((6, 30), (12, 31))
+
+
+def time_micros(text: str) -> int:
+    """Microseconds since the epoch of a time.
+
+    Raises:
+        BadEventError: ``invalid_time``: it is not RFC 3339 with an offset, does not exist, or is out of the years 1 to
+            9999 in UTC.
+    """
+    fraction = text[20:26]
+    # Six decimals and no offset, as most producers write it.
+    if (
+        len(text) == _MICROS_LENGTH
+        and text[19] == "."
+        and text[26] == "Z"
+        and fraction.isdecimal()
+        and fraction.isascii()
+    ):
+        return _second_micros(text[:19]) + int(fraction)
+    return _micros(text)
+
+
+@lru_cache(maxsize=_CACHED_SECONDS)
+def _second_micros(text: str) -> int:
+    return _micros(text + "Z")
+
+
+def _micros(text: str) -> int:
+    text = text.upper()
+    if not _RFC3339.fullmatch(text):
+        raise BadEventError(Defect.INVALID_TIME, "occurred_at is not RFC 3339 with an offset")
+    is_leap_second = text[17:19] == "60"
+    if is_leap_second:
+        text = f"{text[:17]}59{text[19:]}"
+    try:
+        micros = micros_of(datetime.fromisoformat(text))
+    except ValueError:
+        raise BadEventError(Defect.INVALID_TIME, "occurred_at is no possible date and time") from None
+    if MIN_MICROS <= micros <= MAX_MICROS and is_leap_second:
+        _require_leap_second(micros)
+        micros += _SECOND_MICROS
+    if not MIN_MICROS <= micros <= MAX_MICROS:
+        raise BadEventError(Defect.INVALID_TIME, "occurred_at lies outside the years 1 to 9999 in UTC")
+    return micros
+
+
+def _require_leap_second(micros: int) -> None:
+    """Return only where a leap second can come after this second."""
+    second = micros // _SECOND_MICROS
+    day = EPOCH + timedelta(days=second // _DAY_S)
+    is_last = second % _DAY_S == _DAY_S - 1 and (day.month, day.day) in _LEAP_DAYS
+    if micros < _LEAP_SECONDS_SINCE or not is_last:
+        raise BadEventError(
+            Defect.INVALID_TIME,
+            "occurred_at has second 60: only the last minute of June or December in UTC, from 1972 on, can have one",
+        )
