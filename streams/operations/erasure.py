@@ -257,7 +257,7 @@ class ApplicationErasure:
         if key is not None and key.startswith(self._prefix):
             return True
         id_bytes = self._application_id.encode()
-        if record.value is None or (id_bytes not in record.value and b"\\u" not in record.value):
+        if record.value is None or not any(sign in record.value for sign in (id_bytes, b"\\u", b"data_base64")):
             return False
         payload = payload_of(record)
         if payload is None:
@@ -275,7 +275,7 @@ def _hold(holding: Holding, record: Record, is_its: Callable[[Record], bool]) ->
     standing = holding.keys.setdefault(record.partition, set())
     if record.value is None:
         standing.discard(key)
-    elif record.value and is_its(record):
+    elif is_its(record):
         holding.records += 1
         standing.add(key)
 

@@ -20,7 +20,14 @@ from topics.cluster.open_transactions import wait_until_settled
 from topics.cluster.producer_errors import CLIENT_ERRORS, FENCED, cause_of
 from topics.contract.declared import Topics
 from topics.reading.dead_letter_list import Listed, Place, State
-from topics.records.dead_letter_format import MARK_VALUE, mark_key, parse_dead_letter, redriven_headers
+from topics.records.dead_letter_format import (
+    MARK_VALUE,
+    Original,
+    mark_key,
+    parse_dead_letter,
+    redriven_headers,
+    with_original,
+)
 from topics.records.record import Record
 
 __all__ = ["Choice", "Decision", "Redrive", "decide"]
@@ -79,21 +86,34 @@ class Choice:
         return self.error_classes is None or letter.error_class in self.error_classes
 
 
-def decide(letters: Iterable[Listed], choice: Choice, *, source: str) -> list[Decision]:
+def _nowhere(_: Original) -> None:
+    return None
+
+
+def decide(
+    letters: Iterable[Listed],
+    choice: Choice,
+    *,
+    source: str,
+    is_there: Callable[[Original], bool] = lambda _: False,
+) -> list[Decision]:
     """Decide what becomes of each dead letter that is asked for.
 
     Args:
         letters: all there are.
         choice: which of them to put back.
         source: the topic into which they are put back.
+        is_there: whether the source still has the record of a letter that was too large to hold it.
     """
     decisions: list[Decision] = []
     chosen = 0
     for letter in filter(choice.names, letters):
         reason = _reason_against(letter, source, again=choice.again)
+        if reason is None and chosen == choice.limit:
+            continue
+        if reason is None and letter.original is not None and not is_there(letter.original):
+            reason = "it was too large to be kept here, and its record is gone from the source"
         if reason is None:
-            if chosen == choice.limit:
-                continue
             chosen += 1
         decisions.append(Decision(letter, reason))
     return decisions
@@ -161,7 +181,12 @@ class Redrive:
             self._producer.close()
 
     def put_back(
-        self, records: Iterable[Record], chosen: Collection[Place], *, on_progress: Callable[[int], None]
+        self,
+        records: Iterable[Record],
+        chosen: Collection[Place],
+        *,
+        on_progress: Callable[[int], None],
+        find: Callable[[Original], Record | None] = _nowhere,
     ) -> None:
         """Put the chosen dead letters back into the source, and mark them.
 
@@ -169,6 +194,7 @@ class Redrive:
             records: of the dead letters' topic, with the chosen ones among them.
             chosen: where the letters stand; all have to be found.
             on_progress: told how many are produced so far.
+            find: gives the source record of a letter that was too large to hold it; None: it is gone.
 
         Raises:
             ContractError: a letter went meanwhile, the broker refuses a record, or another redrive began; nothing took
@@ -179,21 +205,27 @@ class Redrive:
             self._producer.begin_transaction()
         try:
             with self._explained("produce"):
-                self._produce(records, set(chosen), on_progress)
+                self._produce(records, set(chosen), on_progress, find)
         except BaseException:
             self._abort()
             raise
         with self._explained("commit_transaction"):
             self._producer.commit_transaction(_STEP_TIMEOUT_S)
 
-    def _produce(self, records: Iterable[Record], missing: set[Place], on_progress: Callable[[int], None]) -> None:
+    def _produce(
+        self,
+        records: Iterable[Record],
+        missing: set[Place],
+        on_progress: Callable[[int], None],
+        find: Callable[[Original], Record | None],
+    ) -> None:
         try:
             produced = 0
             for record in records:
                 place = (record.partition, record.offset)
                 if place not in missing:
                     continue
-                self._produce_letter(record, place)
+                self._produce_letter(record, place, find)
                 missing.remove(place)
                 produced += 1
                 on_progress(produced)
@@ -213,20 +245,26 @@ class Redrive:
             places = ", ".join(f"{partition}:{offset}" for partition, offset in sorted(missing))
             raise ContractError(f"dead letters went while they were read: {places}; nothing was redriven, try again")
 
-    def _produce_letter(self, record: Record, place: Place) -> None:
+    def _produce_letter(self, record: Record, place: Place, find: Callable[[Original], Record | None]) -> None:
         letter, key = parse_dead_letter(record), record.key
         if letter is None or key is None:  # pragma: no cover - only what was listed as a letter is chosen
             raise ContractError(f"{record.topic} has no dead letter at {record.partition}:{record.offset}")
-        partition, delivered = record.partition, partial(self._delivered, place, len(record.value or b""))
+        partition, value = record.partition, record.value
+        if letter.original is not None:
+            original = find(letter.original)
+            if original is None:
+                raise ContractError(
+                    f"the record of dead letter {place[0]}:{place[1]} is gone from {letter.topic}, and it was too "
+                    "large for the dead letter; nothing was redriven, name the others to redrive without it"
+                )
+            letter, value = with_original(letter, original), original.value
+        original_key = letter.key
+        headers: list[tuple[str, str | bytes | None]] = [*redriven_headers(letter, key)]
+        delivered = partial(self._delivered, place, len(value or b""))
         produce = self._producer.produce
         self._with_room(
             lambda: produce(
-                self._topics.executions.name,
-                record.value,
-                letter.key,
-                partition,
-                on_delivery=delivered,
-                headers=[*redriven_headers(letter, key)],
+                self._topics.executions.name, value, original_key, partition, on_delivery=delivered, headers=headers
             )
         )
         marks = self._topics.dlq.name

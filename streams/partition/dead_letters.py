@@ -5,7 +5,7 @@ from models.events import Position
 from streams.partition.batch import Outgoing, SourceRecord
 from topics.contract.declared import Topics
 from topics.contract.keys import dlq_key
-from topics.records.dead_letter_format import dead_letter_headers
+from topics.records.dead_letter_format import dead_letter_content
 
 __all__ = ["dead_letter"]
 
@@ -20,20 +20,18 @@ def dead_letter(
         position: where it stands.
         error: why it is no event.
         topics: the declared topics.
-        keeps_content: whether the letter has the record's key, value and headers.
+        keeps_content: whether the letter may have the record's key, value and headers; it has them if they are not too
+            large for it.
     """
-    return Outgoing(
-        topics.dlq.name,
-        position.partition,
-        dlq_key(position.topic, position.partition, position.offset),
-        record.value if keeps_content else b"",
-        dead_letter_headers(
-            error,
-            topic=position.topic,
-            partition=position.partition,
-            offset=position.offset,
-            timestamp_ms=record.timestamp,
-            key=record.key if keeps_content else None,
-            headers=record.headers if keeps_content else (),
-        ),
+    value, headers = dead_letter_content(
+        error,
+        topic=position.topic,
+        partition=position.partition,
+        offset=position.offset,
+        timestamp_ms=record.timestamp,
+        key=record.key if keeps_content else None,
+        value=record.value if keeps_content else b"",
+        headers=record.headers if keeps_content else (),
     )
+    key = dlq_key(position.topic, position.partition, position.offset)
+    return Outgoing(topics.dlq.name, position.partition, key, value, headers)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
+from models.lengths import MAX_ID_BYTES, fits
 from models.rows import ErasedApplication, Erasures, PartitionMark, Row
 from streams.core.change import Change, RulesetCause
 from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
@@ -22,12 +23,16 @@ from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key, partition_of
 from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.dead_letter_format import content_bytes
 from topics.records.decoding import decode_event
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
 
 __all__ = ["PartitionFold"]
 
 _ERASED_HASH_BYTES: Final = 16
+
+_BATCH_BYTES: Final = 1_024
+"""What Kafka puts around a record: under a hundred bytes, and room."""
 
 _CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
 """What the keys of words to the worker start with: a slash, as no application's, whose id is not empty."""
@@ -70,6 +75,7 @@ class PartitionFold:
         self._topics = topics
         self._partitions = topics.partitions
         self._source_topic = topics.executions.name
+        self._republished_bytes = int(topics.executions.config["max.message.bytes"]) - _BATCH_BYTES
         self._factors_topic = topics.factors.name
         self._rules = rules
         self._max_event_bytes = max_event_bytes
@@ -189,6 +195,14 @@ class PartitionFold:
             folded.outbox.tell(row_key, step.change, self._rules.json)
 
     def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
+        """Publish a record once more under its canonical key, if the source can take it however it compresses."""
+        size = content_bytes(key, record.value, record.headers)
+        if size > self._republished_bytes:
+            raise BadEventError(
+                Defect.TOO_LARGE,
+                f"with its key and headers the record has {size} bytes: it is not under its canonical key and "
+                f"partition, and cannot be published there, as the topic takes {self._republished_bytes}",
+            )
         topic = self._topics.executions.name
         # A list, because confluent-kafka refuses the tuple that aiokafka gives.
         folded.outbox.add(Outgoing(topic, partition, key, record.value, list(record.headers)))
@@ -215,8 +229,17 @@ class PartitionFold:
     def _erase(self, record: SourceRecord, folded: Folded) -> None:
         """A tombstone: forget the event for good, in whichever pair of the application it is."""
         identity = None if record.key is None else parse_event_key(record.key)
-        is_foreign = identity is None or partition_of(identity[0], self._partitions) != self._partition
-        if is_foreign and any(name == ERASURE_HEADER for name, _ in record.headers):
+        is_too_long = identity is not None and not (fits(identity[0], MAX_ID_BYTES) and fits(identity[1], MAX_ID_BYTES))
+        is_erasures = any(name == ERASURE_HEADER for name, _ in record.headers)
+        if identity is not None and is_too_long and not is_erasures:
+            self._require_known(*identity)
+        # Nothing is hashed of an id beyond the limits that nobody knows.
+        is_foreign = (
+            identity is None
+            or (is_too_long and is_erasures)
+            or partition_of(identity[0], self._partitions) != self._partition
+        )
+        if is_foreign and is_erasures:
             # Of an application's erasure: it takes a foreign record out of the log, the canonical copy has its own.
             return
         if identity is None or record.key is None:
@@ -243,6 +266,16 @@ class PartitionFold:
             if holds_event(pair, event_id):
                 step = erase_event(pair, event_id, self._position(record), self._rules)
                 self._keep(row_key, pair, step, folded)
+
+    def _require_known(self, application_id: str, event_id: str) -> None:
+        """Return only if a tombstone for ids beyond the limits is about an event that a state of before them holds."""
+        pairs = self._rows.pairs_of(application_prefix(application_id))
+        if not any(holds_event(pair, event_id) for _, pair in pairs):
+            raise BadEventError(
+                Defect.TOO_LONG,
+                f"the key of a tombstone names an application or an event with more than {MAX_ID_BYTES} bytes: there "
+                "is no such event",
+            )
 
     def _adopt(self, record: SourceRecord, folded: Folded) -> None:
         """Go over to another ruleset: every row is written anew, and what differs is published.

@@ -47,6 +47,7 @@ class LoggingObserver(Observer):
                 code=event.code,
             )
         if issues:
+            self._others.update(f"quality_{issue}" for issue, _ in issues)
             self._say_at(
                 position,
                 "warning",

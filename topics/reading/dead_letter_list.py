@@ -11,7 +11,7 @@ from enum import StrEnum
 from models.errors import ContractError
 from topics.reading.positions import Span
 from topics.reading.reader import TopicReader
-from topics.records.dead_letter_format import marked_letter, parse_dead_letter
+from topics.records.dead_letter_format import Original, marked_letter, parse_dead_letter
 from topics.records.record import Record
 
 __all__ = ["Listed", "Place", "State", "list_letters", "require_place"]
@@ -44,6 +44,7 @@ class Listed:
         size: bytes of the original value; None: it had none.
         redrive_of: the key of the dead letter that it was before the last redrive; None: it was in none.
         is_redriven: a mark says that it was put back into the source.
+        original: where the content is, if the letter was too large to hold it.
     """
 
     place: Place
@@ -57,6 +58,7 @@ class Listed:
     size: int | None
     redrive_of: str | None
     is_redriven: bool = False
+    original: Original | None = None
 
     @property
     def state(self) -> State:
@@ -105,9 +107,16 @@ def _list(
             letter.offset,
             letter.error_class,
             letter.message,
-            None if record.value is None else len(record.value),
+            _size(record, letter.original),
             letter.redrive_of,
+            original=letter.original,
         )
+
+
+def _size(record: Record, original: Original | None) -> int | None:
+    if original is not None:
+        return original.value_bytes
+    return None if record.value is None else len(record.value)
 
 
 def require_place(reader: TopicReader, topic: str, place: Place) -> None:

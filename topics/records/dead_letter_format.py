@@ -4,16 +4,24 @@ The value and the headers are the source record's own. Its key moves into a head
 where the source record stands: a replay adds no second letter. All added headers start with ``dlq_``; their times are
 the source record's, so that a worker's wrong clock changes nothing.
 
+A record whose key, value and headers together are larger than :data:`MAX_CONTENT_BYTES` stays where it is: its dead
+letter has no value and none of its headers, but the size and the SHA-256 of the value, which tell whether the source
+still has that very record. Its key is kept only if it is canonical, so that an erasure finds it.
+
 A redrive (:mod:`streams.operations.redrive`) leaves a second kind of record: the *mark* of a dead letter, whose key is
 the letter's and ``/redriven``. It stands in the letter's partition and after it, so that retention takes the letter
 first.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
 
 from models.errors import BadEventError, ContractError
 from models.events import rfc3339
+from models.lengths import MAX_KEY_BYTES
+from topics.contract.keys import parse_event_key
 from topics.records.record import Record
 from topics.records.schema_version import LATER_VERSION
 
@@ -23,6 +31,7 @@ __all__ = [
     "HEADER_PREFIX",
     "KEY",
     "MARK_VALUE",
+    "MAX_CONTENT_BYTES",
     "MESSAGE",
     "OFFSET",
     "PARTITION",
@@ -30,14 +39,28 @@ __all__ = [
     "TIME",
     "TIMESTAMP",
     "TOPIC",
+    "VALUE_BYTES",
+    "VALUE_SHA256",
     "DeadLetter",
     "Header",
+    "Original",
+    "content_bytes",
+    "dead_letter_content",
     "dead_letter_headers",
     "mark_key",
     "marked_letter",
     "parse_dead_letter",
     "redriven_headers",
+    "with_original",
 ]
+
+MAX_CONTENT_BYTES: Final = 1024 * 1024
+"""Greatest content of a dead letter: key, value and headers. Whatever a Java producer at its defaults sends without
+compression is kept whole; more can only have come in compressed. It is an eighth of the topic's ``max.message.bytes``,
+so a dead letter fits in however badly it can be compressed, and a batch of them does not fill the memory."""
+
+_HEADER_BYTES: Final = 10
+"""What Kafka adds to a header's name and value at most: two lengths."""
 
 HEADER_PREFIX = "dlq_"
 
@@ -58,6 +81,9 @@ _KNOWN_FORMAT = 1
 _SHOWN_CHARACTERS = 20
 """Of a format that is not known."""
 
+VALUE_BYTES = "dlq_value_bytes"
+VALUE_SHA256 = "dlq_value_sha256"
+
 REDRIVE_OF = "dlq_redrive_of"
 """On a record that was put back into the source: the key of the dead letter that it was."""
 
@@ -65,6 +91,9 @@ MARK_VALUE = b"redriven"
 """Not null: the dead letters' topic is compacted, and a null would go long before the letter that it marks."""
 
 _ADDED = (TOPIC, PARTITION, OFFSET, TIMESTAMP, TIME, KEY, CLASS, MESSAGE)
+_ADDED_WITHOUT_CONTENT = (*_ADDED, VALUE_BYTES, VALUE_SHA256)
+# The key of a dead letter: the name of a topic has 249 characters at most.
+_LONGEST_REDRIVE_OF: Final = 300
 _MARK_SUFFIX = b"/redriven"
 
 Header = tuple[str, bytes | None]
@@ -104,6 +133,95 @@ def dead_letter_headers(
     return [*headers, *ours]
 
 
+def content_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
+    """What a record takes at most without compression, apart from the batch that it is in."""
+    size = len(key or b"") + len(value or b"")
+    for name, header in headers:
+        size += len(name.encode("utf-8", "surrogatepass")) + len(header or b"") + _HEADER_BYTES
+    return size
+
+
+def dead_letter_content(
+    error: BadEventError,
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[Header],
+) -> tuple[bytes | None, list[Header]]:
+    """The value and the headers of the dead letter of a source record, whatever the record's size.
+
+    Args:
+        error: why the record could not be folded; its message holds no values.
+        topic: the source topic.
+        partition: the source partition.
+        offset: the source offset.
+        timestamp_ms: the source record's timestamp, milliseconds since the epoch.
+        key: the source record's key.
+        value: the source record's value.
+        headers: the source record's headers.
+    """
+    is_kept = content_bytes(key, value, headers) <= MAX_CONTENT_BYTES
+    added = dead_letter_headers(
+        error,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp_ms=timestamp_ms,
+        key=key if is_kept or _is_canonical(key) else None,
+        headers=headers if is_kept else _redrive_header(headers),
+    )
+    if is_kept:
+        return value, added
+    digest = None if value is None else sha256(value).hexdigest().encode()
+    size = None if value is None else str(len(value)).encode()
+    # Not null: that would be a tombstone.
+    return b"", [*added, (VALUE_BYTES, size), (VALUE_SHA256, digest)]
+
+
+def _is_canonical(key: bytes | None) -> bool:
+    return key is not None and len(key) <= MAX_KEY_BYTES and parse_event_key(key) is not None
+
+
+def _redrive_header(headers: Sequence[Header]) -> Sequence[Header]:
+    """The one header that is ours, if the source record has it: whose redrive it is."""
+    if headers and headers[-1][0] == REDRIVE_OF and len(headers[-1][1] or b"") <= _LONGEST_REDRIVE_OF:
+        return headers[-1:]
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A source record that its dead letter does not hold: where it is, and how it is known.
+
+    Attributes:
+        topic: the source topic.
+        partition: the source partition.
+        offset: the source offset.
+        timestamp_ms: its timestamp, milliseconds since the epoch.
+        value_bytes: the size of its value; None: it is a tombstone.
+        value_sha256: SHA-256 of its value, in hexadecimal; None: it is a tombstone.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    value_bytes: int | None
+    value_sha256: str | None
+
+    def is_in(self, record: Record) -> bool:
+        """Whether a record is that very one, and not another one that stands at its place now."""
+        if (record.partition, record.offset, record.timestamp_ms) != (self.partition, self.offset, self.timestamp_ms):
+            return False
+        if record.value is None:
+            return self.value_sha256 is None
+        return len(record.value) == self.value_bytes and sha256(record.value).hexdigest() == self.value_sha256
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A dead letter, taken apart.
@@ -119,6 +237,8 @@ class DeadLetter:
         message: the defect in words.
         redrive_of: the key of the dead letter that a redrive had put back as this source record; None: it was the
             producer's own.
+        original: where the content is, if the dead letter does not hold it; ``key`` and ``headers`` are not the source
+            record's then (:func:`with_original` puts them in). None: the dead letter holds it.
     """
 
     topic: str
@@ -130,6 +250,7 @@ class DeadLetter:
     error_class: str
     message: str
     redrive_of: str | None
+    original: Original | None = None
 
 
 def parse_dead_letter(record: Record) -> DeadLetter | None:
@@ -145,26 +266,62 @@ def parse_dead_letter(record: Record) -> DeadLetter | None:
             f"{record.topic} partition {record.partition} offset {record.offset}: a dead letter of format "
             f"{_text(record.headers[-1][1])[:_SHOWN_CHARACTERS]!r}, this program knows {_KNOWN_FORMAT}: {LATER_VERSION}"
         )
-    own = record.headers[-len(_ADDED) :]
-    if tuple(name for name, _ in own) != _ADDED:
+    own = _own_headers(record)
+    if own is None:
         return None
     added = dict(own)
     numbers = [added[name] or b"" for name in (PARTITION, OFFSET, TIMESTAMP)]
     if not all(number.isdigit() for number in numbers):
         return None
     partition, offset, timestamp_ms = map(int, numbers)
-    original = record.headers[: -len(_ADDED)]
+    topic = _text(added[TOPIC])
+    headers = record.headers[: -len(own)]
     return DeadLetter(
-        topic=_text(added[TOPIC]),
+        topic=topic,
         partition=partition,
         offset=offset,
         timestamp_ms=timestamp_ms,
         key=added[KEY],
-        headers=original,
+        headers=headers,
         error_class=_text(added[CLASS]),
         message=_text(added[MESSAGE]),
-        redrive_of=_text(original[-1][1]) if original and original[-1][0] == REDRIVE_OF else None,
+        redrive_of=_redrive_of(headers),
+        original=_original(added, topic, partition, offset, timestamp_ms),
     )
+
+
+def _own_headers(record: Record) -> tuple[Header, ...] | None:
+    """The headers of a dead letter that are ours; None: it is none."""
+    for names in (_ADDED_WITHOUT_CONTENT, _ADDED):
+        own = record.headers[-len(names) :]
+        if tuple(name for name, _ in own) == names:
+            return own
+    return None
+
+
+def _original(
+    added: dict[str, bytes | None], topic: str, partition: int, offset: int, timestamp_ms: int
+) -> Original | None:
+    if VALUE_BYTES not in added:
+        return None
+    size, digest = added[VALUE_BYTES], added[VALUE_SHA256]
+    return Original(
+        topic,
+        partition,
+        offset,
+        timestamp_ms,
+        int(size) if size is not None and size.isdigit() else None,
+        None if digest is None else _text(digest),
+    )
+
+
+def _redrive_of(headers: Sequence[Header]) -> str | None:
+    return _text(headers[-1][1]) if headers and headers[-1][0] == REDRIVE_OF else None
+
+
+def with_original(letter: DeadLetter, record: Record) -> DeadLetter:
+    """A dead letter that holds no content, with the key and the headers of its source record."""
+    return replace(letter, key=record.key, headers=record.headers, redrive_of=_redrive_of(record.headers))
 
 
 def redriven_headers(letter: DeadLetter, letter_key: bytes) -> list[Header]:

@@ -40,6 +40,9 @@ _SCHEMA_VERSION: Final = 1
 
 _ERASED, _LIFTED = "erased", "lifted"
 
+_MAX_VALUE_BYTES: Final = 1_024
+"""Of an erasure, which has about a hundred: whoever may publish may write anything under such a key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
@@ -92,7 +95,7 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
         )
     erasure = None
     with suppress(ValueError, KeyError, TypeError, RecursionError):
-        members = json.loads(value)
+        members = json.loads(value if len(value) <= _MAX_VALUE_BYTES else b"")
         erasure = Erasure(
             bytes.fromhex(members["salt"]),
             bytes.fromhex(key.removeprefix(ERASURE_PREFIX).decode()),

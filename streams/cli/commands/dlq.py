@@ -16,9 +16,10 @@ from streams.operations.redrive import Choice, Decision, Redrive, decide
 from streams.runtime.exit_codes import FOUND
 from topics.contract.declared import Topics
 from topics.reading.dead_letter_list import Listed, Place, list_letters, require_place
+from topics.reading.originals import Originals
 from topics.reading.positions import AtOffset, Beginning, Start
 from topics.reading.reader import TopicReader
-from topics.records.dead_letter_format import parse_dead_letter
+from topics.records.dead_letter_format import parse_dead_letter, with_original
 from topics.records.record import Record
 
 Config = Mapping[str, str | int]
@@ -96,7 +97,8 @@ def list_command(
     The state is open; redriven, once it was put back; or came_back, where it was put back and is bad again.
 
     JSON is one object a line: dlq and source (topic, partition, offset), timestamp, error_class, message, size (bytes
-    of the value, null for a tombstone), state and redrive_of.
+    of the value, null for a tombstone), state, redrive_of and content (held: in the dead letter; in_source: it was too
+    large, and the source keeps it).
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     topic = topics_of(settings).dlq.name
@@ -133,19 +135,35 @@ def show(*, place: Place, raw: bool, bootstrap_servers: str | None, output_forma
 
     What could steer a terminal is escaped. JSON is one object: the members of "dlq list", then key, headers (pairs of
     name and value) and value, each a string: UTF-8 text, or base64: and the bytes.
+
+    A dead letter above 1 MiB does not hold its content: key, headers and value are read from the source. Once they are
+    gone from there too, size and SHA-256 of the value remain.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers)
-    topic = topics_of(settings).dlq.name
-    record, listed = _found(connection_of(settings).librdkafka(), topic, place)
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    topic = topics.dlq.name
+    record, listed = _found(config, topic, place)
     letter = parse_dead_letter(record)
     if letter is None:  # pragma: no cover - it was listed as one
         raise _no_letter(topic, place)
+    value, is_gone = record.value, False
+    if letter.original is not None:
+        with Originals(config, topics.executions.name) as originals:
+            original = originals.find(letter.original)
+        is_gone = original is None
+        if original is not None:
+            letter, value = with_original(letter, original), original.value
+    if raw and is_gone:
+        raise ContractError(
+            f"the value of dead letter {place[0]}:{place[1]} was too large to be kept with it, and its record is gone "
+            f"from {letter.topic}: nothing was written"
+        )
     if raw:
-        _write_raw(record.value)
+        _write_raw(value)
     elif output_format == "json":
-        click.echo(shown_json(listed, letter, record, topic))
+        click.echo(shown_json(listed, letter, value, topic, is_gone=is_gone))
     else:
-        for line in shown_lines(listed, letter, record, topic):
+        for line in shown_lines(listed, letter, value, topic, is_gone=is_gone):
             click.echo(line)
 
 
@@ -195,6 +213,9 @@ def redrive(
     All in one transaction: a redrive takes effect as a whole or not at all. A letter is put back once: redriving it
     again changes nothing. One that is bad again becomes a new dead letter, which is left alone unless --again is given.
     An event that was folded meanwhile is not folded twice.
+
+    A letter that was too large to hold its content is put back from its source record. It is skipped if the source does
+    not have that record any more.
 
     JSON is one object a line: the members of "dlq list", then action (redriven, would_redrive or skipped) and reason.
     """
@@ -267,7 +288,8 @@ def _decisions(
         with TopicReader(config, topic, Beginning()) as reader:
             require_place(reader, topic, missing[0])
         raise _no_letter(topic, missing[0])
-    return decide(letters, choice, source=topics.executions.name), strangers
+    with Originals(config, topics.executions.name) as originals:
+        return decide(letters, choice, source=topics.executions.name, is_there=originals.has), strangers
 
 
 def _to_put_back(decisions: Sequence[Decision]) -> list[Place]:
@@ -277,9 +299,18 @@ def _to_put_back(decisions: Sequence[Decision]) -> list[Place]:
 def _put_back(redriving: Redrive, config: Config, topics: Topics, places: Sequence[Place]) -> None:
     if not places:
         return
-    with TopicReader(config, topics.dlq.name, Beginning()) as reader, progress() as display:
+    with (
+        TopicReader(config, topics.dlq.name, Beginning()) as reader,
+        Originals(config, topics.executions.name) as originals,
+        progress() as display,
+    ):
         task = display.add_task("redriving", total=len(places))
-        redriving.put_back(reader.until_end(), places, on_progress=lambda count: display.update(task, completed=count))
+        redriving.put_back(
+            reader.until_end(),
+            places,
+            on_progress=lambda count: display.update(task, completed=count),
+            find=originals.find,
+        )
 
 
 def _write_raw(value: bytes | None) -> None:

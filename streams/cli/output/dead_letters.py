@@ -8,8 +8,7 @@ import msgspec
 from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import rfc3339_of, text_of
 from topics.reading.dead_letter_list import Listed
-from topics.records.dead_letter_format import DeadLetter
-from topics.records.record import Record
+from topics.records.dead_letter_format import DeadLetter, Original
 
 __all__ = ["HEADING", "decision_line", "letter_json", "letter_line", "shown_json", "shown_lines"]
 
@@ -22,6 +21,8 @@ HEADING: Final = (
     f"{'DLQ':<{_PLACE}} {'SOURCE':<{_SOURCE}} {'TIME':<{_TIME}} {'STATE':<{_STATE}} {'ERROR':<{_ERROR}} "
     f"{'BYTES':>{_SIZE}} MESSAGE"
 )
+
+_HELD, _IN_SOURCE, _GONE = "held", "in_source", "gone"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,18 +50,30 @@ def letter_json(letter: Listed, topic: str, **more: str | None) -> str:
     return escaped(_encode(_members(letter, topic) | more).decode())
 
 
-def shown_json(listed: Listed, letter: DeadLetter, record: Record, topic: str) -> str:
-    """One dead letter with its original key, headers and value, as one line of JSON."""
-    original = {
+def shown_json(listed: Listed, letter: DeadLetter, value: bytes | None, topic: str, *, is_gone: bool = False) -> str:
+    """One dead letter with its original key, headers and value, as one line of JSON.
+
+    Args:
+        listed: what the list says of it.
+        letter: the same with key and headers; those of the source record where the letter does not hold them.
+        value: the original value.
+        topic: the dead letters' topic.
+        is_gone: the letter does not hold the content, and the source does not have it any more.
+    """
+    members = _members(listed, topic) | {
         "key": text_of(letter.key),
-        "headers": [[name, text_of(value)] for name, value in letter.headers],
-        "value": text_of(record.value),
+        "headers": [[name, text_of(header)] for name, header in letter.headers],
+        "value": None if is_gone else text_of(value),
     }
-    return escaped(_encode(_members(listed, topic) | original).decode())
+    if letter.original is not None:
+        members |= {"content": _GONE if is_gone else _IN_SOURCE, "sha256": letter.original.value_sha256}
+    return escaped(_encode(members).decode())
 
 
-def shown_lines(listed: Listed, letter: DeadLetter, record: Record, topic: str) -> Iterator[str]:
-    """One dead letter with its original key, headers and value, for people."""
+def shown_lines(
+    listed: Listed, letter: DeadLetter, value: bytes | None, topic: str, *, is_gone: bool = False
+) -> Iterator[str]:
+    """One dead letter with its original key, headers and value, for people; the arguments are :func:`shown_json`'s."""
     yield escaped(f"dead letter  {topic} {_place(listed)}, {rfc3339_of(listed.timestamp_ms)}")
     yield escaped(f"reason       {listed.error_class}: {listed.message}")
     yield escaped(
@@ -69,10 +82,21 @@ def shown_lines(listed: Listed, letter: DeadLetter, record: Record, topic: str) 
     )
     again = "" if listed.redrive_of is None else f", from the redrive of {listed.redrive_of}"
     yield escaped(f"state        {listed.state.replace('_', ' ')}{again}")
+    if letter.original is not None:
+        yield escaped(_content_line(letter.original, is_gone=is_gone))
+    if is_gone:
+        return
     yield f"key          {_printable(letter.key)}"
-    for name, value in letter.headers:
-        yield f"header       {escaped(name)}: {_printable(value)}"
-    yield from _value_lines(record.value)
+    for name, header in letter.headers:
+        yield f"header       {escaped(name)}: {_printable(header)}"
+    yield from _value_lines(value)
+
+
+def _content_line(original: Original, *, is_gone: bool) -> str:
+    value = "no value" if original.value_bytes is None else f"a value of {original.value_bytes} bytes"
+    digest = "" if original.value_sha256 is None else f", SHA-256 {original.value_sha256}"
+    where = f"{original.topic} does not have it any more" if is_gone else f"read from {original.topic}, which keeps it"
+    return f"content      too large for a dead letter: {value}{digest}; {where}"
 
 
 def _value_lines(value: bytes | None) -> Iterator[str]:
@@ -100,6 +124,7 @@ def _members(letter: Listed, topic: str) -> dict[str, Any]:
         "size": letter.size,
         "state": letter.state,
         "redrive_of": letter.redrive_of,
+        "content": _HELD if letter.original is None else _IN_SOURCE,
     }
 
 

@@ -97,6 +97,61 @@ def test_merge_reads_every_scalar_of_any_name():
     assert accept(decoded(ok("e", 1, {})), None) == NOTHING
 
 
+NO_DECLARED_FIELD = QualityIssue(Issue.NO_DECLARED_FIELD)
+
+
+@pytest.mark.parametrize(
+    ("factors", "fields", "is_lost"),
+    [
+        ({"nn": 1}, FIELDS, True),
+        ({"nn": None, "unlisted": "x"}, FIELDS, True),
+        ({"nn": 1, "any": None}, FIELDS, False),
+        ({"nn": 1, "n": "wrong"}, FIELDS, False),
+        ({"nn": 1, "n": 1}, FIELDS, False),
+        ({}, FIELDS, False),
+        (None, FIELDS, False),
+        ({"nn": 1}, None, False),
+    ],
+)
+def test_an_output_of_which_the_catalogue_reads_no_field_is_an_issue(factors, fields, is_lost):
+    """A field that it reads is enough, whatever its value; no factors, or a processor without rules, is no issue."""
+    found = accept(decoded(event("e", "completed", 1, output={"factors": factors})), fields)
+    assert (NO_DECLARED_FIELD in found.issues) is is_lost
+
+
+def test_an_output_without_a_declared_field_counts_as_before():
+    """The execution contributes, and nothing of it is kept."""
+    found = accept(decoded(ok("e", 1, {"nn": 1})), FIELDS)
+    assert (found.factors, found.contributes) == ({}, True)
+    assert found.issues == (NO_DECLARED_FIELD, QualityIssue(Issue.REQUIRED_FACTOR_MISSING, "b"))
+
+
+@pytest.mark.parametrize("fields", [FIELDS, None])
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"factors": {"n": 1}}, ["factors"]),
+        ({"factor": 1}, ["factor"]),
+        ({"outputs": {"factors": {"n": 1}}}, ["outputs"]),
+        ({"output": {"factor": {"n": 1}}}, ["output.factor"]),
+        ({"factors": [], "outputs": "", "output": {"factor": 0, "factors": {"b": True}}}, 3 * ["?"]),
+        ({"factors": None, "output": {"factor": None}}, []),
+        ({"Factors": {}, "result": {"n": 1}, "output": {"Factor": 1, "outputs": 1, "n": 1}}, []),
+    ],
+)
+def test_a_member_that_looks_like_the_factors_is_an_issue(changes, names, fields):
+    """Exactly four names, where they hold anything; with rules or without; any other unknown member is none."""
+    issues = accept(decoded(event("e", "completed", 1, **changes)), fields).issues
+    found = [name for issue, name in issues if issue is Issue.FACTORS_MISPLACED]
+    assert found == names or (names == 3 * ["?"] and found == ["factors", "outputs", "output.factor"])
+
+
+@pytest.mark.parametrize("status", ["requested", "started", "failed", "superseded", "cancelled"])
+def test_only_a_completed_execution_can_have_lost_its_factors(status):
+    """On any other status nothing would have been read from the right place either."""
+    assert accept(decoded(event("e", status, 1, factors={"n": 1}, outputs={})), FIELDS) == NOTHING
+
+
 def test_only_a_completed_execution_has_factors():
     """A failure's output is ignored, which is an issue; a failure without one is none."""
     found = accept(decoded(failed("e", 1, output={"factors": {"n": 1}})), FIELDS)

@@ -139,7 +139,7 @@ def test_bounds_and_scale_are_applied():
     [
         {"output": {"factors": {"x": 1.5}}},
         {"output": {"factors": {"x": [1]}}},
-        {"output": {"factors": {"x": 10**38}}},
+        {"output": {"factors": {"x": 10**38 + 1}}},
         {"output": {"factors": {"x": Decimal("1E+39")}}},
         {"output": {"factors": [1]}},
         {"output": []},

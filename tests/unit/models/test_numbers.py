@@ -4,7 +4,16 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from models.numbers import MAX_EXPONENT, ONE, round_ratio, scalar_text, text_of_units, units_of, within_limits
+from models.numbers import (
+    MAX_EXPONENT,
+    ONE,
+    exact_number,
+    round_ratio,
+    scalar_text,
+    text_of_units,
+    units_of,
+    within_limits,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +54,14 @@ def test_the_text_of_a_number_never_rounds():
     ("number", "accepted"),
     [
         (10**38 - 1, True),
-        (10**38, False),
+        (10**38, True),
+        (10**38 + 1, False),
+        (10**38 + 10, True),
+        (10**39 - 10, True),
+        (10**39, False),
         (-(10**38) + 1, True),
-        (-(10**38), False),
+        (-(10**38), True),
+        (-(10**39), False),
         (Decimal("1E+38"), True),
         (Decimal("1E+39"), False),
         (Decimal("1E-38"), True),
@@ -56,16 +70,53 @@ def test_the_text_of_a_number_never_rounds():
         (Decimal("9" * 38), True),
         (Decimal("9" * 39), False),
         (Decimal("1." + "0" * 37), True),
-        (Decimal("1." + "0" * 38), False),
-        (Decimal("0E+39"), False),
+        (Decimal("1." + "0" * 38), True),
+        (Decimal("1." + "0" * 36 + "1"), True),
+        (Decimal("1." + "0" * 37 + "1"), False),
+        (Decimal("1.0E-38"), True),
+        (Decimal("9" * 38 + "0"), True),
+        (Decimal("0E+39"), True),
+        (Decimal("0E-400"), True),
+        (Decimal("1E+999999999"), False),
+        (Decimal("1E-999999999"), False),
         (Decimal(0), True),
         (Decimal("NaN"), False),
+        (Decimal("sNaN"), False),
         (Decimal("-Infinity"), False),
     ],
 )
 def test_the_limits_are_38_digits_and_38_places(number, accepted):
-    """A number within them is a whole count of 10**-38 of bounded size; everything else is refused."""
+    """A number within them is a whole count of 10**-38 below 10**39, of 38 significant digits; others are refused."""
     assert within_limits(number) is accepted
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["1e38", "1" + "0" * 38, "1" + "0" * 38 + ".000", "0.1e39", "1E+38", "100e36", "1" + "0" * 500 + "e-462"],
+        ["0", "-0", "0e400", "0.0e-400", "-0e" + "9" * 5_000, "0." + "0" * 5_000],
+        ["1e-38", "1.0e-38", "0.01e-36", "0." + "0" * 37 + "1", "0." + "0" * 37 + "1" + "0" * 500],
+        ["2.5", "25e-1", "2.50", "0.00025e4", "2." + "5" + "0" * 5_000],
+    ],
+)
+def test_a_number_has_one_verdict_and_one_text_however_it_is_spelled(spellings):
+    """Zeros at the ends and exponents are spelling."""
+    (text,) = {scalar_text(exact_number(spelling)) for spelling in spellings}
+    assert exact_number(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["1e39", "1" + "0" * 39, "0.1e40", "1e-39", "0.1e-38", "1.5e-38", "1e999999999", "1e-999999999"],
+        *["1e" + "9" * 30, "-1e-" + "9" * 30, "9" * 39],
+        *["9" * 250_000, "0." + "1" * 250_000, "1" + "0" * 250_000],
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_number_beyond_the_limits_is_refused_however_it_is_spelled(text):
+    """No exponent is worked out for it."""
+    assert exact_number(text) is None
 
 
 @pytest.mark.parametrize("text", ["0", "1", "-1", "0.25", "-0.5", "1" + "0" * 38, "0." + "0" * 37 + "1", "12000.01"])

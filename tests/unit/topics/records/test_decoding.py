@@ -1,12 +1,16 @@
 """Decoding: every kind of bad input has its reason, and two spellings of one event are one event."""
 
+import gzip
 import json
+from base64 import b64encode
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from models.errors import BadEventError, Defect
 from models.events import ALL_ATTEMPTS, Status
+from models.lengths import MAX_ID_BYTES, MAX_NAME_BYTES
 from topics.records.decoding import FAR_FUTURE_MICROS, MAX_COUNTER, decode_event
 
 EVENT = {
@@ -36,6 +40,12 @@ def refusal(raw=None, **changes):
     with pytest.raises(BadEventError) as caught:
         read(raw, **changes)
     return caught.value.defect
+
+
+def message(raw=None, **changes):
+    with pytest.raises(BadEventError) as caught:
+        read(raw, **changes)
+    return str(caught.value)
 
 
 def with_text(name, text):
@@ -214,6 +224,17 @@ def test_a_counter_has_bounds(name, value):
         "2025-03-03T24:00:00Z",
         "2025-03-03T09:60:00Z",
         "2025-03-03T09:00:60Z",
+        "2016-12-31T23:59:61Z",
+        "2016-12-31T23:58:60Z",
+        "2016-12-31T22:59:60Z",
+        "2016-12-31T23:59:60+01:00",
+        "2016-12-30T23:59:60Z",
+        "2016-06-31T23:59:60Z",
+        "2016-09-30T23:59:60Z",
+        "2017-01-01T00:00:60Z",
+        "1971-12-31T23:59:60Z",
+        "9999-12-31T23:59:60Z",
+        "2025-03-03T24:00:00.5Z",
         "0000-03-03T09:00:00Z",
         "0001-01-01T00:00:00+01:00",
         "9999-12-31T23:59:59-01:00",
@@ -242,6 +263,8 @@ def test_a_time_is_a_text(value):
         ("2025-03-03T09:00:00.9999999Z", NINE + 999_999),
         ("2025-03-03T03:30:00-05:30", NINE),
         ("2025-03-03T09:00:00-00:00", NINE),
+        ("2025-03-03T09:00:00.000000999999999999999999999999999999999999Z", NINE),
+        ("2025-03-02T23:00:00-10:00", NINE),
         ("1969-12-31T23:59:59.999999Z", -1),
         ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
         ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
@@ -250,6 +273,33 @@ def test_a_time_is_a_text(value):
 def test_a_time_is_stored_in_utc_microseconds(text, micros):
     """Every writing of RFC 3339 is read; what is finer than a microsecond is cut off."""
     assert read(occurred_at=text).occurred_at == micros
+
+
+@pytest.mark.parametrize(
+    ("text", "following"),
+    [
+        ("1972-06-30T23:59:60Z", datetime(1972, 7, 1, tzinfo=UTC)),
+        ("2015-06-30T23:59:60Z", datetime(2015, 7, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2016-12-31t23:59:60z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60.000000Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60.250000Z", datetime(2017, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)),
+        ("2016-12-31T23:59:60.9999999Z", datetime(2017, 1, 1, 0, 0, 0, 999_999, tzinfo=UTC)),
+        ("2016-12-31T15:59:60-08:00", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2017-01-01T08:59:60+09:00", datetime(2017, 1, 1, tzinfo=UTC)),
+        # No leap second so far: a rule decides and not a table, so that the verdict is the same for ever.
+        ("2031-06-30T23:59:60Z", datetime(2031, 7, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_leap_second_is_the_instant_that_posix_gives_it(text, following):
+    """23:59:60 in UTC, at the end of a June or December from 1972 on, is 00:00:00 of the next day."""
+    assert read(occurred_at=text).occurred_at == round(following.timestamp() * 1_000_000)
+    assert read(occurred_at=text, event_id=ABSENT) == read(occurred_at=following.isoformat(), event_id=ABSENT)
+
+
+def test_a_second_that_cannot_be_a_leap_second_is_called_so():
+    """The message says where a leap second can be."""
+    assert "second 60: only the last minute of June or December in UTC" in message(occurred_at="2025-03-03T09:00:60Z")
 
 
 def test_the_far_future_is_more_than_a_day_after_the_records_own_time():
@@ -302,6 +352,139 @@ def test_a_structured_cloudevent_is_unwrapped():
     assert refusal(json.dumps(envelope | {"data": {}}).encode()) is Defect.MISSING_FIELD
     assert read(specversion="1.0") == read()
     assert read(data={}) == read()
+
+
+def base64_of(raw, **members):
+    envelope = {"specversion": "1.0", "id": "1", "source": "/x", "type": "y"} | members
+    return json.dumps(envelope | {"data_base64": b64encode(raw).decode()}).encode()
+
+
+def test_a_structured_cloudevent_in_base64_is_decoded():
+    """Its bytes are judged like any others, and messages say where they stand."""
+    assert read(base64_of(raw_of())) == read()
+    assert read(base64_of(raw_of(), data=None)) == read()
+    for raw, defect in [
+        (base64_of(raw_of()[:-1]), Defect.INVALID_JSON),
+        (base64_of(b""), Defect.EMPTY),
+        (base64_of(b"[]"), Defect.NOT_AN_OBJECT),
+        (base64_of(raw_of()[:-1] + b',"status":"failed"}'), Defect.DUPLICATE_KEY),
+        (base64_of(gzip.compress(raw_of())), Defect.INVALID_UTF8),
+    ]:
+        assert refusal(raw) is defect
+        assert message(raw).startswith("data_base64 of the CloudEvent: ")
+    assert "gzip" in message(base64_of(gzip.compress(raw_of())))
+    assert refusal(base64_of(b"{}")) is Defect.MISSING_FIELD
+    assert refusal(base64_of(base64_of(raw_of()))) is Defect.MISSING_FIELD
+
+
+@pytest.mark.parametrize("encoded", ["e30", "e30=\n", "e3 0=", "e3-_", "é30=", 7, ["e30="], {}])
+def test_what_is_no_base64_is_refused_by_name(encoded):
+    """No other alphabet, no missing padding, no line breaks, no other type."""
+    raw = json.dumps({"specversion": "1.0", "data_base64": encoded}).encode()
+    assert refusal(raw) is Defect.INVALID_FIELD
+    assert "data_base64" in message(raw)
+
+
+def test_a_cloudevent_with_two_contents_is_refused():
+    """Nobody can tell which of them is meant."""
+    raw = json.dumps({"specversion": "1.0", "data": EVENT, "data_base64": b64encode(raw_of()).decode()}).encode()
+    assert refusal(raw) is Defect.INVALID_FIELD
+    assert "both data and data_base64" in message(raw)
+    assert read(data_base64="e30=") == read()
+
+
+@pytest.mark.parametrize(
+    ("encode", "defect", "name"),
+    [
+        (lambda text: text.encode("utf-8-sig"), Defect.INVALID_JSON, "byte-order mark"),
+        (lambda text: text.encode("utf-16"), Defect.INVALID_UTF8, "UTF-16"),
+        (lambda text: b"\xfe\xff" + text.encode("utf-16-be"), Defect.INVALID_UTF8, "UTF-16"),
+        (lambda text: text.encode("utf-16-le"), Defect.INVALID_JSON, "UTF-16"),
+        (lambda text: text.encode("utf-16-be"), Defect.INVALID_JSON, "UTF-16"),
+        (lambda text: text.encode("utf-32"), Defect.INVALID_UTF8, "UTF-32"),
+        (lambda text: text.encode("utf-32-be"), Defect.INVALID_JSON, "UTF-32"),
+        (lambda text: gzip.compress(text.encode()), Defect.INVALID_UTF8, "gzip"),
+        (lambda text: b"\x28\xb5\x2f\xfd" + text.encode(), Defect.INVALID_UTF8, "zstd"),
+        (lambda text: b"\x04\x22\x4d\x18\xff" + text.encode(), Defect.INVALID_UTF8, "lz4"),
+        (lambda text: b"PK\x03\x04" + text.encode(), Defect.INVALID_JSON, "ZIP"),
+        (lambda text: b"\x00\x00\x00\x00\x07" + text.encode(), Defect.INVALID_JSON, "schema registry"),
+    ],
+)
+def test_another_format_is_named(encode, defect, name):
+    """Whoever sees the dead letter knows what its producer has to change."""
+    raw = encode(raw_of().decode())
+    assert refusal(raw) is defect
+    assert name in message(raw)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[r"\ud800", r"x\udc00", r"\ud83dx", r"\ud83d\n\ude00", r"\ud83d\ud83d\ude00", r"\ude00\ud83d"],
+        *[r"\\\ud800", r"\ud83d\ude00\uDBFF", r"\u00e9\uD800\u00e9"],
+    ],
+)
+@pytest.mark.parametrize("name", ["execution_id", "ignored"])
+def test_half_of_a_surrogate_pair_is_named(text, name):
+    """Wherever it stands, the message says what it is, and not that the input is truncated."""
+    for raw in (with_text(name, f'"{text}"'), raw_of()[:-1] + f',"{text}":1}}'.encode()):
+        assert refusal(raw) is Defect.INVALID_JSON
+        assert "half of a surrogate pair" in message(raw)
+
+
+@pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800", r"\\\\ud800", r"\u00e9", "\U0001f600"])
+def test_a_whole_pair_is_a_character(text):
+    """So is a backslash before letters that look like half of one."""
+    raw = with_text("execution_id", f'"{text}"')
+    assert read(raw).execution_id == json.loads(f'"{text}"')
+    assert "surrogate" not in message(raw[:-1])
+
+
+IDS = ("application_id", "execution_id", "event_id", "supersedes")
+
+
+@pytest.mark.parametrize("character", ["x", "é", "€", "😀"])
+@pytest.mark.parametrize(("name", "limit"), [*[(name, MAX_ID_BYTES) for name in IDS], ("processor", MAX_NAME_BYTES)])
+def test_an_id_and_a_name_have_a_length_in_bytes(name, limit, character):
+    """512 for ids, 256 for names: inclusive, and in UTF-8, whatever the characters are."""
+    longest = character * (limit // len(character.encode()))
+    longest += "x" * (limit - len(longest.encode()))
+    assert getattr(read(**{name: longest}), name) == longest
+    assert refusal(**{name: longest + "x"}) is Defect.TOO_LONG
+    assert message(**{name: longest + "x"}) == f"{name} has {limit + 1} bytes in UTF-8, the limit is {limit}"
+
+
+@pytest.mark.parametrize("character", ["x", "é", "😀"])
+def test_a_factors_name_and_an_errors_code_have_a_length_in_bytes(character):
+    """They become labels and columns: 256 bytes; a factor's value and an error's message have none of their own."""
+    longest = character * (MAX_NAME_BYTES // len(character.encode()))
+    assert read(output={"factors": {longest: "v" * 5_000}}).factors == {longest: "v" * 5_000}
+    assert refusal(output={"factors": {"f": 1, longest + "x": None}}) is Defect.TOO_LONG
+    assert read(status="failed", error={"code": longest, "message": "m" * 5_000}).code == longest
+    assert refusal(status="failed", error={"code": longest + "x"}) is Defect.TOO_LONG
+
+
+def test_what_is_not_read_has_no_length():
+    """An output or an error on a status that ignores it, and members that nobody knows."""
+    name = "x" * 1_000
+    assert read(status="started", output={"factors": {name: 1}}, error={"code": name}, **{name: name}).output_ignored
+
+
+@pytest.mark.parametrize("length", [65, 5_000])
+def test_a_time_has_a_length(length):
+    """Its decimals are cut off anyway."""
+    text = "2025-03-03T09:00:00." + "0" * (length - 21) + "Z"
+    assert read(occurred_at=text.replace("0" * (length - 21), "0" * 43)).occurred_at == NINE
+    assert refusal(occurred_at=text) is Defect.TOO_LONG
+
+
+@pytest.mark.parametrize("number", ["1e38", "1" + "0" * 38, "0e400", "1.0e-38", "1" + "0" * 38 + ".0"])
+def test_a_number_is_judged_by_its_value(number):
+    """Zeros at its ends and its exponent are spelling."""
+    (value,) = read(with_text("output", f'{{"factors":{{"f":{number}}}}}')).factors.values()
+    with_ignored = read(with_text("ignored", f"[{number}]"))
+    assert value == Decimal(number)
+    assert with_ignored == read()
 
 
 SPELLINGS = [
