@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from topics.records.dead_letters import dead_letter_headers, parse_dead_letter
 
 from models.errors import BadEventError, ContractError, Defect
 from topics.records.adoptions import Adoption, adoptions_in
+from topics.records.dead_letter_format import dead_letter_headers, parse_dead_letter
 from topics.records.erasures import erasure_of, parse_erasure
 from topics.records.record import Record
 from topics.records.schema_version import newer_version, version_of
