@@ -1,4 +1,7 @@
-"""Structured logs: JSON lines for machines, text on a terminal; ours and the libraries' alike, always on stderr."""
+"""Structured logs: JSON lines for machines, text on a terminal; ours and the libraries' alike, always on stderr.
+
+Everything goes through ``sys.stderr``, which in a worker is a queue: see :mod:`streams.runtime.standard_error`.
+"""
 
 import logging
 import sys
@@ -7,6 +10,9 @@ from typing import Any
 
 import msgspec
 import structlog
+
+from streams.runtime.log_queue import encoded
+from streams.runtime.standard_error import LogStream, write_lines
 
 __all__ = ["EventLog", "configure_logging"]
 
@@ -36,6 +42,8 @@ def configure_logging(level: str, output: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer = _renderer(output)
+    if isinstance(sys.stderr, LogStream):
+        sys.stderr.queue.render_lost = lambda lost, total: _line_of_lost(renderer, lost, total)
     # Not through the standard library's logging, which takes five times as long: a failed execution is one line.
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
@@ -57,11 +65,13 @@ def configure_logging(level: str, output: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
     logging.getLogger(_TELLS_TOO_MUCH).setLevel(max(root.level, logging.INFO))
     if level != "debug":
         for name in _QUIET_LIBRARIES:
             logging.getLogger(name).setLevel(logging.WARNING)
         logging.getLogger(_NOISY_AT_START).setLevel(logging.CRITICAL)
+        handler.addFilter(_is_no_crash)
 
 
 class EventLog:
@@ -96,10 +106,16 @@ class EventLog:
         if not self._lines:
             return
         timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        texts = [self._renderer(None, line["level"], line | {"timestamp": timestamp}) for line in self._lines]
+        lines = [
+            encoded(self._renderer(None, line["level"], line | {"timestamp": timestamp}) + "\n") for line in self._lines
+        ]
         self._lines.clear()
-        sys.stderr.write("\n".join([*texts, ""]))
-        sys.stderr.flush()
+        write_lines(lines)
+
+
+def _is_no_crash(record: logging.LogRecord) -> bool:
+    """Whether it is anything but a service of Faust that crashed: the one that ends the worker says so itself."""
+    return not str(record.msg).endswith("Crashed reason=%r")
 
 
 def _renderer(output: str) -> Any:
@@ -109,6 +125,14 @@ def _renderer(output: str) -> Any:
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     return structlog.processors.JSONRenderer(serializer=_json_text)
+
+
+def _line_of_lost(renderer: Any, lost: int, total: int) -> str:
+    """The line that stands where lines were lost."""
+    level = "warning"
+    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    members = {"event": "log lines were lost", "lines": lost, "lines_in_all": total}
+    return f"{renderer(None, level, members | {'level': level, 'timestamp': timestamp})}\n"
 
 
 def _json_text(event: Any, **_: Any) -> str:

@@ -1,0 +1,254 @@
+"""The way of every log line of a process to stderr: a bounded queue, and one thread that writes.
+
+Whoever has something to say puts it into the queue and goes on: no disk that is full and no reader that does not read
+can hold it up. Lines that find no room, or cannot be written, are lost and counted; where lines were lost, and as soon
+as there is a way again, a line says how many.
+"""
+
+import os
+import select
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from typing import Final
+
+__all__ = ["LogQueue", "encoded"]
+
+_MAX_LINES: Final = 100_000
+_MAX_BYTES: Final = 16 * 1024 * 1024
+"""Two large batches in which every execution failed are 16,000 lines of some 300 bytes; three times over."""
+
+_WRITE_BYTES: Final = 256 * 1024
+"""At most so much in one write to a file."""
+
+_ATOMIC_BYTES: Final = select.PIPE_BUF
+"""Up to this size a write to a pipe is in one piece: lines of several processes do not run into one another."""
+
+_FLUSH_LIMIT_S: Final = 1.0
+"""How long a process that ends waits for its last lines to be written."""
+
+_POLL_S: Final = 0.002
+_POLL_MS: Final = 500
+
+
+class LogQueue:
+    """Takes lines from any thread, without ever waiting, and writes them in their order.
+
+    Args:
+        descriptor: where the lines go; None: nowhere, every line is lost.
+        max_lines: most lines that wait.
+        max_bytes: most bytes of the lines that wait.
+
+    Attributes:
+        render_lost: makes the line that says that lines were lost: how many, and how many in all.
+    """
+
+    def __init__(self, descriptor: int | None, *, max_lines: int = _MAX_LINES, max_bytes: int = _MAX_BYTES) -> None:
+        self._descriptor = descriptor
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
+        self._write_bytes = _WRITE_BYTES if descriptor is None else _write_bytes(descriptor)
+        self.render_lost: Callable[[int, int], str] = _in_words
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, empty; in a process that was forked off."""
+        # Reentrant: a finalizer that runs while the lock is held may have something to say, too.
+        self._lock = threading.RLock()
+        self._queue: SimpleQueue[Sequence[bytes] | None] = SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._lines = 0
+        self._bytes = 0
+        self._lost = 0
+        # Lost and not told: those that found no room, those that could not be written.
+        self._overflowed = 0
+        self._unwritten = 0
+        self._is_torn = False
+
+    @property
+    def lost(self) -> int:
+        """How many lines were lost so far."""
+        return self._lost
+
+    @property
+    def waiting(self) -> int:
+        """How many lines wait to be written, or are being written."""
+        return self._lines
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        """Take lines, each with its newline; those that find no room are lost."""
+        with self._lock:
+            if self._descriptor is None:
+                self._lost += len(lines)
+                return
+            # What was lost is told before the next line that fits.
+            before = [self._notice(self._overflowed)] if self._overflowed else []
+            wanted = [*before, *lines] if before else lines
+            fitting = self._fitting(wanted)
+            if fitting > len(before):
+                self._take(wanted if fitting == len(wanted) else wanted[:fitting])
+                self._overflowed = 0
+            missing = len(lines) - max(fitting - len(before), 0)
+            self._overflowed += missing
+            self._lost += missing
+
+    def flush(self, limit_s: float = _FLUSH_LIMIT_S) -> None:
+        """Wait until everything is written or lost, at most so long."""
+        deadline = monotonic() + limit_s
+        while (self._lines or self._overflowed) and self._descriptor is not None and monotonic() < deadline:
+            sleep(_POLL_S)
+
+    def pause(self) -> None:
+        """End the writer's thread until the next line; before a fork, which threads do not survive.
+
+        One that hangs in a write is left behind.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            self._queue.put(None)
+            writer.join(_FLUSH_LIMIT_S)
+
+    def _take(self, lines: Sequence[bytes]) -> None:
+        self._lines += len(lines)
+        self._bytes += sum(map(len, lines))
+        self._queue.put(lines)
+        if self._writer is None:
+            # A daemon: a write that never ends must not keep the process alive.
+            writer = threading.Thread(target=self._write_all, name="log", daemon=True)
+            try:
+                writer.start()
+            except RuntimeError:
+                # There are too many threads, or the interpreter is about to end. The next line tries again.
+                return
+            self._writer = writer
+
+    def _fitting(self, lines: Sequence[bytes]) -> int:
+        """How many of the lines there is room for."""
+        room, room_bytes = self._max_lines - self._lines, self._max_bytes - self._bytes
+        if len(lines) <= room and sum(map(len, lines)) <= room_bytes:
+            return len(lines)
+        fitting = 0
+        for line in lines[: max(room, 0)]:
+            room_bytes -= len(line)
+            if room_bytes < 0:
+                break
+            fitting += 1
+        return fitting
+
+    def _notice(self, lines: int) -> bytes:
+        return encoded(self.render_lost(lines, self._lost))
+
+    def _write_all(self) -> None:
+        """The writer's thread: write what is there, as much as possible at once."""
+        is_last = False
+        while not is_last:
+            lines, is_last = self._next()
+            self._write(lines)
+            with self._lock:
+                self._lines -= len(lines)
+                self._bytes -= sum(map(len, lines))
+                overflowed = 0 if self._lines else self._overflowed
+                self._overflowed -= overflowed
+            if overflowed:
+                # Rather than with the next line, whenever that comes.
+                self._write([self._notice(overflowed)])
+
+    def _next(self) -> tuple[list[bytes], bool]:
+        """The next lines, and whether the writer is to end after them."""
+        lines: list[bytes] = []
+        size = 0
+        more = self._queue.get()
+        while more is not None:
+            lines.extend(more)
+            size += sum(map(len, more))
+            if size >= _WRITE_BYTES:
+                return lines, False
+            try:
+                more = self._queue.get_nowait()
+            except Empty:
+                return lines, False
+        return lines, True
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Write lines, or count them as lost."""
+        written = 0
+        if self._resume():
+            for portion in _portions(lines, self._write_bytes):
+                whole = self._write_whole(portion)
+                written += whole
+                if whole < len(portion):
+                    break
+        missing = len(lines) - written
+        if missing:
+            with self._lock:
+                self._lost += missing
+            self._unwritten += missing
+
+    def _resume(self) -> bool:
+        """After a write that failed: end the line that was torn, and say what was lost. Whether that was possible."""
+        before = b"\n" if self._is_torn else b""
+        if self._unwritten:
+            before += self._notice(self._unwritten)
+        written = self._written(before)
+        if written < len(before):
+            self._is_torn = self._is_torn or written > 0
+            return False
+        self._unwritten, self._is_torn = 0, False
+        return True
+
+    def _write_whole(self, lines: Sequence[bytes]) -> int:
+        """Write lines in one piece, and say how many of them are written whole."""
+        left = self._written(b"".join(lines))
+        for number, line in enumerate(lines):
+            if left < len(line):
+                self._is_torn = left > 0
+                return number
+            left -= len(line)
+        return len(lines)
+
+    def _written(self, data: bytes) -> int:
+        """Write, and say how many bytes could be written."""
+        written = 0
+        if self._descriptor is None:
+            return written
+        while written < len(data):
+            try:
+                written += os.write(self._descriptor, data[written:] if written else data)
+            except BlockingIOError:
+                # Somebody made it non-blocking, for all who share it.
+                waiting = select.poll()
+                waiting.register(self._descriptor, select.POLLOUT)
+                waiting.poll(_POLL_MS)
+            except OSError:
+                # Full, closed, without a reader: the next lines will show whether that has passed.
+                break
+        return written
+
+
+def encoded(text: str) -> bytes:
+    """A text as it is written; what is no Unicode is escaped."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _in_words(lost: int, total: int) -> str:
+    return f"{lost} log lines were lost, {total} in all\n"
+
+
+def _write_bytes(descriptor: int) -> int:
+    return _WRITE_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else _ATOMIC_BYTES
+
+
+def _portions(lines: Sequence[bytes], most: int) -> Iterator[list[bytes]]:
+    """The lines in portions of at most so many bytes, or one line."""
+    portion: list[bytes] = []
+    size = 0
+    for line in lines:
+        if portion and size + len(line) > most:
+            yield portion
+            portion, size = [], 0
+        portion.append(line)
+        size += len(line)
+    if portion:
+        yield portion

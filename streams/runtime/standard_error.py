@@ -1,0 +1,111 @@
+"""stderr of a process that must not wait for it: everything that is written there goes through one queue."""
+
+import atexit
+import io
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from streams.runtime.log_queue import LogQueue, encoded
+
+__all__ = ["LogStream", "flush_standard_error", "lost_lines", "queue_standard_error", "write_lines"]
+
+_STDERR: Final = 2
+
+
+class LogStream(io.TextIOBase):
+    """A text stream whose lines go into a :class:`~streams.runtime.log_queue.LogQueue`; nothing in it ever waits.
+
+    Args:
+        queue: takes the lines.
+        descriptor: what the lines are written to in the end.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, queue: LogQueue, descriptor: int) -> None:
+        self.queue = queue
+        self._descriptor = descriptor
+        # The beginning of a line: print() writes a text and its newline one after the other.
+        self._begun = threading.local()
+
+    def write(self, text: str, /) -> int:
+        """Take text; a line goes into the queue when its newline has come."""
+        *whole, begun = (getattr(self._begun, "text", b"") + encoded(text)).split(b"\n")
+        self._begun.text = begun
+        if whole:
+            self.queue.put([line + b"\n" for line in whole])
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the queue's thread writes."""
+
+    def close(self) -> None:
+        """Do nothing: others may still have something to say."""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def isatty(self) -> bool:
+        """Whether a person reads along."""
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        """What it is written to, for those who start processes."""
+        return self._descriptor
+
+
+def queue_standard_error() -> LogQueue:
+    """From now on everything that Python writes to stderr goes through a queue, to the end of the process.
+
+    A standard stream that is closed is opened on nothing: the next file or connection would get its number, and be
+    written to by whoever means stderr.
+    """
+    closed = _closed_streams()
+    queue = LogQueue(None if _STDERR in closed else _STDERR)
+    stream = LogStream(queue, _STDERR)
+    sys.stderr = stream
+    if sys.__stderr__ is None:
+        sys.__stderr__ = stream  # type: ignore[misc, assignment]  # for whoever has a stderr
+    # A process that is forked off has an empty queue and a thread of its own.
+    os.register_at_fork(before=queue.pause, after_in_child=queue.begin)
+    atexit.register(queue.flush)
+    return queue
+
+
+def write_lines(lines: Sequence[bytes]) -> None:
+    """Write lines to stderr, each with its newline."""
+    stream = sys.stderr
+    if isinstance(stream, LogStream):
+        stream.queue.put(lines)
+    else:
+        stream.write(b"".join(lines).decode("utf-8", "replace"))
+        stream.flush()
+
+
+def flush_standard_error() -> None:
+    """Write what is to be written to stderr before the process ends; not for long."""
+    if isinstance(sys.stderr, LogStream):
+        sys.stderr.queue.flush()
+
+
+def lost_lines() -> int:
+    """How many lines could not be written to stderr so far."""
+    return sys.stderr.queue.lost if isinstance(sys.stderr, LogStream) else 0
+
+
+def _closed_streams() -> set[int]:
+    """Open what is closed of stdin, stdout and stderr; returns which were."""
+    closed = set()
+    for descriptor in range(_STDERR + 1):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free is this one.
+            os.open(os.devnull, os.O_RDWR)
+            closed.add(descriptor)
+    return closed
