@@ -9,6 +9,9 @@ from topics.cluster.tls import client_context
 # Shown in the brokers' logs and quotas.
 CLIENT_ID: Final = "consolidator"
 
+_LOG_LEVEL: Final = 2
+"""Critical, in syslog's numbers. What fails is told by errors; who gives a logger may want more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -64,6 +67,8 @@ class Connection:
         config: dict[str, str | int | None] = {
             "bootstrap.servers": self.bootstrap_servers,
             "client.id": CLIENT_ID,
+            # librdkafka writes its lines to stderr itself, in a form of its own, and waits where stderr does.
+            "log_level": _LOG_LEVEL,
             "security.protocol": self.security_protocol,
         }
         if self.uses_sasl:

@@ -42,6 +42,9 @@ _RESTED_S = 1.0
 """After so long without a transaction the broker may have forgotten the transactional id. A transaction then sends its
 records before its offsets, and keeps them until these are accepted; without a pause neither is worth its price."""
 
+_LOG_LEVEL = 4
+"""Warnings, in syslog's numbers; they go through our log."""
+
 _METADATA_HEADER = b"CGMDv2:"
 
 _Result = TypeVar("_Result")
@@ -80,6 +83,7 @@ class PartitionTransactions:
         patience_s: seconds that a step waits for brokers that are down or change. It is the transaction's timeout as
             well: after it the broker aborts what a dead owner left open, unless a new owner's fence did so before.
         confirm: raises if a member of the group is none any more; asked before a forgotten id is initialised again.
+        on_error: told of errors after which librdkafka tries again: that a broker cannot be reached, for one.
 
     Raises:
         AuthorizationError: from every method, when the cluster does not permit a step.
@@ -95,6 +99,7 @@ class PartitionTransactions:
         *,
         patience_s: float,
         confirm: Callable[[Membership], object] = lambda _: None,
+        on_error: Callable[[KafkaError], None] | None = None,
     ) -> None:
         self._confirm = confirm
         self._partition = partition
@@ -103,6 +108,8 @@ class PartitionTransactions:
         self._producer = Producer(
             {
                 **connection.librdkafka(),
+                **({} if on_error is None else {"error_cb": on_error}),
+                "log_level": _LOG_LEVEL,
                 "transactional.id": f"{app_id}-{partition}",
                 "transaction.timeout.ms": round(patience_s * 1000),
                 "connections.max.idle.ms": _MAX_IDLE_MS,

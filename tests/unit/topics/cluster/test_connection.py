@@ -15,11 +15,12 @@ def settings(**changes):
 
 
 def test_a_plain_connection_sends_no_credentials():
-    """Without SASL or TLS only the address, the client's name and the protocol are configured."""
+    """Without SASL or TLS only the address, the client's name, a quiet log and the protocol are configured."""
     connection = Connection("broker:9092", sasl_username="u", sasl_password=PASSWORD, ssl_ca_location="/ca.pem")
     assert connection.librdkafka() == {
         "bootstrap.servers": "broker:9092",
         "client.id": "consolidator",
+        "log_level": 2,
         "security.protocol": "PLAINTEXT",
     }
 
@@ -40,6 +41,7 @@ def test_sasl_over_tls_is_complete():
     assert connection.librdkafka() == {
         "bootstrap.servers": "broker:9093",
         "client.id": "consolidator",
+        "log_level": 2,
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-256",
         "sasl.username": "worker",

@@ -1,0 +1,139 @@
+"""Whether Kafka answers: heard from every client of a process, told in one line when it changes.
+
+Clients complain of each attempt to connect, some fifty lines a second, and say nothing when it succeeds again. Here
+they report what comes of each attempt, and once a second somebody looks what there is to say.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Final
+
+import structlog
+
+__all__ = ["LOOK_S", "KafkaContact"]
+
+LOOK_S: Final = 1.0
+"""Between two looks."""
+
+_LOST_S: Final = 2.0
+"""How long a broker fails before that is news: a connection that was closed is open again at once."""
+
+_SILENT_S: Final = 15.0
+"""How long a request may be without an answer. A leader waits 10 s for its replicas."""
+
+_REMINDER_S: Final = 30.0
+_FORGOTTEN_S: Final = 60.0
+"""A broker to which nobody has turned for so long is not needed any more: its partitions have moved."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Broker:
+    """What is known of a broker.
+
+    Attributes:
+        turned_to: when a client last wanted something of it.
+        asked: since when a request is without an answer, or any other answer after it; None: there is none.
+        failing: since when it fails; None: it does not.
+        reason: why, in a client's words.
+    """
+
+    turned_to: float
+    asked: float | None = None
+    failing: float | None = None
+    reason: str = "no answer"
+
+    def lost_since(self, now: float) -> float | None:
+        if self.failing is not None and now - self.failing >= _LOST_S:
+            return self.failing
+        if self.asked is not None and now - self.asked >= _SILENT_S:
+            return self.asked
+        return None
+
+
+class KafkaContact:
+    """Hears from all Kafka clients of a process, in any thread, and logs when brokers are lost and found.
+
+    Args:
+        clock: the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._brokers: dict[str, _Broker] = {}
+        self._lost_since: float | None = None
+        self._told = 0.0
+
+    def asked(self, broker: str) -> None:
+        """A request that is answered at once, if all is well, is on its way to a broker (``host:port``)."""
+        now = self._clock()
+        with self._lock:
+            found = self._broker(broker, now)
+            if found.asked is None:
+                found.asked = now
+
+    def answered(self, broker: str) -> None:
+        """A broker has answered."""
+        now = self._clock()
+        with self._lock:
+            found = self._broker(broker, now)
+            found.asked = found.failing = None
+
+    def left(self, broker: str) -> None:
+        """Nobody waits for a broker's answer any more."""
+        now = self._clock()
+        with self._lock:
+            self._broker(broker, now).asked = None
+
+    def failed(self, broker: str, reason: str) -> None:
+        """A broker could not be reached, or has not answered in time."""
+        now = self._clock()
+        with self._lock:
+            found = self._broker(broker, now)
+            found.asked = None
+            found.reason = reason
+            if found.failing is None:
+                found.failing = now
+
+    def look(self) -> None:
+        """Say what has changed; to be called every second."""
+        now = self._clock()
+        with self._lock:
+            self._forget(now)
+            lost = {name: since for name, each in self._brokers.items() if (since := each.lost_since(now)) is not None}
+            reasons = [self._brokers[name].reason for name in lost]
+            others = len(self._brokers) - len(lost)
+        if lost and self._lost_since is None:
+            self._lost_since = min(lost.values())
+            self._told = now
+            _log.warning("Kafka is lost", **self._state(lost, others, now), error=reasons[0])
+        elif lost and now - self._told >= _REMINDER_S:
+            self._told = now
+            _log.warning("Kafka is still lost", **self._state(lost, others, now), error=reasons[0])
+        elif not lost and self._lost_since is not None:
+            _log.warning("Kafka is back", lost_for_s=round(now - self._lost_since, 1))
+            self._lost_since = None
+
+    def _broker(self, name: str, now: float) -> _Broker:
+        found = self._brokers.setdefault(name, _Broker(now))
+        found.turned_to = now
+        return found
+
+    def _forget(self, now: float) -> None:
+        for name in [name for name, each in self._brokers.items() if now - each.turned_to >= _FORGOTTEN_S]:
+            del self._brokers[name]
+
+    def _state(self, lost: dict[str, float], others: int, now: float) -> dict[str, object]:
+        waited_s = now - (self._lost_since or now)
+        since = datetime.now(UTC) - timedelta(seconds=waited_s)
+        return {
+            "waiting_for": "an answer of " + ", ".join(sorted(lost)),
+            "others_answer": others > 0,
+            "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "waited_s": round(waited_s, 1),
+        }

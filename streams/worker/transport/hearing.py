@@ -1,0 +1,128 @@
+"""What becomes of connections, told to :class:`~streams.runtime.contact.KafkaContact` instead of being logged.
+
+aiokafka and librdkafka write a line for each attempt that fails, and none when one succeeds again: 1,389 lines in 27 s
+without a broker (``tests/integration/worker/test_kafka_contact.py``).
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiokafka import conn
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaError as AiokafkaError
+from confluent_kafka import KafkaError
+
+from streams.runtime.contact import KafkaContact
+
+__all__ = ["hear_aiokafka", "librdkafka_errors", "passes"]
+
+_LONG_ANSWERS: Final = frozenset({11, 14})
+"""JoinGroup and SyncGroup: answered when all members of the group have come, which is not silence."""
+
+_CLIENT: Final = "aiokafka"
+"""The logger of aiokafka's client: its errors are about connections, all of them."""
+
+_OTHERS: Final = ("aiokafka.consumer.fetcher", "aiokafka.consumer.group_coordinator")
+
+_UNREACHABLE: Final = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001 - librdkafka's names
+        KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+    }
+)
+_NETWORK: Final = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError, EOFError, asyncio.CancelledError)
+_NETWORK_CODES: Final = frozenset(
+    {
+        None,  # of several addresses, each with a code of its own
+        errno.EADDRNOTAVAIL,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+    }
+)
+"""Other codes are of disks, descriptors and the like, and do not pass by themselves."""
+
+_FACILITIES: Final = frozenset({"FAIL", "ERROR", "REQTMOUT"})
+"""How librdkafka's log calls what its error callback tells as well."""
+
+
+def hear_aiokafka(contact: KafkaContact) -> None:
+    """Let every aiokafka client of this process report to a contact, and not log what it reports."""
+
+    class HeardConnection(AIOKafkaConnection):
+        """A connection that reports whether its broker answers."""
+
+        @property
+        def _broker(self) -> str:
+            return f"{self._host}:{self._port}"
+
+        async def connect(self) -> Any:
+            return await self._heard(super().connect())
+
+        def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's
+            answer = super().send(request, expect_response)
+            return answer if request.API_KEY in _LONG_ANSWERS else self._heard(answer)
+
+        async def _heard(self, answer: Any) -> Any:
+            contact.asked(self._broker)
+            try:
+                found = await answer
+            except asyncio.CancelledError:
+                contact.left(self._broker)
+                raise
+            except Exception as error:
+                contact.failed(self._broker, _words(error))
+                raise
+            contact.answered(self._broker)
+            return found
+
+    # create_conn() looks it up by this name.
+    conn.AIOKafkaConnection = HeardConnection
+    if not logging.getLogger(_CLIENT).isEnabledFor(logging.DEBUG):
+        # Not by its level, which would hold for the loggers below it as well.
+        logging.getLogger(_CLIENT).addFilter(lambda _record: False)
+        for name in _OTHERS:
+            logging.getLogger(name).addFilter(_names_no_passing_error)
+        logging.getLogger("librdkafka").addFilter(_is_of_no_facility)
+
+
+def librdkafka_errors(contact: KafkaContact) -> Callable[[KafkaError], None]:
+    """The ``error_cb`` of a librdkafka client; called while the client serves callbacks."""
+
+    def failed(error: KafkaError) -> None:
+        # "host:port/7: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)". An
+        # address to begin with has no number: it is another name of one of the brokers.
+        broker, _, rest = error.str().partition("/")
+        if error.code() in _UNREACHABLE and rest.partition(":")[0].isdecimal():
+            contact.failed(broker, error.str())
+
+    return failed
+
+
+def passes(error: BaseException) -> bool:
+    """Whether a failure in the background of a Kafka client passes by itself: the client tries again."""
+    if isinstance(error, AiokafkaError):
+        return bool(error.retriable)
+    return isinstance(error, _NETWORK) or (type(error) is OSError and error.errno in _NETWORK_CODES)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _names_no_passing_error(record: logging.LogRecord) -> bool:
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not any(isinstance(each, BaseException) and passes(each) for each in arguments)
+
+
+def _is_of_no_facility(record: logging.LogRecord) -> bool:
+    """Whether a line is about something else than connections; the client's logger puts the facility first."""
+    return not (isinstance(record.args, tuple) and record.args and record.args[0] in _FACILITIES)

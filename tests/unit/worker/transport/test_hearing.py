@@ -1,0 +1,79 @@
+"""What Kafka's clients say of connections is heard, and not logged."""
+
+import asyncio
+import errno
+import logging
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, TopicAuthorizationFailedError
+from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
+
+from streams.runtime.contact import KafkaContact
+from streams.worker.transport.hearing import (
+    _is_of_no_facility,
+    _names_no_passing_error,
+    librdkafka_errors,
+    passes,
+)
+
+
+def lost(told):
+    """The brokers that are lost some seconds after something was told."""
+    now = 0.0
+    contact = KafkaContact(lambda: now)
+    told(contact)
+    now = 5.0
+    with capture_logs() as lines:
+        contact.look()
+    return [line["waiting_for"].removeprefix("an answer of ") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "brokers"),
+    [
+        (KafkaError._TRANSPORT, "kafka-2.example:9092/2: Connect to ipv4#10.0.0.2:9092 failed: refused", 1),
+        (KafkaError._RESOLVE, "kafka-2.example:9092/2: Failed to resolve 'kafka-2.example:9092'", 1),
+        (KafkaError._TRANSPORT, "kafka-2.example:9092/bootstrap: Connect to ipv4#10.0.0.2:9092 failed: refused", 0),
+        (KafkaError._ALL_BROKERS_DOWN, "3/3 brokers are down", 0),
+        (KafkaError._FENCED, "kafka-2.example:9092/2: fenced", 0),
+    ],
+)
+def test_librdkafka_names_the_broker_that_it_cannot_reach(code, text, brokers):
+    """A broker by its advertised name; an address to begin with is another name for one of them."""
+    told = lost(lambda contact: librdkafka_errors(contact)(KafkaError(code, text)))
+    assert told == ["kafka-2.example:9092"] * brokers
+
+
+@pytest.mark.parametrize(
+    ("error", "does"),
+    [
+        (ConnectionRefusedError("refused"), True),
+        (TimeoutError(), True),
+        (EOFError(), True),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), True),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno 111] Connect call failed"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (OSError(errno.EMFILE, "Too many open files"), False),
+        (asyncio.CancelledError(), True),
+        (KafkaConnectionError("closed"), True),
+        (NodeNotReadyError("not ready"), True),
+        (TopicAuthorizationFailedError("topic"), False),
+        (ValueError("a defect"), False),
+    ],
+)
+def test_what_passes_by_itself(error, does):
+    """Connections come back; what is refused for good, and defects, do not pass."""
+    assert passes(error) == does
+    record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "failed at %s: %s", (7, error), None)
+    assert _names_no_passing_error(record) != does
+
+
+def test_librdkafkas_lines_of_connections_are_recognised():
+    """Its facility comes first; other lines are kept."""
+
+    def record(facility):
+        return logging.LogRecord("librdkafka", logging.ERROR, "x.py", 1, "%s [%s] %s", (facility, "p-1", "x"), None)
+
+    assert not _is_of_no_facility(record("FAIL"))
+    assert _is_of_no_facility(record("TXNERR"))
