@@ -1,17 +1,19 @@
 """The composition root: settings in, a wired Faust application out. Nothing happens at import."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faust
+from faust.app.base import BootStrategy
 from faust.serializers.schemas import Schema
 from faust.types import Message
 from yarl import URL
 
 from streams.configuration.settings import Settings
 from streams.partition.observer import Observer
+from streams.runtime.contact import KafkaContact
+from streams.runtime.supervision import Supervision
 from streams.worker.assignment import Engine
 from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.table.age import max_age_ms
@@ -21,6 +23,7 @@ from streams.worker.table.store import BatchStore, BatchTable
 from streams.worker.table.unused import UnusedDatabases
 from streams.worker.transport.consumer import BatchTransport
 from streams.worker.transport.credentials import broker_credentials
+from streams.worker.transport.hearing import librdkafka_errors
 from topics.cluster.connection import Connection
 from topics.contract.declared import TABLE_NAME, Topics
 
@@ -70,6 +73,16 @@ class _AsIs(Schema):
         return message.value
 
 
+class _NoProducer(BootStrategy):
+    """What Faust starts, without its producer: nothing is sent with it, the transactions have their own.
+
+    It would connect when the worker starts, and where it cannot, Faust's start fails without a word.
+    (``test_faust_starts_no_producer``)
+    """
+
+    enable_kafka_producer = False
+
+
 class ConsolidatorApp(faust.App):
     """A Faust application with what the batch transport asks of it.
 
@@ -79,13 +92,25 @@ class ConsolidatorApp(faust.App):
         partition_owner: processes the source partitions.
         changelog_retention: tells how old a stored database may be.
         unused_databases: removes those that nobody uses any more.
+        supervision: hears of what fails.
     """
+
+    BootStrategy = _NoProducer
 
     batch_options: BatchOptions
     source_topic: str
+    supervision: Supervision
     partition_owner: Engine
     changelog_retention: ChangelogRetention
     unused_databases: UnusedDatabases
+
+    def _crash(self, reason: BaseException) -> None:
+        """End the worker when any service of Faust has crashed: each one that does tells its parents by this call.
+
+        Faust marks them as crashed, and goes on waiting for them to be stopped.
+        """
+        super()._crash(reason)
+        self.supervision.fail_unless_stopping(reason)
 
 
 def create_app(
@@ -96,7 +121,8 @@ def create_app(
     *,
     data_dir: Path,
     observer: Observer,
-    on_fatal: Callable[[BaseException], None],
+    supervision: Supervision,
+    contact: KafkaContact,
 ) -> ConsolidatorApp:
     """Wire a worker.
 
@@ -107,7 +133,8 @@ def create_app(
         rulesets: the ruleset of this worker, and what else there is.
         data_dir: RocksDB lies below it; no other process uses it.
         observer: told about each event.
-        on_fatal: called with an error after which the worker must not go on.
+        supervision: hears of what fails, and ends the worker.
+        contact: hears whether Kafka answers.
     """
     session_timeout = settings.session_timeout_s
     app = ConsolidatorApp(
@@ -136,6 +163,7 @@ def create_app(
         autodiscover=False,
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app)
+    app.supervision = supervision
     app.batch_options = BatchOptions(settings.batch_events, patience_s=settings.broker_patience_s)
     app.source_topic = topics.executions.name
     table = app.Table(TABLE_NAME, partitions=topics.partitions, key_type=bytes, value_type=bytes)
@@ -152,14 +180,20 @@ def create_app(
         patience_s=settings.broker_patience_s,
         observer=observer,
         store=lambda: _store_of(table),
-        on_fatal=on_fatal,
+        on_fatal=supervision.fail,
+        on_client_error=librdkafka_errors(contact),
     )
     source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)
 
     async def consolidate(stream: Any) -> None:
-        # Acknowledged by the engine when the transaction is committed, not when the next round is taken.
-        async for event in stream.noack().events():
-            await app.partition_owner.process(event.value, event.ack)
+        try:
+            # Acknowledged by the engine when the transaction is committed, not when the next round is taken.
+            async for event in stream.noack().events():
+                await app.partition_owner.process(event.value, event.ack)
+        except Exception as error:
+            # Faust would acknowledge the round, and begin the agent anew.
+            supervision.fail_unless_stopping(error)
+            raise
 
     app.agent(source, name="consolidate")(consolidate)
     return app

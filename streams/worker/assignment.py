@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import structlog
+from confluent_kafka import KafkaError
 from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
@@ -58,6 +59,7 @@ class Engine:
         observer: told about each event.
         store: gives the table's RocksDB, once the table is there.
         on_fatal: called with an error after which the worker must not go on.
+        on_client_error: told of the errors of librdkafka's clients, which try again.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Engine:
         observer: Observer,
         store: Callable[[], BatchStore],
         on_fatal: Callable[[BaseException], None],
+        on_client_error: Callable[[KafkaError], None] | None = None,
     ) -> None:
         self._connection = connection
         self._app_id = app_id
@@ -82,12 +85,18 @@ class Engine:
         self._observer = observer
         self._store = store
         self._on_fatal = on_fatal
+        self._on_client_error = on_client_error
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
         self._source = SourceWatch(connection, topics)
         self._transactions: dict[int, PartitionTransactions] = {}
         self._small_rounds = RoundProducers(connection, app_id, patience_s=patience_s)
         self._small: dict[int, RoundTransactions] = {}
         self._lanes: dict[int, Lane] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no partitions: there is nothing in flight."""
+        return not self._transactions
 
     async def acquire(self, partitions: set[int]) -> None:
         """Shut out every earlier owner of these partitions, before their state is recovered.
@@ -105,6 +114,7 @@ class Engine:
                     partition,
                     patience_s=self._patience_s,
                     confirm=partial(self._small_rounds.confirm, partition),
+                    on_error=self._on_client_error,
                 )
             # 1.
             loop = asyncio.get_running_loop()

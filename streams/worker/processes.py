@@ -2,26 +2,63 @@
 
 The workers are members of one consumer group, as if they had been started one by one: the group gives each its share of
 the partitions. All of them go when one of them goes, so that whoever runs the command sees one program that works or
-has ended, and starts it again as a whole.
+has ended, and starts it again as a whole. One that hangs is ended: each shows once a second that its event loop runs.
 """
 
 import os
+import select
 import signal
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from types import FrameType
+from typing import Final
 
 import structlog
 
-from streams.runtime.exit_codes import DONE, FAILED
+from streams.runtime.exit_codes import DONE, FAILED, REFUSED
+from streams.runtime.grace import GRACE_S
 from streams.runtime.signals import ENDING
 
-__all__ = ["fork_workers"]
+__all__ = ["ForkedWorker", "fork_workers"]
+
+_START_S: Final = 120.0
+"""How long a worker may take until its event loop runs: Faust is imported and the cluster asked, within limits."""
+
+_SILENCE_S: Final = 60.0
+"""How long a running worker's event loop may stand still. The group has given its partitions away long before."""
+
+_LEFT_S: Final = GRACE_S + 10.0
+"""How long an orderly stop may take; each worker ends by itself before."""
+
+_TICK_S: Final = 1.0
+_BEATS_AT_ONCE: Final = 4096
 
 _log = structlog.get_logger()
 
 
-def fork_workers(count: int) -> int:
+@dataclass(frozen=True, slots=True)
+class ForkedWorker:
+    """What a worker has of the process that it was forked from.
+
+    Attributes:
+        number: its own, from 0.
+        beating: a pipe to it.
+    """
+
+    number: int
+    beating: int
+
+    def beat(self) -> None:
+        """Show that the event loop runs; to be called from it, once a second."""
+        # Full: the other process is stopped, and not waiting for a sign of life. Without a reader: it is gone.
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(self.beating, b".")
+
+
+def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _SILENCE_S) -> ForkedWorker:
     """Become several workers: returns once in each of them.
 
     The calling process stays behind: it passes SIGTERM and SIGINT on, and exits when all workers have ended, with the
@@ -29,27 +66,30 @@ def fork_workers(count: int) -> int:
 
     Args:
         count: how many workers.
-
-    Returns:
-        The worker's number, from 0.
+        start_s: how long a worker may take until its event loop runs.
+        silence_s: how long that may stand still.
 
     Raises:
         SystemExit: in the calling process, at the end.
     """
     reading, writing = os.pipe()
-    workers: dict[int, int] = {}
+    family = _Family(start_s, silence_s)
     # Blocked, rather than held back by a handler: Python forgets in a new process what came before its fork was over.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     for number in range(count):
+        heard, beating = os.pipe()
         pid = os.fork()
         if not pid:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.close(writing)
+            for descriptor in (writing, heard, *family.descriptors()):
+                os.close(descriptor)
             threading.Thread(target=_stop_when_closed, args=(reading,), name="parent-watch", daemon=True).start()
-            return number
-        workers[pid] = number
+            os.set_blocking(beating, False)
+            return ForkedWorker(number, beating)
+        os.close(beating)
+        family.add(pid, number, heard)
     os.close(reading)
-    raise SystemExit(_wait_for(workers, before))
+    raise SystemExit(family.wait(before))
 
 
 def _stop_when_closed(parent: int) -> None:
@@ -58,35 +98,111 @@ def _stop_when_closed(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _wait_for(workers: dict[int, int], mask: set[int | signal.Signals]) -> int:
-    """Wait until all workers have ended; when one does, ask the others to.
+@dataclass(slots=True)
+class _Child:
+    """A worker's process, as its parent sees it.
 
-    Args:
-        workers: their numbers, by process id.
-        mask: the signals to block from now on: SIGTERM and SIGINT have been until now.
+    Attributes:
+        pid: its process id.
+        number: the worker's number.
+        limit_s: how long it may be silent.
+        silent_s: how long it has not shown that it lives.
     """
-    stopping = False
 
-    def stop(_number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
-        nonlocal stopping
-        stopping = True
-        for pid in workers:
+    pid: int
+    number: int
+    limit_s: float
+    silent_s: float = 0.0
+
+
+class _Family:
+    """The workers' processes, waited for by the one that they were forked from."""
+
+    def __init__(self, start_s: float, silence_s: float) -> None:
+        self._start_s = start_s
+        self._silence_s = silence_s
+        self._children: dict[int, _Child] = {}
+        self._poll = select.poll()
+        self._stopping = False
+        self._exit_code = DONE
+
+    def add(self, pid: int, number: int, heard: int) -> None:
+        """Add a worker.
+
+        Args:
+            pid: its process id.
+            number: its number.
+            heard: the reading end of the pipe into which it writes once a second.
+        """
+        self._children[heard] = _Child(pid, number, self._start_s)
+        self._poll.register(heard, select.POLLIN)
+
+    def descriptors(self) -> list[int]:
+        """The reading ends of the workers' pipes."""
+        return list(self._children)
+
+    def wait(self, mask: set[int | signal.Signals]) -> int:
+        """Wait until all workers have ended; when one does, ask the others to.
+
+        Args:
+            mask: the signals to block from now on: SIGTERM and SIGINT have been until now.
+
+        Returns:
+            The exit code.
+        """
+        for ending in ENDING:
+            signal.signal(ending, self._stop)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        while self._children:
+            since = monotonic()
+            for descriptor, _ in self._poll.poll(_TICK_S * 1000):
+                self._hear(descriptor)
+            # Time for which this process itself was stopped does not count.
+            self._end_silent_ones(min(monotonic() - since, 2 * _TICK_S))
+        return self._exit_code
+
+    def _stop(self, _number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
+        if not self._stopping:
+            self._stopping = True
+            for child in self._children.values():
+                child.silent_s, child.limit_s = 0.0, _LEFT_S
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children.values():
             # One that has ended is still there until it is waited for, unless that is happening just now.
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(child.pid, number)
 
-    for ending in ENDING:
-        signal.signal(ending, stop)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    exit_code = DONE
-    while workers:
-        pid, status = os.wait()
-        number = workers.pop(pid)
+    def _hear(self, descriptor: int) -> None:
+        """A worker shows that it lives, or its end of the pipe is closed: it has ended."""
+        child = self._children[descriptor]
+        if os.read(descriptor, _BEATS_AT_ONCE):
+            if not self._stopping:
+                child.silent_s, child.limit_s = 0.0, self._silence_s
+            return
+        del self._children[descriptor]
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(child.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        if not stopping:
+        if not self._stopping:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-            _log.warning("a worker process ended, stopping the others", process=number, ended=how)
-            stop()
-        # What a worker that a signal ended was doing had no effect, as with any failure of the infrastructure.
-        exit_code = exit_code or (code if code >= 0 else FAILED)
-    return exit_code
+            _log.warning("a worker process ended, stopping the others", process=child.number, ended=how)
+            self._stop()
+        if code and not self._exit_code:
+            # Whatever ended it: what it was doing had no effect.
+            self._exit_code = REFUSED if code == REFUSED else FAILED
+
+    def _end_silent_ones(self, passed_s: float) -> None:
+        for child in self._children.values():
+            child.silent_s += passed_s
+            if child.silent_s >= child.limit_s:
+                child.limit_s = inf
+                _log.error(
+                    "a worker process hangs and is killed: nothing that it had not committed takes effect",
+                    process=child.number,
+                    pid=child.pid,
+                    silent_s=round(child.silent_s),
+                )
+                os.kill(child.pid, signal.SIGKILL)

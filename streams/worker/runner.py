@@ -3,35 +3,39 @@
 import asyncio
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
 
 import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from confluent_kafka import KafkaError, KafkaException
 
-from models.errors import AuthorizationError, ConsolidatorError
+from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime import failpoints
-from streams.runtime.exit_codes import exit_code_of
+from streams.runtime.contact import LOOK_S, KafkaContact
+from streams.runtime.exit_codes import DONE, exit_code_of
+from streams.runtime.grace import GRACE_S, Grace, call_at_signals
 from streams.runtime.logs import EventLog
+from streams.runtime.standard_error import flush_standard_error, lost_lines
+from streams.runtime.supervision import Supervision
 from streams.worker.app import create_app
 from streams.worker.logging_observer import LoggingObserver
+from streams.worker.long_starts import tell_of_long_starts
 from streams.worker.ruleset_adoption import Rulesets
-from streams.worker.state_directory import WorkerSlot
+from streams.worker.state_directory import WorkerSlot, unusable
+from streams.worker.transport.hearing import hear_aiokafka, passes
 from topics.cluster.authorization import require_permissions
 from topics.cluster.connection import Connection
 from topics.cluster.provisioning import require
 from topics.contract.declared import Topics
 from topics.contract.permissions import Permission, Role, permissions
 
-__all__ = ["GRACE_S", "run_worker"]
-
-GRACE_S = 30.0
-"""How long an orderly stop may take: some batches in flight, each bounded by a transaction's time."""
+__all__ = ["run_worker"]
 
 _GARBAGE_INTERVAL_S = 300.0
 
@@ -52,30 +56,34 @@ _ASK_LIMIT_S = 3.0
 _log = structlog.get_logger()
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) -> None:
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
     Logging is configured, and until the worker takes signals for itself they end the process: see
-    ``streams/runtime/signals.py``.
+    :func:`~streams.runtime.signals.end_at_signals`. Whatever fails ends the process, with its reason in the log and
+    the exit code that says who has to act.
 
-    Raises:
-        ContractError: catalogue, topics or settings are not what was agreed upon.
-        InfrastructureError: Kafka or the disk failed before the start.
+    Args:
+        settings: the settings.
+        beat: called every second while the event loop runs.
     """
-    if settings.failpoint is not None:
-        failpoints.arm(settings.failpoint)
-        _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    catalogue = load_catalogue(settings.catalogue)
-    connection = connection_of(settings)
-    topics = topics_of(settings)
-    require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
-    require(topics, connection.librdkafka())
-    slot = WorkerSlot(settings.state_dir, settings.app_id)
-    rulesets = Rulesets(
-        connection, topics, catalogue, adopt=settings.adopt_ruleset, max_event_bytes=settings.max_event_bytes
-    )
-    asyncio.run(_serve(settings, connection, topics, rulesets, slot))
+    try:
+        if settings.failpoint is not None:
+            failpoints.arm(settings.failpoint)
+            _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        catalogue = load_catalogue(settings.catalogue)
+        connection = connection_of(settings)
+        topics = topics_of(settings)
+        require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
+        require(topics, connection.librdkafka())
+        slot = WorkerSlot(settings.state_dir, settings.app_id)
+        rulesets = Rulesets(
+            connection, topics, catalogue, adopt=settings.adopt_ruleset, max_event_bytes=settings.max_event_bytes
+        )
+        asyncio.run(_serve(settings, connection, topics, rulesets, slot, beat))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with a documented code
+        _die(error)
 
 
 async def _collect_garbage_rarely() -> None:
@@ -92,49 +100,116 @@ async def _collect_garbage_rarely() -> None:
 
 
 async def _serve(
-    settings: Settings, connection: Connection, topics: Topics, rulesets: Rulesets, slot: WorkerSlot
+    settings: Settings,
+    connection: Connection,
+    topics: Topics,
+    rulesets: Rulesets,
+    slot: WorkerSlot,
+    beat: Callable[[], None] | None,
 ) -> None:
+    """Run the application until a signal comes, and drain it.
+
+    1. Everything that can fail is watched, the signals are taken.
+    2. Run.
+    3. Stop in order, in limited time.
+    """
     observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
+    contact = KafkaContact()
 
     def die(error: BaseException) -> None:
-        _die(_named(error, permissions(Role.WORKER, topics, settings.app_id), connection))
+        _die(_named(_in_words(error, settings), permissions(Role.WORKER, topics, settings.app_id), connection))
 
-    app = create_app(settings, connection, topics, rulesets, data_dir=slot.directory, observer=observer, on_fatal=die)
-    stop = asyncio.Event()
+    # 1.
+    supervision = Supervision(die, passes)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    collecting = asyncio.create_task(_collect_garbage_rarely())
+    supervision.watch_loop(loop)
+    supervision.watch_threads()
+    hear_aiokafka(contact)
+    app = create_app(
+        settings,
+        connection,
+        topics,
+        rulesets,
+        data_dir=slot.directory,
+        observer=observer,
+        supervision=supervision,
+        contact=contact,
+    )
+    owner = app.partition_owner
+    stop = asyncio.Event()
+    grace = Grace(lambda: owner.is_idle, leave=_leave, expired=lambda: die(_undrained()))
+
+    def asked_to_stop() -> None:
+        grace.begin()
+        # The loop is closed when everything has ended already.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(stop.set)
+
+    call_at_signals(asked_to_stop)
+    # 2.
     _log.info("worker starting", app_id=settings.app_id, ruleset=rulesets.own.name, state=str(slot.directory))
-    starting = asyncio.create_task(app.start())
-    watching = asyncio.create_task(app.partition_owner.watch_source())
-    keeping = asyncio.create_task(_keep_ruleset(rulesets, die))
-    tidying = asyncio.create_task(app.unused_databases.run())
-    crashed = asyncio.create_task(app.wait_until_stopped())
-    await asyncio.wait({crashed, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    if not stop.is_set():
-        die(app.crash_reason or RuntimeError("the application stopped by itself"))
+    starting = supervision.watch(app.start(), "Faust's start", may_end=True)
+    keeping = supervision.watch(_keep_ruleset(rulesets), "keeping the ruleset", may_end=True)
+    watching = supervision.watch(owner.watch_source(), "the watch over the source topic")
+    tidying = supervision.watch(app.unused_databases.run(), "removing databases that nobody uses")
+    supervision.watch(app.wait_until_stopped(), "the Faust application")
+    supervision.watch(_collect_garbage_rarely(), "collecting garbage")
+    supervision.watch(_every_second(contact, beat), "the watch over Kafka")
+    supervision.watch(tell_of_long_starts(app), "the watch over the start")
+    await stop.wait()
+    # 3.
+    supervision.stopping()
     _log.info("worker stopping, draining what is in flight")
     watching.cancel()
     keeping.cancel()
     tidying.cancel()
-    try:
-        async with asyncio.timeout(GRACE_S):
-            await app.stop()
-            await app.partition_owner.close()
-            await starting
-    except TimeoutError:
-        _die(RuntimeError(f"not drained within {GRACE_S:.0f} s"))
-    collecting.cancel()
-    _log.info("worker stopped", **observer.counts)
+    await app.stop()
+    await owner.close()
+    await asyncio.wait([starting])
+    _log.info("worker stopped", **observer.counts, **_lost_lines())
 
 
-async def _keep_ruleset(rulesets: Rulesets, on_fatal: Callable[[BaseException], None]) -> None:
+async def _every_second(contact: KafkaContact, beat: Callable[[], None] | None) -> None:
+    while True:
+        contact.look()
+        if beat is not None:
+            beat()
+        await asyncio.sleep(LOOK_S)
+
+
+async def _keep_ruleset(rulesets: Rulesets) -> None:
     """Keep the catalogue in Kafka, beside the start: nothing waits for it until another one is adopted."""
-    try:
-        await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
-    except ConsolidatorError as error:
-        on_fatal(error)
+    await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
+
+
+def _lost_lines() -> dict[str, int]:
+    """For the last line of the log: how much of it is missing, if anything is."""
+    lost = lost_lines()
+    return {"log_lines_lost": lost} if lost else {}
+
+
+def _undrained() -> InfrastructureError:
+    return InfrastructureError(
+        f"what was in flight could not be committed within {GRACE_S:.0f} s, so the worker ends without it: nothing of "
+        "it was acknowledged, and a restart does it again"
+    )
+
+
+def _leave() -> None:
+    """End the process when only libraries wait for something."""
+    _log.info("worker stopped: nothing was in flight", **_lost_lines())
+    flush_standard_error()
+    os._exit(DONE)
+
+
+def _in_words(error: BaseException, settings: Settings) -> BaseException:
+    """The error, or what it means where a library only says what failed."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return unusable(settings.state_dir, error)
+    if passes(error):
+        reason = str(error) or type(error).__name__
+        return InfrastructureError(f"Kafka does not answer: {reason}; nothing was acknowledged. Are the brokers up?")
+    return error
 
 
 def _named(error: BaseException, needed: list[Permission], connection: Connection) -> BaseException:
@@ -159,7 +234,7 @@ def _is_aftermath(error: BaseException) -> bool:
     return isinstance(cause, KafkaException) and cause.args[0].code() in _AFTERMATHS
 
 
-def _die(error: BaseException) -> None:
+def _die(error: BaseException) -> NoReturn:
     """End the process at once, acknowledging nothing.
 
     No orderly stop: Faust's would acknowledge and go on with other work, while a committed transaction and RocksDB are
@@ -169,5 +244,5 @@ def _die(error: BaseException) -> None:
         _log.critical("worker halted", error=str(error), kind=type(error).__name__)
     else:
         _log.critical("worker crashed", error=repr(error), exc_info=error)
-    sys.stderr.flush()
+    flush_standard_error()
     os._exit(exit_code_of(error))

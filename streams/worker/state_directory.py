@@ -1,16 +1,46 @@
 """A directory of its own for every worker on a machine: RocksDB allows one process a database."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 from typing import IO
 
-from models.errors import InfrastructureError
+from models.errors import ConsolidatorError, InfrastructureError, SettingsError
 
-__all__ = ["WorkerSlot"]
+__all__ = ["WorkerSlot", "unusable"]
 
 _MAX_SLOTS = 64
 """Workers on one machine under one state directory; far more than cores."""
+
+
+_SETTING_WRONG = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+"""No restart mends this: it is the wrong directory, or not ours. A disk that is full or fails is another thing."""
+
+
+def unusable(state_dir: Path, error: OSError) -> ConsolidatorError:
+    """The error with which a worker ends that cannot use its state directory.
+
+    Args:
+        state_dir: the directory.
+        error: what the operating system said.
+    """
+    where = state_dir if error.filename is None else error.filename
+    text = f"cannot use the state directory {state_dir}: {where}: {error.strerror}"
+    if error.errno in _SETTING_WRONG:
+        return SettingsError(f"{text}; set CONSOLIDATOR_STATE_DIR to a directory that can be written")
+    return InfrastructureError(f"{text}; nothing was done. Make room or mend the disk, or set CONSOLIDATOR_STATE_DIR")
 
 
 class WorkerSlot:
@@ -19,7 +49,8 @@ class WorkerSlot:
     A worker that restarts finds its slot free and its state in it; a second one takes the next.
 
     Raises:
-        InfrastructureError: the directory cannot be written, or every slot is taken.
+        SettingsError: the directory is none, or may not be written.
+        InfrastructureError: the disk failed or is full, or every slot is taken.
     """
 
     def __init__(self, state_dir: Path, app_id: str) -> None:
@@ -33,10 +64,7 @@ class WorkerSlot:
                     self.directory = directory
                     return
         except OSError as error:
-            raise InfrastructureError(
-                f"cannot use the state directory {state_dir}: {error.strerror}; set CONSOLIDATOR_STATE_DIR to one that "
-                "can be written"
-            ) from error
+            raise unusable(state_dir, error) from error
         raise InfrastructureError(f"all {_MAX_SLOTS} worker directories under {base} are in use")
 
     def _take(self, directory: Path) -> bool:

@@ -14,7 +14,9 @@ from faust.types import TP
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.rulesets.catalogue_file import load_catalogue
+from streams.runtime.contact import KafkaContact
 from streams.runtime.logs import EventLog
+from streams.runtime.supervision import Supervision
 from streams.worker.app import ConsolidatorApp, create_app
 from streams.worker.logging_observer import LoggingObserver
 from streams.worker.ruleset_adoption import Rulesets
@@ -73,7 +75,8 @@ async def idle_app(directory: Path) -> AsyncIterator[ConsolidatorApp]:
         Rulesets(connection, topics, load_catalogue(None), adopt=False, max_event_bytes=settings.max_event_bytes),
         data_dir=directory,
         observer=LoggingObserver(EventLog("error", "json")),
-        on_fatal=unexpected,
+        supervision=Supervision(unexpected, passes=lambda _error: False),
+        contact=KafkaContact(),
     )
     table = next(iter(app.tables.values()))
     try:

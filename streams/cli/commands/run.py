@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from streams.runtime.signals import EndedEarly, end_at_signals, ignore_signals
+from streams.runtime.standard_error import queue_standard_error
 
 
 @click.command(
@@ -49,6 +50,8 @@ def run(
     the other; one with the old catalogue that is given a partition of the new one ends with exit code 2.
     """
     end_at_signals()
+    # Before the first word, and before any file or connection.
+    queue_standard_error()
     # Imported here: the settings take half a second, and a signal may come before.
     import structlog  # noqa: PLC0415
 
@@ -68,16 +71,18 @@ def run(
     )
     configure_logging(settings.log_level, settings.log_format)
     log = structlog.get_logger()
+    beat = None
     try:
         if settings.processes > 1:
-            number = fork_workers(settings.processes)
+            forked = fork_workers(settings.processes)
+            beat = forked.beat
             if settings.instance_id is not None:
-                settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{number}"})
+                settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{forked.number}"})
         log.info("worker process started", pid=os.getpid())
         # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
-        run_worker(settings)
+        run_worker(settings, beat=beat)
     except EndedEarly:
         log.info("worker stopped before it began")
         raise

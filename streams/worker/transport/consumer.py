@@ -6,7 +6,7 @@ agent, table, assignor, recovery, standbys - stays. The changelog goes straight 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -52,7 +52,19 @@ class BatchRebalanceListener(driver.ConsumerRebalanceListener):
         (``test_64_partitions_are_opened_and_taken_over_on_the_same_disk``)
         """
         self._thread._ensure_consumer()._coordinator._start_heartbeat_task()  # noqa: SLF001
-        await super().on_partitions_assigned(assigned)
+        await self._watched(super().on_partitions_assigned(assigned))
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Awaitable[None]:
+        """Watch over the revocation; Faust's begins before anybody awaits it."""
+        return self._watched(super().on_partitions_revoked(revoked))
+
+    async def _watched(self, work: Awaitable[Any]) -> None:
+        """End the worker when a rebalance fails: aiokafka logs what a listener raises, and goes on as if it had not."""
+        try:
+            await work
+        except Exception as error:
+            self._thread.app.supervision.fail_unless_stopping(error)
+            raise
 
 
 class BatchConsumer(driver.Consumer):

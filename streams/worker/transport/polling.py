@@ -110,10 +110,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         """Start the consumer, and its static membership if it has one."""
+        self.app.supervision.watch_loop(asyncio.get_running_loop())
         await super().on_start()
         instance = self.app.conf.consumer_group_instance_id
         if instance is not None:
             end_when_replaced(self._ensure_consumer()._coordinator, instance, self._halt)  # noqa: SLF001
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Say nothing: the crash ends the worker, which says why. mode prints a traceback."""
 
     @Service.task  # type: ignore[untyped-decorator]  # mode's
     async def _end_on_kept_errors(self) -> None:

@@ -4,6 +4,8 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 LIMIT_S = 240.0
 """Some seconds of work, on a machine that may be very busy."""
 
@@ -44,3 +46,32 @@ def test_a_signal_right_behind_the_fork_is_not_lost():
     """Python clears what came while it was forking: each of the workers ends, and none works on."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=LIMIT_S, check=True)
     assert ast.literal_eval(done.stdout.splitlines()[-1]) == [0] * 10
+
+
+HANGING = """
+import os
+import sys
+import time
+
+from streams.worker.processes import fork_workers
+
+worker = fork_workers(2, start_s=1.0, silence_s=1.0)
+beats = {beats}
+since = time.monotonic()
+while time.monotonic() - since < {limit_s}:
+    if worker.number == 0 or beats:
+        worker.beat()
+        beats -= 1
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("beats", [0, 20])
+def test_a_worker_that_hangs_is_ended_with_the_others(beats):
+    """One that never shows that its event loop runs, and one that stops doing so: the command ends with exit code 3."""
+    script = HANGING.format(beats=beats, limit_s=LIMIT_S)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT_S / 2, check=False
+    )
+    assert done.returncode == 3
+    assert "hangs and is killed" in done.stdout

@@ -1,0 +1,53 @@
+"""A start that takes long says what it waits for: the group, earlier owners, or the changelog."""
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+import structlog
+from faust.tables.recovery import Recovery
+
+from streams.worker.app import ConsolidatorApp
+
+__all__ = ["tell_of_long_starts"]
+
+_LOOK_S: Final = 1.0
+_LONG_S: Final = 30.0
+"""A worker is ready after some seconds; the group may wait a minute for a member that does not answer."""
+
+_log = structlog.get_logger()
+
+
+async def tell_of_long_starts(app: ConsolidatorApp) -> None:
+    """Say every half a minute how far the worker has come, while it is not ready: at its start, or in a rebalance."""
+    since = told = monotonic()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        now = monotonic()
+        stage = _stage(app)
+        if stage is None:
+            since = told = now
+        elif now - told >= _LONG_S:
+            told = now
+            _log.warning("worker is not ready yet", waiting_for=stage, waited_s=round(now - since))
+
+
+def _stage(app: ConsolidatorApp) -> str | None:
+    """What is waited for; None: nothing is."""
+    if app.in_recovery:
+        return f"the state: {_unread(app.tables.recovery):,} changelog records are to be read"
+    if app.rebalancing:
+        return "the end of a rebalance: other members, or transactions of earlier owners"
+    if not app.tables.recovery.completed.is_set():
+        return "the consumer group: its coordinator, or its other members"
+    return None
+
+
+def _unread(recovery: Recovery) -> int:
+    """How many offsets of the changelog are still to be read; Faust leaves out partitions of which nothing is."""
+    applied = recovery.active_offsets
+    return sum(
+        max(end - (-1 if applied[tp] is None else applied[tp]), 0)
+        for tp, end in recovery.active_highwaters.items()
+        if end is not None
+    )

@@ -1,0 +1,60 @@
+"""Kafka goes and comes back under a worker: the log has a line for each, and hardly another."""
+
+import pytest
+
+from streams.broker.embedded import start_broker, stop_broker
+from tests.inputs.design_workload import design_workload
+from tests.real_kafka.installation import LIMIT_S, Installation
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+REMINDER_LIMIT_S = 60.0
+MOST_LINES = 10
+"""Of the worker during the outage: lost, still lost, back, and what the rebalance after it has to say."""
+
+
+@pytest.fixture
+def own_kafka(tmp_path, kafka_cache_dir):
+    """A broker that the test may stop: its servers, and how to start it again."""
+    directory = tmp_path / "kafka"
+
+    def start():
+        return start_broker(directory, kafka_cache_dir).bootstrap_servers
+
+    try:
+        yield start(), directory, start
+    finally:
+        stop_broker(directory)
+
+
+def test_an_outage_is_told_in_a_line_each(own_kafka, tmp_path):
+    """One line when Kafka is lost, with what is waited for; one each half a minute; one when it is back; then work."""
+    servers, directory, start_again = own_kafka
+    installation = Installation(servers, tmp_path / "run", CONSOLIDATOR_SESSION_TIMEOUT_S="10")
+    installation.create_topics()
+    try:
+        installation.publish_messages(design_workload(1_000, 50, 76))
+        worker = installation.start().wait_ready(installation.partitions)
+        installation.wait_consumed(worker)
+        before = len(worker.log.splitlines())
+        stop_broker(directory)
+        worker.wait(lambda: worker.entries("Kafka is still lost"), "a reminder", limit_s=REMINDER_LIMIT_S)
+        [lost] = worker.entries("Kafka is lost")
+        assert servers in lost["waiting_for"]
+        assert lost["since"] <= lost["timestamp"]
+        assert "refused" in lost["error"].lower() or "connect" in lost["error"].lower()
+        [reminder] = worker.entries("Kafka is still lost")
+        assert reminder["waited_s"] >= 30
+        assert reminder["since"] == lost["since"]
+        start_again()
+        worker.wait(lambda: worker.entries("Kafka is back"), "Kafka to be back", limit_s=LIMIT_S)
+        installation.publish_messages(design_workload(1_000, 50, 77))
+        installation.wait_consumed(worker)
+        [back] = worker.entries("Kafka is back")
+        assert back["lost_for_s"] >= 30
+        told = [entry for entry in worker.entries()[before:] if not entry["event"].startswith("execution failed")]
+        assert len(told) <= MOST_LINES, "\n".join(map(str, told))
+        worker.stop()
+        installation.check_laws()
+    finally:
+        installation.close()
