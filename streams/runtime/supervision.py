@@ -111,7 +111,7 @@ class Supervision:
         error = context.get("exception")
         message = str(context.get("message", "asyncio complains"))
         if error is None:
-            _log.warning("a background task failed", task=message)
+            _log.warning("the event loop complains", of=message)
         else:
             self.background_failure(error, message)
 

@@ -92,11 +92,14 @@ class Engine:
         self._small_rounds = RoundProducers(connection, app_id, patience_s=patience_s)
         self._small: dict[int, RoundTransactions] = {}
         self._lanes: dict[int, Lane] = {}
+        # Those that are folded, and have no commit yet.
+        self._rounds = 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has no partitions: there is nothing in flight."""
-        return not self._transactions
+        """Whether nothing is in flight; from any thread."""
+        lanes = list(self._lanes.values())
+        return not self._rounds and all(lane.committing is None or lane.committing.done() for lane in lanes)
 
     async def acquire(self, partitions: set[int]) -> None:
         """Shut out every earlier owner of these partitions, before their state is recovered.
@@ -180,12 +183,15 @@ class Engine:
 
     async def process(self, together: Round, acknowledge: Callable[[], object]) -> None:
         """Process a round; whatever goes wrong stops the worker with nothing of it acknowledged."""
+        self._rounds += 1
         try:
             batches = [(self._lanes[batch.partition], batch) for batch in together.batches]
             await process(batches, acknowledge, self._on_fatal)
         except Exception as error:
             self._on_fatal(error)
             raise
+        finally:
+            self._rounds -= 1
 
     def halt(self, error: BaseException) -> None:
         """End the worker: the transport cannot go on."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -23,7 +24,8 @@ from streams.runtime.grace import GRACE_S, Grace, call_at_signals
 from streams.runtime.logs import EventLog
 from streams.runtime.standard_error import flush_standard_error, lost_lines
 from streams.runtime.supervision import Supervision
-from streams.worker.app import create_app
+from streams.worker.app import ConsolidatorApp, create_app
+from streams.worker.assignment import Engine
 from streams.worker.logging_observer import LoggingObserver
 from streams.worker.long_starts import tell_of_long_starts
 from streams.worker.ruleset_adoption import Rulesets
@@ -107,22 +109,18 @@ async def _serve(
     slot: WorkerSlot,
     beat: Callable[[], None] | None,
 ) -> None:
-    """Run the application until a signal comes, and drain it.
-
-    1. Everything that can fail is watched, the signals are taken.
-    2. Run.
-    3. Stop in order, in limited time.
-    """
-    observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
+    """Run the application until a signal comes, and drain it; what fails ends the process."""
     contact = KafkaContact()
+    observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
 
     def die(error: BaseException) -> None:
-        _die(_named(_in_words(error, settings), permissions(Role.WORKER, topics, settings.app_id), connection))
+        try:
+            error = _named(_in_words(error, settings), permissions(Role.WORKER, topics, settings.app_id), connection)
+        finally:
+            _die(error)
 
-    # 1.
     supervision = Supervision(die, passes)
-    loop = asyncio.get_running_loop()
-    supervision.watch_loop(loop)
+    supervision.watch_loop(asyncio.get_running_loop())
     supervision.watch_threads()
     hear_aiokafka(contact)
     app = create_app(
@@ -135,9 +133,52 @@ async def _serve(
         supervision=supervision,
         contact=contact,
     )
-    owner = app.partition_owner
-    stop = asyncio.Event()
-    grace = Grace(lambda: owner.is_idle, leave=_leave, expired=lambda: die(_undrained()))
+    stop, stopped = asyncio.Event(), threading.Event()
+    _stop_at_signals(app.partition_owner, stop, stopped, die)
+    _log.info("worker starting", app_id=settings.app_id, ruleset=rulesets.own.name, state=str(slot.directory))
+    supervision.watch(_collect_garbage_rarely(), "collecting garbage")
+    supervision.watch(_every_second(contact, beat), "the watch over Kafka")
+    supervision.watch(tell_of_long_starts(app), "the watch over the start")
+    keeping = supervision.watch(_keep_ruleset(rulesets), "keeping the ruleset", may_end=True)
+    await _run(app, supervision, stop)
+    keeping.cancel()
+    tidying.cancel()
+    _log.info("worker stopped", **observer.counts, **_lost_lines())
+    stopped.set()
+
+
+async def _run(app: ConsolidatorApp, supervision: Supervision, stop: asyncio.Event) -> None:
+    """Run the application until it is to stop, and stop it in order."""
+    starting = supervision.watch(app.start(), "Faust's start", may_end=True)
+    watching = supervision.watch(app.partition_owner.watch_source(), "the watch over the source topic")
+    tidying = supervision.watch(app.unused_databases.run(), "removing databases that nobody uses")
+    supervision.watch(app.wait_until_stopped(), "the Faust application")
+    await stop.wait()
+    supervision.stopping()
+    _log.info("worker stopping, draining what is in flight")
+    watching.cancel()
+    await app.stop()
+    await app.partition_owner.close()
+    await asyncio.wait([starting])
+
+
+def _stop_at_signals(
+    owner: Engine, stop: asyncio.Event, stopped: threading.Event, die: Callable[[BaseException], object]
+) -> None:
+    """Let SIGTERM and SIGINT stop the worker in order, and in limited time in any case.
+
+    Args:
+        owner: knows whether something is in flight.
+        stop: is set by the first signal.
+        stopped: is set when the worker has stopped, and only the interpreter's end is to come.
+        die: ends the process, if what was in flight is not committed in time.
+    """
+    loop = asyncio.get_running_loop()
+    grace = Grace(
+        lambda: stopped.is_set() or owner.is_idle,
+        leave=lambda: _leave(told=stopped.is_set()),
+        expired=lambda: die(_undrained()),
+    )
 
     def asked_to_stop() -> None:
         grace.begin()
@@ -146,27 +187,6 @@ async def _serve(
             loop.call_soon_threadsafe(stop.set)
 
     call_at_signals(asked_to_stop)
-    # 2.
-    _log.info("worker starting", app_id=settings.app_id, ruleset=rulesets.own.name, state=str(slot.directory))
-    starting = supervision.watch(app.start(), "Faust's start", may_end=True)
-    keeping = supervision.watch(_keep_ruleset(rulesets), "keeping the ruleset", may_end=True)
-    watching = supervision.watch(owner.watch_source(), "the watch over the source topic")
-    tidying = supervision.watch(app.unused_databases.run(), "removing databases that nobody uses")
-    supervision.watch(app.wait_until_stopped(), "the Faust application")
-    supervision.watch(_collect_garbage_rarely(), "collecting garbage")
-    supervision.watch(_every_second(contact, beat), "the watch over Kafka")
-    supervision.watch(tell_of_long_starts(app), "the watch over the start")
-    await stop.wait()
-    # 3.
-    supervision.stopping()
-    _log.info("worker stopping, draining what is in flight")
-    watching.cancel()
-    keeping.cancel()
-    tidying.cancel()
-    await app.stop()
-    await owner.close()
-    await asyncio.wait([starting])
-    _log.info("worker stopped", **observer.counts, **_lost_lines())
 
 
 async def _every_second(contact: KafkaContact, beat: Callable[[], None] | None) -> None:
@@ -195,9 +215,14 @@ def _undrained() -> InfrastructureError:
     )
 
 
-def _leave() -> None:
-    """End the process when only libraries wait for something."""
-    _log.info("worker stopped: nothing was in flight", **_lost_lines())
+def _leave(*, told: bool) -> NoReturn:
+    """End the process when nothing is in flight, and only libraries wait for something.
+
+    Args:
+        told: whether the log says already that the worker has stopped.
+    """
+    if not told:
+        _log.info("worker stopped: nothing was in flight", **_lost_lines())
     flush_standard_error()
     os._exit(DONE)
 

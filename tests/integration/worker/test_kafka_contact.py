@@ -13,6 +13,9 @@ MOST_LINES = 10
 """Of the worker during the outage: lost, still lost, back, and what the rebalance after it has to say."""
 
 
+GRACE_S = 30.0
+
+
 @pytest.fixture
 def own_kafka(tmp_path, kafka_cache_dir):
     """A broker that the test may stop: its servers, and how to start it again."""
@@ -56,5 +59,22 @@ def test_an_outage_is_told_in_a_line_each(own_kafka, tmp_path):
         assert len(told) <= MOST_LINES, "\n".join(map(str, told))
         worker.stop()
         installation.check_laws()
+    finally:
+        installation.close()
+
+
+def test_a_signal_ends_a_worker_that_has_lost_kafka(own_kafka, tmp_path):
+    """With nothing in flight it ends in order, long before anybody loses patience: a library's wait is no reason."""
+    servers, directory, _ = own_kafka
+    installation = Installation(servers, tmp_path / "run")
+    installation.create_topics()
+    try:
+        installation.publish_messages(design_workload(500, 50, 78))
+        worker = installation.start().wait_ready(installation.partitions)
+        installation.wait_consumed(worker)
+        stop_broker(directory)
+        worker.wait(lambda: worker.entries("Kafka is lost"), "Kafka to be lost", limit_s=LIMIT_S)
+        worker.terminate()
+        assert worker.wait_exit(limit_s=GRACE_S) == 0, worker.tail()
     finally:
         installation.close()
