@@ -142,7 +142,6 @@ async def _serve(
     keeping = supervision.watch(_keep_ruleset(rulesets), "keeping the ruleset", may_end=True)
     await _run(app, supervision, stop)
     keeping.cancel()
-    tidying.cancel()
     _log.info("worker stopped", **observer.counts, **_lost_lines())
     stopped.set()
 
@@ -157,6 +156,7 @@ async def _run(app: ConsolidatorApp, supervision: Supervision, stop: asyncio.Eve
     supervision.stopping()
     _log.info("worker stopping, draining what is in flight")
     watching.cancel()
+    tidying.cancel()
     await app.stop()
     await app.partition_owner.close()
     await asyncio.wait([starting])
