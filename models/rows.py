@@ -10,6 +10,8 @@ whenever the same events give another result: it is what an earlier program read
 (``docs/upgrading.md``).
 """
 
+from typing import Any
+
 import msgspec
 
 from models.events import Status
@@ -22,8 +24,10 @@ __all__ = [
     "Entry",
     "ErasedApplication",
     "Erasures",
+    "HalfwayMark",
     "PartitionMark",
     "Row",
+    "RowHead",
     "Rows",
 ]
 
@@ -93,6 +97,16 @@ class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False, fo
     executions: dict[str, tuple[Entry, ...]]
 
 
+class RowHead(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False):
+    """How a :class:`Row` begins: what stands behind it is skipped, which is most of what reading a row costs."""
+
+    application_id: str
+    processor: str
+    ruleset: str
+    applied: int
+    version: int
+
+
 class Erasures(msgspec.Struct, frozen=True, array_like=True, tag="erased1", gc=False, forbid_unknown_fields=True):
     """The events of one application that a tombstone erased: their late copies are ignored.
 
@@ -152,5 +166,34 @@ class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=
     topic_id: str = ""
 
 
-Rows = Row | Erasures | ErasedApplication | PartitionMark
+class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway1", gc=False):
+    """A partition's mark while it goes over to another ruleset: some of its rows have gone, the others have not.
+
+    Its tag is another one, so that a worker that knows nothing of this refuses it, rather than take all rows for those
+    of the ruleset that the mark names.
+
+    Attributes:
+        adoption: source offset of the record that adopts the other ruleset; it counts as applied with the last row.
+        gone_over: rows with keys up to this one, and with it, are of the other ruleset.
+    """
+
+    adoption: int = -1
+    gone_over: bytes = b""
+
+    @classmethod
+    def of(cls, mark: PartitionMark, adoption: int, gone_over: bytes) -> "HalfwayMark":
+        """The mark of a partition that goes over at a record."""
+        return cls(**_plain(mark), adoption=adoption, gone_over=gone_over)
+
+    @property
+    def plain(self) -> PartitionMark:
+        """The mark as it was before the partition began to go over."""
+        return PartitionMark(**_plain(self))
+
+
+def _plain(mark: PartitionMark) -> dict[str, Any]:
+    return {name: getattr(mark, name) for name in PartitionMark.__struct_fields__}
+
+
+Rows = Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark
 """Whatever the table can hold; the tag in front tells which."""

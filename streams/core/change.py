@@ -26,10 +26,14 @@ __all__ = [
     "Change",
     "Common",
     "RulesetCause",
+    "adoption_id",
     "change_id",
     "common_parts",
+    "difference_parts",
     "encode_change",
+    "encode_difference",
     "encode_factors",
+    "ruleset_tail",
 ]
 
 MAX_LISTED: Final = 50
@@ -141,7 +145,7 @@ class Change(Value):
     def id(self) -> str:
         """The change's identity, equal in every replay."""
         if isinstance(self.cause, RulesetCause):
-            return _adoption_id(self.cause, self.application_id, self.processor)
+            return adoption_id(self.cause, self.application_id, self.processor)
         return change_id(self.cause, self.processor)
 
     @property
@@ -157,8 +161,11 @@ def change_id(cause: Cause, processor: str) -> str:
     return sha256(text.encode()).hexdigest()[:32]
 
 
-def _adoption_id(cause: RulesetCause, application_id: str, processor: str) -> str:
-    """From the pair, both rulesets, and where the adoption stands: one may come back to an earlier ruleset."""
+def adoption_id(cause: RulesetCause, application_id: str, processor: str) -> str:
+    """Derive a change's id from the pair, both rulesets, and where the adoption stands.
+
+    One may come back to an earlier ruleset, so the place is a part of it.
+    """
     position = cause.position
     text = f"{cause.before}\0{cause.after}\0{application_id}\0{processor}\0{position.partition}:{position.offset}"
     return sha256(text.encode()).hexdigest()[:32]
@@ -213,6 +220,55 @@ def encode_change(change: Change, identity: str, common: Common) -> bytes:
         f'"cause":{{{_cause(change.cause)}}},'
         f'{common.tail},"quality":[{_issues(change.issues)}]}}'
     ).encode()
+
+
+def difference_parts(
+    application_id: str, processor: str, processor_type: str | None, before: Tally | None, after: Tally
+) -> tuple[str, str, str]:
+    """What differs of one pair under another ruleset, as JSON text, before it is known where the adoption stands.
+
+    :func:`encode_difference` makes the records of it.
+
+    Args:
+        application_id: the application.
+        processor: the processor.
+        processor_type: under the other ruleset.
+        before: the tally under the ruleset of until then; None: the pair was never seen.
+        after: the tally under the other one.
+    """
+    change = Change(application_id, processor, processor_type, before, after, _NOT_YET)
+    common = common_parts(change, "")
+    factors = {} if before is None else before.factors
+    moved = f'"previous_outcome":{quote(change.previous_outcome)},"changed":[{_differences(factors, after.factors)}]'
+    return common.head, moved, common.body
+
+
+def ruleset_tail(cause: RulesetCause, ruleset_json: str) -> tuple[str, str]:
+    """What all changes of one adoption have in common: the cause, and how the records end."""
+    position = cause.position
+    end = (
+        f'"ruleset":{ruleset_json},"version":{{"partition":{position.partition},"offset":{position.offset}}},'
+        f'"occurred_at":"{rfc3339(cause.occurred_at)}"'
+    )
+    return f'"cause":{{{_cause(cause)}}}', end
+
+
+def encode_difference(identity: str, parts: tuple[str, str, str], tail: tuple[str, str]) -> tuple[bytes, bytes]:
+    """The values of a pair's ``factor-changes`` and ``factors`` records, where it differs under another ruleset.
+
+    They are the very bytes of :func:`encode_change` and :func:`encode_factors`.
+
+    Args:
+        identity: the change's id, see :func:`adoption_id`.
+        parts: of :func:`difference_parts`.
+        tail: of :func:`ruleset_tail`.
+    """
+    head, moved, body = parts
+    cause, end = tail
+    return (
+        f'{{"schema_version":1,"id":"{identity}",{head},{moved},{body},{cause},{end},"quality":[]}}'.encode(),
+        f'{{"schema_version":1,{head},{body},{end}}}'.encode(),
+    )
 
 
 def encode_factors(common: Common) -> bytes:
@@ -273,3 +329,7 @@ def _issues(issues: Sequence[QualityIssue]) -> str:
         f'{{"issue":"{issue}"}}' if factor is None else f'{{"issue":"{issue}","factor":{quote(factor)}}}'
         for issue, factor in issues
     )
+
+
+_NOT_YET: Final = RulesetCause("", "", 0, Position("", 0, 0))
+"""Of a change that is written before it is known where the adoption stands."""

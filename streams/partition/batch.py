@@ -1,7 +1,7 @@
 """A batch: the records that one poll returned for one partition, and between which offsets they stand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
@@ -64,6 +64,19 @@ class Batch:
     end: int
     records: Sequence[SourceRecord]
     membership: Membership
+
+    def until(self, offset: int) -> "Batch":
+        """What is before an offset."""
+        return replace(self, end=offset, records=[record for record in self.records if record.offset < offset])
+
+    def at(self, record: SourceRecord, *, is_applied: bool) -> "Batch":
+        """One of its records alone, with all that comes of it, or with some of it: its offset stays before it then."""
+        return replace(self, start=record.offset, end=record.offset + is_applied, records=(record,))
+
+    def behind(self, offset: int) -> "Batch":
+        """What is behind an offset."""
+        records = [record for record in self.records if record.offset > offset]
+        return replace(self, start=offset + 1, records=records)
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

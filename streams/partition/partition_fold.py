@@ -1,5 +1,6 @@
 """One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
 
+from collections.abc import Generator
 from hashlib import sha256
 from typing import Final
 
@@ -8,16 +9,18 @@ from msgspec.structs import replace
 from models.errors import BadEventError, ContractError, Defect
 from models.events import LifecycleEvent, Position
 from models.lengths import MAX_ID_BYTES, fits
-from models.rows import ErasedApplication, Erasures, PartitionMark, Row
-from streams.core.change import Change, RulesetCause
-from streams.core.fold import Pair, Step, apply_event, erase_event, events_of, holds_event, load_pair
+from models.rows import ErasedApplication, Erasures, HalfwayMark, PartitionMark
+from streams.core.change import RulesetCause
+from streams.core.fold import Pair, Step, apply_event, erase_event, holds_event
 from streams.core.rules import Rules
+from streams.partition.adoption import PART_PAIRS, Adopting, GoingOver, Refolded
 from streams.partition.batch import Batch, Outgoing, SourceRecord
 from streams.partition.dead_letters import dead_letter
 from streams.partition.erased_applications import ErasedApplications, erased_key
+from streams.partition.judge import Judge
 from streams.partition.observer import Observer
 from streams.partition.result import Folded
-from streams.partition.row_codec import MARK_KEY, RowReader, decode_row, encode_row
+from streams.partition.row_codec import MARK_KEY, RowReader, decode_row
 from streams.partition.rows import PartitionRows
 from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
 from topics.contract.declared import Topics
@@ -52,6 +55,11 @@ class PartitionFold:
         topic_id: the source topic's id; "": not known.
         switches: where another ruleset was adopted.
         observer: told about each event.
+        publishes: whether anybody wants to know what is published, and not the rows alone.
+
+    Attributes:
+        mark: how far the partition is applied.
+        switches: where another ruleset was adopted.
 
     Raises:
         ContractError: the stored rows were folded with another catalogue, or from another topic of the same name.
@@ -70,6 +78,7 @@ class PartitionFold:
         topic_id: str = "",
         switches: RulesetSwitches | None = None,
         observer: Observer | None = None,
+        publishes: bool = True,
     ) -> None:
         self._partition = partition
         self._topics = topics
@@ -80,7 +89,8 @@ class PartitionFold:
         self._rules = rules
         self._max_event_bytes = max_event_bytes
         self._observer = observer or Observer()
-        self._switches = switches or NoSwitches()
+        self._publishes = publishes
+        self.switches = switches or NoSwitches()
         self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight, partition)
         raw = rows.get(MARK_KEY)
         stored = None if raw is None else decode_row(raw, MARK_KEY, partition)
@@ -97,11 +107,34 @@ class PartitionFold:
                 f"the one with id {mark.topic_id} up to offset {mark.applied}, this one has id {topic_id}. Nothing of "
                 "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
             )
-        self.mark = replace(mark, topic_id=topic_id or mark.topic_id)
+        self._halfway = mark if isinstance(mark, HalfwayMark) else None
+        plain = mark if self._halfway is None else self._halfway.plain
+        self.mark = replace(plain, topic_id=topic_id or mark.topic_id)
         self._erased = ErasedApplications(rows, stored=mark.erasures > 0, partition=partition)
 
+    @property
+    def gone_over(self) -> bytes:
+        """The key up to which the pairs have gone over to another ruleset; empty: they have not begun to."""
+        return b"" if self._halfway is None else self._halfway.gone_over
+
+    def adoption_in(self, batch: Batch) -> Adopting | None:
+        """The first record of a batch that adopts another ruleset than the partition has; None: there is none.
+
+        Raises:
+            ContractError: it adopts one that is not to be had, or not this worker's.
+        """
+        self.switches.fetched(batch.end)
+        for record in batch.records:
+            if record.key is not None and record.key.startswith(ADOPTION_PREFIX) and record.offset > self.mark.applied:
+                rules = self.switches.rules_at(record.offset)
+                if rules is not None and rules.digest != self._rules.digest:
+                    return Adopting(record, rules)
+        return None
+
     def fold(self, batch: Batch) -> Folded:
-        """Fold a batch; the result stays pinned until :meth:`written` is called for it.
+        """Fold a batch in which no other ruleset is adopted, see :meth:`adoption_in`.
+
+        The result stays pinned until :meth:`written` is called for it.
 
         Step by step for all of the batch, and not for one record after the other: see :mod:`streams.partition.outbox`.
 
@@ -111,8 +144,11 @@ class PartitionFold:
            dead letter.
         4. Write what is to be published, with the ``factors`` record of each pair that changed.
         """
+        if self._halfway is not None:
+            raise self._still_halfway(self._halfway)
         folded = Folded(self.mark)
         self._rows.pin(folded)
+        self.switches.fetched(batch.end)
         applied = self.mark.applied
         # 1.
         records = [record for record in batch.records if record.offset > applied]
@@ -132,9 +168,56 @@ class PartitionFold:
                 self._reject(record, error, folded)
         self._observer.batch_ended()
         # 4.
-        folded.outgoing = folded.outbox.drained(self._topics, self._partition)
+        if self._publishes:
+            folded.outgoing = folded.outbox.drained(self._topics, self._partition)
         self.mark = folded.mark = replace(self.mark, applied=max(applied, batch.end - 1))
         return folded
+
+    def go_over(
+        self, adopting: Adopting, refolded: Refolded, *, part_pairs: int = PART_PAIRS
+    ) -> Generator[Folded, None, None]:
+        """Go over to another ruleset: every pair's row is written anew, and what differs is published.
+
+        1. Pair after pair from where the mark says, each beside what it was, as rows keep only the fields that their
+           own ruleset reads. An event that the new rows lack cannot be had any more.
+        2. With the last part the record counts as applied, and the new rules hold. What is remembered of erasures
+           stays.
+
+        Args:
+            adopting: the record; everything before it is applied and stored.
+            refolded: the partition's pairs, folded from its beginning to the record, with the new rules.
+            part_pairs: most pairs in one part.
+
+        Yields:
+            The parts; the rows of each are to be stored, and :meth:`written` to be called for it, in this order.
+        """
+        record, rules = adopting
+        halfway = self._halfway
+        if halfway is not None and halfway.adoption != record.offset:
+            raise self._still_halfway(halfway)
+        after = self.gone_over
+        cause = RulesetCause(self._rules.digest, rules.digest, record.timestamp * 1000, self._position(record))
+        judge = Judge(self._partition, self._topics, self._rules, rules)
+        going = GoingOver(judge, cause, self._topics, self._partition, part_pairs)
+        # 1.
+        old = self._rows.stored_after(after, self._is_home)
+        for rows, outgoing, until, is_last in going.parts(old, refolded.pairs_after(after)):
+            if not is_last:
+                mark = self._halfway = HalfwayMark.of(self.mark, record.offset, until)
+                folded = Folded(mark, outgoing=outgoing, rewritten=rows)
+                self._rows.pin(folded)
+                yield folded
+                continue
+            # 2.
+            self._halfway = None
+            self.mark = replace(self.mark, applied=record.offset, ruleset=rules.tag)
+            folded = Folded(self.mark, events=1, outgoing=outgoing, rewritten=rows)
+            self._rows.pin(folded)
+            self._rows.adopt(rules)
+            self._rules = rules
+            self._observer.adopted(self._position(record), rules.name)
+            self._observer.batch_ended()
+            yield folded
 
     def written(self, folded: Folded) -> None:
         """RocksDB has the rows of this batch: they need no pinning any more."""
@@ -156,7 +239,7 @@ class PartitionFold:
         if key.startswith(ERASURE_PREFIX):
             self._erase_application(record, parse_erasure(key, record.value or b""), folded)
         elif key.startswith(ADOPTION_PREFIX):
-            self._adopt(record, folded)
+            self._adopt(record)
         else:
             self._erase(record, folded)
 
@@ -277,69 +360,25 @@ class PartitionFold:
                 "is no such event",
             )
 
-    def _adopt(self, record: SourceRecord, folded: Folded) -> None:
-        """Go over to another ruleset: every row is written anew, and what differs is published.
-
-        1. Fold the partition again, from its beginning to this record, with the new rules: rows keep only the fields
-           that their own ruleset reads.
-        2. Put each pair beside what it was; an event that the new rows lack cannot be had any more.
-        3. From here on the new rules hold. What is remembered of erasures stays.
-        """
-        rules = self._switches.rules_at(record.offset)
+    def _adopt(self, record: SourceRecord) -> None:
+        """A record that looks like an adoption, and is none, or one of the ruleset that the partition has already."""
+        rules = self.switches.rules_at(record.offset)
         if rules is None:
             raise BadEventError(
                 Defect.INVALID_ADOPTION,
                 "a record under /ruleset/ adopts nothing: a worker writes it, with --adopt-ruleset, and nobody else",
             )
-        before = self._rules
-        if rules.digest == before.digest:
-            return
-        cause = RulesetCause(before.digest, rules.digest, record.timestamp * 1000, self._position(record))
-        # 1.
-        with self._switches.refolded(record.offset, rules) as rows:
-            # 2.
-            for key, raw in rows.scan(b""):
-                row = decode_row(raw, key, self._partition)
-                if isinstance(row, Row):
-                    self._rewrite(key, row, rules, cause, folded)
-            for key in self._rows.keys_where(self._is_home_of):
-                if key not in folded.rewritten and parse_event_key(key) is not None:
-                    raise self._incomplete(key)
-        # 3.
-        folded.pairs.clear()
-        self._rows.adopt(rules)
-        self._rules = rules
-        self.mark = replace(self.mark, ruleset=rules.tag)
-        self._observer.adopted(self._position(record), rules.name)
+        assert rules.digest == self._rules.digest, "a batch ends before the adoption"  # noqa: S101 - fold_in_parts
 
     def _is_home(self, application_id: str) -> bool:
         """Whether an application is this partition's."""
         return partition_of(application_id, self._partitions) == self._partition
 
-    def _is_home_of(self, prefix: bytes) -> bool:
-        """The same of what the rows' keys start with: a replay has the rows of all partitions in one table."""
-        identity = parse_event_key(prefix + b"/")
-        return identity is not None and self._is_home(identity[0])
-
-    def _rewrite(self, key: bytes, row: Row, rules: Rules, cause: RulesetCause, folded: Folded) -> None:
-        """Put one pair beside what it was, and publish what differs."""
-        old, new = self._rows.pair(key), load_pair(row, rules)
-        if old is not None and not events_of(old) <= events_of(new):
-            raise self._incomplete(key)
-        before, after = (one.of(row.processor).processor_type for one in (self._rules, rules))
-        if old is not None and before == after and not new.tally.differs(old.tally):
-            folded.rewritten[key] = encode_row(replace(row, version=old.row.version))
-            return
-        folded.rewritten[key] = encode_row(replace(row, version=cause.position.offset))
-        was = None if old is None else old.tally
-        change = Change(row.application_id, row.processor, after, was, new.tally, cause)
-        folded.outbox.tell(key, change, rules.json)
-
-    def _incomplete(self, key: bytes) -> ContractError:
+    def _still_halfway(self, halfway: HalfwayMark) -> ContractError:
         return ContractError(
-            f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
-            f"of {key.decode(errors='backslashreplace')} for one: another ruleset cannot be adopted, as their whole "
-            "output is not known. Go on with the ruleset of the state, or begin anew under another CONSOLIDATOR_APP_ID"
+            f"{self._source_topic} partition {self._partition}: the state is half way to the ruleset that is adopted "
+            f"at offset {halfway.adoption}, and that record is not what comes next, or the topic of rulesets does not "
+            "know it any more. Restore the topics, or begin anew under another CONSOLIDATOR_APP_ID"
         )
 
     def _erase_application(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from models.rows import ErasedApplication, Erasures, PartitionMark
+from models.rows import ErasedApplication, Erasures, HalfwayMark, PartitionMark
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
 from streams.partition.outbox import Outbox
@@ -20,7 +20,7 @@ class Folded:
     """What one batch comes to: all of it, or nothing, takes effect.
 
     Attributes:
-        mark: how far the partition is applied.
+        mark: how far the partition is applied; half way to another ruleset, how far it is there.
         events: records that were folded.
         outbox: changes, re-publications and dead letters, in order.
         outgoing: the same and the ``factors`` of each pair that changed, as records, once everything is folded.
@@ -42,6 +42,11 @@ class Folded:
     erased: dict[bytes, ErasedApplication] = field(default_factory=dict)
     removed: set[bytes] = field(default_factory=set)
     erased_prefixes: set[bytes] = field(default_factory=set)
+
+    @property
+    def is_halfway(self) -> bool:
+        """Whether more of the same record follows: a partition goes over to another ruleset in several parts."""
+        return isinstance(self.mark, HalfwayMark)
 
     def rows(self) -> Iterator[StoredRow]:
         """Every changed row; the mark is last."""

@@ -7,9 +7,9 @@ from typing import Final, Protocol, get_args
 import msgspec
 
 from models.errors import ContractError
-from models.rows import EarlierMark, ErasedApplication, Erasures, PartitionMark, Row, Rows
+from models.rows import EarlierMark, ErasedApplication, Erasures, HalfwayMark, PartitionMark, Row, Rows
 
-__all__ = ["ERASED_PREFIX", "KNOWN_FORMATS", "MARK_KEY", "RowReader", "decode_row", "encode_row"]
+__all__ = ["ERASED_PREFIX", "KNOWN_FORMATS", "MARK_KEY", "RowReader", "decode_row", "encode_row", "is_pair_key"]
 
 MARK_KEY: Final = b"\x00partition"
 """Where a partition's mark stands in the table. Other keys contain a ``/``, so none can be equal."""
@@ -31,7 +31,9 @@ def encode_row(row: Rows) -> bytes:
     return _encode(row)
 
 
-def decode_row(raw: bytes, key: bytes = b"", partition: int = -1) -> Row | Erasures | ErasedApplication | PartitionMark:
+def decode_row(
+    raw: bytes, key: bytes = b"", partition: int = -1
+) -> Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark:
     """The row from its bytes, of whichever format.
 
     Args:
@@ -43,7 +45,7 @@ def decode_row(raw: bytes, key: bytes = b"", partition: int = -1) -> Row | Erasu
         ContractError: they are of a format that this program does not know.
     """
     try:
-        row: Row | Erasures | ErasedApplication | PartitionMark | EarlierMark = _decode(raw)
+        row: Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark | EarlierMark = _decode(raw)
     except msgspec.MsgspecError as error:
         raise _unreadable(raw, key, partition, str(error)) from error
     if isinstance(row, EarlierMark):
@@ -77,6 +79,11 @@ def _tag_of(raw: bytes) -> str:
     except msgspec.MsgspecError:
         return ""
     return first[0] if first and isinstance(first[0], str) else ""
+
+
+def is_pair_key(key: bytes) -> bool:
+    """Whether a row is that of a pair: an application's prefix alone is the key of its erased events."""
+    return 0 < key.find(b"/") < len(key) - 1
 
 
 class RowReader(Protocol):

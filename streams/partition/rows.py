@@ -9,6 +9,7 @@ from streams.core.rules import Rules
 from streams.partition.pair_cache import PairCache
 from streams.partition.result import Folded
 from streams.partition.row_codec import RowReader, decode_row
+from topics.contract.keys import parse_event_key
 
 __all__ = ["PartitionRows"]
 
@@ -107,6 +108,26 @@ class PartitionRows:
             if is_wanted and not self._is_removed(key):
                 found.add(key)
         return sorted(found)
+
+    def stored_after(self, after: bytes, is_home: Callable[[str], bool]) -> Iterator[tuple[bytes, bytes]]:
+        """The stored pairs behind a key, in the order of their keys, with their rows.
+
+        Args:
+            after: the key; empty: all pairs.
+            is_home: told an application's id: whether it is this partition's. A replay has those of all in one table.
+        """
+        prefix, is_wanted = b"", False
+        for key, raw in self._stored.scan(b""):
+            if key <= after:
+                continue
+            if not prefix or not key.startswith(prefix):
+                prefix = key[: key.find(b"/") + 1]
+                # Only to parse it: an event's key would continue so.
+                identity = parse_event_key(prefix + b"/")
+                is_wanted = identity is not None and is_home(identity[0])
+            # The prefix alone is the key of what is remembered of the application's erased events.
+            if is_wanted and key != prefix:
+                yield key, raw
 
     def _keys(self) -> Iterator[bytes]:
         stored = (key for key, _ in self._stored.scan(b""))

@@ -4,13 +4,16 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from streams.core.rules import Rules
-from streams.partition.row_codec import RowReader
+from streams.partition.adoption import Refolded
 
 __all__ = ["NoSwitches", "RulesetSwitches"]
 
 
 class RulesetSwitches(Protocol):
     """The adoptions of one partition."""
+
+    def fetched(self, end: int) -> None:
+        """The records before an offset were read: whatever is adopted there can be looked up at once."""
 
     def rules_at(self, offset: int) -> Rules | None:
         """The rules that the record at an offset adopts; None: none, it only looks as if.
@@ -19,17 +22,20 @@ class RulesetSwitches(Protocol):
             ContractError: they are not to be had, or not this worker's.
         """
 
-    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
-        """The partition's rows as they are before an offset, folded from the beginning with these rules."""
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
+        """The partition's pairs as they are before an offset, folded from the beginning with these rules."""
 
 
 class NoSwitches:
     """Nothing was ever adopted."""
 
+    def fetched(self, end: int) -> None:
+        """See :class:`RulesetSwitches`."""
+
     def rules_at(self, offset: int) -> Rules | None:  # noqa: ARG002
         """See :class:`RulesetSwitches`."""
         return None
 
-    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`RulesetSwitches`."""
         raise NotImplementedError("where nothing is adopted nothing is folded again")

@@ -12,11 +12,13 @@ import msgspec
 from models.rows import Row
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
+from streams.partition.adoption import Refolded
 from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch_parts import fold_in_parts
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
-from streams.partition.row_codec import decode_row
+from streams.partition.row_codec import decode_row, is_pair_key
 from streams.replay.source_log import SourceLog, require_partitions
 from streams.replay.tables import Scratch, Table
 from streams.rulesets.rule_book import RuleBook
@@ -88,7 +90,9 @@ class ReplayedBatch:
 
     Attributes:
         batch: the records that were folded.
-        folded: what comes of them; its rows are written already.
+        folded: what comes of them; its rows are written already. What the adoption of a ruleset comes to is in several
+            of them, one after the other, all with the record that adopts it; see
+            :attr:`~streams.partition.result.Folded.is_halfway`.
         present: every offset between the batch's ends at which there is a record, folded or not.
     """
 
@@ -151,12 +155,13 @@ class Replay:
             )
             self.records[partition] = 0
             for batch, present in self._batches(log, partition, Span(span.first, span.end)):
-                folded = fold.fold(batch)
-                self.rows.write(folded.rows())
-                fold.written(folded)
-                self.records[partition] += len(batch.records)
-                yield ReplayedBatch(batch, folded, present)
-                self.on_progress(batch.end - batch.start)
+                for part, folded in fold_in_parts(fold, batch):
+                    self.rows.write(folded.rows())
+                    fold.written(folded)
+                    if not folded.is_halfway:
+                        self.records[partition] += len(part.records)
+                    yield ReplayedBatch(part, folded, present)
+                    self.on_progress(part.end - part.start)
 
     def pairs(self) -> Iterator[Pair]:
         """Every pair as it is now, in the order of their keys."""
@@ -187,11 +192,14 @@ class _Switches:
     open_log: Callable[[], AbstractContextManager[SourceLog]]
     partition: int
 
+    def fetched(self, end: int) -> None:
+        """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
+
     def rules_at(self, offset: int) -> Rules | None:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
         return self.replay.book.adopted_at(self.partition, offset)
 
-    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Table]:
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
         return folded_until(
             self.open_log,
@@ -214,8 +222,8 @@ def folded_until(
     *,
     max_event_bytes: int,
     application_id: str | None = None,
-) -> Iterator[Table]:
-    """The rows of a partition before an offset, folded from its beginning with one ruleset throughout.
+) -> Iterator[Refolded]:
+    """The pairs of a partition before an offset, folded from its beginning with one ruleset throughout.
 
     Args:
         open_log: opens the source.
@@ -233,7 +241,18 @@ def folded_until(
             log, {partition: Range(first, first, end)}
         ):
             pass
-        yield rows
+        yield _Refolded(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refolded:
+    """See :class:`~streams.partition.adoption.Refolded`."""
+
+    rows: Table
+
+    def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        """See :class:`~streams.partition.adoption.Refolded`."""
+        return ((found, raw, None) for found, raw in self.rows.between(key + b"\0", None) if is_pair_key(found))
 
 
 def changes_of(folded: Folded, topics: Topics) -> Iterator[Outgoing]:

@@ -71,6 +71,15 @@ class RuleBook:
         """The rules by name and digest, as they stand in a row (:attr:`streams.core.rules.Rules.tag`)."""
         return self.of_digest(tag.rpartition("@")[2])
 
+    def catalogue_text(self, digest: str) -> str:
+        """The catalogue with a digest, as it is kept in Kafka: JSON.
+
+        Raises:
+            ContractError: nobody has kept it, or it is not what its digest says.
+        """
+        self._catalogue(digest)
+        return self._known.catalogues[digest].decode()
+
     def adoptions(self, partition: int) -> tuple[Adoption, ...]:
         """What a partition adopted, in order."""
         return self._known.adoptions.get(partition, ())

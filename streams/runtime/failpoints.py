@@ -18,6 +18,8 @@ PLACES: Final = {
     "produced": "records and offset are at the brokers, the transaction is not committed",
     "committed": "the transaction is committed, RocksDB is not written",
     "written": "RocksDB is written, the batch is not acknowledged",
+    "announced": "the adoption of a ruleset is in the source, the partition has not gone over",
+    "part": "a part of a partition has gone over to another ruleset, in Kafka and in RocksDB",
 }
 
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}

@@ -182,6 +182,8 @@ def create_app(
         store=lambda: _store_of(table),
         on_fatal=supervision.fail,
         on_client_error=librdkafka_errors(contact),
+        # Of all workers on this machine: whoever has a partition next goes on with its refold.
+        refold_dir=data_dir.parent / "refold",
     )
     source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)
 

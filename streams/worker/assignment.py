@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import structlog
 from confluent_kafka import KafkaError
@@ -12,15 +13,18 @@ from faust.types import TP
 
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
-from streams.core.rules import Rules
+from streams.partition.batch import Batch
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.runtime.failpoints import reach
+from streams.worker.adoption_job import AdoptionJob
 from streams.worker.lane import Lane
 from streams.worker.process_round import process
+from streams.worker.refold.job import RefoldJob, RefoldQueue
+from streams.worker.refold.messages import task_of
 from streams.worker.round import Round
-from streams.worker.ruleset_adoption import Rulesets
+from streams.worker.ruleset_adoption import Resumed, Rulesets
 from streams.worker.source_watch import SourceWatch
 from streams.worker.start_offset import start_offset
 from streams.worker.table.store import BatchStore
@@ -58,6 +62,7 @@ class Engine:
         patience_s: how long a transaction waits for brokers that are down.
         observer: told about each event.
         store: gives the table's RocksDB, once the table is there.
+        refold_dir: where partitions are folded again that go over to another ruleset.
         on_fatal: called with an error after which the worker must not go on.
         on_client_error: told of the errors of librdkafka's clients, which try again.
     """
@@ -73,6 +78,7 @@ class Engine:
         patience_s: float,
         observer: Observer,
         store: Callable[[], BatchStore],
+        refold_dir: Path,
         on_fatal: Callable[[BaseException], None],
         on_client_error: Callable[[KafkaError], None] | None = None,
     ) -> None:
@@ -84,6 +90,7 @@ class Engine:
         self._patience_s = patience_s
         self._observer = observer
         self._store = store
+        self._refold_dir = refold_dir
         self._on_fatal = on_fatal
         self._on_client_error = on_client_error
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
@@ -94,6 +101,9 @@ class Engine:
         self._lanes: dict[int, Lane] = {}
         # Those that are folded, and have no commit yet.
         self._rounds = 0
+        self._adoptions: dict[int, AdoptionJob] = {}
+        self._refolds = RefoldQueue()
+        self._producing = asyncio.Lock()
 
     @property
     def is_idle(self) -> bool:
@@ -153,8 +163,8 @@ class Engine:
             for partition, tp in tps.items():
                 transactions = acquired[partition]
                 changelog = changelogs[partition]
-                rules = await self._resumed(partition, transactions)
-                fold = self._new_fold(partition, rules, len(partitions), topic_id)
+                resumed = await self._resumed(partition, transactions)
+                fold = self._new_fold(partition, resumed, len(partitions), topic_id)
                 starts[partition] = start_offset(
                     tp,
                     applied=fold.mark.applied,
@@ -173,6 +183,8 @@ class Engine:
                     start=starts[partition],
                     small=self._small.get(partition),
                 )
+                if resumed.catalogue is not None:
+                    self._adoptions[partition] = self._adoption(consumer, self._lanes[partition], fold, resumed)
         except RebalanceAgain:
             raise
         except Exception as error:
@@ -185,8 +197,14 @@ class Engine:
         """Process a round; whatever goes wrong stops the worker with nothing of it acknowledged."""
         self._rounds += 1
         try:
-            batches = [(self._lanes[batch.partition], batch) for batch in together.batches]
-            await process(batches, acknowledge, self._on_fatal)
+            batches = [
+                (self._lanes[batch.partition], batch) for batch in together.batches if not self._is_set_aside(batch)
+            ]
+            if not batches:
+                acknowledge()
+                return
+            async with self._producing:
+                await process(batches, acknowledge, self._on_fatal)
         except Exception as error:
             self._on_fatal(error)
             raise
@@ -204,6 +222,8 @@ class Engine:
     async def release(self, partitions: set[int]) -> None:
         """Finish what is in flight and give the partitions up."""
         held = partitions & set(self._transactions)
+        adoptions = [self._adoptions.pop(partition) for partition in held if partition in self._adoptions]
+        await asyncio.gather(*(each.stop() for each in adoptions))
         lanes = [self._lanes.pop(partition) for partition in held if partition in self._lanes]
         await asyncio.gather(*(each.close() for each in lanes))
         for partition in held:
@@ -228,14 +248,56 @@ class Engine:
             raise RebalanceAgain
         return transactions
 
-    async def _resumed(self, partition: int, transactions: PartitionTransactions | None) -> Rules:
+    def _is_set_aside(self, batch: Batch) -> bool:
+        """Whether a batch waits until its partition has gone over to another ruleset; those of others go on."""
+        adoption = self._adoptions.get(batch.partition)
+        return adoption is not None and adoption.takes(batch)
+
+    def _adoption(self, consumer: BatchConsumer, lane: Lane, fold: PartitionFold, resumed: Resumed) -> AdoptionJob:
+        """Begin to take a partition over to this worker's ruleset."""
+        partition = lane.partition
+        rules, own = resumed.rules, self._rulesets.own
+        task = task_of(
+            self._connection.librdkafka(),
+            self._topics,
+            fold.mark,
+            (resumed.catalogue or "", self._rulesets.own_catalogue),
+            max_event_bytes=self._max_event_bytes,
+            gone_over=fold.gone_over,
+            until=resumed.adopted_at,
+        )
+
+        def let_go() -> None:
+            consumer.pacing.hold(partition, is_held=False)
+            consumer.thread.look()
+
+        return AdoptionJob(
+            lane,
+            fold,
+            RefoldJob(
+                task,
+                (rules.digest, own.digest),
+                self._refold_dir,
+                partial(self._store().copy, partition),
+                lane.in_thread,
+            ),
+            self._refolds,
+            announce=None
+            if resumed.adopted_at is not None
+            else lambda: self._rulesets.adopt(partition, fold.mark.applied, rules, lane.transactions),
+            keep=self._rulesets.keep,
+            hold=lambda: consumer.pacing.hold(partition, is_held=True),
+            let_go=let_go,
+            producing=self._producing,
+            failed=self._on_fatal,
+        )
+
+    async def _resumed(self, partition: int, transactions: PartitionTransactions | None) -> Resumed:
         """The rules with which a partition goes on; see :meth:`~streams.worker.ruleset_adoption.Rulesets.resume`."""
         own = self._still(partition, transactions)
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                self._executor, self._rulesets.resume, partition, self._mark(partition), own
-            )
+            return await loop.run_in_executor(self._executor, self._rulesets.resume, partition, self._mark(partition))
         except InfrastructureError:
             # The partition may have gone meanwhile, to another worker or here again, which has fenced these.
             self._still(partition, own)
@@ -252,11 +314,11 @@ class Engine:
         stored = self._store().persisted_offset(changelog)
         return f"{changelog.topic} has offsets {earliest} to {latest - 1}, applied is {stored}"
 
-    def _new_fold(self, partition: int, rules: Rules, partitions: int, topic_id: str) -> PartitionFold:
+    def _new_fold(self, partition: int, resumed: Resumed, partitions: int, topic_id: str) -> PartitionFold:
         return PartitionFold(
             partition,
             self._topics,
-            rules,
+            resumed.rules,
             self._store().rows(partition),
             max_event_bytes=self._max_event_bytes,
             cached_pairs=_CACHED_PAIRS // max(partitions, 1),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from models.errors import ContractError
 from streams.partition.batch import Batch
@@ -16,7 +16,7 @@ from streams.worker.transactions.interface import Transactions
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.records.adoptions import ADOPTION_PREFIX
 
-__all__ = ["Lane", "Share"]
+__all__ = ["Lane", "Share", "may_adopt"]
 
 _FEW_RECORDS: Final = 1_000
 """A round of more records of the source is no small one: above it librdkafka takes less of the worker's own core."""
@@ -39,10 +39,11 @@ class Lane:
         few_records: most records of the source in a small round that it leads.
 
     Attributes:
+        partition: the partition.
         transactions: its transactions.
         small: those of small rounds.
         few_records: most records of the source in one of them.
-        committing: the commit of its last batch; None: it had none.
+        committing: the commit of its last batch, or whatever else its producer is doing; None: it had none.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Lane:
         small: Transactions | None = None,
         few_records: int = _FEW_RECORDS,
     ) -> None:
-        self._partition = partition
+        self.partition = partition
         self._fold = fold
         self.transactions = transactions
         self.small = small
@@ -67,7 +68,7 @@ class Lane:
         self._changelog = changelog
         self._executor = executor
         self._next = start
-        self.committing: asyncio.Task[None] | None = None
+        self.committing: asyncio.Future[Any] | None = None
 
     async def fold(self, batch: Batch) -> "Share":
         """Fold a batch, which has to start where the last one ended: a hole means that something was lost on the way.
@@ -77,13 +78,17 @@ class Lane:
         """
         if batch.start != self._next:
             raise ContractError(
-                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected was "
+                f"{batch.topic} partition {self.partition}: the next batch starts at {batch.start}, expected was "
                 f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )
         self._next = batch.end
         folded = await self._folded(batch)
         return Share(self, batch, folded, list(folded.rows()))
+
+    def passed(self, offset: int) -> None:
+        """A record was processed that was in no batch of its own."""
+        self._next = offset + 1
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
@@ -100,7 +105,7 @@ class Lane:
         transactions.produce(share.folded.outgoing)
         # The producer has copies, and the commit is still to come: several MB, of a large batch.
         share.folded.outgoing = []
-        transactions.produce_rows(self._changelog, self._partition, share.rows)
+        transactions.produce_rows(self._changelog, self.partition, share.rows)
 
     def write(self, share: "Share", changelog_offsets: Mapping[int, int]) -> None:
         """Write the committed share to RocksDB. What was erased is taken out of its files at once.
@@ -109,9 +114,9 @@ class Lane:
             share: the share.
             changelog_offsets: of each partition, where its last row stands in the changelog.
         """
-        self._store.write_rows(self._partition, share.rows, changelog_offsets[self._partition])
+        self._store.write_rows(self.partition, share.rows, changelog_offsets[self.partition])
         if share.folded.removed:
-            self._store.compact(self._partition)
+            self._store.compact(self.partition)
         reach("written")
 
     def written(self, share: "Share") -> None:
@@ -119,7 +124,7 @@ class Lane:
         self._fold.written(share.folded)
 
     async def _folded(self, batch: Batch) -> Folded:
-        """Fold a batch; in a thread where it may adopt a ruleset, as the whole partition is folded again then."""
+        """Fold a batch; in a thread where it may adopt a ruleset: which ones are adopted is read from Kafka then."""
         if may_adopt(batch):
             return await self.in_thread(lambda: self._fold.fold(batch))
         return self._fold.fold(batch)
@@ -153,4 +158,5 @@ class Share:
 
 
 def may_adopt(batch: Batch) -> bool:
+    """Whether any of the batch's records looks like the adoption of a ruleset."""
     return any(record.key is not None and record.key.startswith(ADOPTION_PREFIX) for record in batch.records)

@@ -11,7 +11,7 @@ from streams.runtime.failpoints import reach
 from streams.worker.lane import Lane, Share, may_adopt
 from streams.worker.transactions.interface import Transactions
 
-__all__ = ["process"]
+__all__ = ["commit_alone", "process"]
 
 _SLOW_COMMIT_S = 10.0
 """A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
@@ -66,6 +66,33 @@ async def process(
     committing.add_done_callback(lambda task: _report(task, failed))
     for share in shares:
         share.lane.committing = committing
+
+
+def commit_alone(share: Share, failed: Callable[[BaseException], None]) -> None:
+    """Produce and commit the share of one partition in a transaction of its own, in the background.
+
+    Args:
+        share: the share; the partition has nothing in flight.
+        failed: called with the error when it failed.
+    """
+    committing = asyncio.create_task(_commit_alone(share))
+    committing.add_done_callback(lambda task: _report(task, failed))
+    share.lane.committing = committing
+
+
+async def _commit_alone(share: Share) -> None:
+    transactions = share.lane.transactions
+
+    def commit() -> None:
+        transactions.begin()
+        share.lane.produce(share, transactions)
+        _commit([share], transactions)
+
+    slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, share.batch)
+    try:
+        await share.lane.in_thread(commit)
+    finally:
+        slow.cancel()
 
 
 def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions | None:

@@ -1,18 +1,17 @@
-"""With which ruleset a partition goes on, and how it goes over to another one (``docs/decisions/0012``)."""
+"""With which ruleset a partition goes on, and how it goes over to another one (``docs/decisions/0023``)."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import structlog
 
 from models.catalogue import Catalogue
 from models.errors import ContractError
-from models.rows import PartitionMark
+from models.rows import HalfwayMark, PartitionMark
 from streams.core.rules import Rules
+from streams.partition.adoption import Refolded
 from streams.partition.batch import Outgoing
-from streams.partition.row_codec import RowReader
 from streams.partition.ruleset_switches import RulesetSwitches
-from streams.replay.replay import folded_until
-from streams.replay.source_log import source_reader
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
 from streams.worker.transactions.partition_transactions import PartitionTransactions
@@ -21,9 +20,24 @@ from topics.contract.declared import Topics
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption
 from topics.writing.catalogues import keep_catalogue
 
-__all__ = ["Rulesets"]
+__all__ = ["Resumed", "Rulesets"]
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """With which rules a partition goes on.
+
+    Attributes:
+        rules: the rules.
+        catalogue: the catalogue of these rules as JSON, where it goes over to those of this worker.
+        adopted_at: the offset of the record that adopts them; None: it is not written yet.
+    """
+
+    rules: Rules
+    catalogue: str | None = None
+    adopted_at: int | None = None
 
 
 class Rulesets:
@@ -34,7 +48,6 @@ class Rulesets:
         topics: the declared topics.
         catalogue: what this worker was started with.
         adopt: whether partitions of another ruleset go over to it.
-        max_event_bytes: larger events become dead letters.
 
     Attributes:
         own: the ruleset that this worker was started with.
@@ -44,31 +57,28 @@ class Rulesets:
         InfrastructureError: from every method: Kafka does not answer.
     """
 
-    def __init__(
-        self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: bool, max_event_bytes: int
-    ) -> None:
+    def __init__(self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: bool) -> None:
         self.own = Rules(catalogue)
         self._config = connection.librdkafka()
         self._topics = topics
         self._catalogue = catalogue
         self._adopt = adopt
-        self._max_event_bytes = max_event_bytes
 
-    def resume(self, partition: int, mark: PartitionMark | None, transactions: PartitionTransactions) -> Rules:
+    def resume(self, partition: int, mark: PartitionMark | None) -> Resumed:
         """The rules with which a partition goes on.
 
         1. State of this worker's ruleset, or none: with that.
         2. Otherwise with the state's, up to a record that adopts this worker's: one that is in the log already, or one
-           that is written now.
+           that is still to be written (:meth:`adopt`).
 
         Args:
             partition: the partition.
             mark: how far it is applied, and with which ruleset; None: no state.
-            transactions: its transactions, fenced.
         """
         # 1.
-        if mark is None or mark.ruleset == self.own.tag:
-            return self.own
+        # Half way to another ruleset it is the one of before that the mark names.
+        if mark is None or (mark.ruleset == self.own.tag and not isinstance(mark, HalfwayMark)):
+            return Resumed(self.own)
         # 2.
         book = self._book(partition)
         pending = [adoption for adoption in book.adoptions(partition) if adoption.offset > mark.applied]
@@ -81,38 +91,34 @@ class Rulesets:
             )
         rules = book.of_tag(mark.ruleset)
         if not pending:
-            self._write(partition, mark.applied, rules, transactions)
-        elif pending[-1].after != self.own.digest:
-            raise self._other_adopted(pending[-1])
-        return rules
+            return Resumed(rules, book.catalogue_text(rules.digest))
+        for adoption in (pending[-1], pending[0]):
+            if adoption.after != self.own.digest:
+                raise self._other_adopted(adoption)
+        return Resumed(rules, book.catalogue_text(rules.digest), pending[0].offset)
+
+    @property
+    def own_catalogue(self) -> str:
+        """The catalogue that this worker was started with, as JSON."""
+        return catalogue_json(self._catalogue)
 
     def switches(self, partition: int) -> RulesetSwitches:
         """The adoptions of a partition, looked up when the fold meets one."""
         return _Switches(self, partition)
 
-    def adopted_at(self, partition: int, offset: int) -> Rules | None:
-        """This worker's rules, if the record at an offset adopts them; None: it adopts none.
+    def adoptions(self, partition: int) -> tuple[Adoption, ...]:
+        """What a partition has adopted, up to everything that can be read of it by now."""
+        return self._book(partition).adoptions(partition)
+
+    def require_own(self, adoption: Adoption) -> Rules:
+        """This worker's rules.
 
         Raises:
-            ContractError: it adopts others.
+            ContractError: the adoption is of others.
         """
-        adoption = next((one for one in self._book(partition).adoptions(partition) if one.offset == offset), None)
-        if adoption is None:
-            return None
         if adoption.after != self.own.digest:
             raise self._other_adopted(adoption)
         return self.own
-
-    def refolded(self, partition: int, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
-        """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
-        return folded_until(
-            lambda: source_reader(self._config, self._topics),
-            self._topics,
-            rules,
-            partition,
-            offset,
-            max_event_bytes=self._max_event_bytes,
-        )
 
     def keep(self) -> None:
         """Put this worker's catalogue into the topic of rulesets, unless it is there."""
@@ -120,8 +126,17 @@ class Rulesets:
             keep_catalogue(self._config, self._topics, self.own.digest, catalogue_json(self._catalogue))
             _log.info("ruleset kept", ruleset=self.own.name, digest=self.own.digest, topic=self._topics.rulesets.name)
 
-    def _write(self, partition: int, applied: int, before: Rules, transactions: PartitionTransactions) -> None:
-        """Write the adoption of this worker's ruleset into the source, and where it stands."""
+    def adopt(self, partition: int, applied: int, before: Rules, transactions: PartitionTransactions) -> int:
+        """Write the adoption of this worker's ruleset into the source, and where it stands; returns its offset.
+
+        Args:
+            partition: the partition.
+            applied: how far it is applied.
+            before: its ruleset.
+            transactions: its transactions, with none under way.
+
+        The catalogue has to be there before (:meth:`keep`).
+        """
 
         def adoption_at(offset: int) -> Adoption:
             return Adoption(partition, offset, before.digest, self.own.digest)
@@ -130,7 +145,6 @@ class Rulesets:
             adoption = adoption_at(offset)
             return Outgoing(self._topics.rulesets.name, partition, adoption.key, adoption.value)
 
-        self.keep()
         # Never the same key again: compaction would take an earlier adoption away.
         key = ADOPTION_PREFIX + f"{before.digest}/{self.own.digest}/{applied}".encode()
         record = Outgoing(self._topics.executions.name, partition, key, adoption_at(0).value)
@@ -142,6 +156,7 @@ class Rulesets:
             instead_of=before.name,
             ruleset=self.own.name,
         )
+        return offset
 
     def _book(self, *settled: int) -> RuleBook:
         return book_of(self._catalogue, self._config, self._topics, settled=settled)
@@ -155,16 +170,32 @@ class Rulesets:
 
 
 class _Switches:
-    """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
+    """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`.
+
+    Whoever may publish may write thousands of records that look like adoptions: the topic of rulesets is read once for
+    all that were fetched together.
+    """
 
     def __init__(self, rulesets: Rulesets, partition: int) -> None:
         self._rulesets = rulesets
         self._partition = partition
+        self._fetched = 0
+        self._looked_up = 0
+        self._adoptions: dict[int, Adoption] = {}
+
+    def fetched(self, end: int) -> None:
+        """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
+        self._fetched = max(self._fetched, end)
 
     def rules_at(self, offset: int) -> Rules | None:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
-        return self._rulesets.adopted_at(self._partition, offset)
+        if offset >= self._looked_up:
+            fetched = self._fetched
+            self._adoptions = {one.offset: one for one in self._rulesets.adoptions(self._partition)}
+            self._looked_up = max(fetched, offset + 1)
+        adoption = self._adoptions.get(offset)
+        return None if adoption is None else self._rulesets.require_own(adoption)
 
-    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[RowReader]:
+    def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
-        return self._rulesets.refolded(self._partition, offset, rules)
+        raise NotImplementedError("a worker folds again in a job: streams.worker.adoption_job")

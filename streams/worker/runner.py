@@ -80,9 +80,7 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
         require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
         require(topics, connection.librdkafka())
         slot = WorkerSlot(settings.state_dir, settings.app_id)
-        rulesets = Rulesets(
-            connection, topics, catalogue, adopt=settings.adopt_ruleset, max_event_bytes=settings.max_event_bytes
-        )
+        rulesets = Rulesets(connection, topics, catalogue, adopt=settings.adopt_ruleset)
         asyncio.run(_serve(settings, connection, topics, rulesets, slot, beat))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with a documented code
         _die(error)

@@ -137,6 +137,14 @@ class StoredRows(dict[bytes, bytes]):
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter(sorted((key, raw) for key, raw in self.items() if key.startswith(prefix)))
 
+    def store(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Write rows, or remove those with None."""
+        for key, raw in rows:
+            if raw is None:
+                self.pop(key, None)
+            else:
+                self[key] = raw
+
 
 @dataclass(frozen=True)
 class Record:
@@ -214,11 +222,7 @@ class Partition:
 
     def finish(self, folded: Folded) -> None:
         """Write a batch's rows, as after its commit."""
-        for key, raw in folded.rows():
-            if raw is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = raw
+        self.rows.store(folded.rows())
         self.fold.written(folded)
 
     def take(self, *records: Record) -> Folded:

@@ -149,13 +149,14 @@ class ChangeComparison:
     published: dict[int, ChangesDigest] = field(default_factory=dict)
     replayed: dict[int, ChangesDigest] = field(default_factory=dict)
     _missing: dict[bytes, list[Finding]] = field(default_factory=dict)
+    _left: dict[tuple[int, bytes], list[tuple[int, PublishedChange]]] | None = None
 
     def take(self, replayed: ReplayedBatch, start: int) -> Iterator[Finding]:
         """Compare one batch.
 
         1. Find the published changes whose cause is gone, and taint their pairs.
         2. Judge each replayed change.
-        3. What is left was published, and no event gives it.
+        3. What is left was published, and no event gives it; once all of an adoption is compared, if it is one.
         4. What is missing of an application that was erased later is no difference.
 
         Args:
@@ -163,18 +164,9 @@ class ChangeComparison:
             start: what was caused before it is not judged.
         """
         partition = replayed.batch.partition
-        published_digest = self.published.setdefault(partition, ChangesDigest())
         replayed_digest = self.replayed.setdefault(partition, ChangesDigest())
-        left: dict[tuple[int, bytes], list[tuple[int, PublishedChange]]] = {}
         # 1.
-        batch = replayed.batch
-        for offset, place, change in self._entries(partition, batch.start, batch.end):
-            if offset >= start:
-                published_digest.add(change.part)
-            if offset in replayed.present:
-                left.setdefault((offset, change.key), []).append((place, change))
-            else:
-                self._gone(partition, offset, change, start)
+        left = self._caused_in(replayed, start) if self._left is None else self._left
         # 2.
         for sent in changes_of(replayed.folded, self.topics):
             head = head_of(sent.value or b"")
@@ -185,8 +177,9 @@ class ChangeComparison:
             part = record_digest(sent.key, sent.value or b"")
             replayed_digest.add(part)
             yield from self._judge(sent, head, part, found)
+        self._left = left if replayed.folded.is_halfway else None
         # 3.
-        for (offset, _), found in left.items():
+        for (offset, _), found in () if replayed.folded.is_halfway else left.items():
             for place, change in found:
                 if offset < start:
                     continue
@@ -196,6 +189,23 @@ class ChangeComparison:
                     yield self._unexpected(partition, offset, place, change, "the event that it names gives none such")
         # 4.
         self._forgive(replayed.folded.erased_prefixes)
+
+    def _caused_in(
+        self, replayed: ReplayedBatch, start: int
+    ) -> dict[tuple[int, bytes], list[tuple[int, PublishedChange]]]:
+        """The published changes whose cause is in a batch, by its offset and their keys; an adoption's all at once."""
+        batch = replayed.batch
+        partition = batch.partition
+        digest = self.published.setdefault(partition, ChangesDigest())
+        caused: dict[tuple[int, bytes], list[tuple[int, PublishedChange]]] = {}
+        for offset, place, change in self._entries(partition, batch.start, batch.end + replayed.folded.is_halfway):
+            if offset >= start:
+                digest.add(change.part)
+            if offset in replayed.present:
+                caused.setdefault((offset, change.key), []).append((place, change))
+            else:
+                self._gone(partition, offset, change, start)
+        return caused
 
     def before(self, partition: int, first: int, start: int) -> None:
         """Before the first batch: what was caused before the first record that is still there cannot be verified."""

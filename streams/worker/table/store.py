@@ -87,6 +87,15 @@ class BatchStore(Store):
             batch.put(self.as_of_key, str(self._as_of_ms[partition]).encode())
         database.write(batch)
 
+    def copy(self, partition: int, path: Path) -> None:
+        """Make a copy of a partition's database, as it is now, in a directory that is not there yet; it takes no room.
+
+        Args:
+            partition: the partition.
+            path: the directory, on the same disk.
+        """
+        self._db_for_partition(partition).copy(path)
+
     def compact(self, partition: int) -> None:
         """Take what was removed out of a partition's files, where it would stay until RocksDB rewrites them."""
         self._db_for_partition(partition).compact()

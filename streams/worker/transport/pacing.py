@@ -51,7 +51,16 @@ class Pacing:
         self._most = batch_events
         self._clock = clock
         self._under_way: tuple[Batch, ...] = ()
+        self._held: frozenset[int] = frozenset()
         self._began_s = -inf
+
+    def hold(self, partition: int, *, is_held: bool) -> None:
+        """Let no batch of a partition begin, or let them again: it has something else to do before."""
+        self._held = self._held | {partition} if is_held else self._held - {partition}
+
+    def is_held(self, partition: int) -> bool:
+        """Whether no batch of a partition may begin, however long it takes."""
+        return partition in self._held
 
     def is_small(self, batch: Batch) -> bool:
         """Whether a batch begins together with others."""
@@ -77,6 +86,7 @@ class Pacing:
         """
         self.batch_events = min(self._most, max(_EVENTS_AT_ONCE // max(partitions, 1), _LEAST_EVENTS))
         self._under_way = ()
+        self._held = frozenset()
         self._began_s = -inf
 
     def pause_s(self, tp: TP, events: int) -> float:

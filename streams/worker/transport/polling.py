@@ -217,8 +217,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         start = _position(consumer, tp)
         if start is None:
             return None
-        if consumer._coordinator.generation < 0 and not self._is_changelog(tp):  # noqa: SLF001
-            # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
+        if not self._is_changelog(tp) and not self._may_begin(consumer, tp):
             return None
         if self._is_changelog(tp):
             records = await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
@@ -233,6 +232,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return None
         del self._gathered[tp]
         return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, self._membership(consumer))
+
+    def _may_begin(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> bool:
+        """Whether a source partition may have another batch at all.
+
+        Out of the group and not in again, it may not: the broker would take a batch's offsets without a look at them.
+        """
+        return consumer._coordinator.generation >= 0 and not self.consumer.pacing.is_held(tp.partition)  # noqa: SLF001
 
     async def _gather(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> _Gathered | None:
         """Add what has come; also while the last batch commits: aiokafka fetches no more before this is taken."""

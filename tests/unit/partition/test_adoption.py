@@ -8,9 +8,12 @@ import pytest
 
 from models.contract import FactorChange
 from models.errors import ContractError
+from streams.audit.verification.findings import Kind
 from streams.audit.verification.verify import Verification
 from streams.core.rules import Rules
+from streams.partition.adoption import PART_PAIRS
 from streams.partition.batch import Batch, Membership
+from streams.partition.batch_parts import fold_in_parts
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.partition.ruleset_switches import NoSwitches
@@ -159,11 +162,12 @@ def test_it_does_not_matter_where_a_batch_ends(cut):
     )
     member = Membership("group", 1, "member")
     parts = [(0, log.records[:cut]), (cut, log.records[cut:])]
-    results = [fold.fold(Batch("executions", 0, start, start + len(part), part, member)) for start, part in parts]
-    for result in results:
-        for key, raw in result.rows():
-            rows[key] = raw
-        fold.written(result)
+    results = []
+    for start, part in parts:
+        for _, result in fold_in_parts(fold, Batch("executions", 0, start, start + len(part), part, member)):
+            results.append(result)
+            rows.store(result.rows())
+            fold.written(result)
     expected = {
         one.key: one.value for batch in replay.run(log, {0: Range(0, 0, len(LOG))}) for one in batch.folded.outgoing
     }
@@ -189,6 +193,35 @@ def test_verification_holds_over_the_switch():
 
     assert differences(book(ADOPTION)) == []
     assert differences(book())
+
+
+def test_verification_holds_over_an_adoption_in_several_parts():
+    """More pairs than go over at once: nothing differs; a change that is missing, and one too many, are each found."""
+    count = PART_PAIRS + 100
+    items = [ok("a", 1, {"x": 1, "y": "z"}, application_id=f"app-{number}") for number in range(count)]
+    rules, log = book(replace(ADOPTION, offset=count)), kept([*items, ADOPTION])
+    _, sent = replayed([*items, ADOPTION], rules)
+    adopted = [one for one in sent if one.topic == "factor-changes"][count:]
+    assert len(adopted) == count
+
+    def differences(changed):
+        published = [one for one in sent if one.topic == "factor-changes"]
+        records = [
+            Record("factor-changes", 0, offset, RECORDED_MS, one.key, one.value, ())
+            for offset, one in enumerate(changed(published))
+        ]
+        factors = [
+            Record("factors", 0, offset, RECORDED_MS, one.key, one.value, ())
+            for offset, one in enumerate(one for one in sent if one.topic == "factors")
+        ]
+        verification = Verification(TOPICS, rules, lambda _: MemoryTable(), MAX_EVENT_BYTES, open_log=opened(log))
+        indexed = list(verification.index(records))
+        found = verification.run(log, {0: Range(0, 0, count + 1)}, {0: count + 1}, factors)
+        return [(one.kind, one.key) for one in indexed + list(found)]
+
+    assert differences(lambda published: published) == []
+    assert differences(lambda published: published[:-1]) == [(Kind.MISSING, adopted[-1].key)]
+    assert differences(lambda published: [*published, published[-1]]) == [(Kind.DUPLICATE, adopted[-1].key)]
 
 
 def test_erased_events_stay_erased():

@@ -15,6 +15,7 @@ from streams.partition.ruleset_switches import NoSwitches
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.worker import assignment as module
 from streams.worker.assignment import Engine
+from streams.worker.ruleset_adoption import Resumed
 from tests.oracle.folds import topics_of
 
 LIMIT_S = 10
@@ -38,19 +39,19 @@ class HeldRulesets:
 
     def __init__(self) -> None:
         self.own = Rules(load_catalogue(None))
-        self.resumed: list[tuple[int, Transactions]] = []
+        self.resumed: list[int] = []
         self.asked, self.go_on = threading.Event(), threading.Event()
         self.error: Exception | None = None
 
-    def resume(self, partition: int, _mark: object, transactions: Transactions) -> Rules:
+    def resume(self, partition: int, _mark: object) -> Resumed:
         """Note who asks."""
-        self.resumed.append((partition, transactions))
+        self.resumed.append(partition)
         if len(self.resumed) == 1:
             self.asked.set()
             assert self.go_on.wait(LIMIT_S), "was never told to go on"
             if self.error is not None:
                 raise self.error
-        return self.own
+        return Resumed(self.own)
 
     def switches(self, _partition: int) -> NoSwitches:
         """None."""
@@ -81,7 +82,7 @@ def rulesets():
 
 
 @pytest.fixture
-def engine(monkeypatch, rulesets):
+def engine(monkeypatch, rulesets, tmp_path):
     """An engine without Kafka, whose worker must not end."""
     monkeypatch.setattr(module, "PartitionTransactions", Transactions)
     monkeypatch.setattr(module.RoundProducers, "fence", lambda *_: {})
@@ -98,6 +99,7 @@ def engine(monkeypatch, rulesets):
         patience_s=1,
         observer=Observer(),
         store=lambda: store,
+        refold_dir=tmp_path,
         on_fatal=pytest.fail,
     )
 
@@ -106,6 +108,7 @@ async def overtaken(engine, rulesets):
     """A beginning during which its partitions go and come back; how it ended, and how the next one did."""
     loop = asyncio.get_running_loop()
     await engine.acquire({0, 1})
+    held = dict(engine._transactions)
     first = asyncio.create_task(engine.begin(Consumer(), {0, 1}))
     assert await loop.run_in_executor(None, rulesets.asked.wait, LIMIT_S)
     await engine.release({0, 1})
@@ -113,7 +116,9 @@ async def overtaken(engine, rulesets):
     rulesets.go_on.set()
     second = await engine.begin(Consumer(), {0, 1})
     [ended] = await asyncio.gather(first, return_exceptions=True)
+    lanes = dict(engine._lanes)
     await engine.close()
+    assert all(lanes[partition].transactions is not held[partition] for partition in (0, 1))
     return ended, second
 
 
@@ -124,7 +129,6 @@ def test_a_beginning_ends_when_its_partitions_come_again(engine, rulesets, error
     ended, starts = asyncio.run(overtaken(engine, rulesets))
     assert isinstance(ended, RebalanceAgain)
     assert starts == {0: 0, 1: 0}
-    [(held, old), *rest] = rulesets.resumed
-    assert sorted(partition for partition, _ in rest) == [0, 1]
+    [held, *rest] = rulesets.resumed
+    assert sorted(rest) == [0, 1]
     assert held in {0, 1}
-    assert old not in {transactions for _, transactions in rest}

@@ -1,0 +1,150 @@
+"""A partition goes over to another ruleset: pair after pair, in the order of their keys, in parts of bounded size.
+
+Each part is a transaction of its own. What is published does not depend on where a part ends, and neither does what is
+left to do after one: the mark says how far it is (:class:`models.rows.HalfwayMark`).
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Protocol
+
+from streams.core.change import RulesetCause, adoption_id, encode_difference, ruleset_tail
+from streams.core.rules import Rules
+from streams.partition.batch import Outgoing, SourceRecord
+from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
+from streams.partition.outbox import CE_SOURCE, CHANGE_CE_TYPE, FACTORS_CE_TYPE
+from topics.contract.declared import Topics
+from topics.contract.keys import change_key
+from topics.records.cloudevents import cloudevent_headers
+
+__all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded"]
+
+PART_PAIRS: Final = 4_000
+_PART_BYTES: Final = 8 * 1024 * 1024
+"""Of a transaction, rows and what is published together: large enough that what a transaction costs does not show, and
+small enough that it is in memory three times without being noticed, and given up in a moment."""
+
+
+class Refolded(Protocol):
+    """A partition's pairs as another ruleset has them."""
+
+    def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        """The key, the row and, where it is known already, the judgement of each pair behind a key, in order of keys.
+
+        The judgement is as :func:`~streams.partition.judge.encode_judgement` writes it.
+        """
+
+
+class Adopting(NamedTuple):
+    """A record that adopts another ruleset, and that ruleset."""
+
+    record: SourceRecord
+    rules: Rules
+
+
+class Part(NamedTuple):
+    """Some pairs that go over together.
+
+    Attributes:
+        rows: their rows of the other ruleset.
+        outgoing: what differs, to be published.
+        until: the last one's key; empty: there is none.
+        is_last: whether all pairs have gone over with it.
+    """
+
+    rows: dict[bytes, bytes]
+    outgoing: list[Outgoing]
+    until: bytes
+    is_last: bool
+
+
+class GoingOver:
+    """Puts each pair beside what it was, and publishes what differs.
+
+    Args:
+        judge: compares the pairs.
+        cause: the adoption.
+        topics: the declared topics.
+        partition: the source partition.
+        part_pairs: most pairs in one part.
+    """
+
+    def __init__(
+        self, judge: Judge, cause: RulesetCause, topics: Topics, partition: int, part_pairs: int = PART_PAIRS
+    ) -> None:
+        self._judge = judge
+        self._cause = cause
+        self._tail = ruleset_tail(cause, judge.after.json)
+        self._changes_topic = topics.factor_changes.name
+        self._factors_topic = topics.factors.name
+        self._partition = partition
+        self._part_pairs = part_pairs
+        self._rows: dict[bytes, bytes] = {}
+        self._changes: list[Outgoing] = []
+        self._factors: list[Outgoing] = []
+        self._size = 0
+
+    def parts(
+        self, old: Iterator[tuple[bytes, bytes]], new: Iterator[tuple[bytes, bytes, bytes | None]]
+    ) -> Iterator[Part]:
+        """The parts; the last one may have no pairs.
+
+        Args:
+            old: the pairs that have not gone over, in the order of their keys.
+            new: the same pairs as the other ruleset has them, see :meth:`Refolded.pairs_after`.
+
+        Raises:
+            ContractError: a pair, or an event of one, is not among the new ones.
+        """
+        key, raw = next(old, _END)
+        until = b""
+        for until, new_raw, judged in new:
+            if key and key < until:
+                raise self._judge.incomplete(key)
+            if key == until:
+                self._take(until, raw, new_raw, judged)
+                key, raw = next(old, _END)
+            else:
+                self._take(until, None, new_raw, judged)
+            if len(self._rows) >= self._part_pairs or self._size >= _PART_BYTES:
+                yield self._part(until, is_last=False)
+        if key:
+            raise self._judge.incomplete(key)
+        yield self._part(until, is_last=True)
+
+    def _take(self, key: bytes, old_raw: bytes | None, new_raw: bytes, judged: bytes | None) -> None:
+        head = head_of_row(new_raw)
+        old_head = None if old_raw is None else head_of_row(old_raw)
+        judgement = None if judged is None else decode_judgement(judged)
+        if judgement is None or not judgement.holds_for(old_head, head):
+            judgement = self._judge.judge(key, old_raw, new_raw)
+        parts = judgement.parts
+        if parts is None:
+            self._rows[key] = row = with_version(new_raw, head, judgement.version)
+            self._size += len(row)
+            return
+        self._rows[key] = row = with_version(new_raw, head, self._cause.position.offset)
+        identity = adoption_id(self._cause, head.application_id, head.processor)
+        change, factors = encode_difference(identity, parts, self._tail)
+        ce_id, subject = identity.encode(), head.application_id.encode()
+        self._changes.append(
+            Outgoing(
+                self._changes_topic,
+                self._partition,
+                change_key(head.application_id, identity),
+                change,
+                cloudevent_headers(ce_id, CHANGE_CE_TYPE, CE_SOURCE, subject),
+            )
+        )
+        headers = cloudevent_headers(ce_id, FACTORS_CE_TYPE, CE_SOURCE, subject)
+        self._factors.append(Outgoing(self._factors_topic, self._partition, key, factors, headers))
+        self._size += len(row) + len(change) + len(factors)
+
+    def _part(self, until: bytes, *, is_last: bool) -> Part:
+        """What was taken since the last part: changes first, as in every transaction."""
+        part = Part(self._rows, self._changes + self._factors, until, is_last)
+        self._rows, self._changes, self._factors, self._size = {}, [], [], 0
+        return part
+
+
+_END: Final = (b"", b"")
+"""Behind the last pair: no key is empty."""

@@ -1,0 +1,39 @@
+"""A batch in parts, each of which is a transaction: more than one where another ruleset is adopted in it."""
+
+from collections.abc import Iterator
+
+from streams.partition.adoption import PART_PAIRS
+from streams.partition.batch import Batch
+from streams.partition.partition_fold import PartitionFold
+from streams.partition.result import Folded
+
+__all__ = ["fold_in_parts"]
+
+
+def fold_in_parts(fold: PartitionFold, batch: Batch, *, part_pairs: int = PART_PAIRS) -> Iterator[tuple[Batch, Folded]]:
+    """Fold a batch in which another ruleset may be adopted: what it comes to, one transaction after the other.
+
+    The rows of each part have to be stored, and ``fold.written`` called for it,
+    before the next one is asked for.
+
+    Args:
+        fold: of the partition.
+        batch: the batch.
+        part_pairs: most pairs that go over together.
+
+    Yields:
+        The part of the batch, and what it comes to; for the record of an adoption as often as it takes to go over, with
+        an end before the record but the last time.
+    """
+    while (adopting := fold.adoption_in(batch)) is not None:
+        record = adopting.record
+        if batch.start < record.offset:
+            before = batch.until(record.offset)
+            yield before, fold.fold(before)
+        with fold.switches.refolded(record.offset, adopting.rules) as refolded:
+            for folded in fold.go_over(adopting, refolded, part_pairs=part_pairs):
+                yield batch.at(record, is_applied=not folded.is_halfway), folded
+        batch = batch.behind(record.offset)
+        if batch.start == batch.end:
+            return
+    yield batch, fold.fold(batch)

@@ -1,0 +1,88 @@
+"""What another ruleset makes of one pair, put beside what it was; made ahead of the adoption, or at it.
+
+A judgement holds for one state of the pair's two rows, that of the old ruleset and that of the new one. Both rows name
+the event that changed them last, so whether it still holds is seen from their first fields.
+"""
+
+from typing import Final
+
+import msgspec
+
+from models.errors import ContractError
+from models.judgement import NOWHERE, Judgement
+from models.rows import Row, RowHead
+from streams.core.change import difference_parts
+from streams.core.fold import events_of, load_pair
+from streams.core.rules import Rules
+from streams.partition.row_codec import decode_row, encode_row
+from topics.contract.declared import Topics
+
+__all__ = ["Judge", "decode_judgement", "encode_judgement", "head_of_row", "with_version"]
+
+encode_judgement: Final = msgspec.msgpack.Encoder().encode
+decode_judgement: Final = msgspec.msgpack.Decoder(Judgement).decode
+head_of_row: Final = msgspec.msgpack.Decoder(RowHead).decode
+"""The first fields of a pair's row."""
+
+
+class Judge:
+    """Compares pairs under two rulesets.
+
+    Args:
+        partition: the source partition.
+        topics: the declared topics.
+        before: the ruleset of the partition's rows.
+        after: the one that is adopted.
+    """
+
+    def __init__(self, partition: int, topics: Topics, before: Rules, after: Rules) -> None:
+        self._partition = partition
+        self._source_topic = topics.executions.name
+        self.before: Final = before
+        self.after: Final = after
+
+    def judge(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> Judgement:
+        """Put one pair beside what it was.
+
+        Args:
+            key: of its row.
+            old_raw: its row of the old ruleset; None: there is none.
+            new_raw: its row of the new one, folded from the same events.
+
+        Raises:
+            ContractError: an event of the old row is not in the new one, which was folded from the log: it is not
+                there any more.
+        """
+        row = decode_row(new_raw)
+        assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
+        new = load_pair(row, self.after)
+        kind = self.after.of(row.processor).processor_type
+        if old_raw is None:
+            parts = difference_parts(row.application_id, row.processor, kind, None, new.tally)
+            return Judgement(NOWHERE, row.applied, NOWHERE, parts)
+        old_row = decode_row(old_raw)
+        assert isinstance(old_row, Row)  # noqa: S101 - the key tells the kind
+        old = load_pair(old_row, self.before)
+        if not events_of(old) <= events_of(new):
+            raise self.incomplete(key)
+        if self.before.of(row.processor).processor_type == kind and not new.tally.differs(old.tally):
+            return Judgement(old_row.applied, row.applied, old_row.version)
+        parts = difference_parts(row.application_id, row.processor, kind, old.tally, new.tally)
+        return Judgement(old_row.applied, row.applied, old_row.version, parts)
+
+    def incomplete(self, key: bytes) -> ContractError:
+        """The log has not all events of a pair any more."""
+        return ContractError(
+            f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
+            f"of {key.decode(errors='backslashreplace')} for one: another ruleset cannot be adopted, as their whole "
+            "output is not known. Go on with the ruleset of the state, or begin anew under another CONSOLIDATOR_APP_ID"
+        )
+
+
+def with_version(raw: bytes, head: RowHead, version: int) -> bytes:
+    """A pair's row with another version."""
+    if head.version == version:
+        return raw
+    row = decode_row(raw)
+    assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
+    return encode_row(msgspec.structs.replace(row, version=version))

@@ -1,0 +1,1 @@
+"""A partition folded again with another ruleset: by a process beside the worker, into a database of its own."""

@@ -1,0 +1,142 @@
+"""What a worker and its refolding process say to each other: a JSON object a line, through the process's pipes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from models.rows import PartitionMark
+from topics.contract.declared import Topic, Topics
+
+__all__ = [
+    "Answer",
+    "Report",
+    "Task",
+    "decode_answer",
+    "decode_report",
+    "decode_task",
+    "encode",
+    "task_of",
+    "topics_named",
+]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """The first line: what to fold.
+
+    Attributes:
+        config: for librdkafka; it holds the passwords, which is why this is no argument of a command.
+        names: the topics' names, by the fields of :class:`~topics.contract.declared.Topics`.
+        partitions: how many each of them has.
+        partition: which one is folded.
+        topic_id: the source topic's id.
+        directory: of the database.
+        before: the catalogue of the partition's state, as JSON.
+        after: the catalogue to fold with, as JSON.
+        max_event_bytes: larger events are dead letters.
+        gone_over: the key up to which the partition has gone over, in hexadecimal digits; empty: it has not begun.
+        until: the offset before which to end; None: not known yet.
+    """
+
+    config: dict[str, str | int]
+    names: dict[str, str]
+    partitions: int
+    partition: int
+    topic_id: str
+    directory: str
+    before: str
+    after: str
+    max_event_bytes: int
+    gone_over: str = ""
+    until: int | None = None
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of the process.
+
+    Attributes:
+        done: the offset before which everything is folded; None: this is not about that.
+        end: the offset before which the source ends.
+        wants_table: the partition's table as it is now is asked for.
+        begun_anew: why what an earlier process folded is thrown away.
+        is_near: the end of the source is near, so that the adoption may be written.
+        error: what went wrong; the process ends.
+        is_contract: whether that is a matter of what was agreed upon, rather than of Kafka or the disk.
+    """
+
+    done: int | None = None
+    end: int = 0
+    wants_table: bool = False
+    begun_anew: str | None = None
+    is_near: bool = False
+    error: str | None = None
+    is_contract: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of the worker.
+
+    Attributes:
+        table: the directory of the partition's table as it is now.
+        until: the offset before which to end.
+    """
+
+    table: str | None = None
+    until: int | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+decode_task: Final = msgspec.json.Decoder(Task).decode
+decode_report: Final = msgspec.json.Decoder(Report).decode
+decode_answer: Final = msgspec.json.Decoder(Answer).decode
+
+
+def encode(message: Task | Report | Answer) -> bytes:
+    """A message as a line."""
+    return _encode(message) + b"\n"
+
+
+def task_of(
+    config: Mapping[str, str | int],
+    topics: Topics,
+    mark: PartitionMark,
+    catalogues: Sequence[str],
+    *,
+    max_event_bytes: int,
+    gone_over: bytes,
+    until: int | None,
+) -> Task:
+    """The task of a partition, without a directory.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        mark: the partition's.
+        catalogues: of the partition's state, and the one to fold with; as JSON.
+        max_event_bytes: larger events are dead letters.
+        gone_over: the key up to which the partition has gone over.
+        until: the offset before which to end, where it is known.
+    """
+    before, after = catalogues
+    return Task(
+        dict(config),
+        {field: getattr(topics, field).name for field in _TOPICS},
+        topics.partitions,
+        mark.partition,
+        mark.topic_id,
+        "",
+        before,
+        after,
+        max_event_bytes,
+        gone_over.hex(),
+        until,
+    )
+
+
+def topics_named(names: Mapping[str, str], partitions: int) -> Topics:
+    """The topics of these names, as far as a fold needs them."""
+    topics = {field: Topic(names[field], "", {}, "") for field in _TOPICS}
+    return Topics(**topics, partitions=partitions, replication_factor=1)
+
+
+_TOPICS: Final = ("executions", "factor_changes", "factors", "dlq", "changelog", "rulesets")

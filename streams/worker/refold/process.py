@@ -1,0 +1,336 @@
+"""The process that folds a partition again: the fold of the worker, beside it, and with nothing of it to be waited for.
+
+A thread of the worker would take turns with the fold of live events, which Python lets only one of run at a time.
+
+It ends when its standard input does, whatever became of the worker, and closes its database before.
+"""
+
+import gc
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Final
+
+from models.errors import ConsolidatorError, ContractError
+from models.judgement import Judgement
+from streams.core.rules import Rules
+from streams.partition.batch import Batch, Membership
+from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
+from streams.partition.partition_fold import PartitionFold
+from streams.rulesets.catalogue_file import parse_catalogue
+from streams.worker.refold.messages import Answer, Report, Task, decode_answer, decode_task, encode, topics_named
+from streams.worker.refold.table import LiveTable, RefoldIdentity, RefoldTable
+from topics.reading.positions import AtOffset, Beginning
+from topics.reading.reader import TopicReader
+from topics.records.record import Record
+
+__all__ = ["Refolding", "main"]
+
+_BLOCK_RECORDS: Final = 2_000
+_BLOCK_BYTES: Final = 8 * 1024 * 1024
+"""Folded at once, some 100 ms: between two blocks it is looked whether to go on."""
+
+_CACHED_PAIRS: Final = 20_000
+_CACHED_WEIGHT: Final = 16 * 1024 * 1024
+"""Decoded pairs in memory: half of a worker's."""
+
+_NEAR: Final = 4_000
+"""Events before the end of the source, as it was a moment ago, which are folded in a fraction of a second."""
+
+_PASSES: Final = 5
+_FEW_JUDGED: Final = 2_000
+"""All pairs are compared once, and then those that events came for meanwhile, until these are few: they are compared in
+some 0.2 s when the partition goes over."""
+
+_KEPT_AT_ONCE: Final = 500
+
+_RETRY_S: Final = 0.1
+
+_GRACE_S: Final = 2.0
+"""A read from Kafka does not look whether to go on: after this the process ends as it is."""
+
+_NOBODY: Final = Membership("", -1, "")
+
+
+class StoppedError(Exception):
+    """The worker does not want it any more."""
+
+
+class Worker:
+    """The worker at the other end of the pipes.
+
+    Args:
+        lines: what it says.
+        out: what is said to it.
+    """
+
+    def __init__(self, lines: IO[bytes], out: IO[bytes]) -> None:
+        self._out = out
+        self._answers: SimpleQueue[Answer | None] = SimpleQueue()
+        self._gone = threading.Event()
+        self._killer = threading.Timer(_GRACE_S, os._exit, [0])
+        self._killer.daemon = True
+        threading.Thread(target=self._listen, args=(lines,), name="worker", daemon=True).start()
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the worker has gone, or wants nothing of this any more."""
+        return self._gone.is_set()
+
+    def require(self) -> None:
+        """Go on only if the worker is there.
+
+        Raises:
+            StoppedError: it is not.
+        """
+        if self.is_alone:
+            raise StoppedError
+
+    def tell(self, report: Report) -> None:
+        """Say something."""
+        try:
+            self._out.write(encode(report))
+            self._out.flush()
+        except OSError as error:
+            raise StoppedError from error
+
+    def ask(self, report: Report) -> Answer:
+        """Say something and wait for the answer."""
+        self.tell(report)
+        answer = self._answers.get()
+        if answer is None:
+            raise StoppedError
+        return answer
+
+    def _listen(self, lines: IO[bytes]) -> None:
+        for line in lines:
+            self._answers.put(decode_answer(line))
+        self._gone.set()
+        self._answers.put(None)
+        self._killer.start()
+
+
+class Refolding:
+    """Folds a partition with another ruleset up to an offset, and compares every pair ahead of the adoption.
+
+    Args:
+        task: what to fold.
+        worker: who wants it.
+        read: the records of the source from an offset to its end as it is now, and that end.
+    """
+
+    def __init__(
+        self, task: Task, worker: Worker, read: Callable[[int], AbstractContextManager[tuple[Iterator[Record], int]]]
+    ) -> None:
+        before, after = map(_rules, (task.before, task.after))
+        topics = topics_named(task.names, task.partitions)
+        self._task = task
+        self._worker = worker
+        self._read = read
+        self._until = task.until
+        self._gone_over = bytes.fromhex(task.gone_over)
+        self._judge = Judge(task.partition, topics, before, after)
+        self._table = RefoldTable(
+            Path(task.directory), RefoldIdentity.of(task, before.digest, after.digest), task.until
+        )
+        self._fold = PartitionFold(
+            task.partition,
+            topics,
+            after,
+            self._table,
+            max_event_bytes=task.max_event_bytes,
+            cached_pairs=_CACHED_PAIRS,
+            cached_weight=_CACHED_WEIGHT,
+            topic_id=task.topic_id,
+            publishes=False,
+        )
+
+    def run(self) -> None:
+        """Do all of it; interrupted, the next one goes on from there.
+
+        1. Come near the end of the source, which goes on growing; or to the offset, where it is known already.
+        2. Compare the pairs, and again those for which events came meanwhile.
+        3. Ask for the offset, and fold up to it.
+        4. Where the partition itself was far behind, wait until it is here, and compare the rest.
+        """
+        with self._table:
+            if self._table.begun_anew:
+                self._worker.tell(Report(begun_anew=self._table.begun_anew))
+            # 1.
+            self._catch_up()
+            # 2.
+            is_compared = False
+            for _ in range(_PASSES):
+                is_compared = self._compare_pairs()
+                self._catch_up()
+                if is_compared:
+                    break
+            # 3.
+            while self._until is None:
+                self._until = self._worker.ask(Report(is_near=True)).until
+            self._catch_up()
+            # 4.
+            while not is_compared and not self._compare_pairs():
+                time.sleep(_RETRY_S)
+
+    @property
+    def _next(self) -> int:
+        return self._fold.mark.applied + 1
+
+    def _catch_up(self) -> None:
+        """Fold up to the offset, or near to the end of the source."""
+        while self._until is None or self._next < self._until:
+            self._worker.require()
+            with self._read(self._next) as (records, as_of_now):
+                end = as_of_now if self._until is None else min(as_of_now, self._until)
+                far = end - self._next
+                self._fold_records(records, end)
+            if self._until is None and far <= _NEAR:
+                return
+            if not far:
+                # Somebody's transaction is open before the offset.
+                time.sleep(_RETRY_S)
+
+    def _fold_records(self, records: Iterator[Record], end: int) -> None:
+        for block in _blocks(records, end):
+            self._worker.require()
+            self._fold_block(block, block[-1].offset + 1)
+            self._worker.tell(Report(done=self._next, end=end))
+        if self._next < end:
+            # What is left has no record: markers, or what compaction removed.
+            self._fold_block([], end)
+            self._worker.tell(Report(done=self._next, end=end))
+
+    def _fold_block(self, block: list[Record], end: int) -> None:
+        batch = Batch(self._task.names["executions"], self._task.partition, self._next, end, block, _NOBODY)
+        folded = self._fold.fold(batch)
+        self._table.write(folded.rows())
+        self._fold.written(folded)
+
+    def _compare_pairs(self) -> bool:
+        """Compare the pairs for which both sides have the same events, unless that is done.
+
+        Returns:
+            Whether little is left: the partition itself is about as far, and few pairs were not compared before.
+        """
+        path = self._worker.ask(Report(wants_table=True)).table or ""
+        try:
+            with LiveTable(Path(path)) as live:
+                return self._judge_against(live) <= _FEW_JUDGED and self._next - live.applied <= _NEAR
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _judge_against(self, live: LiveTable) -> int:
+        applied = live.applied
+        judged: list[tuple[bytes, bytes, Judgement]] = []
+        count = 0
+        olds = live.pairs_after(self._gone_over)
+        key, old = next(olds, (b"", b""))
+        for pair, new, known in self._table.pairs_after(self._gone_over):
+            while key and key < pair:
+                self._require_unknown(key, old)
+                key, old = next(olds, (b"", b""))
+            found = None
+            if key == pair:
+                found = old
+                key, old = next(olds, (b"", b""))
+            judgement = self._judged(pair, found, new, known, applied)
+            if judgement is not None:
+                row = new if judgement.parts is not None else with_version(new, head_of_row(new), judgement.version)
+                judged.append((pair, row, judgement))
+                count += 1
+            if len(judged) >= _KEPT_AT_ONCE:
+                self._worker.require()
+                self._table.keep(judged)
+                judged = []
+        while key:
+            self._require_unknown(key, old)
+            key, old = next(olds, (b"", b""))
+        self._table.keep(judged)
+        return count
+
+    def _judged(self, key: bytes, old: bytes | None, new: bytes, known: bytes | None, live: int) -> Judgement | None:
+        """The judgement of a pair; None: it is known, or one side has seen events of it that the other has not."""
+        new_head, old_head = head_of_row(new), None if old is None else head_of_row(old)
+        if known is not None and decode_judgement(known).holds_for(old_head, new_head):
+            return None
+        if new_head.applied > live or (old_head is not None and old_head.applied >= self._next):
+            return None
+        return self._judge.judge(key, old, new)
+
+    def _require_unknown(self, key: bytes, old: bytes) -> None:
+        """A pair that only the state has: its events are behind what is folded here, or not in the log any more."""
+        if head_of_row(old).applied < self._next:
+            raise self._judge.incomplete(key)
+
+
+def _blocks(records: Iterator[Record], end: int) -> Iterator[list[Record]]:
+    block: list[Record] = []
+    size = 0
+    for record in records:
+        if record.offset >= end:
+            break
+        block.append(record)
+        size += len(record.value or b"")
+        if len(block) >= _BLOCK_RECORDS or size >= _BLOCK_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _rules(text: str) -> Rules:
+    return Rules(parse_catalogue(text.encode(), suffix=".json", source="a catalogue that the worker has"))
+
+
+def _reading(task: Task) -> Callable[[int], AbstractContextManager[tuple[Iterator[Record], int]]]:
+    """Reads the source: from an offset on; from the first one that is there where nothing is folded yet."""
+
+    @contextmanager
+    def read(offset: int) -> Iterator[tuple[Iterator[Record], int]]:
+        start = AtOffset(task.partition, offset) if offset else Beginning()
+        with TopicReader(task.config, task.names["executions"], start) as reader:
+            span = reader.spans[task.partition]
+            yield reader.until_end({task.partition: span}), span.end
+
+    return read
+
+
+def main() -> int:
+    """Fold as the standard input says; returns the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Events and states have no cycles, and the collector would look at each of them.
+    gc.disable()
+    task = decode_task(sys.stdin.buffer.readline())
+    # Whatever else is written goes elsewhere: between the lines for the worker it would be taken for one of them.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", 0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    worker = Worker(sys.stdin.buffer, out)
+    try:
+        Refolding(task, worker, _reading(task)).run()
+    except StoppedError:
+        return 0
+    except ConsolidatorError as error:
+        worker.tell(Report(error=str(error), is_contract=isinstance(error, ContractError)))
+        return 1
+    except Exception as error:
+        # Nobody reads what a process without a log says at its end.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        worker.tell(Report(error=f"to fold again failed at {last.name}, line {last.lineno}: {error!r}"))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # Threads of the clients are not worth waiting for.
+    os._exit(code)

@@ -1,0 +1,320 @@
+"""The database of one refold: the pairs as another ruleset has them, how they compare, and how far it is.
+
+It survives the process, and the worker: who has the partition next on this machine goes on with it. There is no
+write-ahead log. After a kill some of the last seconds' work is missing, all of it from one batch on: RocksDB writes its
+tables in the order of the batches, the mark with the rows.
+"""
+
+import fcntl
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+import msgspec
+import rocksdict
+
+from models.errors import InfrastructureError
+from models.judgement import Judgement
+from models.rows import PartitionMark
+from streams.partition.judge import encode_judgement
+from streams.partition.row_codec import MARK_KEY, decode_row, is_pair_key
+from streams.worker.refold.messages import Task
+
+__all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
+
+_FORMAT: Final = 1
+"""Of what is stored here. Another one is thrown away: everything can be folded again."""
+
+_IDENTITY: Final = b"identity"
+_ROW: Final = b"r"
+_JUDGEMENT: Final = b"j"
+"""What the keys of rows and of judgements start with; the row's key follows."""
+
+_CACHE_BYTES: Final = 32 * 1024 * 1024
+_MEMTABLE_BYTES: Final = 16 * 1024 * 1024
+_MEMTABLES: Final = 2
+_BLOOM_BITS_PER_KEY: Final = 10
+
+
+class RefoldIdentity(msgspec.Struct, frozen=True):
+    """What a refold is of: with anything else it is begun anew."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    partitions: int
+    before: str
+    after: str
+    max_event_bytes: int
+    format: int = _FORMAT
+
+    @classmethod
+    def of(cls, task: Task, before: str, after: str) -> "RefoldIdentity":
+        """The identity of a task, with the digests of both rulesets."""
+        return cls(
+            task.names["executions"],
+            task.topic_id,
+            task.partition,
+            task.partitions,
+            before,
+            after,
+            task.max_event_bytes,
+        )
+
+
+class RefoldDirectory:
+    """A directory for the refold of one partition, locked while this object has it.
+
+    Args:
+        path: the directory.
+        lock: its lock.
+    """
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def free(cls, base: Path, partition: int, numbers: Iterable[int]) -> "RefoldDirectory | None":
+        """One that nobody holds; None: there is none.
+
+        Args:
+            base: of all partitions.
+            partition: which one.
+            numbers: the partition's directories that may be taken.
+
+        Raises:
+            InfrastructureError: it cannot be made.
+        """
+        try:
+            for number in numbers:
+                path = base / str(partition) / str(number)
+                path.mkdir(parents=True, exist_ok=True)
+                # Not inside: the directory may be removed while others look for a free one.
+                lock = path.with_suffix(".lock").open("w")
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    lock.close()
+                else:
+                    return cls(path, lock)
+        except OSError as error:
+            raise InfrastructureError(f"cannot use the directory {base}: {error.strerror}") from error
+        return None
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.close()
+
+    def remove(self) -> None:
+        """Nobody needs it any more."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.release()
+
+
+class RefoldTable:
+    """The database; also what :class:`~streams.partition.partition_fold.PartitionFold` reads its rows from.
+
+    Args:
+        path: its directory.
+        identity: what it has to be of; one of anything else is thrown away.
+        until: the offset before which it has to end, where it is known; one that went further is thrown away, too: its
+            process outlived its worker.
+
+    Attributes:
+        begun_anew: why what was there is thrown away; "": there was nothing, or it is used.
+
+    Raises:
+        InfrastructureError: from every method: the disk failed or is full.
+    """
+
+    def __init__(self, path: Path, identity: RefoldIdentity, until: int | None = None) -> None:
+        self._path = path
+        self.begun_anew = ""
+        self._without_log = rocksdict.WriteOptions()
+        # A property, which the package's type hints take for a method.
+        self._without_log.disable_wal = True  # type: ignore[method-assign, assignment]
+        wanted = msgspec.msgpack.encode(identity)
+        try:
+            self._db = self._open(path, wanted, until)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row under a key, if any."""
+        try:
+            found: bytes | None = self._db.get(_ROW + key)
+        except Exception as error:
+            raise self._failure(error) from error
+        return found
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Every row whose key starts so, in order."""
+        start = _ROW + prefix
+        for key, value in self._between(start, None):
+            if not key.startswith(start):
+                return
+            yield key[1:], value
+
+    @property
+    def applied(self) -> int:
+        """The last offset that is folded; -1: none is."""
+        return _applied(self.get(MARK_KEY))
+
+    def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        """See :class:`~streams.partition.adoption.Refolded`."""
+        judgements = self._between(_JUDGEMENT + key + b"\0", _JUDGEMENT + b"\xff")
+        judged, judgement = next(judgements, (b"", b""))
+        for found, row in self._between(_ROW + key + b"\0", _ROW + b"\xff"):
+            pair = found[1:]
+            if not is_pair_key(pair):
+                continue
+            while judged and judged[1:] < pair:
+                judged, judgement = next(judgements, (b"", b""))
+            yield pair, row, judgement if judged[1:] == pair else None
+
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Put rows, or remove those with None: all of them, or none."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(_ROW + key)
+            else:
+                batch.put(_ROW + key, value)
+        self._write(batch)
+
+    def keep(self, judged: Iterable[tuple[bytes, bytes, Judgement]]) -> None:
+        """Keep judgements, each with its pair's key and row."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, row, judgement in judged:
+            batch.put(_ROW + key, row)
+            batch.put(_JUDGEMENT + key, encode_judgement(judgement))
+        self._write(batch)
+
+    def close(self) -> None:
+        """Close it; everything is on the disk then."""
+        try:
+            self._db.flush()
+            self._db.close()
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _write(self, batch: rocksdict.WriteBatch) -> None:
+        try:
+            self._db.write(batch, self._without_log)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            yield from _between(self._db, first, end)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _open(self, path: Path, wanted: bytes, until: int | None) -> rocksdict.Rdict:
+        """Open it; one that is damaged, or is of something else, is made anew."""
+        try:
+            db = rocksdict.Rdict(str(path), options=_options())
+            found = db.get(_IDENTITY)
+        except Exception as error:
+            if "lock" in str(error).lower() or "No space left" in str(error):
+                raise
+            self.begun_anew = " ".join(str(error).split())
+        else:
+            if found == wanted and (until is None or _applied(db.get(_ROW + MARK_KEY)) < until):
+                return db
+            if found is not None:
+                self.begun_anew = "it is of other rulesets, another topic or another format, or went too far"
+            db.close()
+        shutil.rmtree(path, ignore_errors=True)
+        db = rocksdict.Rdict(str(path), options=_options())
+        db.put(_IDENTITY, wanted, self._without_log)
+        return db
+
+    def _failure(self, error: Exception) -> InfrastructureError:
+        return InfrastructureError(
+            f"the refold in {self._path} cannot be used: {' '.join(str(error).split())}. It takes about as much room "
+            "as the partition's state: make room, or set CONSOLIDATOR_STATE_DIR to a larger disk"
+        )
+
+
+class LiveTable:
+    """A copy of a partition's table as it was a moment ago, to be read only.
+
+    Args:
+        path: its directory.
+
+    Raises:
+        InfrastructureError: it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._db = rocksdict.Rdict(
+                str(path), options=rocksdict.Options(raw_mode=True), access_type=rocksdict.AccessType.read_only()
+            )
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    @property
+    def applied(self) -> int:
+        """How far the partition's state is applied."""
+        try:
+            return _applied(self._db.get(MARK_KEY))
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The pairs behind a key, in the order of their keys, with their rows."""
+        try:
+            for found, row in _between(self._db, key + b"\0", None):
+                if is_pair_key(found):
+                    yield found, row
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> InfrastructureError:
+        return InfrastructureError(f"the copy of the state in {self._path} cannot be read: {error}")
+
+
+def _applied(raw: bytes | None) -> int:
+    mark = None if raw is None else decode_row(raw)
+    return mark.applied if isinstance(mark, PartitionMark) else -1
+
+
+def _between(db: Any, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    cursor = db.iter()
+    cursor.seek(first)
+    while cursor.valid():
+        key = cursor.key()
+        if end is not None and key >= end:
+            return
+        yield key, cursor.value()
+        cursor.next()
+    cursor.status()
+
+
+def _options() -> Any:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(create_if_missing=True)
+    options.set_write_buffer_size(_MEMTABLE_BYTES)
+    options.set_max_write_buffer_number(_MEMTABLES)
+    tables = rocksdict.BlockBasedOptions()
+    tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
+    tables.set_block_cache(rocksdict.Cache(_CACHE_BYTES))
+    options.set_block_based_table_factory(tables)
+    return options
