@@ -63,6 +63,10 @@ class SteadyLoad:
         """How many events Kafka has taken so far."""
         return sum(map(len, self._acknowledged.values()))
 
+    def published(self, partition: int) -> list[tuple[float, int]]:
+        """When each of a partition's events was produced, in monotonic seconds, and the offset that it got."""
+        return list(self._acknowledged[partition])
+
     def first_after(self, moment: float) -> dict[int, int]:
         """By partition, where one is acknowledged: the offset of the first event that was produced after a moment."""
         found = {}

@@ -1,6 +1,5 @@
 """Another ruleset on a running system of two workers: ``run --adopt-ruleset``, and a replay over the switch."""
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -10,10 +9,18 @@ from confluent_kafka import Producer
 
 from streams.cli.main import cli
 from streams.rulesets.catalogue_file import load_catalogue as load_rules
-from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json, to_json
+from tests.inputs.workloads import Rates, believable, parse_json
+from tests.real_kafka.adoptions import (
+    adopted_changes,
+    adoptions,
+    gone_over,
+    next_catalogue_in,
+    verified,
+    wait_gone_over,
+)
 from tests.real_kafka.installation import LIMIT_S
 from topics.reading.rulesets import read_rulesets
-from topics.records.adoptions import ADOPTION_PREFIX, Adoption
+from topics.records.adoptions import Adoption
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -23,37 +30,7 @@ REFUSED = 2
 
 @pytest.fixture
 def next_catalogue(tmp_path):
-    """The sample catalogue with another reducer, a factor more, and a processor less."""
-    catalogue = load_catalogue()
-    catalogue["version"] = "next"
-    factors = catalogue["processors"]["bank_statement"]["factors"]
-    factors["f_revenue_monthly_avg"] = {"reducer": "max", "field": "f_revenue_monthly"}
-    factors["f_revenue_first"] = {"reducer": "earliest", "field": "f_revenue_monthly"}
-    del catalogue["processors"]["credit_check"]
-    path = tmp_path / "next.json"
-    path.write_bytes(to_json(catalogue))
-    return path
-
-
-def verified(installation, catalogue):
-    """The summary of a verification that finds nothing."""
-    result = CliRunner(env=installation.variables | {"CONSOLIDATOR_CATALOGUE": str(catalogue)}).invoke(
-        cli, ["replay", "--verify", "--format", "json"], catch_exceptions=False
-    )
-    assert result.exit_code == 0, result.output
-    [summary] = map(parse_json, result.stdout.splitlines())
-    return summary
-
-
-def adoptions(installation):
-    """How many records of each partition adopt a ruleset."""
-    source = installation.read(installation.topics.executions.name)
-    return Counter(record.partition for record in source if (record.key or b"").startswith(ADOPTION_PREFIX))
-
-
-def adopted_changes(installation):
-    changes = [parse_json(record.value) for record in installation.read(installation.topics.factor_changes.name)]
-    return [change for change in changes if change["cause"]["status"] == "ruleset"]
+    return next_catalogue_in(tmp_path)
 
 
 def publish_in_parts(installation):
@@ -104,6 +81,7 @@ def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
                 CONSOLIDATOR_ADOPT_RULESET="true",
             )
         )
+        wait_gone_over(*new, partitions=installation.partitions * len(new) // len(old))
         installation.wait_consumed(new[-1])
     third()
     installation.wait_consumed(new[1])
@@ -154,16 +132,20 @@ def test_killed_between_the_adoption_and_its_fold(installation, next_catalogue):
     worker.stop()
     second()
     over = {"CONSOLIDATOR_CATALOGUE": str(next_catalogue), "CONSOLIDATOR_ADOPT_RULESET": "true"}
-    killed = installation.start(CONSOLIDATOR_FAILPOINT="produced:kill:1", **over)
+    # One partition after the other: at the last one's adoption all others have gone over.
+    killed = installation.start(CONSOLIDATOR_FAILPOINT=f"announced:kill:{installation.partitions}", **over)
     killed.wait_exit()
-    assert sum(adoptions(installation).values()) == installation.partitions
-    assert adopted_changes(installation) == []
+    done = gone_over(killed)
+    assert len(done) == installation.partitions - 1
+    assert adoptions(installation) == dict.fromkeys(range(installation.partitions), 1)
+    assert {change["version"]["partition"] for change in adopted_changes(installation)} <= done
     # Without the flag: what has begun is finished by whoever has the catalogue.
     finishing = installation.start(CONSOLIDATOR_CATALOGUE=str(next_catalogue)).wait_ready(installation.partitions)
+    wait_gone_over(killed, finishing, partitions=installation.partitions)
     installation.wait_consumed(finishing)
     finishing.stop()
     assert adoptions(installation) == dict.fromkeys(range(installation.partitions), 1)
-    assert adopted_changes(installation)
+    assert {change["version"]["partition"] for change in adopted_changes(installation)} > done
     verified(installation, next_catalogue)
 
 
@@ -176,6 +158,7 @@ def test_an_empty_disk_after_the_switch(installation, next_catalogue):
     worker.stop()
     over = {"CONSOLIDATOR_CATALOGUE": str(next_catalogue)}
     worker = installation.start(CONSOLIDATOR_ADOPT_RULESET="true", **over).wait_ready(installation.partitions)
+    wait_gone_over(worker, partitions=installation.partitions)
     installation.wait_consumed(worker)
     worker.stop()
     elsewhere = installation.start(CONSOLIDATOR_STATE_DIR=str(installation.directory / "other"), **over)
