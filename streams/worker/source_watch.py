@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import Cluster
+from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 
@@ -31,7 +32,8 @@ class SourceWatch:
     """
 
     def __init__(self, connection: Connection, topics: Topics) -> None:
-        self._cluster = Cluster(connection.librdkafka())
+        self._config = connection.librdkafka()
+        self._cluster = Cluster(self._config)
         self._name = topics.executions.name
         self._partitions = topics.partitions
         self._id = ""
@@ -65,6 +67,17 @@ class SourceWatch:
         self._id = identity.topic_id
         return identity.topic_id
 
+    def _look_again(self) -> None:
+        """Look, and where the cluster does not answer, ask whether it refuses this client.
+
+        The worker's other clients would take that for brokers that are down.
+        """
+        try:
+            self.look()
+        except InfrastructureError:
+            require_credentials(self._config)
+            raise
+
     async def run(self, executor: Executor, on_fatal: Callable[[BaseException], None]) -> None:
         """Look every few seconds, until a look finds what the worker must not go on with.
 
@@ -76,7 +89,7 @@ class SourceWatch:
         while True:
             await asyncio.sleep(_INTERVAL_S)
             try:
-                await loop.run_in_executor(executor, self.look)
+                await loop.run_in_executor(executor, self._look_again)
             except InfrastructureError:
                 # The cluster does not answer: the transactions wait for it, and say so where it does not come back.
                 continue

@@ -2,8 +2,10 @@
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from confluent_kafka.admin import AdminClient, TopicMetadata
 
@@ -31,9 +33,18 @@ class Cluster:
     Args:
         directory: for the nodes' data.
         cache_dir: where the jars are kept.
+        broker_session_timeout_ms: after which a silent node's partitions get other leaders.
+        properties: further settings of every node.
     """
 
-    def __init__(self, directory: Path, cache_dir: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        cache_dir: Path,
+        *,
+        broker_session_timeout_ms: int = BROKER_SESSION_TIMEOUT_MS,
+        properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._jars = ensure_jars(cache_dir)
         ports: list[int] = []
         while len(ports) < 2 * len(NODES):
@@ -47,8 +58,9 @@ class Cluster:
                 node_id=node,
                 voters=voters,
                 properties={
-                    "broker.session.timeout.ms": str(BROKER_SESSION_TIMEOUT_MS),
+                    "broker.session.timeout.ms": str(broker_session_timeout_ms),
                     "broker.heartbeat.interval.ms": str(BROKER_HEARTBEAT_MS),
+                    **properties,
                 },
                 heap=HEAP,
             )
@@ -75,6 +87,17 @@ class Cluster:
         for node, pid in pids.items():
             assert ended_within(self._configs[node].pid_file, LIMIT_S), f"node {node} survived SIGKILL"
             os.waitpid(pid or 0, 0)
+
+    @contextmanager
+    def frozen(self, node: int) -> Iterator[None]:
+        """SIGSTOP for the time of a ``with`` block: the node is silent, its connections stay."""
+        pid = running_pid(self._configs[node].pid_file)
+        assert pid is not None, f"node {node} is not running"
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self, *nodes: int) -> None:
         """SIGTERM, one after the other: a node hands its partitions over before it goes, if it can."""

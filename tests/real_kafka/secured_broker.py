@@ -46,11 +46,12 @@ _START_LIMIT_S = 90.0
 _LISTENERS: Final = {
     "SASL_PLAINTEXT": "SASL_PLAINTEXT",
     "SASL_SSL": "SASL_SSL",
+    "ONLY_PLAIN": "SASL_PLAINTEXT",
     "SSL": "SSL",
     "OTHER_HOST": "SSL",
     "EXPIRED": "SSL",
 }
-"""Listeners by name, with their security protocol; SSL demands a client certificate."""
+"""Listeners by name, with their security protocol; SSL demands a client certificate, ONLY_PLAIN refuses SCRAM."""
 
 _SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 _LOGINS: Final = {
@@ -93,7 +94,7 @@ class SecuredBroker:
         """The settings of a client that proves itself by a password."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.listeners[listener],
-            "KAFKA_SECURITY_PROTOCOL": listener,
+            "KAFKA_SECURITY_PROTOCOL": _LISTENERS[listener],
             "KAFKA_SASL_MECHANISM": mechanism,
             "KAFKA_SASL_USERNAME": USER,
             "KAFKA_SASL_PASSWORD": PASSWORD,
@@ -190,9 +191,10 @@ def _properties(chosen: Mapping[str, str], listeners: Mapping[str, int], authori
         "listener.name.other_host.ssl.keystore.location": str(authority.broker("other", "kafka.example.com").bundle),
         "listener.name.expired.ssl.keystore.location": str(authority.broker("expired", expired=True).bundle),
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        "listener.name.only_plain.sasl.enabled.mechanisms": "PLAIN",
     } | {
         f"listener.name.{listener.lower()}.{mechanism.lower()}.sasl.jaas.config": login
-        for listener in ("SASL_PLAINTEXT", "SASL_SSL")
+        for listener in ("SASL_PLAINTEXT", "SASL_SSL", "ONLY_PLAIN")
         for mechanism, login in _LOGINS.items()
     }
 

@@ -97,6 +97,12 @@ class _OnlyRecordsOutwaited(Simulation):
             self.kafka.fence(identity)
 
 
+class _SilenceIsAnEnd(Simulation):
+    def ask_end(self, log: PartitionLog, *, committed_only: bool) -> int:
+        """A new owner takes -1001 as an end, below which nothing can be open."""
+        return log.told_end(committed_only=committed_only)
+
+
 class _NoMark(Simulation):
     class transactions(SimulatedTransactions):  # noqa: N801
         def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
@@ -149,6 +155,7 @@ DEFECTS: dict[str, type[Simulation]] = {
     "earlier owners are fenced by the first batch only, and not outwaited": _FencedLate,
     "what another partition's producer left open is not waited for": _NotOutwaited,
     "offsets whose records are still on their way are not waited for": _OnlyRecordsOutwaited,
+    "a new owner takes -1001 as an end": _SilenceIsAnEnd,
     "the mark is not in the changelog": _NoMark,
     "the recovery ends one record early": _RecoveryEndsEarly,
     "records that the state contains are folded again": _AppliedFoldedAgain,

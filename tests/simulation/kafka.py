@@ -3,7 +3,9 @@
 What is modelled, after KIP-98, KIP-447 and the log cleaner: records of an open transaction hold back read-committed
 readers from its first record on (the last stable offset); a commit or an abort takes one offset in every partition that
 the transaction touched; ``init_transactions`` aborts what the id's earlier producer left open and shuts it out; offsets
-of a stale generation are refused *when they are sent*, not when they are committed.
+of a stale generation are refused *when they are sent*, not when they are committed. A leader may fall silent: until
+somebody waits for it, it answers a question for an end with -1001, as librdkafka does, and the markers of transactions
+that end meanwhile are written into its partition later than into others.
 """
 
 import struct
@@ -12,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
 from streams.partition.batch import Batch, Headers
 from streams.worker.transactions.partition_transactions import PartitionTransactions
@@ -67,11 +69,14 @@ class PartitionLog:
         topic: its topic.
         partition: its number.
         end: the offset of the next record or marker.
+        silent: whether its leader does not answer.
     """
 
     topic: str
     partition: int
     end: int = 0
+    silent: bool = False
+    _unmarked: list[Transaction] = field(default_factory=list)
     _written: list[Entry] = field(default_factory=list)
     _removed: set[int] = field(default_factory=set)
     _never_read: set[int] = field(default_factory=set)
@@ -79,7 +84,8 @@ class PartitionLog:
     def append(
         self, key: bytes | None, value: bytes | None, headers: Headers, transaction: Transaction | None = None
     ) -> int:
-        """Add a record, and return its offset."""
+        """Add a record, and return its offset; the producer waits for the leader."""
+        self.silent = False
         record = Record(self.topic, self.partition, self.end, RECORDED_MS, key, value, tuple(headers))
         self._written.append(Entry(record, transaction))
         if transaction is not None and self not in transaction.logs:
@@ -90,7 +96,33 @@ class PartitionLog:
     @property
     def stable_end(self) -> int:
         """How far a read-committed reader may go."""
-        return next((e.record.offset for e in self._written if e.outcome is Outcome.OPEN), self.end)
+        return next((e.record.offset for e in self._written if self._is_open(e)), self.end)
+
+    def told_end(self, *, committed_only: bool) -> int:
+        """What a client is told when it asks for the last stable offset, or for the end of everything."""
+        if self.silent:
+            return OFFSET_INVALID
+        return self.stable_end if committed_only else self.end
+
+    def mark(self, transaction: Transaction) -> None:
+        """Write the marker of a transaction that has ended; a silent leader does so when it is waited for."""
+        if self.silent:
+            self._unmarked.append(transaction)
+        else:
+            self.end += 1
+
+    def wait_marked(self) -> None:
+        """Wait until every marker is written that is due."""
+        self.silent = False
+        self.end += len(self._unmarked)
+        self._unmarked.clear()
+
+    def has_marked(self, transaction: Transaction) -> bool:
+        """Whether the marker of a transaction that has ended is written."""
+        return transaction not in self._unmarked
+
+    def _is_open(self, entry: Entry) -> bool:
+        return entry.outcome is Outcome.OPEN or entry.transaction in self._unmarked
 
     def poll(self, start: int, limit: int, *, committed_only: bool = True) -> tuple[list[Record], int]:
         """At most so many records from an offset on, and the position after them."""
@@ -163,6 +195,7 @@ class SimulatedKafka:
         self._logs: dict[tuple[str, int], PartitionLog] = {}
         self._epochs: dict[str, int] = defaultdict(int)
         self._open: dict[str, Transaction] = {}
+        self._last: dict[str, Transaction] = {}
 
     def log(self, topic: str, partition: int) -> PartitionLog:
         """A partition's log, made when it is first asked for."""
@@ -178,6 +211,8 @@ class SimulatedKafka:
         transaction = self._open.pop(transactional_id, None)
         if transaction is not None:
             self._end(transaction, Outcome.ABORTED)
+            self._last[transactional_id] = transaction
+        self._wait_marked(transactional_id)
         self._epochs[transactional_id] += 1
         return self._epochs[transactional_id]
 
@@ -186,12 +221,14 @@ class SimulatedKafka:
         return self._epochs[transactional_id] == epoch
 
     def transaction(self, transactional_id: str) -> Transaction:
-        """The open transaction of an id; begun with its first record or offset."""
+        """The open transaction of an id; begun with its first record or offset, after all markers of its last."""
+        if transactional_id not in self._open:
+            self._wait_marked(transactional_id)
         return self._open.setdefault(transactional_id, Transaction())
 
     def commit(self, transactional_id: str) -> None:
         """Let everything of the open transaction take effect."""
-        transaction = self._open.pop(transactional_id)
+        transaction = self._last[transactional_id] = self._open.pop(transactional_id)
         self._end(transaction, Outcome.COMMITTED)
         self.commits += 1
         self.committed |= transaction.offsets
@@ -215,7 +252,14 @@ class SimulatedKafka:
     def _end(self, transaction: Transaction, outcome: Outcome) -> None:
         transaction.outcome = outcome
         for log in transaction.logs:
-            log.end += 1
+            log.mark(transaction)
+
+    def _wait_marked(self, transactional_id: str) -> None:
+        """The coordinator begins nothing with an id until all markers of its last transaction are written."""
+        last = self._last.get(transactional_id)
+        for log in () if last is None else last.logs:
+            if not log.has_marked(last):
+                log.wait_marked()
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,30 @@ class Machine(RuleBasedStateMachine):
         for partition in range(PARTITIONS):
             self._do(self.sim.workers[other], partition, 100)
 
+    @rule(partition=PARTITION)
+    def leader_falls_silent(self, partition: int) -> None:
+        """Until somebody waits for it."""
+        self.sim.changelog(partition).silent = True
+
+    @rule(number=WORKER, leader=PARTITION, new=st.lists(EVENTS, min_size=1, max_size=2), late=st.booleans())
+    def lose_partitions_to_a_silent_leader(
+        self,
+        number: int,
+        leader: int,
+        new: list[dict[str, Any]],
+        late: bool,  # noqa: FBT001
+    ) -> None:
+        """A round is committed, one changelog's leader falls silent before its marker, and the worker dies."""
+        self.sim.rebalance((number,) * PARTITIONS, unaware=False)
+        for application in (APPLICATION, OTHER_APPLICATION, _THIRD_APPLICATION):
+            self._publish(new, (application, PROCESSORS[0]))
+        worker, other, follower = self.sim.workers[number], 1 - number, 1 - leader
+        worker.meanwhile = ("commit", lambda: self.leader_falls_silent(follower))
+        self._do_round(worker, leader, 100)
+        self.sim.kill(worker)
+        owners = tuple(None if late and partition == leader else other for partition in range(PARTITIONS))
+        self.sim.rebalance(owners, unaware=True)
+
     @rule(owners=OWNERS, unaware=st.booleans())
     def rebalance(self, owners: tuple[int, ...], unaware: bool) -> None:  # noqa: FBT001
         self.sim.rebalance(owners, unaware=unaware)

@@ -1,14 +1,16 @@
 """Ask the cluster what this client is permitted to do, before anything is begun."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
-from models.errors import AuthorizationError
+from models.errors import AuthorizationError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.contract.permissions import Permission, Resource
 
-__all__ = ["not_permitted", "require_permissions"]
+__all__ = ["not_permitted", "require_credentials", "require_permissions"]
 
+_LOOK_S: Final = 3.0
 
 _REMEDY: Final = (
     "to do: grant it to this client's principal (KAFKA_SASL_USERNAME, or the subject of its certificate); "
@@ -45,6 +47,22 @@ def require_permissions(
     ]
     if missing:
         raise not_permitted(*missing)
+
+
+def require_credentials(config: Mapping[str, str | int], *, timeout_s: float = _LOOK_S) -> None:
+    """Return unless the cluster refuses this client's credentials or certificates: for whoever cannot reach it.
+
+    Clients take a refusal for a broker that is down, and go on trying; this one knows them apart. Blocks.
+
+    Args:
+        config: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        timeout_s: seconds after which nothing is known: the cluster does not answer at all.
+
+    Raises:
+        SettingsError: naming the setting that is refused.
+    """
+    with suppress(InfrastructureError):
+        Cluster(config, timeout_s=timeout_s).metadata()
 
 
 def not_permitted(*missing: Permission) -> AuthorizationError:

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models.errors import InfrastructureError
+from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.cluster.open_transactions import wait_until_offsets_settled, wait_until_settled
 
@@ -37,6 +38,7 @@ def outwait(
         patience_s: the workers' transaction timeout, after which the broker aborts a dead one's.
 
     Raises:
+        SettingsError: the cluster refuses the credentials or certificates.
         InfrastructureError: Kafka does not answer, or a transaction stays open, for twice that long.
     """
     since = monotonic()
@@ -49,15 +51,18 @@ def outwait(
             warned = True
             _log.warning("an earlier owner's transaction is waited for", topic=changelog, partitions=still_open)
 
+    config = connection.librdkafka()
+
     def silent(error: KafkaException) -> None:
         nonlocal warned
+        require_credentials(config)
         if not warned and monotonic() - since > _SLOW_S:
             warned = True
             _log.warning("a broker does not answer what is open; it is asked again", reason=error.args[0].str())
 
     wanted = sorted(partitions)
     try:
-        admin = AdminClient({**connection.librdkafka()})
+        admin = AdminClient({**config})
         # 1.
         still_open = wait_until_offsets_settled(
             admin, group, source, wanted, limit_s=limit_s, waiting=waiting, silent=silent

@@ -16,6 +16,7 @@ from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
 from streams.worker.transactions.errors import COMMIT, OWNER_CHANGED, refusal, undelivered, unplaced
+from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.cluster.offsets import delivered_offset
 from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of
@@ -37,6 +38,9 @@ waited for the flush, and a transaction at 1,000 events/s took 8 ms instead of 5
 _RETRY_BACKOFF_MS = 5
 """The broker refuses a partition's next transaction while the last one's markers are being written: some milliseconds.
 librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
+
+_SLICE_S = 5.0
+"""Between two looks at whether the cluster refuses this client's credentials."""
 
 _RESTED_S = 1.0
 """After so long without a transaction the broker may have forgotten the transactional id. A transaction then sends its
@@ -87,6 +91,7 @@ class PartitionTransactions:
 
     Raises:
         AuthorizationError: from every method, when the cluster does not permit a step.
+        SettingsError: from every method, when the cluster refuses the credentials or certificates.
         InfrastructureError: from every method, when Kafka refuses or does not answer. There is no way on: the caller
             stops the process, and whoever owns the partition next goes on from the last committed transaction.
     """
@@ -102,12 +107,13 @@ class PartitionTransactions:
         on_error: Callable[[KafkaError], None] | None = None,
     ) -> None:
         self._confirm = confirm
+        self._config = connection.librdkafka()
         self._partition = partition
         self._patience_s = patience_s
         self._app_id = app_id
         self._producer = Producer(
             {
-                **connection.librdkafka(),
+                **self._config,
                 **({} if on_error is None else {"error_cb": on_error}),
                 "log_level": _LOG_LEVEL,
                 "transactional.id": f"{app_id}-{partition}",
@@ -141,7 +147,7 @@ class PartitionTransactions:
 
     def fence(self) -> None:
         """Shut out every earlier owner, and finish or abort its open transaction."""
-        self._patiently("init_transactions", lambda: self._producer.init_transactions(self._patience_s))
+        self._patiently("init_transactions", lambda: self._producer.init_transactions(self._slice_s))
         self._used_at = monotonic()
 
     def begin(self) -> None:
@@ -213,7 +219,7 @@ class PartitionTransactions:
             raise unplaced(self._partition)
         self.produce([entry_at(offsets[0])])
         self._flush()
-        self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._patience_s))
+        self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._slice_s))
         self._used_at = monotonic()
         return offsets[0]
 
@@ -238,7 +244,7 @@ class PartitionTransactions:
         if self._unplaced:
             raise unplaced(self._partition)
         # Fails, and says why, if any of the records was not delivered.
-        self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._patience_s))
+        self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._slice_s))
         self._used_at = monotonic()
         return self._changelog_offsets
 
@@ -267,7 +273,7 @@ class PartitionTransactions:
         anybody has initialised it since (docs/decisions/0024).
         """
         self._confirm(membership)
-        self._patiently("abort_transaction", lambda: self._producer.abort_transaction(self._patience_s))
+        self._patiently("abort_transaction", lambda: self._producer.abort_transaction(self._slice_s))
         self._guarded("begin_transaction", self._producer.begin_transaction)
         for produce in kept:
             produce()
@@ -311,11 +317,18 @@ class PartitionTransactions:
                     continue
                 if not error.args[0].retriable() or monotonic() >= deadline:
                     raise self._failure(step, error) from error
+                # To librdkafka a refusal is a broker that is down.
+                require_credentials(self._config)
             except SystemError as error:
                 raise self._failure(step, error) from error
             else:
                 return
             sleep(_RETRY_S)
+
+    @property
+    def _slice_s(self) -> float:
+        """How long a call waits that librdkafka resumes when it is called again."""
+        return min(_SLICE_S, self._patience_s)
 
     def _guarded(self, step: str, call: Callable[[], _Result]) -> _Result:
         try:

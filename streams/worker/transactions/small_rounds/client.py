@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError
 
 from streams.worker.transactions.small_rounds.requests import ApiVersions, is_spoken
+from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import CLIENT_ID, Connection
 
 __all__ = ["RefusedError", "TransactionClient", "require_accepted"]
@@ -102,6 +103,8 @@ class TransactionClient:
             sasl_plain_username=connection.sasl_username,
             sasl_plain_password=connection.sasl_password,
         )
+        self._config = connection.librdkafka()
+        self._accepted: asyncio.Task[None] | None = None
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
 
     async def start(self) -> None:
@@ -164,6 +167,7 @@ class TransactionClient:
 
         Raises:
             RefusedError: an attempt was refused for good, or what it is about does not exist.
+            SettingsError: the cluster refuses the credentials or certificates.
             ClientError: likewise.
         """
         pause_s = _RETRY_S
@@ -184,9 +188,24 @@ class TransactionClient:
             except ClientError as error:
                 if not error.retriable:
                     raise
+                await self._require_credentials()
                 self._look_again()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _GREATEST_RETRY_S)
+
+    async def _require_credentials(self) -> None:
+        """End where the cluster refuses this client, which aiokafka takes for a broker that is down, and only logs.
+
+        Looked at beside the attempts, one look after the other.
+
+        Raises:
+            SettingsError: it does; names the setting.
+        """
+        if self._accepted is None:
+            self._accepted = asyncio.create_task(asyncio.to_thread(require_credentials, self._config))
+        elif self._accepted.done():
+            accepted, self._accepted = self._accepted, None
+            accepted.result()
 
     def _look_again(self) -> None:
         self._coordinators.clear()

@@ -90,3 +90,20 @@ def test_a_position_of_before_the_seek_does_not_count(tmp_path):
             assert consumer.sought == {tp: recovery.expected(tp)} == {tp: STORED + 1}
 
     asyncio.run(scenario())
+
+
+def test_a_recovery_does_not_end_on_a_leader_that_is_silent(tmp_path):
+    """A step that takes longer than Faust waits goes on; Faust would take the recovery's service for stopped."""
+
+    async def scenario():
+        async with idle_app(tmp_path) as app:
+            answered = []
+
+            async def slow():
+                await asyncio.sleep(0.05)
+                answered.append(True)
+
+            await app.tables.recovery._wait(slow(), timeout=0.01)
+            assert answered
+
+    asyncio.run(scenario())
