@@ -319,16 +319,25 @@ class Redrive:
             cause = cause_of(error, self._producer)
             if not isinstance(cause, KafkaError):
                 raise
-            if cause.code() in FENCED:
-                raise ContractError(
-                    "another redrive of this installation began meanwhile: this one had no effect, try again"
-                ) from error
-            effect = (
-                "it is unknown whether it took effect: run it again, what was redriven is skipped"
-                if step == "commit_transaction"
-                else "nothing was redriven"
-            )
-            raise InfrastructureError(f"redrive, {step}: {cause.name()}: {cause.str()}; {effect}") from error
+            raise failure(step, cause) from error
+
+
+def failure(step: str, cause: KafkaError) -> ContractError | InfrastructureError:
+    """The error with which a redrive ends.
+
+    Args:
+        step: what failed.
+        cause: why.
+    """
+    effect = (
+        # A commit whose answer was lost is asked for again, and what it is refused with then says nothing of the first.
+        "it is unknown whether this one took effect: run it again, what was redriven is skipped"
+        if step == "commit_transaction"
+        else "nothing was redriven"
+    )
+    if cause.code() in FENCED:
+        return ContractError(f"another redrive of this installation began meanwhile: {effect}")
+    return InfrastructureError(f"redrive, {step}: {cause.name()}: {cause.str()}; {effect}")
 
 
 def _silent() -> logging.Logger:

@@ -1,0 +1,20 @@
+"""What a redrive says when Kafka ends it."""
+
+import pytest
+from confluent_kafka import KafkaError
+
+from models.errors import ContractError, InfrastructureError
+from streams.operations.redrive import failure
+
+FENCED = KafkaError(KafkaError._FENCED, "fenced")
+TIMED_OUT = KafkaError(KafkaError._TIMED_OUT, "no answer")
+UNKNOWN = "it is unknown whether this one took effect: run it again, what was redriven is skipped"
+
+
+@pytest.mark.parametrize(("cause", "kind"), [(FENCED, ContractError), (TIMED_OUT, InfrastructureError)])
+def test_a_commit_that_failed_may_have_taken_effect(cause, kind):
+    """Its answer may have been lost before another redrive began; any earlier step has taken no effect."""
+    committed = failure("commit_transaction", cause)
+    assert type(committed) is kind
+    assert str(committed).endswith(UNKNOWN)
+    assert str(failure("produce", cause)).endswith("nothing was redriven")
