@@ -126,7 +126,13 @@ class BatchStore(Store):
         return database
 
     def _open_for_partition(self, partition: int) -> Database:
-        database = Database(self.partition_path(partition), self._options())
+        path = self.partition_path(partition)
+        database = Database(path, self._options())
+        position = database.get(self.offset_key)
+        if position is not None and not position.isdigit():
+            database.close()
+            Database.discard(path, "its position is written in a way that only a later version knows")
+            database = Database(path, self._options())
         self._as_of_ms[partition] = self._complete_up_to_ms(database)
         return database
 

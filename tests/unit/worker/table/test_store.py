@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import rocksdict
+from faust.types import TP
 
 from streams.worker.table.store import BatchStore
 from tests.simulation.idle_app import idle_app
@@ -80,3 +81,16 @@ def test_a_time_that_is_none_counts_as_none(tmp_path):
         as_of,
     )
     assert found is None
+
+
+def test_a_position_of_a_later_version_costs_a_rebuild(tmp_path):
+    """What cannot be read is no number to go on from, and no reason to end: the changelog has everything."""
+    tp = TP("changelog", PARTITION)
+    _, _, position, row = on_a_store(
+        tmp_path,
+        write(7),
+        lambda store: store._db_for_partition(PARTITION).put(BatchStore.offset_key, b"2:7"),
+        lambda store: store.persisted_offset(tp),
+        lambda store: store.rows(PARTITION).get(KEY),
+    )
+    assert (position, row) == (None, None)
