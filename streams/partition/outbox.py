@@ -13,11 +13,11 @@ from topics.contract.declared import Topics
 from topics.contract.keys import change_key
 from topics.records.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
 
-__all__ = ["CE_SOURCE", "CHANGE_CE_TYPE", "FACTORS_CE_TYPE", "Outbox"]
+__all__ = ["Outbox"]
 
-CHANGE_CE_TYPE: Final = CHANGE_TYPE.encode()
-FACTORS_CE_TYPE: Final = FACTORS_TYPE.encode()
-CE_SOURCE: Final = SOURCE.encode()
+_CHANGE_TYPE: Final = CHANGE_TYPE.encode()
+_FACTORS_TYPE: Final = FACTORS_TYPE.encode()
+_SOURCE: Final = SOURCE.encode()
 
 
 class _Told(NamedTuple):
@@ -71,11 +71,11 @@ class Outbox:
                     partition,
                     change_key(change.application_id, identity),
                     encode_change(change, identity, common),
-                    cloudevent_headers(ce_id, CHANGE_CE_TYPE, CE_SOURCE, subject),
+                    cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject),
                 )
             )
             if self._latest.get(row_key) is said:
-                headers = cloudevent_headers(ce_id, FACTORS_CE_TYPE, CE_SOURCE, subject)
+                headers = cloudevent_headers(ce_id, _FACTORS_TYPE, _SOURCE, subject)
                 factors.append(Outgoing(factors_topic, partition, row_key, encode_factors(common), headers))
         self._said.clear()
         self._latest.clear()

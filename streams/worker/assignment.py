@@ -23,6 +23,7 @@ from streams.worker.lane import Lane
 from streams.worker.process_round import process
 from streams.worker.refold.job import RefoldJob, RefoldQueue
 from streams.worker.refold.messages import task_of
+from streams.worker.refold.table import RefoldDirectory
 from streams.worker.round import Round
 from streams.worker.ruleset_adoption import Resumed, Rulesets
 from streams.worker.source_watch import SourceWatch
@@ -190,6 +191,9 @@ class Engine:
         except Exception as error:
             self._on_fatal(error)
             raise
+        await loop.run_in_executor(
+            self._executor, RefoldDirectory.sweep, self._refold_dir, partitions - set(self._adoptions)
+        )
         _log.info("partitions ready", offsets={str(partition): starts[partition] for partition in sorted(starts)})
         return starts
 

@@ -59,7 +59,7 @@ class Lane:
         small: Transactions | None = None,
         few_records: int = _FEW_RECORDS,
     ) -> None:
-        self.partition = partition
+        self.partition = self._partition = partition
         self._fold = fold
         self.transactions = transactions
         self.small = small
@@ -78,7 +78,7 @@ class Lane:
         """
         if batch.start != self._next:
             raise ContractError(
-                f"{batch.topic} partition {self.partition}: the next batch starts at {batch.start}, expected was "
+                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected was "
                 f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )
@@ -105,7 +105,7 @@ class Lane:
         transactions.produce(share.folded.outgoing)
         # The producer has copies, and the commit is still to come: several MB, of a large batch.
         share.folded.outgoing = []
-        transactions.produce_rows(self._changelog, self.partition, share.rows)
+        transactions.produce_rows(self._changelog, self._partition, share.rows)
 
     def write(self, share: "Share", changelog_offsets: Mapping[int, int]) -> None:
         """Write the committed share to RocksDB. What was erased is taken out of its files at once.
@@ -114,9 +114,9 @@ class Lane:
             share: the share.
             changelog_offsets: of each partition, where its last row stands in the changelog.
         """
-        self._store.write_rows(self.partition, share.rows, changelog_offsets[self.partition])
+        self._store.write_rows(self._partition, share.rows, changelog_offsets[self._partition])
         if share.folded.removed:
-            self._store.compact(self.partition)
+            self._store.compact(self._partition)
         reach("written")
 
     def written(self, share: "Share") -> None:

@@ -22,7 +22,7 @@ __all__ = ["DEFECTS"]
 class _WrittenBeforeCommit(Simulation):
     class lane(Lane):  # noqa: N801
         def produce(self, share: Share, transactions: PartitionTransactions) -> None:
-            db = self._store._db_for_partition(self._partition)
+            db = self._store._db_for_partition(self.partition)
             for key, value in share.rows:
                 db.put(key, value)
             super().produce(share, transactions)

@@ -57,6 +57,9 @@ _RETRY_S: Final = 0.1
 _GRACE_S: Final = 2.0
 """A read from Kafka does not look whether to go on: after this the process ends as it is."""
 
+_ERROR_CHARACTERS: Final = 4_000
+"""A line for the worker has to end within 64 KiB, and an error may name a key, which may be longer."""
+
 _NOBODY: Final = Membership("", -1, "")
 
 
@@ -319,12 +322,14 @@ def main() -> int:
     except StoppedError:
         return 0
     except ConsolidatorError as error:
-        worker.tell(Report(error=str(error), is_contract=isinstance(error, ContractError)))
+        worker.tell(Report(error=str(error)[:_ERROR_CHARACTERS], is_contract=isinstance(error, ContractError)))
         return 1
     except Exception as error:
         # Nobody reads what a process without a log says at its end.
         last = traceback.extract_tb(error.__traceback__)[-1]
-        worker.tell(Report(error=f"to fold again failed at {last.name}, line {last.lineno}: {error!r}"))
+        worker.tell(
+            Report(error=f"to fold again failed at {last.name}, line {last.lineno}: {error!r}"[:_ERROR_CHARACTERS])
+        )
         raise
     return 0
 

@@ -7,7 +7,8 @@ tables in the order of the batches, the mark with the rows.
 
 import fcntl
 import shutil
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -35,6 +36,10 @@ _CACHE_BYTES: Final = 32 * 1024 * 1024
 _MEMTABLE_BYTES: Final = 16 * 1024 * 1024
 _MEMTABLES: Final = 2
 _BLOOM_BITS_PER_KEY: Final = 10
+
+
+_KEPT_S: Final = 7 * 24 * 3_600.0
+"""A refold that nobody went on with for a week: its partition is somewhere else, and so is whoever finishes it."""
 
 
 class RefoldIdentity(msgspec.Struct, frozen=True):
@@ -103,6 +108,21 @@ class RefoldDirectory:
             raise InfrastructureError(f"cannot use the directory {base}: {error.strerror}") from error
         return None
 
+    @classmethod
+    def sweep(cls, base: Path, partitions: Container[int]) -> None:
+        """Remove what nobody will go on with, unless somebody has it.
+
+        Args:
+            base: of all partitions.
+            partitions: those that have gone over, perhaps elsewhere; of the others what is old goes.
+        """
+        for path in base.glob("*/[0-9]"):
+            if path.parent.name.isdigit():
+                partition, is_old = int(path.parent.name), time.time() - _last_used_s(path) > _KEPT_S
+                directory = cls.free(base, partition, [int(path.name)]) if is_old or partition in partitions else None
+                if directory is not None:
+                    directory.remove()
+
     def release(self) -> None:
         """Let others have it."""
         self._lock.close()
@@ -111,6 +131,10 @@ class RefoldDirectory:
         """Nobody needs it any more."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
+
+
+def _last_used_s(path: Path) -> float:
+    return max((file.stat().st_mtime for file in path.glob("table/*")), default=path.stat().st_mtime)
 
 
 class RefoldTable:

@@ -188,7 +188,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._turn += 1
             self._round_ended.clear()
             self._held_back_s = []
-            ordered = sorted(active_partitions)
+            ordered = sorted(tp for tp in active_partitions if not self._is_held(tp))
             first = self._turn % len(ordered) if ordered else 0
             polled: Polled = {}
             small: list[Batch] = []
@@ -213,11 +213,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether the assignment for which the poll began is still the one, and may be read."""
         return bool(self.consumer.flow_active and self.app.consumer_generation_id == self.consumer.polled_in)
 
+    def _is_held(self, tp: TP) -> bool:
+        """Whether a source partition has something else to do before its next batch, which may take long."""
+        return bool(self.consumer.pacing.is_held(tp.partition)) and not self._is_changelog(tp)
+
     async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Batch | ChangelogRead | None:
         start = _position(consumer, tp)
         if start is None:
             return None
-        if not self._is_changelog(tp) and not self._may_begin(consumer, tp):
+        if consumer._coordinator.generation < 0 and not self._is_changelog(tp):  # noqa: SLF001
+            # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
             return None
         if self._is_changelog(tp):
             records = await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
@@ -232,13 +237,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return None
         del self._gathered[tp]
         return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, self._membership(consumer))
-
-    def _may_begin(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> bool:
-        """Whether a source partition may have another batch at all.
-
-        Out of the group and not in again, it may not: the broker would take a batch's offsets without a look at them.
-        """
-        return consumer._coordinator.generation >= 0 and not self.consumer.pacing.is_held(tp.partition)  # noqa: SLF001
 
     async def _gather(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> _Gathered | None:
         """Add what has come; also while the last batch commits: aiokafka fetches no more before this is taken."""

@@ -276,6 +276,21 @@ def test_a_directory_is_one_owners_at_a_time(tmp_path):
     second.release()
 
 
+def test_what_nobody_will_go_on_with_is_removed(tmp_path):
+    """Of partitions that have gone over, perhaps elsewhere, and what is old; not what somebody has, or may want."""
+    held = RefoldDirectory.free(tmp_path, 0, range(1))
+    for partition in range(1, 4):
+        directory = RefoldDirectory.free(tmp_path, partition, range(1))
+        (directory.path / "table").mkdir()
+        (directory.path / "table" / "CURRENT").touch()
+        directory.release()
+    os.utime(tmp_path / "3" / "0" / "table" / "CURRENT", (0, 0))
+    RefoldDirectory.sweep(tmp_path, {0, 1})
+    assert sorted(path.parent.name for path in tmp_path.glob("*/0")) == ["0", "2"]
+    held.release()
+    RefoldDirectory.sweep(tmp_path / "nothing is there", {0})
+
+
 def test_passwords_are_no_argument(tmp_path):
     """The task goes through the pipe, where no list of processes shows it."""
     line = encode(task_in(tmp_path, config={"sasl.password": "secret"}))

@@ -38,6 +38,17 @@ def round_of(events, *tps):
     return Round([Batch(tp.topic, tp.partition, 0, events, range(events), ME) for tp in tps])
 
 
+def test_a_partition_that_is_held_holds_back_nobody_else(pacing):
+    """It has something else to do, for however long; an assignment begins without it."""
+    pacing.hold(0, is_held=True)
+    assert (pacing.is_held(0), pacing.is_held(1)) == (True, False)
+    pacing.hold(0, is_held=False)
+    assert not pacing.is_held(0)
+    pacing.hold(0, is_held=True)
+    pacing.assigned(2)
+    assert not pacing.is_held(0)
+
+
 def test_a_round_of_small_batches_lets_the_next_one_wait_for_its_commit(pacing, clock):
     """What comes meanwhile makes the next one larger, whatever its partition; a large batch waits for its own alone."""
     assert pacing.pause_s(FIRST, 1) == 0
@@ -111,15 +122,3 @@ def test_what_was_under_way_before_an_assignment_holds_nothing_back(pacing):
     pacing.began(round_of(10, FIRST))
     pacing.ended(lost)
     assert pacing.pause_s(FIRST, 1) == inf
-
-
-def test_a_partition_that_is_held_holds_back_nobody_else(pacing):
-    """It has something else to do, for however long; an assignment begins without it."""
-    pacing.hold(0, is_held=True)
-    assert (pacing.is_held(0), pacing.is_held(1)) == (True, False)
-    assert pacing.pause_s(SECOND, 1) == 0
-    pacing.hold(0, is_held=False)
-    assert not pacing.is_held(0)
-    pacing.hold(0, is_held=True)
-    pacing.assigned(2)
-    assert not pacing.is_held(0)
