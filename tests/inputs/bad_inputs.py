@@ -5,6 +5,8 @@ quality issues or without, and put under its canonical key first where it came u
 where a value may stand: it must come back in the dead letter's value and nowhere else.
 """
 
+import gzip
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -118,7 +120,10 @@ BAD_INPUTS: dict[str, Bad] = {
     "two events": Bad(_event() + b"\n" + _event(), Defect.INVALID_JSON),
     "a form": Bad(f"application_id=bad&f_device={CANARY}".encode(), Defect.INVALID_JSON),
     "XML": Bad(f"<event>{CANARY}</event>".encode(), Defect.INVALID_JSON),
-    "gzip": Bad(b"\x1f\x8b\x08\x00" + bytes(20), Defect.INVALID_UTF8),
+    "gzip": Bad(gzip.compress(_event(), mtime=0), Defect.INVALID_UTF8),
+    "zstd": Bad(b"\x28\xb5\x2f\xfd" + _event(), Defect.INVALID_UTF8),
+    "UTF-16 without a mark": Bad(_event().decode().encode("utf-16-le"), Defect.INVALID_JSON),
+    "UTF-32": Bad(_event().decode().encode("utf-32"), Defect.INVALID_UTF8),
     "Avro with a schema id": Bad(b"\x00\x00\x00\x00\x07" + CANARY.encode(), Defect.INVALID_JSON),
     "a string": Bad(f'"{CANARY}"'.encode(), Defect.NOT_AN_OBJECT),
     "a number": Bad(b"918273645546", Defect.NOT_AN_OBJECT),
@@ -132,6 +137,10 @@ BAD_INPUTS: dict[str, Bad] = {
     "1e999, nested": Bad(_with_field("ignored", '{"a":[1e999]}'), Defect.NUMBER_LIMIT),
     "1e-999": Bad(_with_factor("1e-999"), Defect.NUMBER_LIMIT),
     "39 digits": Bad(_with_factor("9" * 39), Defect.NUMBER_LIMIT),
+    "1e39, spelled out": Bad(_with_factor("1" + "0" * 39), Defect.NUMBER_LIMIT),
+    "1e-39": Bad(_with_factor("0.1e-38"), Defect.NUMBER_LIMIT),
+    "an exponent of nine digits": Bad(_with_factor("1e999999999"), Defect.NUMBER_LIMIT),
+    "39 decimals": Bad(_with_factor("0." + "1" * 39), Defect.NUMBER_LIMIT),
     "an exponent of twenty digits": Bad(_with_factor("1e" + "9" * 20), Defect.NUMBER_LIMIT),
     "a leading zero": Bad(_with_factor("012"), Defect.INVALID_JSON),
     "a plus sign": Bad(_with_factor("+1"), Defect.INVALID_JSON),
@@ -159,11 +168,24 @@ BAD_INPUTS: dict[str, Bad] = {
     "a schema as text": Bad(_event(schema_version="1"), Defect.INVALID_FIELD),
     "an error that is a text": Bad(_event(status="failed", error=CANARY), Defect.INVALID_FIELD),
     "an error code that is a number": Bad(_event(status="failed", error={"code": 17}), Defect.INVALID_FIELD),
+    # - lengths
+    "an application of 513 bytes": Bad(_event(application_id="a" * 513), Defect.TOO_LONG),
+    "an application of 200 KB": Bad(_event(application_id="a" * 200_000), Defect.TOO_LONG),
+    "an execution of 513 bytes": Bad(_event(execution_id="é" * 256 + "e"), Defect.TOO_LONG),
+    "an event id of 513 bytes": Bad(_event(event_id="e" * 513), Defect.TOO_LONG),
+    "supersedes of 513 bytes": Bad(_event(supersedes="s" * 513), Defect.TOO_LONG),
+    "a processor of 257 bytes": Bad(_event(processor="é" * 128 + "p"), Defect.TOO_LONG),
+    "an error code of 257 bytes": Bad(_event(status="failed", error={"code": "C" * 257}), Defect.TOO_LONG),
+    "a factor's name of 257 bytes": Bad(_event(output={"factors": {"f" * 257: CANARY}}), Defect.TOO_LONG),
+    "a time of 65 bytes": Bad(_event(occurred_at=f"2025-03-03T09:00:00.{'0' * 44}Z"), Defect.TOO_LONG),
     # - times
     "no time": Bad(_event(occurred_at=...), Defect.MISSING_FIELD),
     "a time as a number": Bad(_event(occurred_at=1_740_992_400), Defect.INVALID_FIELD),
     "a time with a space": Bad(_event(occurred_at="2025-03-03 09:00:00Z"), Defect.INVALID_TIME),
-    "a leap second": Bad(_event(occurred_at="2025-03-03T09:00:60Z"), Defect.INVALID_TIME),
+    "a leap second at nine": Bad(_event(occurred_at="2025-03-03T09:00:60Z"), Defect.INVALID_TIME),
+    "a leap second in September": Bad(_event(occurred_at="2016-09-30T23:59:60Z"), Defect.INVALID_TIME),
+    "a leap second by another clock": Bad(_event(occurred_at="2016-12-31T23:59:60+01:00"), Defect.INVALID_TIME),
+    "the hour 24": Bad(_event(occurred_at="2025-03-03T24:00:00Z"), Defect.INVALID_TIME),
     "before the year 1 in UTC": Bad(_event(occurred_at="0001-01-01T00:00:00+01:00"), Defect.INVALID_TIME),
     "a time in another script": Bad(
         _event(occurred_at="\N{FULLWIDTH DIGIT TWO}025-03-03T09:00:00Z"), Defect.INVALID_TIME
@@ -177,7 +199,10 @@ BAD_INPUTS: dict[str, Bad] = {
     "a CloudEvent whose data is a text": Bad(_envelope(data=_event().decode()), Defect.INVALID_FIELD),
     "a CloudEvent whose data is a list": Bad(_envelope(data=[CANARY]), Defect.INVALID_FIELD),
     "a CloudEvent whose data is empty": Bad(_envelope(data={}), Defect.MISSING_FIELD),
-    "a CloudEvent in base64": Bad(_envelope(data=..., data_base64="e30="), Defect.MISSING_FIELD),
+    "a CloudEvent in base64, empty": Bad(_envelope(data=..., data_base64="e30="), Defect.MISSING_FIELD),
+    "a CloudEvent in what is no base64": Bad(_envelope(data=..., data_base64="e30"), Defect.INVALID_FIELD),
+    "a CloudEvent with data twice": Bad(_envelope(data_base64="e30="), Defect.INVALID_FIELD),
+    "a CloudEvent in base64 of a list": Bad(_envelope(data=..., data_base64="W10="), Defect.NOT_AN_OBJECT),
     "a CloudEvent in a CloudEvent": Bad(_envelope(data=parse_json(_envelope())), Defect.MISSING_FIELD),
     "a batch of CloudEvents": Bad(b"[" + _envelope() + b"]", Defect.NOT_AN_OBJECT),
     # - headers do not make a bad event better, and are kept
@@ -196,6 +221,7 @@ BAD_INPUTS: dict[str, Bad] = {
     "bad, with an empty header's name": Bad(b"{", Defect.INVALID_JSON, headers=[("", None), ("", b"")]),
     "a tombstone without a canonical key": Bad(None, Defect.TOMBSTONE_KEY),
     "a tombstone with headers": Bad(None, Defect.TOMBSTONE_KEY, headers=[("ce_id", b"1")]),
+    "a tombstone with a huge header": Bad(None, Defect.TOMBSTONE_KEY, headers=[("huge", _HUGE_HEADER)]),
 }
 
 STEERING = "\x1b[2J\u202e\u2028<script>"
@@ -244,6 +270,35 @@ ODD_INPUTS: dict[str, Odd] = {
         _odd("superseding itself", supersedes="superseding itself"), (QualityIssue(Issue.SUPERSEDES_ITSELF),)
     ),
     "38 digits": Odd(_odd("38 digits", output={"factors": {"f": int("9" * 38)}})),
+    "1e38, spelled out": Odd(_odd("1e38, spelled out", output={"factors": {"f": 10**38}})),
+    "0e400": Odd(_odd("0e400", output={"factors": {"f": "here"}}).replace(b'"here"', b"0e400")),
+    "1.0e-38": Odd(_odd("1.0e-38", output={"factors": {"f": "here"}}).replace(b'"here"', b"1.0e-38")),
+    "the longest ids and names": Odd(
+        _odd(
+            "the longest ids and names",
+            application_id="é" * 256,
+            execution_id="e" * 512,
+            supersedes="s" * 512,
+            processor="p" * 256,
+            output={"factors": {"f" * 256: 1}},
+        )
+    ),
+    "a leap second": Odd(_odd("a leap second", occurred_at="2016-12-31T23:59:60.5Z")),
+    "no declared field": Odd(
+        _odd("no declared field", processor="bank_statement", output={"factors": {"f_revenue": 1}}),
+        (QualityIssue(Issue.NO_DECLARED_FIELD),),
+    ),
+    "factors beside the output": Odd(
+        _odd("factors beside the output", output=..., factors={"f": 1}),
+        (QualityIssue(Issue.FACTORS_MISPLACED, "factors"),),
+    ),
+    "outputs": Odd(
+        _odd("outputs", output=..., outputs={"factors": {"f": 1}}), (QualityIssue(Issue.FACTORS_MISPLACED, "outputs"),)
+    ),
+    "a factor in the output": Odd(
+        _odd("a factor in the output", output={"factor": {"f": 1}}),
+        (QualityIssue(Issue.FACTORS_MISPLACED, "output.factor"),),
+    ),
     "steering characters": Odd(
         _odd("steering characters", execution_id=STEERING, output={"factors": {STEERING: STEERING}})
     ),
@@ -258,6 +313,7 @@ ODD_INPUTS: dict[str, Odd] = {
     "a header without value": Odd(_odd("a header without value"), headers=[("none", None), ("", b"")]),
     "a huge header": Odd(_odd("a huge header"), headers=[("huge", _HUGE_HEADER)]),
     "a CloudEvent": Odd(_odd_envelope("a CloudEvent")),
+    "a CloudEvent in base64": Odd(_envelope(data=..., data_base64=b64encode(_odd("a CloudEvent in base64")).decode())),
     "a CloudEvent of no version": Odd(_odd_envelope("a CloudEvent of no version", specversion=None, id=7, type=[])),
     "a foreign key": Odd(_odd("a foreign key"), key=b"odd"),
     "a binary key": Odd(_odd("a binary key"), headers=[("kept", b"\xff")], key=b"\x00\xff"),

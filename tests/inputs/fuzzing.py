@@ -1,6 +1,7 @@
 """A byte-level fuzzer: valid events, and what is left of them after a few seeded mutations. Same seed, same bytes."""
 
 import random
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,10 +22,13 @@ _TOKENS = (
     b'"\\ud800"', b'"\\u0000"', b'"\xe2\x80\xae"', b'"<script>"', b'"a/b%2F"', b"\xef\xbb\xbf", b"\xff", b"\x00", b"\n",
     b'"completed"', b'"failed"', b'"superseded"', b'"exploded"', b'"2025-02-30T09:00:00Z"', b'"9999-12-31T23:59:59Z"',
     b'"0001-01-01T00:00:00Z"', b'"2025-03-03T09:00:00"', b'"2025-03-03T09:00:60Z"', b'"2025-03-03t09:00:00.1234567z"',
+    b"1.0e-38", b"1e38", b"1" + b"0" * 38, b"0e400", b"1e999999999",
+    b'"2016-12-31T23:59:60Z"', b'"2016-12-31T15:59:60.5-08:00"',
 )  # fmt: skip
 _MEMBERS = (
     b'"attempt":', b'"sequence":', b'"schema_version":', b'"supersedes":', b'"event_id":', b'"status":', b'"output":',
-    b'"error":', b'"data":', b'"specversion":', b'"unknown":', b'"application_id":', b'"occurred_at":',
+    b'"error":', b'"data":', b'"data_base64":', b'"specversion":', b'"unknown":', b'"application_id":',
+    b'"occurred_at":', b'"factors":', b'"outputs":',
 )  # fmt: skip
 
 
@@ -133,12 +137,26 @@ def _nest(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
     return raw[:-1] + b',"nested":' + opening * depth + b"1" + closing * depth + b"}"
 
 
+def _lengthen(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
+    """A text that is as long as an id or a name may be, or a little more, or very long."""
+    places = [place for place, byte in enumerate(raw) if byte == ord('"')]
+    if not places:
+        return raw
+    place = rng.choice(places) + 1
+    length = rng.choice((200, 255, 256, 257, 500, 511, 512, 513, 5_000))
+    return raw[:place] + rng.choice((b"x", "é".encode(), "😀".encode())) * length + raw[place:]
+
+
 def _wrap(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
     """Inside a CloudEvent, sound or not."""
+    if rng.random() < 0.3:
+        encoded = b64encode(raw)
+        cut = rng.choice((0, 0, 1, len(encoded) // 2))
+        return b'{"specversion":"1.0","data_base64":"' + encoded[cut:] + b'"}'
     return b'{"specversion":' + rng.choice((b'"1.0"', b"1", b"null")) + b',"data":' + raw + b"}"
 
 
 _MUTATIONS: Sequence[Callable[[random.Random, bytes, bytes], bytes]] = (
     _flip, _truncate, _insert, _drop, _double, _splice, _replace_value, _replace_value, _insert_token, _add_member,
-    _replace_digits, _nest, _wrap,
+    _replace_digits, _nest, _lengthen, _wrap,
 )  # fmt: skip

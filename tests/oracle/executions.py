@@ -6,7 +6,7 @@ The readings of the design that this follows are listed in ``tests/oracle/expect
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.oracle.rules import Contribution, Plain, Rule, canonical_json
@@ -78,8 +78,10 @@ def _attempt(event: Mapping[str, Any]) -> int | None:
 
 
 def _instant(text: str) -> datetime:
-    # RFC 3339 takes a small t and z too.
-    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    # RFC 3339 takes a small t and z too; a leap second is the second after 23:59:59.
+    leap = timedelta(seconds=text[17:19] == "60")
+    text = text.upper().replace(":60", ":59", 1) if leap else text.upper()
+    return datetime.fromisoformat(text).astimezone(UTC) + leap
 
 
 def utc_text(moment: datetime) -> str:

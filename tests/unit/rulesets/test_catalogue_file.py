@@ -1,6 +1,7 @@
 """The catalogue's file and command: how it is read, what is said about mistakes, how it is shown."""
 
 import json
+import time
 from decimal import Decimal
 
 import pytest
@@ -137,6 +138,67 @@ f_b = { reducer = "any_true", field = "x" }
     def test_a_file_that_is_no_catalogue_is_refused_in_one_line(self, data, suffix, message):
         """Broken syntax is reported with line and column, other files for what they are."""
         assert problems_of(data, suffix) == message
+
+    @pytest.mark.parametrize("version", ["true", "1.0", "1e0", "0x1_0", '"1"', "1979-05-27"])
+    @pytest.mark.parametrize("suffix", [".toml", ".json"])
+    def test_a_version_is_spelled_as_a_whole_number(self, version, suffix):
+        """In TOML and in JSON; what Python takes for 1 is none."""
+        text = f"schema_version = {version}\n" if suffix == ".toml" else f'{{"schema_version":{version}}}'
+        with pytest.raises(CatalogueError):
+            parse_catalogue(text.encode(), suffix=suffix, source="c")
+        if version in {"true", "1.0"}:
+            assert "schema_version: must be a whole number, not a" in problems_of(text, suffix)
+
+    @pytest.mark.parametrize(
+        ("text", "suffix", "reason"),
+        [
+            (".".join(["a"] * 200_000) + " = 1", ".toml", "a key has more than 8 parts"),
+            (" . ".join(['"a"', "'b'"] * 100_000) + " = 1", ".toml", "a key has more than 8 parts"),
+            ("[" + ".".join(["a"] * 200_000) + "]", ".toml", "a key has more than 8 parts"),
+            ("[[" + ".".join(["a"] * 200_000) + "]]", ".toml", "a key has more than 8 parts"),
+            ("x = { " + ".".join(["a"] * 200_000) + " = 1 }", ".toml", "a key has more than 8 parts"),
+            ("a = " + "[" * 200_000, ".toml", "nested deeper than 8 levels"),
+            ("a = " + "{a=" * 200_000, ".toml", "nested deeper than 8 levels"),
+            ("[" * 1_000_000, ".json", "nested deeper than 8 levels"),
+            ('{"a":' * 200_000 + "1" + "}" * 200_000, ".json", "nested deeper than 8 levels"),
+            ("a = 0x" + "f" * 1_000_000, ".toml", "more than 4000 characters"),
+            ("a = " + "9" * 1_000_000, ".toml", "more than 4000 characters"),
+            ('{"a":' + "9" * 1_000_000 + "}", ".json", "more than 4000 characters"),
+            ("a" * 5_000 + " = 1", ".toml", "more than 4000 characters"),
+            (r'{"name":"\ud800"}', ".json", "stands alone"),
+        ],
+        ids=range(14),
+    )
+    def test_what_a_parser_would_pay_dearly_for_is_refused_before_it_is_parsed(self, text, suffix, reason):
+        """Deep keys, tables and arrays, and long numbers: told by a look at the text, in well under a second."""
+        started = time.thread_time()
+        assert reason in problems_of(text, suffix)
+        assert time.thread_time() - started < 2
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'a = "' + "a." * 50 + '"',
+            "a = '" + "a." * 50 + "' # " + "[." * 50,
+            'a = """' + '\n[{"."' * 50 + '"""',
+            "a = '''" + "\n[{'." * 50 + "'''",
+            'a = "\\"' + "[." * 50 + '"',
+            'a = ["a.b.c", "d.e.f", "g.h.i", 1.5, 2.5]\nb = [[[1.5, 2.5]]]',
+            'a = "' + "x" * 5_000 + '"',
+        ],
+        ids=range(7),
+    )
+    def test_strings_and_comments_have_no_structure(self, text):
+        """However many dots and brackets they hold, it is the parser that decides."""
+        assert problems_of(text).startswith("c: ")
+        assert "unknown key" in problems_of(text)
+
+    def test_a_catalogue_that_could_not_be_read_again_is_refused(self):
+        """Numbers are written out where the catalogue is kept, and that text has the same limit."""
+        factor = '={reducer="max",field="x",minimum=-1e38,maximum=1e38}'
+        text = "".join(f"processors.p.factors.f{number}{factor}\n" for number in range(50_000))
+        assert len(text) < MAX_FILE_BYTES
+        assert "once its numbers are written out" in problems_of(f"{HEAD}processors.p.type='document'\n{text}")
 
     @pytest.mark.parametrize("text", ['{"a":' + "1" * 5000 + "}", "[" * 100_000])
     def test_hostile_json_is_refused(self, text):
