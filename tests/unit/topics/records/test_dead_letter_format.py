@@ -235,8 +235,10 @@ def test_a_record_above_the_bound_stays_in_the_source(key, value, headers):
 
 @pytest.mark.parametrize(
     ("key", "kept"),
-    [(b"app/evt", True), (b"a" * 512 + b"/" + b"e" * 512, True), (b"a" * MAX_KEY_BYTES + b"/e", False)]
-    + [(b"foreign", False), (b"\xff/evt", False), (None, False)],
+    [
+        *[(b"app/evt", True), (b"a" * 512 + b"/" + b"e" * 512, True), (b"a" * MAX_KEY_BYTES + b"/e", False)],
+        *[(b"foreign", False), (b"\xff/evt", False), (None, False)],
+    ],
 )
 def test_only_a_canonical_key_is_kept_above_the_bound(key, kept):
     """An erasure finds it by that; of any other key nothing remains here."""
@@ -279,7 +281,7 @@ def test_a_letter_without_content_is_redriven_only_if_the_source_has_it():
     [one], _ = list_letters([kept])
     asked = []
 
-    def is_there(original, answer=True):
+    def is_there(original, *, answer=True):
         asked.append(original)
         return answer
 
