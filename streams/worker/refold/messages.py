@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from models.rows import PartitionMark
-from topics.contract.declared import Topic, Topics
+from topics.contract.declared import Topics
 
 __all__ = [
     "Answer",
@@ -17,7 +17,6 @@ __all__ = [
     "decode_task",
     "encode",
     "task_of",
-    "topics_named",
 ]
 
 
@@ -26,8 +25,7 @@ class Task(msgspec.Struct, frozen=True):
 
     Attributes:
         config: for librdkafka; it holds the passwords, which is why this is no argument of a command.
-        names: the topics' names, by the fields of :class:`~topics.contract.declared.Topics`.
-        partitions: how many each of them has.
+        topics: the declared topics.
         partition: which one is folded.
         topic_id: the source topic's id.
         directory: of the database.
@@ -39,8 +37,7 @@ class Task(msgspec.Struct, frozen=True):
     """
 
     config: dict[str, str | int]
-    names: dict[str, str]
-    partitions: int
+    topics: Topics
     partition: int
     topic_id: str
     directory: str
@@ -85,7 +82,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int | None = None
 
 
-_encode: Final = msgspec.json.Encoder().encode
+# The settings of a topic are a mapping that is read-only, which msgspec does not know.
+_encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
 decode_task: Final = msgspec.json.Decoder(Task).decode
 decode_report: Final = msgspec.json.Decoder(Report).decode
 decode_answer: Final = msgspec.json.Decoder(Answer).decode
@@ -120,8 +118,7 @@ def task_of(
     before, after = catalogues
     return Task(
         dict(config),
-        {field: getattr(topics, field).name for field in _TOPICS},
-        topics.partitions,
+        topics,
         mark.partition,
         mark.topic_id,
         "",
@@ -131,12 +128,3 @@ def task_of(
         gone_over.hex(),
         until,
     )
-
-
-def topics_named(names: Mapping[str, str], partitions: int) -> Topics:
-    """The topics of these names, as far as a fold needs them."""
-    topics = {field: Topic(names[field], "", {}, "") for field in _TOPICS}
-    return Topics(**topics, partitions=partitions, replication_factor=1)
-
-
-_TOPICS: Final = ("executions", "factor_changes", "factors", "dlq", "changelog", "rulesets")

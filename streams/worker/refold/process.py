@@ -26,7 +26,7 @@ from streams.partition.batch import Batch, Membership
 from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
 from streams.partition.partition_fold import PartitionFold
 from streams.rulesets.catalogue_file import parse_catalogue
-from streams.worker.refold.messages import Answer, Report, Task, decode_answer, decode_task, encode, topics_named
+from streams.worker.refold.messages import Answer, Report, Task, decode_answer, decode_task, encode
 from streams.worker.refold.table import LiveTable, RefoldIdentity, RefoldTable
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.reader import TopicReader
@@ -134,19 +134,18 @@ class Refolding:
         self, task: Task, worker: Worker, read: Callable[[int], AbstractContextManager[tuple[Iterator[Record], int]]]
     ) -> None:
         before, after = map(_rules, (task.before, task.after))
-        topics = topics_named(task.names, task.partitions)
         self._task = task
         self._worker = worker
         self._read = read
         self._until = task.until
         self._gone_over = bytes.fromhex(task.gone_over)
-        self._judge = Judge(task.partition, topics, before, after)
+        self._judge = Judge(task.partition, task.topics, before, after)
         self._table = RefoldTable(
             Path(task.directory), RefoldIdentity.of(task, before.digest, after.digest), task.until
         )
         self._fold = PartitionFold(
             task.partition,
-            topics,
+            task.topics,
             after,
             self._table,
             max_event_bytes=task.max_event_bytes,
@@ -213,7 +212,7 @@ class Refolding:
             self._worker.tell(Report(done=self._next, end=end))
 
     def _fold_block(self, block: list[Record], end: int) -> None:
-        batch = Batch(self._task.names["executions"], self._task.partition, self._next, end, block, _NOBODY)
+        batch = Batch(self._task.topics.executions.name, self._task.partition, self._next, end, block, _NOBODY)
         folded = self._fold.fold(batch)
         self._table.write(folded.rows())
         self._fold.written(folded)
@@ -300,7 +299,7 @@ def _reading(task: Task) -> Callable[[int], AbstractContextManager[tuple[Iterato
     @contextmanager
     def read(offset: int) -> Iterator[tuple[Iterator[Record], int]]:
         start = AtOffset(task.partition, offset) if offset else Beginning()
-        with TopicReader(task.config, task.names["executions"], start) as reader:
+        with TopicReader(task.config, task.topics.executions.name, start) as reader:
             span = reader.spans[task.partition]
             yield reader.until_end({task.partition: span}), span.end
 

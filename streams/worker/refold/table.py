@@ -58,10 +58,10 @@ class RefoldIdentity(msgspec.Struct, frozen=True):
     def of(cls, task: Task, before: str, after: str) -> "RefoldIdentity":
         """The identity of a task, with the digests of both rulesets."""
         return cls(
-            task.names["executions"],
+            task.topics.executions.name,
             task.topic_id,
             task.partition,
-            task.partitions,
+            task.topics.partitions,
             before,
             after,
             task.max_event_bytes,

@@ -38,13 +38,11 @@ def sample(version, **factors):
 ADOPTED = AdoptedLog(
     sample("1"), sample("2", f_revenue_monthly_avg={"reducer": "max", "field": "f_revenue_monthly"}), ITEMS, AT
 )
-TOPICS = ("executions", "factor_changes", "factors", "dlq", "changelog", "rulesets")
-NAMES = {name: getattr(topics_of(), name).name for name in TOPICS}
 
 
 def task_in(directory, **other):
     task = Task(
-        {}, NAMES, 1, 0, "topic-id", str(directory / "table"),
+        {}, topics_of(), 0, "topic-id", str(directory / "table"),
         catalogue_json(ADOPTED.before), catalogue_json(ADOPTED.after), MAX_EVENT_BYTES,
     )  # fmt: skip
     return msgspec.structs.replace(task, **other)
