@@ -56,6 +56,7 @@ class Batch:
         end: the position after it; past the last record by whatever compaction and transaction markers left empty.
         records: the records, in order; none where only offsets without a readable record are to be committed.
         membership: who received it; the broker refuses the commit of a stale generation.
+        size: the bytes that its records take in memory, as far as that was counted.
     """
 
     topic: str
@@ -64,6 +65,19 @@ class Batch:
     end: int
     records: Sequence[SourceRecord]
     membership: Membership
+    size: int = 0
+
+    def cut(self, end: int) -> tuple["Batch", "Batch | None"]:
+        """What comes before an offset, and the rest; None: there is none.
+
+        Args:
+            end: an offset of the batch, or its end.
+        """
+        if end == self.end:
+            return self, None
+        taken = [record for record in self.records if record.offset < end]
+        rest = self.records[len(taken) :]
+        return replace(self, end=end, records=taken), replace(self, start=end, records=rest)
 
     def until(self, offset: int) -> "Batch":
         """What is before an offset."""

@@ -9,6 +9,9 @@ __all__ = ["ErasedApplications", "erased_key"]
 _REMEMBERED = 32_768
 """Applications whose answer is kept: hashing costs a microsecond, and applications come in bursts of events."""
 
+_REMEMBERED_BYTES = 256
+"""Of what an application's keys start with; of a longer one no answer is kept, so that all take 8 MiB at most."""
+
 
 def erased_key(erasure: Erasure) -> bytes:
     """The key of an erased application's row."""
@@ -41,6 +44,8 @@ class ErasedApplications:
         found = self._known.get(prefix)
         if found is None:
             found = any(salted_hash(salt, prefix) in hashes for salt, hashes in self._hashes.items())
+            if len(prefix) > _REMEMBERED_BYTES:
+                return found
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[prefix] = found

@@ -1,7 +1,7 @@
 """What one batch says, in order, and how it becomes records.
 
-Changes are written out when the whole batch is folded, not one by one in between: a CPU's caches hold the code that
-decodes, that folds, or that writes, but not all of it at once (``docs/decisions/0013``).
+Changes are written out some thousand at a time, not one by one in between: a CPU's caches hold the code that decodes,
+that folds, or that writes, but not all of it at once (``docs/decisions/0013``).
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from streams.core.change import Change, common_parts, encode_change, encode_factors
 from streams.partition.batch import Outgoing
+from streams.partition.sizes import memory_size
 from topics.contract.declared import Topics
 from topics.contract.keys import change_key
 from topics.records.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
@@ -18,6 +19,10 @@ __all__ = ["Outbox"]
 _CHANGE_TYPE: Final = CHANGE_TYPE.encode()
 _FACTORS_TYPE: Final = FACTORS_TYPE.encode()
 _SOURCE: Final = SOURCE.encode()
+
+
+_ENVELOPE_BYTES: Final = 512
+"""The key and the headers of a record of ours, about: counted one by one they would take a tenth of the fold's time."""
 
 
 class _Told(NamedTuple):
@@ -30,14 +35,26 @@ class _Told(NamedTuple):
 
 @dataclass(slots=True)
 class Outbox:
-    """What one batch says, in order."""
+    """What one batch says, in order.
 
+    Attributes:
+        unwritten: at most the bytes that come of what was folded since it was last written; whoever folds counts.
+        size: the bytes of what is written, about as they lie in memory.
+    """
+
+    unwritten: int = 0
+    size: int = 0
     _said: list[Outgoing | _Told] = field(default_factory=list)
     _latest: dict[bytes, _Told] = field(default_factory=dict)
+    _written: list[Outgoing] = field(default_factory=list)
+    _factors: dict[bytes, Outgoing] = field(default_factory=dict)
 
     def add(self, record: Outgoing) -> None:
         """Say something that is a record already."""
         self._said.append(record)
+        size = memory_size(record.key, record.value, record.headers or ())
+        self.size += size
+        self.unwritten += size
 
     def tell(self, row_key: bytes, change: Change, ruleset_json: str) -> None:
         """Say what has changed in a pair; its last change in the batch gives its ``factors`` record."""
@@ -48,35 +65,46 @@ class Outbox:
     def withdraw_factors(self, row_key: bytes) -> None:
         """A pair is gone: it has no ``factors`` record, whatever was told of it before."""
         self._latest.pop(row_key, None)
+        self._forget_factors(row_key)
+
+    def write(self, topics: Topics, partition: int) -> None:
+        """Make records of what was said since the last time."""
+        changes_topic, factors_topic = topics.factor_changes.name, topics.factors.name
+        for said in self._said:
+            if isinstance(said, Outgoing):
+                self._written.append(said)
+                continue
+            row_key, change, ruleset_json = said
+            identity = change.id
+            common = common_parts(change, ruleset_json)
+            ce_id, subject = identity.encode(), change.application_id.encode()
+            key = change_key(change.application_id, identity)
+            value = encode_change(change, identity, common)
+            headers = cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject)
+            self._written.append(Outgoing(changes_topic, partition, key, value, headers))
+            self.size += _ENVELOPE_BYTES + len(value)
+            if self._latest.get(row_key) is said:
+                self._forget_factors(row_key)
+                headers = cloudevent_headers(ce_id, _FACTORS_TYPE, _SOURCE, subject)
+                value = encode_factors(common)
+                self._factors[row_key] = Outgoing(factors_topic, partition, row_key, value, headers)
+                self.size += _ENVELOPE_BYTES + len(value)
+        self._said.clear()
+        self._latest.clear()
+        self.unwritten = 0
 
     def drained(self, topics: Topics, partition: int) -> list[Outgoing]:
         """Everything as records: what was said, then the ``factors`` of each pair that changed. Nothing is left here.
 
         They come in the order of the pairs' last changes, so that the versions of an application never go back.
         """
-        changes_topic, factors_topic = topics.factor_changes.name, topics.factors.name
-        records: list[Outgoing] = []
-        factors: list[Outgoing] = []
-        for said in self._said:
-            if isinstance(said, Outgoing):
-                records.append(said)
-                continue
-            row_key, change, ruleset_json = said
-            identity = change.id
-            common = common_parts(change, ruleset_json)
-            ce_id, subject = identity.encode(), change.application_id.encode()
-            records.append(
-                Outgoing(
-                    changes_topic,
-                    partition,
-                    change_key(change.application_id, identity),
-                    encode_change(change, identity, common),
-                    cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject),
-                )
-            )
-            if self._latest.get(row_key) is said:
-                headers = cloudevent_headers(ce_id, _FACTORS_TYPE, _SOURCE, subject)
-                factors.append(Outgoing(factors_topic, partition, row_key, encode_factors(common), headers))
-        self._said.clear()
-        self._latest.clear()
-        return records + factors
+        self.write(topics, partition)
+        records = [*self._written, *self._factors.values()]
+        self._written.clear()
+        self._factors.clear()
+        return records
+
+    def _forget_factors(self, row_key: bytes) -> None:
+        earlier = self._factors.pop(row_key, None)
+        if earlier is not None:
+            self.size -= _ENVELOPE_BYTES + len(earlier.value or b"")

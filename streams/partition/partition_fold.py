@@ -1,28 +1,32 @@
 """One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
 
+import sys
 from collections.abc import Generator
-from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
 
-from models.errors import BadEventError, ContractError, Defect
+from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent, Position
-from models.lengths import MAX_ID_BYTES, fits
-from models.rows import ErasedApplication, Erasures, HalfwayMark, PartitionMark
+from models.rows import ErasedApplication, Erasures, HalfwayMark
 from streams.core.change import RulesetCause
 from streams.core.fold import Pair, Step, apply_event, erase_event, holds_event
 from streams.core.rules import Rules
 from streams.partition.adoption import PART_PAIRS, Adopting, GoingOver, Refolded
 from streams.partition.batch import Batch, Outgoing, SourceRecord
+from streams.partition.change_size import ChangeLimit, change_size
 from streams.partition.dead_letters import dead_letter
 from streams.partition.erased_applications import ErasedApplications, erased_key
+from streams.partition.erased_events import HASH_BYTES, erased_hash, holds, with_hash
 from streams.partition.judge import Judge
 from streams.partition.observer import Observer
 from streams.partition.result import Folded
-from streams.partition.row_codec import MARK_KEY, RowReader, decode_row
+from streams.partition.row_codec import RowReader
 from streams.partition.rows import PartitionRows
 from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
+from streams.partition.sizes import decoded_together
+from streams.partition.stored_mark import still_halfway, stored_mark
+from streams.partition.tombstones import tombstone_of
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key, partition_of
 from topics.records.adoptions import ADOPTION_PREFIX
@@ -32,7 +36,9 @@ from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, par
 
 __all__ = ["PartitionFold"]
 
-_ERASED_HASH_BYTES: Final = 16
+_UNWRITTEN_BYTES: Final = 8 * 1024 * 1024
+"""At most the bytes of the changes that are written out together: some 1,500 in the design's workload. A change that
+is not written yet holds everything before and after it."""
 
 _BATCH_BYTES: Final = 1_024
 """What Kafka puts around a record: under a hundred bytes, and room."""
@@ -92,24 +98,11 @@ class PartitionFold:
         self._publishes = publishes
         self.switches = switches or NoSwitches()
         self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight, partition)
-        raw = rows.get(MARK_KEY)
-        stored = None if raw is None else decode_row(raw, MARK_KEY, partition)
-        mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
-        if mark.ruleset != rules.tag:
-            raise ContractError(
-                f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {rules.tag}: "
-                "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or begin anew under another "
-                "CONSOLIDATOR_APP_ID, which rebuilds all factors with the new one"
-            )
-        if topic_id and mark.topic_id not in {"", topic_id}:
-            raise ContractError(
-                f"{self._source_topic} partition {partition}: the topic was deleted and re-created: the state is of "
-                f"the one with id {mark.topic_id} up to offset {mark.applied}, this one has id {topic_id}. Nothing of "
-                "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
-            )
+        mark = stored_mark(rows, partition, rules, self._source_topic, topic_id)
         self._halfway = mark if isinstance(mark, HalfwayMark) else None
         plain = mark if self._halfway is None else self._halfway.plain
         self.mark = replace(plain, topic_id=topic_id or mark.topic_id)
+        self._change_limit = ChangeLimit(self._topics)
         self._erased = ErasedApplications(rows, stored=mark.erasures > 0, partition=partition)
 
     @property
@@ -131,21 +124,26 @@ class PartitionFold:
                     return Adopting(record, rules)
         return None
 
-    def fold(self, batch: Batch) -> Folded:
-        """Fold a batch in which no other ruleset is adopted, see :meth:`adoption_in`.
+    def fold(self, batch: Batch, room: int = sys.maxsize) -> Folded:
+        """Fold a batch, or as much of it as there is room for.
 
-        The result stays pinned until :meth:`written` is called for it.
+        No other ruleset is adopted in it, see :meth:`adoption_in`. The result stays pinned until :meth:`written` is
+        called for it.
 
-        Step by step for all of the batch, and not for one record after the other: see :mod:`streams.partition.outbox`.
+        Step by step for many records, and not for one after the other: see :mod:`streams.partition.outbox`.
 
         1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
-        2. Decode.
+        2. Decode some.
         3. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
-           dead letter.
+           dead letter. Where what comes of them fills the room, the batch ends with this record.
         4. Write what is to be published, with the ``factors`` record of each pair that changed.
+
+        Args:
+            batch: the batch.
+            room: bytes that may come of it, about as they lie in memory; one record is folded in any case.
         """
         if self._halfway is not None:
-            raise self._still_halfway(self._halfway)
+            raise still_halfway(self._source_topic, self._halfway)
         folded = Folded(self.mark)
         self._rows.pin(folded)
         self.switches.fetched(batch.end)
@@ -153,9 +151,39 @@ class PartitionFold:
         # 1.
         records = [record for record in batch.records if record.offset > applied]
         folded.events = len(records)
-        # 2.
-        events = [self._decoded(record) for record in records]
-        # 3.
+        end = batch.end
+        start = 0
+        while start < len(records) and end == batch.end:
+            # 2.
+            stop = decoded_together(records, start)
+            events = [self._decoded(record) for record in records[start:stop]]
+            # 3.
+            full_at = self._apply_each(records[start:stop], events, folded, room)
+            end = batch.end if full_at is None else full_at + 1
+            start = stop
+        if end != batch.end:
+            later = [record for record in records if record.offset >= end]
+            folded.events -= len(later)
+            # What lies between goes with what is before it, all of it if nothing is left.
+            end = later[0].offset if later else batch.end
+        self._observer.batch_ended()
+        # 4.
+        if self._publishes:
+            folded.outgoing = folded.outbox.drained(self._topics, self._partition)
+        folded.end = end
+        self.mark = folded.mark = replace(self.mark, applied=max(applied, end - 1))
+        return folded
+
+    def _apply_each(
+        self,
+        records: list[SourceRecord],
+        events: list[LifecycleEvent | BadEventError | None],
+        folded: Folded,
+        room: int,
+    ) -> int | None:
+        """Apply one record after the other; the offset of the one that filled the room, None: there is room left."""
+        outbox = folded.outbox
+        most_unwritten = min(_UNWRITTEN_BYTES, room) if self._publishes else sys.maxsize
         for record, event in zip(records, events, strict=True):
             try:
                 if event is None:
@@ -166,12 +194,12 @@ class PartitionFold:
                     self._apply(record, event, folded)
             except BadEventError as error:
                 self._reject(record, error, folded)
-        self._observer.batch_ended()
-        # 4.
-        if self._publishes:
-            folded.outgoing = folded.outbox.drained(self._topics, self._partition)
-        self.mark = folded.mark = replace(self.mark, applied=max(applied, batch.end - 1))
-        return folded
+            if outbox.unwritten > most_unwritten:
+                # How much comes of it is not known before it is written.
+                outbox.write(self._topics, self._partition)
+                if folded.size >= room:
+                    return record.offset
+        return None
 
     def go_over(
         self, adopting: Adopting, refolded: Refolded, *, part_pairs: int = PART_PAIRS
@@ -194,7 +222,7 @@ class PartitionFold:
         record, rules = adopting
         halfway = self._halfway
         if halfway is not None and halfway.adoption != record.offset:
-            raise self._still_halfway(halfway)
+            raise still_halfway(self._source_topic, halfway)
         after = self.gone_over
         cause = RulesetCause(self._rules.digest, rules.digest, record.timestamp * 1000, self._position(record))
         judge = Judge(self._partition, self._topics, self._rules, rules)
@@ -231,7 +259,9 @@ class PartitionFold:
         try:
             return decode_event(value, max_bytes=self._max_event_bytes, recorded_at=record.timestamp * 1000)
         except BadEventError as error:
-            return error
+            # Without its traceback: that leads to the frame of the fold, whose list of events leads back here. Cycles
+            # are looked for every few minutes only, and until then each would keep a batch.
+            return BadEventError(error.defect, str(error))
 
     def _control(self, record: SourceRecord, folded: Folded) -> None:
         """A record that is no event."""
@@ -271,11 +301,20 @@ class PartitionFold:
     def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
         if step.pair is before:
             return
-        folded.pairs[row_key] = step.pair
-        folded.removed.discard(row_key)
-        self._rows.put(row_key, step.pair)
+        pair, outbox = step.pair, folded.outbox
+        most_bytes = change_size(before, step)
         if step.change is not None:
-            folded.outbox.tell(row_key, step.change, self._rules.json)
+            if most_bytes > self._change_limit.unseen_bytes:
+                self._change_limit.require(step.change, self._rules.json)
+            outbox.tell(row_key, step.change, self._rules.json)
+        outbox.unwritten += most_bytes
+        folded.weight += pair.row.weight
+        if row_key in folded.pairs:
+            folded.weight -= folded.pairs[row_key].row.weight
+        folded.pairs[row_key] = pair
+        if folded.removed:
+            folded.removed.discard(row_key)
+        self._rows.put(row_key, pair)
 
     def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
         """Publish a record once more under its canonical key, if the source can take it however it compresses."""
@@ -311,54 +350,36 @@ class PartitionFold:
 
     def _erase(self, record: SourceRecord, folded: Folded) -> None:
         """A tombstone: forget the event for good, in whichever pair of the application it is."""
-        identity = None if record.key is None else parse_event_key(record.key)
-        is_too_long = identity is not None and not (fits(identity[0], MAX_ID_BYTES) and fits(identity[1], MAX_ID_BYTES))
-        is_erasures = any(name == ERASURE_HEADER for name, _ in record.headers)
-        if identity is not None and is_too_long and not is_erasures:
-            self._require_known(*identity)
-        # Nothing is hashed of an id beyond the limits that nobody knows.
-        is_foreign = (
-            identity is None
-            or (is_too_long and is_erasures)
-            or partition_of(identity[0], self._partitions) != self._partition
-        )
-        if is_foreign and is_erasures:
-            # Of an application's erasure: it takes a foreign record out of the log, the canonical copy has its own.
+        tombstone = tombstone_of(record, self._partition, self._partitions, self._knows)
+        if tombstone is None:
             return
-        if identity is None or record.key is None:
-            raise BadEventError(
-                Defect.TOMBSTONE_KEY, "a tombstone needs the key of the event that it erases: application_id/event_id"
-            )
-        application_id, event_id = identity
-        if is_foreign:
-            self._republish(record, record.key, partition_of(application_id, self._partitions), folded)
+        key, application_id, event_id, home = tombstone
+        if home != self._partition:
+            self._republish(record, key, home, folded)
             return
         erasures_key = application_prefix(application_id)
         if self.mark.erasures and self._erased.holds(erasures_key):
             return
         erasures = self._rows.erasures(erasures_key)
-        erased = _erased_hash(event_id)
+        erased = erased_hash(event_id)
         hashes = () if erasures is None else erasures.hashes
-        if erased in hashes:
+        if holds(hashes, erased):
             return
+        hashes = with_hash(hashes, erased)
         if erasures is None:
             self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
         folded.removed.discard(erasures_key)
-        folded.erasures[erasures_key] = Erasures(application_id, record.offset, tuple(sorted((*hashes, erased))))
+        folded.erasures[erasures_key] = Erasures(application_id, record.offset, hashes)
+        folded.weight += HASH_BYTES * len(hashes)
         for row_key, pair in self._rows.pairs_of(erasures_key):
             if holds_event(pair, event_id):
                 step = erase_event(pair, event_id, self._position(record), self._rules)
                 self._keep(row_key, pair, step, folded)
 
-    def _require_known(self, application_id: str, event_id: str) -> None:
-        """Return only if a tombstone for ids beyond the limits is about an event that a state of before them holds."""
+    def _knows(self, application_id: str, event_id: str) -> bool:
+        """Whether an event of an application is in the state."""
         pairs = self._rows.pairs_of(application_prefix(application_id))
-        if not any(holds_event(pair, event_id) for _, pair in pairs):
-            raise BadEventError(
-                Defect.TOO_LONG,
-                f"the key of a tombstone names an application or an event with more than {MAX_ID_BYTES} bytes: there "
-                "is no such event",
-            )
+        return any(holds_event(pair, event_id) for _, pair in pairs)
 
     def _adopt(self, record: SourceRecord) -> None:
         """A record that looks like an adoption, and is none, or one of the ruleset that the partition has already."""
@@ -373,13 +394,6 @@ class PartitionFold:
     def _is_home(self, application_id: str) -> bool:
         """Whether an application is this partition's."""
         return partition_of(application_id, self._partitions) == self._partition
-
-    def _still_halfway(self, halfway: HalfwayMark) -> ContractError:
-        return ContractError(
-            f"{self._source_topic} partition {self._partition}: the state is half way to the ruleset that is adopted "
-            f"at offset {halfway.adoption}, and that record is not what comes next, or the topic of rulesets does not "
-            "know it any more. Restore the topics, or begin anew under another CONSOLIDATOR_APP_ID"
-        )
 
     def _erase_application(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
         """Forget everything about an application, and refuse its events from here on; or accept them again."""
@@ -413,8 +427,4 @@ class PartitionFold:
 
     def _is_erased(self, event: LifecycleEvent) -> bool:
         erasures = self._rows.erasures(application_prefix(event.application_id))
-        return erasures is not None and _erased_hash(event.event_id) in erasures.hashes
-
-
-def _erased_hash(event_id: str) -> bytes:
-    return sha256(event_id.encode()).digest()[:_ERASED_HASH_BYTES]
+        return erasures is not None and holds(erasures.hashes, erased_hash(event.event_id))

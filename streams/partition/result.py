@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from models.rows import ErasedApplication, Erasures, HalfwayMark, PartitionMark
 from streams.core.fold import Pair
@@ -9,7 +10,11 @@ from streams.partition.batch import Outgoing
 from streams.partition.outbox import Outbox
 from streams.partition.row_codec import MARK_KEY, encode_row
 
-__all__ = ["Folded", "StoredRow"]
+__all__ = ["ROW_COPIES", "Folded", "StoredRow"]
+
+ROW_COPIES: Final = 4
+"""How often a row that changed is in memory until it is written: decoded, which is as much as several times its bytes,
+encoded, at the producer, and in RocksDB's batch."""
 
 StoredRow = tuple[bytes, bytes | None]
 """A row's key and bytes; None: the row is gone."""
@@ -30,6 +35,9 @@ class Folded:
         erased: applications that were erased, by row key.
         removed: the keys of rows that are gone: of an erased application, or of an erasure that was lifted.
         erased_prefixes: what the keys of the applications start with whose rows are gone.
+        end: one past the last offset that is part of it: the batch's end, or before it where there was no room for
+            more.
+        weight: what the rows weigh that changed.
     """
 
     mark: PartitionMark
@@ -42,6 +50,13 @@ class Folded:
     erased: dict[bytes, ErasedApplication] = field(default_factory=dict)
     removed: set[bytes] = field(default_factory=set)
     erased_prefixes: set[bytes] = field(default_factory=set)
+    end: int = 0
+    weight: int = 0
+
+    @property
+    def size(self) -> int:
+        """About the bytes of everything that it comes to, as they lie in memory."""
+        return self.outbox.size + ROW_COPIES * self.weight
 
     @property
     def is_halfway(self) -> bool:

@@ -29,9 +29,6 @@ from topics.contract.declared import TABLE_NAME, Topics
 
 __all__ = ["BatchOptions", "ConsolidatorApp", "create_app"]
 
-_FETCH_BYTES = 8 * 1024 * 1024
-"""From one partition in one fetch: about 18,000 events; 1 MiB, the default, halves the throughput."""
-
 _FETCH_MAX_WAIT_MS = 50
 """How long the broker holds a fetch that finds nothing. Faust's 1,500 makes each recovery that much slower."""
 
@@ -52,13 +49,11 @@ class BatchOptions:
 
     Attributes:
         batch_events: most records of one partition in one batch, see :class:`~streams.worker.transport.pacing.Pacing`.
-        fetch_bytes: most bytes of one partition in one fetch.
         fetch_max_wait_ms: how long the broker holds a fetch that finds nothing.
         patience_s: how long brokers that do not answer are asked for offsets again.
     """
 
     batch_events: int
-    fetch_bytes: int = _FETCH_BYTES
     fetch_max_wait_ms: int = _FETCH_MAX_WAIT_MS
     patience_s: float = 300.0
 

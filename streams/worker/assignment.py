@@ -19,6 +19,7 @@ from streams.partition.partition_fold import PartitionFold
 from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.runtime.failpoints import reach
 from streams.worker.adoption_job import AdoptionJob
+from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane
 from streams.worker.process_round import process
 from streams.worker.refold.job import RefoldJob, RefoldQueue
@@ -41,9 +42,9 @@ __all__ = ["Engine"]
 _CACHED_PAIRS = 40_000
 """Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
 
-_CACHED_WEIGHT = 32 * 1024 * 1024
-"""What their rows may weigh together. Decoded, a row takes four to five times its weight: some 150 MB, where pairs have
-many executions; unbounded, they would take several times that."""
+_CACHED_WEIGHT = 24 * 1024 * 1024
+"""What they may weigh together: so many small ones do, and in memory they take eight times as much at the most, where
+rows have many small factors."""
 
 _THREADS = 8
 """Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
@@ -105,6 +106,7 @@ class Engine:
         self._adoptions: dict[int, AdoptionJob] = {}
         self._refolds = RefoldQueue()
         self._producing = asyncio.Lock()
+        self._in_flight = InFlight()
 
     @property
     def is_idle(self) -> bool:
@@ -208,7 +210,7 @@ class Engine:
                 acknowledge()
                 return
             async with self._producing:
-                await process(batches, acknowledge, self._on_fatal)
+                await process(batches, acknowledge, self._on_fatal, self._in_flight)
         except Exception as error:
             self._on_fatal(error)
             raise

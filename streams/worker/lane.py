@@ -1,6 +1,7 @@
 """One partition at work: its batches in order, and its share of each round."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from models.errors import ContractError
 from streams.partition.batch import Batch
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
+from streams.partition.sizes import framed_size
 from streams.runtime.failpoints import reach
 from streams.worker.table.store import BatchStore
 from streams.worker.transactions.interface import Transactions
@@ -70,8 +72,12 @@ class Lane:
         self._next = start
         self.committing: asyncio.Future[Any] | None = None
 
-    async def fold(self, batch: Batch) -> "Share":
+    async def fold(self, batch: Batch, room: int = sys.maxsize) -> "Share":
         """Fold a batch, which has to start where the last one ended: a hole means that something was lost on the way.
+
+        Args:
+            batch: the batch.
+            room: bytes that may come of it; what there is no room for is the share's rest.
 
         Raises:
             ContractError: a hole, or the state is of another catalogue.
@@ -82,9 +88,10 @@ class Lane:
                 f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )
-        self._next = batch.end
-        folded = await self._folded(batch)
-        return Share(self, batch, folded, list(folded.rows()))
+        folded = await self._folded(batch, room)
+        self._next = folded.end
+        taken, rest = batch.cut(folded.end)
+        return Share(self, taken, folded, list(folded.rows()), rest)
 
     def passed(self, offset: int) -> None:
         """A record was processed that was in no batch of its own."""
@@ -123,11 +130,11 @@ class Lane:
         """RocksDB has the share; on the event loop."""
         self._fold.written(share.folded)
 
-    async def _folded(self, batch: Batch) -> Folded:
+    async def _folded(self, batch: Batch, room: int) -> Folded:
         """Fold a batch; in a thread where it may adopt a ruleset: which ones are adopted is read from Kafka then."""
         if may_adopt(batch):
-            return await self.in_thread(lambda: self._fold.fold(batch))
-        return self._fold.fold(batch)
+            return await self.in_thread(lambda: self._fold.fold(batch, room))
+        return self._fold.fold(batch, room)
 
     def in_thread(self, call: Callable[[], _Result]) -> Awaitable[_Result]:
         """Run a blocking step."""
@@ -140,9 +147,10 @@ class Share:
 
     Attributes:
         lane: the partition's lane.
-        batch: its batch.
+        batch: its batch, as far as there was room for what comes of it.
         folded: what the batch comes to.
         rows: the changed rows.
+        rest: the other records of the batch; None: there are none.
     """
 
     lane: Lane
@@ -150,11 +158,13 @@ class Share:
     folded: Folded
     rows: Sequence[StoredRow]
 
+    rest: Batch | None = None
+
     @property
-    def size(self) -> int:
-        """The bytes of everything that the batch comes to."""
-        outgoing = sum(len(record.value or b"") for record in self.folded.outgoing)
-        return outgoing + sum(len(value or b"") for _, value in self.rows)
+    def framed_size(self) -> int:
+        """At most the bytes of everything that the batch comes to, as records that are not packed."""
+        outgoing = sum(framed_size(record.key, record.value, record.headers or ()) for record in self.folded.outgoing)
+        return outgoing + sum(framed_size(key, value, ()) for key, value in self.rows)
 
 
 def may_adopt(batch: Batch) -> bool:

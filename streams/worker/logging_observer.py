@@ -14,6 +14,10 @@ __all__ = ["LoggingObserver"]
 _FAILED = Status.FAILED
 
 
+_LISTED_ISSUES = 50
+"""In one line: an event may have tens of thousands, a change has all of them."""
+
+
 class LoggingObserver(Observer):
     """Counts everything and logs what a person may look for later.
 
@@ -55,7 +59,7 @@ class LoggingObserver(Observer):
                 application_id=event.application_id,
                 processor=event.processor,
                 execution_id=event.execution_id,
-                issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues],
+                issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues[:_LISTED_ISSUES]],
             )
 
     def rejected(self, position: Position, error: BadEventError) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
 from streams.partition.batch import Batch
 from streams.runtime.failpoints import reach
+from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane, Share, may_adopt
 from streams.worker.transactions.interface import Transactions
 
@@ -16,8 +18,9 @@ __all__ = ["commit_alone", "process"]
 _SLOW_COMMIT_S = 10.0
 """A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
 
-_FEW_BYTES: Final = 1024 * 1024
-"""A round that comes to more bytes is no small one: above it librdkafka takes less of the worker's own core."""
+_FEW_BYTES: Final = 1_000_000
+"""A round that comes to more bytes is no small one. Its producer makes one batch of each partition, which must stay
+below what any topic takes, 1 MiB, even where it cannot be packed."""
 
 _log = structlog.get_logger()
 
@@ -26,46 +29,80 @@ async def process(
     batches: Sequence[tuple[Lane, Batch]],
     acknowledge: Callable[[], object],
     failed: Callable[[BaseException], None],
+    in_flight: InFlight | None = None,
 ) -> None:
-    """Process a round up to its commit, which goes on in the background.
+    """Process a round up to its last commit, which goes on in the background.
 
-    1. Fold the first batch; all of them in a small round, or where another one may take as long as a whole partition
-       does.
-    2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time.
-    3. Produce what is folded in a transaction that the first one's partition leads, and fold and produce the others:
-       the transaction's partitions are registered meanwhile. Then commit in a thread: see :func:`_commit`.
+    It is one transaction, or several where more comes of it than one may have: then one behind the other, each with
+    the offsets up to which it goes.
 
     Args:
         batches: the round, each batch with its partition's lane.
         acknowledge: called on the event loop when everything is done.
-        failed: called with the error when the commit failed.
+        failed: called with the error when a commit failed.
+        in_flight: what the commits under way have in memory, and may have; None: only this round's are.
 
     Raises:
         ContractError: a hole before one of the batches, or the state is of another catalogue.
         InfrastructureError: producing failed.
     """
+    in_flight = in_flight or InFlight()
+    left = list(batches)
+    while left:
+        shares, transactions, left = await _produced(left, in_flight)
+        size = sum(share.folded.size for share in shares)
+        in_flight.began(size)
+        finish = _finish(shares, transactions, _nobody if left else acknowledge)
+        committing = asyncio.create_task(finish)
+        committing.add_done_callback(partial(in_flight.ended, size))
+        committing.add_done_callback(lambda task: _report(task, failed))
+        for share in shares:
+            share.lane.committing = committing
+
+
+async def _produced(
+    batches: Sequence[tuple[Lane, Batch]], in_flight: InFlight
+) -> tuple[list[Share], Transactions, list[tuple[Lane, Batch]]]:
+    """Produce as much of a round as one transaction may have.
+
+    1. Fold the first batch; all of them in a small round, or where another one may take as long as a whole partition
+       does.
+    2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time. Wait for other
+       commits, too, until there is room.
+    3. Produce what is folded in a transaction that the first one's partition leads, and fold and produce the others:
+       the transaction's partitions are registered meanwhile. The commit comes then, in a thread: see :func:`_commit`.
+
+    Returns:
+        The transaction's shares, the transactions it is one of, and what of the round is left.
+    """
     # 1.
     small = _small_transactions(batches)
     before = len(batches) if small is not None or any(may_adopt(batch) for _, batch in batches[1:]) else 1
-    shares = [await lane.fold(batch) for lane, batch in batches[:before]]
+    room = in_flight.round_bytes
+    shares: list[Share] = []
+    for lane, batch in batches[:before]:
+        if room > 0:
+            shares.append(await lane.fold(batch, room))
+            room -= shares[-1].folded.size
     # 2.
     for lane, _ in batches:
         await lane.drained()
+    await in_flight.wait_for_room(in_flight.round_bytes - room)
     # 3.
     transactions: Transactions = shares[0].lane.transactions
-    if small is not None and sum(share.size for share in shares) <= _FEW_BYTES:
+    if small is not None and sum(share.framed_size for share in shares) <= _FEW_BYTES:
         transactions = small
     transactions.begin()
     for share in shares:
         share.lane.produce(share, transactions)
     for lane, batch in batches[before:]:
-        share = await lane.fold(batch)
-        lane.produce(share, transactions)
-        shares.append(share)
-    committing = asyncio.create_task(_finish(shares, transactions, acknowledge))
-    committing.add_done_callback(lambda task: _report(task, failed))
-    for share in shares:
-        share.lane.committing = committing
+        if room > 0:
+            share = await lane.fold(batch, room)
+            room -= share.folded.size
+            lane.produce(share, transactions)
+            shares.append(share)
+    left = [(share.lane, share.rest) for share in shares if share.rest is not None]
+    return shares, transactions, [*left, *batches[len(shares) :]]
 
 
 def commit_alone(share: Share, failed: Callable[[BaseException], None]) -> None:
@@ -100,6 +137,10 @@ def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions |
     leader, _ = batches[0]
     few = sum(len(batch.records) for _, batch in batches) <= leader.few_records
     return leader.small if few else None
+
+
+def _nobody() -> None:
+    """The round is acknowledged when its last transaction is committed."""
 
 
 async def _finish(shares: Sequence[Share], transactions: Transactions, acknowledge: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime import failpoints
+from streams.runtime.allocator import keep_to_few_arenas
 from streams.runtime.contact import LOOK_S, KafkaContact
 from streams.runtime.exit_codes import DONE, exit_code_of
 from streams.runtime.grace import GRACE_S, Grace, call_at_signals
@@ -74,6 +75,7 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
             failpoints.arm(settings.failpoint)
             _log.warning("a fail-point is armed: this worker will end or freeze itself", failpoint=settings.failpoint)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        keep_to_few_arenas()
         catalogue = load_catalogue(settings.catalogue)
         connection = connection_of(settings)
         topics = topics_of(settings)

@@ -197,6 +197,7 @@ class Partition:
         partitions: int = 1,
         cached_pairs: int = 10,
         cached_weight: int = 1_000_000,
+        max_event_bytes: int = MAX_EVENT_BYTES,
         observer: Observer | None = None,
     ) -> None:
         self.rows = StoredRows() if rows is None else rows
@@ -207,7 +208,7 @@ class Partition:
             topics_of(partitions),
             rules_of(content),
             self.rows,
-            max_event_bytes=MAX_EVENT_BYTES,
+            max_event_bytes=max_event_bytes,
             cached_pairs=cached_pairs,
             cached_weight=cached_weight,
             observer=observer,

@@ -9,7 +9,7 @@ that end meanwhile are written into its partition later than into others.
 """
 
 import struct
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -378,6 +378,7 @@ class _Simulated(PartitionTransactions):
         self._patience_s = 1.0
         self._producer = _SimulatedProducer(kafka, identity, reach)
         self._changelog_offsets = {}
+        self._waiting = deque()
 
     @property
     def is_current(self) -> bool:

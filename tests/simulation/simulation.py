@@ -18,6 +18,7 @@ from faust.types import TP
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Membership
 from streams.partition.partition_fold import PartitionFold
+from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane
 from streams.worker.process_round import process
 from streams.worker.start_offset import start_offset
@@ -52,6 +53,7 @@ class Simulation(Laws):
     Args:
         directory: for the disks.
         cached_pairs: of each fold.
+        round_bytes: that may come of one transaction.
         producers_linger: what is produced is at the broker only when it is flushed.
     """
 
@@ -60,11 +62,12 @@ class Simulation(Laws):
     transactions = SimulatedTransactions
     store = SimulatedStore
 
-    def __init__(self, directory: Path, *, cached_pairs: int, producers_linger: bool) -> None:
+    def __init__(self, directory: Path, *, cached_pairs: int, round_bytes: int, producers_linger: bool) -> None:
         self.kafka = SimulatedKafka(producers_linger=producers_linger)
         self.producers = SimulatedProducers(self.kafka, SOURCE)
         self.workers = [Worker(f"worker-{number}", directory / f"worker-{number}") for number in range(WORKERS)]
         self._cached_pairs = cached_pairs
+        self._round_bytes = round_bytes
         self._loop = asyncio.new_event_loop()
         self._verified = 0
 
@@ -161,7 +164,8 @@ class Simulation(Laws):
     def deliver(self, worker: Worker, partition: int, limit: int) -> None:
         """Hand the lane its next batch: it is folded, and produced once the last one is committed."""
         seat = worker.seats[partition]
-        if seat.processing is not None and not seat.processing.done():
+        # A round may be several transactions, and the next one comes when it is done with all but the last.
+        while seat.processing is not None and not seat.processing.done():
             self.commit(worker, partition)
             if worker.seats.get(partition) is not seat:
                 return
@@ -198,7 +202,12 @@ class Simulation(Laws):
                 seat.unfinished.remove(batch.start)
 
         processing = self._loop.create_task(
-            process([(seat.lane, batch) for seat, batch in batches], acknowledge, lambda error: _fail(worker, error))
+            process(
+                [(seat.lane, batch) for seat, batch in batches],
+                acknowledge,
+                lambda error: _fail(worker, error),
+                InFlight(round_bytes=self._round_bytes),
+            )
         )
         for seat, batch in batches:
             seat.unfinished.append(batch.start)

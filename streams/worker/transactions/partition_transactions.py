@@ -2,6 +2,7 @@
 
 import logging
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
@@ -48,6 +49,13 @@ records before its offsets, and keeps them until these are accepted; without a p
 
 _LOG_LEVEL = 4
 """Warnings, in syslog's numbers; they go through our log."""
+
+_QUEUE_KIB = 64 * 1024
+"""What the producer takes before the broker has it: more than a round comes to, but for one record of which more comes
+than a round may have. A full queue is waited for where the commit is."""
+
+_POLL_S = 0.1
+"""How long one look at a full queue waits for the broker."""
 
 _METADATA_HEADER = b"CGMDv2:"
 
@@ -123,7 +131,7 @@ class PartitionTransactions:
                 "linger.ms": _LINGER_MS,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 0,
-                "queue.buffering.max.kbytes": 1_048_576,
+                "queue.buffering.max.kbytes": _QUEUE_KIB,
                 # The topics bound compressed batches, librdkafka uncompressed messages: a dead letter that came in
                 # compressed must go out again.
                 "retry.backoff.ms": _RETRY_BACKOFF_MS,
@@ -132,6 +140,8 @@ class PartitionTransactions:
             logger=logging.getLogger("librdkafka"),
         )
         self._changelog_offsets: dict[int, int] = {}
+        # What the queue had no room for, in order: the calls that add it.
+        self._waiting: deque[Callable[[], object]] = deque()
 
     _owner_changed: KafkaError | None = None
     """That another worker has the partition is for good, and a call that ends the producer cannot say so any more."""
@@ -153,28 +163,31 @@ class PartitionTransactions:
     def begin(self) -> None:
         """Begin a transaction."""
         self._kept = [] if monotonic() - self._used_at >= _RESTED_S else None
+        self._waiting.clear()
         self._guarded("begin_transaction", self._producer.begin_transaction)
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:
-        """Add records to the transaction."""
+        """Add records to the transaction. What the queue has no room for waits for the commit, in its thread."""
         if self._kept is not None:
             outgoing = list(outgoing)
             self._kept.append(partial(self._produce, outgoing))
         self._produce(outgoing)
 
     def _produce(self, outgoing: Iterable[Outgoing]) -> None:
-        produce = self._producer.produce
+        produce, waiting = self._producer.produce, self._waiting
         for record in outgoing:
-            try:
-                produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    record.partition,
-                    headers=None if record.headers is None else list(record.headers),
-                )
-            except (BufferError, *CLIENT_ERRORS) as error:
-                raise self._failure("produce", error) from error
+            headers: list[tuple[str, str | bytes | None]] | None = (
+                None if record.headers is None else list(record.headers)
+            )
+            if not waiting:
+                try:
+                    produce(record.topic, record.value, record.key, record.partition, headers=headers)
+                    continue
+                except BufferError:
+                    pass
+                except CLIENT_ERRORS as error:
+                    raise self._failure("produce", error) from error
+            waiting.append(partial(produce, record.topic, record.value, record.key, record.partition, headers=headers))
 
     def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
         """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
@@ -183,15 +196,35 @@ class PartitionTransactions:
         self._produce_rows(changelog, partition, rows)
 
     def _produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
-        produce = self._producer.produce
+        produce, waiting = self._producer.produce, self._waiting
         last = len(rows) - 1
-        try:
-            for key, value in rows[:last]:
-                produce(changelog, value, key, partition)
-            key, value = rows[last]
-            produce(changelog, value, key, partition, on_delivery=self._delivered)
-        except (BufferError, *CLIENT_ERRORS) as error:
-            raise self._failure("produce", error) from error
+        for number, (key, value) in enumerate(rows):
+            told = self._delivered if number == last else None
+            if not waiting:
+                try:
+                    produce(changelog, value, key, partition, on_delivery=told)
+                    continue
+                except BufferError:
+                    pass
+                except CLIENT_ERRORS as error:
+                    raise self._failure("produce", error) from error
+            waiting.append(partial(produce, changelog, value, key, partition, on_delivery=told))
+
+    def _add_waiting(self) -> None:
+        """Add the records that wait, as the broker takes those before them. Blocks."""
+        deadline = monotonic() + self._patience_s
+        while self._waiting:
+            try:
+                self._waiting[0]()
+            except BufferError:
+                if monotonic() >= deadline:
+                    raise undelivered(self._partition, len(self._waiting), self._patience_s) from None
+                self._guarded("produce", lambda: self._producer.poll(_POLL_S))
+            except CLIENT_ERRORS as error:
+                raise self._failure("produce", error) from error
+            else:
+                self._waiting.popleft()
+                deadline = monotonic() + self._patience_s
 
     def announce(self, record: Outgoing, entry_at: Callable[[int], Outgoing]) -> int:
         """Write a record, and another one that says where it stands, in a transaction of their own.
@@ -212,7 +245,7 @@ class PartitionTransactions:
         self.begin()
         try:
             self._producer.produce(record.topic, record.value, record.key, record.partition, on_delivery=delivered)
-        except (BufferError, *CLIENT_ERRORS) as error:
+        except CLIENT_ERRORS as error:
             raise self._failure("produce", error) from error
         self._flush()
         if not offsets:
@@ -237,6 +270,7 @@ class PartitionTransactions:
             The changelog offset of each partition's last row.
         """
         self._changelog_offsets, self._unplaced = {}, False
+        self._add_waiting()
         self._offer(batches)
         reach("offered")
         self._flush()
@@ -277,6 +311,7 @@ class PartitionTransactions:
         self._guarded("begin_transaction", self._producer.begin_transaction)
         for produce in kept:
             produce()
+        self._add_waiting()
         self._flush()
         _log.info("a transactional id that the broker had forgotten is initialised again", partition=self._partition)
 

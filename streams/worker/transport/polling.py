@@ -16,15 +16,19 @@ from mode import Service
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
-from streams.worker.transport.aiokafka_records import adapt_aiokafka
+from streams.worker.transport.aiokafka_records import FetchResult, Taken, adapt_aiokafka
 from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.offset_questions import Asking, ask_for_offsets, ask_once, look_for_leaders
-from streams.worker.transport.read_errors import kept_error, unreadable
+from streams.worker.transport.pacing import FETCHED_BYTES, fetch_bytes
+from streams.worker.transport.read_errors import kept_error, not_unpacked, unreadable
 
 __all__ = ["BatchConsumerThread", "ChangelogRead", "Polled"]
 
 _CHANGELOG_RECORDS = 10_000
 """Changelog records of one partition in one poll: a write batch of a few megabytes."""
+
+_CHANGELOG_BYTES = 16 * 1024 * 1024
+"""Of the changelog, in all partitions, in one poll: a row may have 1.5 MB."""
 
 _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
@@ -70,6 +74,7 @@ class _Gathered:
         end: one past its last one.
         records: the readable ones; the other offsets are transaction markers, aborted, or removed by compaction.
         since: when the first of it was read, in monotonic seconds.
+        size: the bytes that the records take in memory.
     """
 
     generation: int
@@ -77,12 +82,19 @@ class _Gathered:
     end: int
     records: Sequence[Any]
     since: float
+    size: int
 
     def followed_by(self, later: "_Gathered") -> "_Gathered":
         """Both in one, or the later alone where this is empty or a seek or a rebalance lies between them."""
         if self.end == self.start or later.generation != self.generation or later.start != self.end:
             return later
-        return replace(later, start=self.start, records=[*self.records, *later.records], since=self.since)
+        return replace(
+            later,
+            start=self.start,
+            records=[*self.records, *later.records],
+            since=self.since,
+            size=self.size + later.size,
+        )
 
     @property
     def is_due(self) -> bool:
@@ -99,6 +111,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._gathered: dict[TP, _Gathered] = {}
         # Of each partition with events whose batch may not begin yet: how long, as of the last look.
         self._held_back_s: list[float] = []
+        self._changelog_room = 0
         # Set in the thread's loop, and cleared before a look, so that no end of a round is missed.
         self._round_ended = asyncio.Event()
 
@@ -138,7 +151,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         where an offset is out of range: here every position comes from a seek, and one that is gone is an error.
         (``test_events_removed_before_a_running_worker_read_them_halt_it``)
         """
-        adapt_aiokafka()
+        adapt_aiokafka(self.app.conf.tabledir)
         conf = self.app.conf
         options = self.app.batch_options
         return aiokafka.AIOKafkaConsumer(
@@ -151,7 +164,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset="none",
             isolation_level="read_committed",
             fetch_max_wait_ms=options.fetch_max_wait_ms,
-            max_partition_fetch_bytes=options.fetch_bytes,
+            fetch_max_bytes=FETCHED_BYTES,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
@@ -192,6 +205,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             first = self._turn % len(ordered) if ordered else 0
             polled: Polled = {}
             small: list[Batch] = []
+            self._changelog_room = _CHANGELOG_BYTES
+            fetcher._max_partition_fetch_bytes = fetch_bytes(len(ordered))  # noqa: SLF001
             for tp in ordered[first:] + ordered[:first]:
                 found = await self._poll(consumer, tp) if self._goes_on() else None
                 if isinstance(found, Batch) and self.consumer.pacing.is_small(found):
@@ -221,45 +236,77 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         start = _position(consumer, tp)
         if start is None:
             return None
-        if consumer._coordinator.generation < 0 and not self._is_changelog(tp):  # noqa: SLF001
+        if self._is_changelog(tp):
+            return await self._poll_changelog(consumer, tp, start)
+        if consumer._coordinator.generation < 0:  # noqa: SLF001
             # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
             return None
-        if self._is_changelog(tp):
-            records = await self._read(consumer, tp, start, _CHANGELOG_RECORDS)
-            end = _position(consumer, tp)
-            return None if end is None or end == start else ChangelogRead(start, end, records)
         gathered = await self._gather(consumer, tp, start)
         if gathered is None or not gathered.is_due:
             return None
-        pause_s = self.consumer.pacing.pause_s(tp, len(gathered.records))
+        pause_s = self.consumer.pacing.pause_s(tp, len(gathered.records), gathered.size)
         if pause_s > 0:
             self._held_back_s.append(pause_s)
             return None
         del self._gathered[tp]
-        return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, self._membership(consumer))
+        return Batch(
+            tp.topic,
+            tp.partition,
+            gathered.start,
+            gathered.end,
+            gathered.records,
+            self._membership(consumer),
+            gathered.size,
+        )
+
+    async def _poll_changelog(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> ChangelogRead | None:
+        """Read some of the changelog, as long as one poll of all its partitions has room for it."""
+        if self._changelog_room <= 0:
+            return None
+        records = await self._read(consumer, tp, start, _CHANGELOG_RECORDS, self._changelog_room)
+        self._changelog_room -= records.size
+        end = _position(consumer, tp)
+        return None if end is None or end == start else ChangelogRead(start, end, records)
 
     async def _gather(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> _Gathered | None:
         """Add what has come; also while the last batch commits: aiokafka fetches no more before this is taken."""
         generation = consumer._coordinator.generation  # noqa: SLF001
         earlier = self._gathered.get(tp)
-        room = self.consumer.pacing.batch_events - (0 if earlier is None else len(earlier.records))
-        records = await self._read(consumer, tp, start, room) if room > 0 else ()
+        pacing = self.consumer.pacing
+        limit = pacing.batch_events - (0 if earlier is None else len(earlier.records))
+        everywhere = sum(gathered.size for gathered in self._gathered.values())
+        room = pacing.room(tp, 0 if earlier is None else earlier.size, everywhere)
+        records = await self._read(consumer, tp, start, limit, room) if limit > 0 and room > 0 else Taken()
         end = _position(consumer, tp)
         if end is None:
             return None
-        later = _Gathered(generation, start, end, records, monotonic())
+        later = _Gathered(generation, start, end, records, monotonic(), records.size)
         self._gathered[tp] = gathered = later if earlier is None else earlier.followed_by(later)
         return gathered
 
-    async def _read(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int, limit: int) -> Sequence[Any]:
+    async def _read(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int, limit: int, room: int) -> Taken:
+        """Take what was fetched of a partition.
+
+        Args:
+            consumer: aiokafka's.
+            tp: the partition.
+            start: its position.
+            limit: most records.
+            room: most bytes; one record is taken in any case, and the rest of its piece of a batch counts as well.
+        """
         fetcher = consumer._fetcher  # noqa: SLF001
+        fetched = fetcher._records.get(tp)  # noqa: SLF001
+        if isinstance(fetched, FetchResult):
+            fetched.room = room
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             try:
                 drained = await fetcher.fetched_records({tp}, timeout=0, max_records=limit)
             except KafkaError as error:
                 raise unreadable(tp, start, error, is_changelog=self._is_changelog(tp)) from error
-        records: Sequence[Any] = drained.get(tp, ())
-        return records
+            except OSError as error:
+                raise not_unpacked(tp, start, error) from error
+        taken: Taken = drained.get(tp) or Taken()
+        return taken
 
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
         coordinator = consumer._coordinator  # noqa: SLF001
@@ -275,7 +322,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         aiokafka has it fixed for a consumer's life. (``test_a_fetch_is_held_only_while_events_wait_anyway``)
         """
         options = self.app.batch_options
-        fetcher._fetch_min_bytes = 1 if is_urgent else options.fetch_bytes  # noqa: SLF001
+        fetcher._fetch_min_bytes = 1 if is_urgent else FETCHED_BYTES  # noqa: SLF001
         fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
 
     async def _wait(self, fetcher: Any, seconds: float) -> None:

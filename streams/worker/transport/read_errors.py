@@ -7,7 +7,7 @@ from faust.types import TP
 
 from models.errors import ContractError, InfrastructureError
 
-__all__ = ["kept_error", "unreadable"]
+__all__ = ["kept_error", "not_unpacked", "unreadable"]
 
 
 def kept_error(consumer: Any) -> BaseException | None:
@@ -59,4 +59,19 @@ def unreadable(tp: TP, position: int, error: KafkaError, *, is_changelog: bool) 
         f"{where}: there is no offset {position} any more, and it is the next to fold: the events from there on were "
         "removed unfolded (retention? deleted records?), or the topic was truncated or re-created. Restore them, or "
         "begin anew under another CONSOLIDATOR_APP_ID"
+    )
+
+
+def not_unpacked(tp: TP, position: int, error: OSError) -> InfrastructureError:
+    """What to raise where a batch could not be unpacked for want of a place.
+
+    Args:
+        tp: the partition.
+        position: the next offset to read.
+        error: what the system said.
+    """
+    return InfrastructureError(
+        f"{tp.topic} partition {tp.partition}: the batch at offset {position} cannot be unpacked in the state "
+        f"directory: {error.strerror or error}; nothing from there on was processed. Make room, or set "
+        "CONSOLIDATOR_STATE_DIR to a larger disk, and start the worker again"
     )

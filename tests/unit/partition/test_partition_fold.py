@@ -181,7 +181,7 @@ def test_the_cache_holds_no_more_than_its_weight():
     names = ["p", "q", "r"]
     events = [ok(f"{name}{number}", number, processor=name) for name in names for number in range(5)]
     rows = fold(*(record_of(offset, event) for offset, event in enumerate(events))).rows
-    weight = max(decode_row(rows[key]).weight for key in rows if key != MARK_KEY)
+    weight = max(decode_row(rows[key]).weight + len(key) + 128 for key in rows if key != MARK_KEY)
     partition = fold(cached_weight=2 * weight)
     partition.take(*(record_of(offset, event) for offset, event in enumerate(events)))
     assert [key for key in rows if key != MARK_KEY and partition.fold._rows._pairs.get(key) is None] == [b"app/p"]

@@ -44,6 +44,9 @@ class ScriptedProducer:
     def send_offsets_to_transaction(self, *_):
         self._step("offsets")
 
+    def poll(self, _):
+        self._step("poll")
+
     def flush(self, _):
         self._step("flush")
         if self._on_delivery is not None:
@@ -212,3 +215,37 @@ def test_a_row_that_stands_nobody_knows_where_is_not_committed(transactions):
     with pytest.raises(InfrastructureError, match="not known where a record of a transaction stands"):
         nowhere.commit([batch()])
     assert "commit" not in nowhere._producer.calls
+
+
+FULL = BufferError("Local: Queue full")
+
+
+def test_a_full_queue_is_waited_for_where_the_commit_is(transactions):
+    """Producing goes on at once, on the event loop; what there was no room for comes first of all, in its order."""
+    found = transactions(produce=[FULL] * 4)
+    found.begin()
+    found.produce([Outgoing("t", 0, b"k", b"v", [("h", b"t")])] * 3)
+    found.produce_rows("changelog", 3, ROWS)
+    calls = found._producer.calls
+    assert calls == ["begin", "produce"]
+    found.commit([batch()])
+    assert calls[2:] == ["produce", "poll"] * 3 + ["produce"] * 4 + ["offsets", "flush", "commit"]
+
+
+def test_a_queue_that_stays_full_ends_the_worker_when_its_patience_does(transactions):
+    """The brokers take nothing."""
+    found = transactions(patience_s=0, produce=[FULL] * 100)
+    found.begin()
+    found.produce([Outgoing("t", 0, b"k", b"v")] * 2)
+    with pytest.raises(InfrastructureError, match="2 records of a transaction were not delivered within 0 s"):
+        found.commit([batch()])
+
+
+def test_what_waited_in_a_transaction_is_not_part_of_the_next(transactions):
+    """It was given up with it."""
+    found = transactions(produce=[FULL])
+    found.begin()
+    found.produce([Outgoing("t", 0, b"k", b"v")])
+    found.begin()
+    found.produce([Outgoing("t", 0, b"k", b"v")])
+    assert found._producer.calls == ["begin", "produce", "begin", "produce"]

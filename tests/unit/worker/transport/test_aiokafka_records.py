@@ -1,10 +1,11 @@
 """Fetched batches: each record once, in order, as it was parsed, wherever a header name is no UTF-8."""
 
 import pytest
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from streams.worker.transport.aiokafka_records import _PartitionRecords, _Records
+from streams.worker.transport.aiokafka_records import FetchResult, _PartitionRecords, _Records
+from streams.worker.transport.unpacking import PIECE_BYTES
 
 
 def batch(strange):
@@ -50,3 +51,72 @@ def test_records_are_handed_on_as_they_were_parsed():
     assert records.next_fetch_offset == 2
     assert [record.offset for record in records] == [2]
     assert records.next_fetch_offset == 3
+
+
+class Position:
+    """Where a partition that is read stands."""
+
+    active = True
+    paused = False
+
+    def __init__(self, start):
+        self.position = start
+
+    def state_value(self, _tp):
+        return self
+
+    def consumed_to(self, offset):
+        self.position = offset
+
+
+def fetched(raw, start=0):
+    """A fetch of a partition, as aiokafka keeps it until it is taken."""
+    tp = TopicPartition("t", 0)
+    return FetchResult(tp, assignment=Position(start), partition_records=partition_records(raw, start), backoff=0)
+
+
+def large_batch(count, length, *, headers=0):
+    builder = DefaultRecordBatchBuilder(2, DefaultRecordBatch.CODEC_ZSTD, 1, -1, -1, -1, 2**31 - 1)
+    for number in range(count):
+        builder.append(number, 5, b"k%d" % number, b"v" * length, [("h", b"")] * headers)
+    return bytes(builder.build())
+
+
+def test_a_poll_takes_no_more_bytes_than_there_is_room_for():
+    """Give or take a piece of a batch; what is left comes with the next ones, each record once."""
+    result = fetched(large_batch(100, 200_000))
+    result.room = 2 * PIECE_BYTES
+    offsets, sizes = [], []
+    while result.has_more():
+        taken = result.getall(1_000)
+        offsets += [record.offset for record in taken]
+        sizes.append(taken.size)
+    assert offsets == list(range(100))
+    assert max(sizes) < 3 * PIECE_BYTES + 300_000
+    assert sum(sizes) == pytest.approx(100 * 200_000, rel=0.01)
+    assert len(sizes) > 5
+
+
+def test_a_poll_takes_a_record_that_is_larger_than_the_room():
+    """Nothing waits for ever for room that there will never be."""
+    result = fetched(large_batch(3, 4 * PIECE_BYTES))
+    result.room = 1
+    assert [record.offset for record in result.getall()] == [0]
+    assert [record.offset for record in result.getall()] == [1]
+
+
+def test_the_rest_of_a_fetch_that_was_sought_into_counts_alone():
+    """A batch from whose middle is read on: what was before is parsed and skipped, and takes no room."""
+    result = fetched(large_batch(100, 200_000), start=90)
+    result.room = 64 * PIECE_BYTES
+    taken = result.getall()
+    assert [record.offset for record in taken] == list(range(90, 100))
+    assert taken.size < 3 * PIECE_BYTES
+
+
+def test_headers_count_as_what_they_are_in_memory():
+    """16,000 empty ones fit into 64 KiB, and take 2 MB when they are parsed."""
+    result = fetched(large_batch(8, 10, headers=16_000))
+    result.room = PIECE_BYTES
+    taken = result.getall()
+    assert taken.size > len(taken) * 16_000 * 100

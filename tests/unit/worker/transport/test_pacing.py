@@ -7,7 +7,7 @@ from faust.types import TP
 
 from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
-from streams.worker.transport.pacing import Pacing
+from streams.worker.transport.pacing import Pacing, fetch_bytes
 
 FIRST, SECOND = TP("executions", 0), TP("executions", 1)
 INTERVAL_S = 0.003
@@ -122,3 +122,51 @@ def test_what_was_under_way_before_an_assignment_holds_nothing_back(pacing):
     pacing.began(round_of(10, FIRST))
     pacing.ended(lost)
     assert pacing.pause_s(FIRST, 1) == inf
+
+
+MIB = 1024 * 1024
+
+
+def batch_of(size, tp=FIRST, events=1):
+    return Round([Batch(tp.topic, tp.partition, 0, events, range(events), ME, size)])
+
+
+@pytest.mark.parametrize(("partitions", "mib"), [(0, 16), (1, 16), (2, 16), (4, 8), (8, 4), (64, 1), (1_000, 1)])
+def test_partitions_share_the_bytes_that_a_worker_takes_at_once(partitions, mib):
+    """Events of 250 KiB: a batch ends where its bytes are, not where thousands of them are."""
+    pacing = Pacing(8_000)
+    pacing.assigned(partitions)
+    assert pacing.batch_bytes == mib * MIB
+    assert [pacing.is_small(batch_of(size).batches[0]) for size in (mib * MIB // 4 - 1, mib * MIB // 4)] == [
+        True,
+        False,
+    ]
+    assert pacing.room(FIRST, 0, 0) == mib * MIB
+    assert pacing.room(FIRST, mib * MIB - 7, mib * MIB - 7) == 7
+    assert pacing.room(FIRST, mib * MIB + 1, mib * MIB + 1) < 0
+
+
+def test_a_few_large_events_begin_like_many_small_ones(pacing):
+    """They are no round of small ones, whose transaction they would be too large for."""
+    pacing.began(batch_of(10))
+    assert pacing.pause_s(SECOND, 1, 100) == inf
+    assert pacing.pause_s(SECOND, 1, 4 * MIB) == 0
+
+
+def test_all_partitions_together_have_so_much_in_memory():
+    """What is gathered and what is under way; but a partition that has nothing under way is always read."""
+    pacing = Pacing(8_000)
+    pacing.assigned(64)
+    for number in range(95):
+        pacing.began(batch_of(MIB, TP("executions", number % 60)))
+    assert pacing.room(FIRST, 0, 0) == MIB
+    pacing.began(batch_of(MIB // 2, FIRST))
+    assert pacing.room(FIRST, 0, 0) == MIB // 2
+    assert pacing.room(FIRST, 0, MIB) <= 0
+    assert pacing.room(TP("executions", 63), 0, MIB) == MIB
+
+
+@pytest.mark.parametrize(("partitions", "kib"), [(0, 8_192), (4, 8_192), (8, 4_096), (64, 512), (1_000, 256)])
+def test_partitions_share_what_is_fetched(partitions, kib):
+    """Every partition's last fetch lies in memory until it is taken."""
+    assert fetch_bytes(partitions) == kib * 1024

@@ -15,6 +15,8 @@ from models.errors import ConsolidatorError, ContractError, InfrastructureError
 from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
 from streams.worker.transport import polling
+from streams.worker.transport.aiokafka_records import Taken
+from streams.worker.transport.pacing import FETCHED_BYTES
 from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
 from streams.worker.transport.read_errors import kept_error
 from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
@@ -121,6 +123,7 @@ class Arrivals:
     _closed = False
 
     def __init__(self, tp, subscriptions):
+        self._records = {}
         self._tp = TopicPartition(*tp)
         self._subscriptions = subscriptions
         self.arrived = []
@@ -131,7 +134,7 @@ class Arrivals:
         if not taken:
             return {}
         self._subscriptions.subscription.assignment.state_value(self._tp).consumed_to(taken[-1].offset + 1)
-        return {self._tp: taken}
+        return {self._tp: Taken(taken)}
 
     def tell(self):
         """Something was fetched."""
@@ -315,7 +318,7 @@ def test_a_fetch_is_held_only_while_events_wait_anyway(tmp_path):
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
             options = hand.thread.app.batch_options
-            at_rest, held = (options.fetch_max_wait_ms, 1), (_FETCH_TOGETHER_MS, options.fetch_bytes)
+            at_rest, held = (options.fetch_max_wait_ms, 1), (_FETCH_TOGETHER_MS, FETCHED_BYTES)
             assert await hand.poll() is None
             assert next_fetch(hand) == at_rest
             hand.arrivals.arrived = records(7)

@@ -1,0 +1,80 @@
+"""How large a change may be: it is known before the event is applied, so that one too large becomes a dead letter.
+
+What a row weighs bounds the factors in its changes, before and after (:mod:`models.weights`). What was odd about the
+causing event stands in its change as well, and is bounded by nothing but the event's own size: 1 MiB of nulls makes
+4 MB of quality issues.
+"""
+
+from typing import Final
+
+from models.errors import BadEventError, Defect
+from streams.core.change import Change, common_parts, encode_change
+from streams.core.fold import Pair, Step
+from streams.partition.sizes import BATCH_BYTES
+from topics.contract.declared import Topics
+
+__all__ = ["ChangeLimit", "change_size"]
+
+_CHANGE_FACTOR: Final = 5
+"""A change is at most five times as large as its row weighs: what the weights are made for (models.weights)."""
+
+_CHANGE_BYTES: Final = 2 * 1024
+"""What stands around that: ids, the ruleset, the cause; the key, and the headers of a CloudEvent."""
+
+_LONG_IDS_BYTES: Final = 16 * 1024
+"""The same with the longest ids that there may be."""
+
+_ISSUE_BYTES: Final = 64
+_WIDEST_CHARACTER: Final = 6
+"""A quality issue, and a character of the factor's name in it: JSON writes a control character as \\u0000."""
+
+
+def change_size(before: Pair | None, step: Step) -> int:
+    """At most the bytes of the record of a change, not written yet; a little more where ids are long.
+
+    Args:
+        before: the pair before.
+        step: what an event made of it.
+    """
+    weight = step.pair.row.weight
+    if before is not None and before.row.weight > weight:
+        weight = before.row.weight
+    size = _CHANGE_BYTES + _CHANGE_FACTOR * weight
+    if not step.issues:
+        return size
+    for issue in step.issues:
+        size += _ISSUE_BYTES + (0 if issue.factor is None else _WIDEST_CHARACTER * len(issue.factor))
+    return size
+
+
+class ChangeLimit:
+    """The greatest change that ``factor-changes`` takes, not packed.
+
+    Args:
+        topics: the declared topics.
+
+    Attributes:
+        most_bytes: what that is.
+        unseen_bytes: up to what :func:`change_size` a change is not looked at.
+    """
+
+    def __init__(self, topics: Topics) -> None:
+        self.most_bytes: Final = int(topics.factor_changes.config["max.message.bytes"]) - BATCH_BYTES
+        self.unseen_bytes: Final = self.most_bytes - _LONG_IDS_BYTES
+
+    def require(self, change: Change, ruleset_json: str) -> None:
+        """A change that an event would make, and that :func:`change_size` says may be too large: it is written out.
+
+        Args:
+            change: the change.
+            ruleset_json: the ruleset that it was made with, as JSON text.
+
+        Raises:
+            BadEventError: ``too_large``.
+        """
+        size = _LONG_IDS_BYTES + len(encode_change(change, change.id, common_parts(change, ruleset_json)))
+        if size > self.most_bytes:
+            raise BadEventError(
+                Defect.TOO_LARGE,
+                f"the change that the event makes would have {size} bytes, the limit is {self.most_bytes}",
+            )

@@ -1,0 +1,42 @@
+"""Which events of an application tombstones erased: hashes in order, in one row."""
+
+from bisect import bisect_left
+from hashlib import sha256
+from typing import Final
+
+from models.errors import BadEventError, Defect
+
+__all__ = ["ERASED_EVENTS", "HASH_BYTES", "erased_hash", "holds", "with_hash"]
+
+ERASED_EVENTS: Final = 32_768
+"""Events of one application that tombstones erased, at most: 0.6 MB of hashes in one row. An application has 2,000
+executions of a processor at most; whoever erases more of it erases it as a whole."""
+
+HASH_BYTES: Final = 16
+
+
+def erased_hash(event_id: str) -> bytes:
+    """What is kept of an erased event's id."""
+    return sha256(event_id.encode()).digest()[:HASH_BYTES]
+
+
+def holds(hashes: tuple[bytes, ...], erased: bytes) -> bool:
+    """Whether an event is among those that were erased."""
+    place = bisect_left(hashes, erased)
+    return place < len(hashes) and hashes[place] == erased
+
+
+def with_hash(hashes: tuple[bytes, ...], erased: bytes) -> tuple[bytes, ...]:
+    """The hashes with one more.
+
+    Raises:
+        BadEventError: ``execution_limit``: the row is full.
+    """
+    if len(hashes) >= ERASED_EVENTS:
+        raise BadEventError(
+            Defect.EXECUTION_LIMIT,
+            f"tombstones erased {ERASED_EVENTS} events of the application already, the most that a row can hold: "
+            "`consolidator erase` erases the application as a whole",
+        )
+    place = bisect_left(hashes, erased)
+    return (*hashes[:place], erased, *hashes[place:])

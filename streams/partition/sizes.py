@@ -1,0 +1,74 @@
+"""What records take: in Kafka's format, and in memory. Both are counted from above, and without being written."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from streams.partition.batch import SourceRecord
+
+__all__ = ["BATCH_BYTES", "HEADER_OBJECT_BYTES", "decoded_together", "framed_size", "memory_size"]
+
+BATCH_BYTES: Final = 61
+"""What Kafka's format puts before the records of a batch."""
+
+_RECORD_BYTES: Final = 36
+"""Around a record's key, value and headers: six numbers of at most five bytes, and the attributes."""
+
+_HEADER_BYTES: Final = 10
+"""Around a header's name and value: two numbers."""
+
+_WIDEST_CHARACTER: Final = 4
+
+_DECODED_RECORDS: Final = 4_000
+_DECODED_BYTES: Final = 2 * 1024 * 1024
+"""Decoded together, at most: an event of numbers takes twenty times its bytes when it is decoded."""
+
+HEADER_OBJECT_BYTES: Final = 150
+"""What a header takes in memory besides its text: a producer gets 16,000 empty ones into 64 KiB."""
+
+
+def framed_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:
+    """At most the bytes of a record in Kafka's format, not packed.
+
+    Args:
+        key: its key.
+        value: its value.
+        headers: its headers.
+    """
+    size = _RECORD_BYTES
+    if key is not None:
+        size += len(key)
+    if value is not None:
+        size += len(value)
+    for name, text in headers:
+        size += _HEADER_BYTES + (len(name) if name.isascii() else _WIDEST_CHARACTER * len(name))
+        if text is not None:
+            size += len(text)
+    return size
+
+
+def memory_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:
+    """About the bytes of a record in memory.
+
+    Args:
+        key: its key.
+        value: its value.
+        headers: its headers.
+    """
+    return framed_size(key, value, headers) + HEADER_OBJECT_BYTES * len(headers)
+
+
+def decoded_together(records: Sequence[SourceRecord], start: int) -> int:
+    """Where those of a batch end that are decoded together; at least one is.
+
+    Args:
+        records: the batch's.
+        start: the number of the first one.
+    """
+    size = 0
+    stop = min(start + _DECODED_RECORDS, len(records))
+    for number in range(start, stop):
+        value = records[number].value
+        size += 0 if value is None else len(value)
+        if size > _DECODED_BYTES:
+            return number + 1
+    return stop

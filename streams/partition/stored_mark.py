@@ -1,0 +1,48 @@
+"""The mark that a partition's stored rows have: how far they are applied, of which topic, and with which ruleset."""
+
+from models.errors import ContractError
+from models.rows import HalfwayMark, PartitionMark
+from streams.core.rules import Rules
+from streams.partition.row_codec import MARK_KEY, RowReader, decode_row
+
+__all__ = ["still_halfway", "stored_mark"]
+
+
+def stored_mark(rows: RowReader, partition: int, rules: Rules, source_topic: str, topic_id: str) -> PartitionMark:
+    """The mark with which a fold goes on; that of a partition without rows is before its first offset.
+
+    Args:
+        rows: the stored rows.
+        partition: the source partition.
+        rules: those of the fold.
+        source_topic: its name, for an error's text.
+        topic_id: the source topic's id; "": not known.
+
+    Raises:
+        ContractError: the rows were folded with another catalogue, or from another topic of the same name.
+    """
+    raw = rows.get(MARK_KEY)
+    stored = None if raw is None else decode_row(raw, MARK_KEY, partition)
+    mark = stored if isinstance(stored, PartitionMark) else PartitionMark(partition, -1, rules.tag)
+    if mark.ruleset != rules.tag:
+        raise ContractError(
+            f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {rules.tag}: "
+            "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or begin anew under another "
+            "CONSOLIDATOR_APP_ID, which rebuilds all factors with the new one"
+        )
+    if topic_id and mark.topic_id not in {"", topic_id}:
+        raise ContractError(
+            f"{source_topic} partition {partition}: the topic was deleted and re-created: the state is of "
+            f"the one with id {mark.topic_id} up to offset {mark.applied}, this one has id {topic_id}. Nothing of "
+            "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
+        )
+    return mark
+
+
+def still_halfway(source_topic: str, halfway: HalfwayMark) -> ContractError:
+    """A partition that is half way to another ruleset cannot go on with anything but the rest of its way."""
+    return ContractError(
+        f"{source_topic} partition {halfway.partition}: the state is half way to the ruleset that is adopted "
+        f"at offset {halfway.adoption}, and that record is not what comes next, or the topic of rulesets does not "
+        "know it any more. Restore the topics, or begin anew under another CONSOLIDATOR_APP_ID"
+    )
