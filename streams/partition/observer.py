@@ -16,6 +16,9 @@ class Observer:
     def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
         """An event was put into the state, a copy or not."""
 
+    def undeclared(self, event: LifecycleEvent, position: Position) -> None:
+        """The first event of a pair whose processor the catalogue does not have: its factors are merged."""
+
     def rejected(self, position: Position, error: BadEventError) -> None:
         """A record became a dead letter."""
 

@@ -296,6 +296,8 @@ class PartitionFold:
             pair = self._rows.loaded(row_key)
         step = apply_event(pair, event, position, self._rules)
         self._keep(row_key, pair, step, folded)
+        if pair is None and self._rules.of(event.processor).processor_type is None:
+            self._observer.undeclared(event, position)
         self._observer.folded(event, position, step.issues)
 
     def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:

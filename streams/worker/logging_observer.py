@@ -13,6 +13,9 @@ __all__ = ["LoggingObserver"]
 # Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
 _FAILED = Status.FAILED
 
+_UNDECLARED_NAMES = 100
+"""Names that are logged at most: a producer may send any number of them."""
+
 
 _LISTED_ISSUES = 50
 """In one line: an event may have tens of thousands, a change has all of them."""
@@ -28,6 +31,7 @@ class LoggingObserver(Observer):
     def __init__(self, log: EventLog) -> None:
         self._by_status = [0] * (max(Status) + 1)
         self._others: Counter[str] = Counter()
+        self._undeclared: set[str] = set()
         self._log = log
 
     @property
@@ -60,6 +64,20 @@ class LoggingObserver(Observer):
                 processor=event.processor,
                 execution_id=event.execution_id,
                 issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues[:_LISTED_ISSUES]],
+            )
+
+    def undeclared(self, event: LifecycleEvent, position: Position) -> None:
+        """Count the pair; log each name once, as one that is meant so and one that is misspelt look alike."""
+        self._others["undeclared_processor"] += 1
+        name = event.processor
+        if name not in self._undeclared and len(self._undeclared) < _UNDECLARED_NAMES:
+            self._undeclared.add(name)
+            self._say_at(
+                position,
+                "warning",
+                "the catalogue does not have this processor, its factors are merged",
+                processor=name,
+                application_id=event.application_id,
             )
 
     def rejected(self, position: Position, error: BadEventError) -> None:

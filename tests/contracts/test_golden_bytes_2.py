@@ -41,7 +41,7 @@ LOG = [
     to_json(ok("e", 5, {"xx": 1, "n": None})),
     to_json(event("f", "completed", 6, output={"factor": {"x": 1}}, factors={"x": 1}, outputs=[])),
     to_json(event("g", "completed", 7, processor="unknown", factor=1)),
-    to_json(ok("é" * 256, 8, {"f" * 256: 1}, processor="p" * 256, supersedes="😀" * 128)),
+    to_json(ok("é" * 256, 8, {"f" * 256: 1}, processor="p" * 256, supersedes="😀" * 128, event_id="h")),
 ]
 
 

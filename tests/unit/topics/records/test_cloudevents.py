@@ -8,6 +8,8 @@ import pytest
 
 from models.errors import Defect
 from tests.inputs.one_event import EVENT, message, raw_of, read, refusal
+from topics.records.content import event_of, payload_of
+from topics.records.record import Record
 
 
 def test_a_structured_cloudevent_is_unwrapped():
@@ -57,3 +59,17 @@ def test_a_cloudevent_with_two_contents_is_refused():
     assert refusal(raw) is Defect.INVALID_FIELD
     assert "both data and data_base64" in message(raw)
     assert read(data_base64="e30=") == read()
+
+
+def test_whoever_looks_for_an_application_finds_it_in_an_envelope_too():
+    """tail, dlq and erase read the event inside, and take what holds none for an event of its own."""
+
+    def found(raw):
+        record = Record("executions", 0, 0, 0, b"foreign", raw, ())
+        return event_of(payload_of(record)).get("application_id")
+
+    assert found(base64_of(raw_of())) == "app"
+    assert found(json.dumps({"specversion": "1.0", "data": EVENT}).encode()) == "app"
+    assert found(raw_of()) == "app"
+    for raw in (base64_of(b"{"), base64_of(raw_of(), data=EVENT), b'{"specversion":"1.0","data":1}'):
+        assert found(raw) is None
