@@ -1,13 +1,13 @@
 """Where a record becomes a dead letter; why it does, ``topics/records/decoding.py`` and the fold say."""
 
-from models.errors import BadEventError
+from models.errors import BadEventError, Defect
 from models.events import Position
 from streams.partition.batch import Outgoing, SourceRecord
 from topics.contract.declared import Topics
 from topics.contract.keys import dlq_key
 from topics.records.dead_letter_format import dead_letter_content
 
-__all__ = ["dead_letter"]
+__all__ = ["application_erased", "dead_letter"]
 
 
 def dead_letter(
@@ -35,3 +35,12 @@ def dead_letter(
     )
     key = dlq_key(position.topic, position.partition, position.offset)
     return Outgoing(topics.dlq.name, position.partition, key, value, headers)
+
+
+def application_erased() -> BadEventError:
+    """Why a late event of an erased application is a dead letter."""
+    return BadEventError(
+        Defect.APPLICATION_ERASED,
+        "the application is erased: nothing of the event was kept, and a tombstone removes it from the source. "
+        "`consolidator erase APP --lift` accepts its events again",
+    )

@@ -15,11 +15,13 @@ from streams.core.rules import Rules
 from streams.partition.adoption import PART_PAIRS, Adopting, GoingOver, Refolded
 from streams.partition.batch import Batch, Outgoing, SourceRecord
 from streams.partition.change_size import ChangeLimit, change_size
-from streams.partition.dead_letters import dead_letter
+from streams.partition.dead_letters import application_erased, dead_letter
+from streams.partition.decoded import decoded
 from streams.partition.erased_applications import ErasedApplications, erased_key
 from streams.partition.erased_events import HASH_BYTES, erased_hash, holds, with_hash
 from streams.partition.judge import Judge
 from streams.partition.observer import Observer
+from streams.partition.republication import Republication
 from streams.partition.result import Folded
 from streams.partition.row_codec import RowReader
 from streams.partition.rows import PartitionRows
@@ -30,8 +32,6 @@ from streams.partition.tombstones import tombstone_of
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key, partition_of
 from topics.records.adoptions import ADOPTION_PREFIX
-from topics.records.dead_letter_format import content_bytes
-from topics.records.decoding import decode_event
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
 
 __all__ = ["PartitionFold"]
@@ -39,12 +39,6 @@ __all__ = ["PartitionFold"]
 _UNWRITTEN_BYTES: Final = 8 * 1024 * 1024
 """At most the bytes of the changes that are written out together: some 1,500 in the design's workload. A change that
 is not written yet holds everything before and after it."""
-
-_BATCH_BYTES: Final = 1_024
-"""What Kafka puts around a record: under a hundred bytes, and room."""
-
-_CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
-"""What the keys of words to the worker start with: a slash, as no application's, whose id is not empty."""
 
 
 class PartitionFold:
@@ -90,7 +84,7 @@ class PartitionFold:
         self._topics = topics
         self._partitions = topics.partitions
         self._source_topic = topics.executions.name
-        self._republished_bytes = int(topics.executions.config["max.message.bytes"]) - _BATCH_BYTES
+        self._republication = Republication(topics.executions)
         self._factors_topic = topics.factors.name
         self._rules = rules
         self._max_event_bytes = max_event_bytes
@@ -156,7 +150,7 @@ class PartitionFold:
         while start < len(records) and end == batch.end:
             # 2.
             stop = decoded_together(records, start)
-            events = [self._decoded(record) for record in records[start:stop]]
+            events = [decoded(record, self._max_event_bytes) for record in records[start:stop]]
             # 3.
             full_at = self._apply_each(records[start:stop], events, folded, room)
             end = batch.end if full_at is None else full_at + 1
@@ -251,18 +245,6 @@ class PartitionFold:
         """RocksDB has the rows of this batch: they need no pinning any more."""
         self._rows.unpin(folded)
 
-    def _decoded(self, record: SourceRecord) -> LifecycleEvent | BadEventError | None:
-        """The event of a record, or what is wrong with it; None: it is a tombstone or a word to the worker."""
-        value = record.value
-        if value is None or (record.key is not None and record.key.startswith(_CONTROL_PREFIXES)):
-            return None
-        try:
-            return decode_event(value, max_bytes=self._max_event_bytes, recorded_at=record.timestamp * 1000)
-        except BadEventError as error:
-            # Without its traceback: that leads to the frame of the fold, whose list of events leads back here. Cycles
-            # are looked for every few minutes only, and until then each would keep a batch.
-            return BadEventError(error.defect, str(error))
-
     def _control(self, record: SourceRecord, folded: Folded) -> None:
         """A record that is no event."""
         key = record.key or b""
@@ -319,29 +301,14 @@ class PartitionFold:
         self._rows.put(row_key, pair)
 
     def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
-        """Publish a record once more under its canonical key, if the source can take it however it compresses."""
-        size = content_bytes(key, record.value, record.headers)
-        if size > self._republished_bytes:
-            raise BadEventError(
-                Defect.TOO_LARGE,
-                f"with its key and headers the record has {size} bytes: it is not under its canonical key and "
-                f"partition, and cannot be published there, as the topic takes {self._republished_bytes}",
-            )
-        topic = self._topics.executions.name
-        # A list, because confluent-kafka refuses the tuple that aiokafka gives.
-        folded.outbox.add(Outgoing(topic, partition, key, record.value, list(record.headers)))
+        folded.outbox.add(self._republication.of(record, key, partition))
         self._observer.republished(self._position(record))
 
     def _refuse(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
         """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
         headers = [(ERASURE_HEADER, b"late")]
         folded.outbox.add(Outgoing(self._source_topic, self._partition, key, None, headers))
-        error = BadEventError(
-            Defect.APPLICATION_ERASED,
-            "the application is erased: nothing of the event was kept, and a tombstone removes it from the source. "
-            "`consolidator erase APP --lift` accepts its events again",
-        )
-        self._reject(record, error, folded, keeps_content=False)
+        self._reject(record, application_erased(), folded, keeps_content=False)
 
     def _reject(
         self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True

@@ -11,7 +11,8 @@ from streams.partition.result import Folded, StoredRow
 from streams.partition.row_codec import MARK_KEY
 from streams.worker.lane import Lane, Share
 from streams.worker.transactions.partition_transactions import PartitionTransactions
-from tests.simulation.kafka import PartitionLog, SimulatedTransactions
+from tests.simulation.kafka import SimulatedTransactions
+from tests.simulation.log import PartitionLog
 from tests.simulation.simulation import Simulation
 from tests.simulation.worker import SimulatedStore
 from topics.records.record import Record

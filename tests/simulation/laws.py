@@ -11,10 +11,8 @@ from tests.inputs.strategies import ADVERSARIAL_CATALOGUE
 from tests.oracle.checker import Observed, check
 from tests.oracle.folds import rules_of, topics_of
 from tests.real_kafka.stored_table import table_of_changelog
-from tests.simulation.kafka import (
-    PartitionLog,
-    SimulatedKafka,
-)
+from tests.simulation.kafka import SimulatedKafka
+from tests.simulation.log import PartitionLog
 from tests.simulation.producers import SimulatedProducers
 from tests.simulation.worker import PARTITIONS, SimulatedStore
 from topics.records.record import Record
@@ -25,6 +23,7 @@ TOPICS = topics_of(PARTITIONS)
 RULES = rules_of(ADVERSARIAL_CATALOGUE)
 SOURCE = TOPICS.executions.name
 CHANGELOG = TOPICS.changelog.name
+_EVERYTHING = 1_000
 
 
 class Laws:
@@ -87,3 +86,30 @@ class Laws:
             if stored is not None:
                 last = max((record.offset for record in self.changelog(partition).history()), default=-1)
                 assert stored <= last, f"partition {partition}: stored {stored}, committed {last}"
+
+    def finish(self) -> None:
+        """Everything is delivered, to owners with nothing on their minds, and once more on an empty disk; all holds."""
+        for worker in self.workers:
+            self.kill(worker)
+        first, second = self.workers
+        self.rebalance((0,) * PARTITIONS, unaware=False)
+        while any(self._is_behind(partition) for partition in range(PARTITIONS)):
+            for partition in range(PARTITIONS):
+                assert partition in first.seats, f"{first.name} ended with nothing on its mind"
+                self.deliver(first, partition, _EVERYTHING)
+                if partition in first.seats:
+                    self.commit(first, partition)
+        self.verify()
+        assert first.store is not None
+        disk = {partition: first.store.stored(partition) for partition in range(PARTITIONS)}
+        source = [record for partition in range(PARTITIONS) for record in self.source(partition).history()]
+        places = {(record.partition, record.offset) for record in source}
+        self._check(
+            source, frozenset(self.producers.bad & places), {"changelog": self._changelog_table(), "disk": disk}
+        )
+        self.lose_disk(second)
+        self.rebalance((1,) * PARTITIONS, unaware=False)
+
+    def _is_behind(self, partition: int) -> bool:
+        records, _ = self.source(partition).poll(self.kafka.furthest[partition], 1)
+        return bool(records)

@@ -5,7 +5,8 @@ from typing import Any
 from tests.inputs.workloads import Item, to_json
 from tests.oracle import folds
 from tests.oracle.expected import Tombstone
-from tests.simulation.kafka import PartitionLog, SimulatedKafka
+from tests.simulation.kafka import SimulatedKafka
+from tests.simulation.log import PartitionLog
 from tests.simulation.worker import PARTITIONS
 from topics.contract.keys import event_key, partition_of
 from topics.records.record import Record

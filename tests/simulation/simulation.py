@@ -24,22 +24,17 @@ from streams.worker.process_round import process
 from streams.worker.start_offset import start_offset
 from tests.oracle import folds
 from tests.oracle.folds import MAX_EVENT_BYTES
-from tests.simulation.kafka import (
-    PartitionLog,
-    SimulatedKafka,
-    SimulatedTransactions,
-    small_transactional_id,
-    transactional_id,
-)
+from tests.simulation.kafka import SimulatedKafka, SimulatedTransactions, small_transactional_id, transactional_id
 from tests.simulation.laws import CHANGELOG, RULES, SOURCE, TOPICS, Laws
+from tests.simulation.log import PartitionLog
 from tests.simulation.producers import SimulatedProducers
-from tests.simulation.worker import PARTITIONS, WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
+from tests.simulation.worker import WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
 from topics.cluster.offsets import unanswered
 from topics.records.record import Record
 
 __all__ = ["Simulation"]
 
-_EVERYTHING = 1_000
+
 _CACHED_WEIGHT = 1_000_000
 _FEW_RECORDS = 2
 """So that both kinds of transactions follow each other in a partition."""
@@ -376,29 +371,6 @@ class Simulation(Laws):
 
     # -- the laws
 
-    def finish(self) -> None:
-        """Everything is delivered, to owners with nothing on their minds, and once more on an empty disk; all holds."""
-        for worker in self.workers:
-            self.kill(worker)
-        first, second = self.workers
-        self.rebalance((0,) * PARTITIONS, unaware=False)
-        while any(self._is_behind(partition) for partition in range(PARTITIONS)):
-            for partition in range(PARTITIONS):
-                assert partition in first.seats, f"{first.name} ended with nothing on its mind"
-                self.deliver(first, partition, _EVERYTHING)
-                if partition in first.seats:
-                    self.commit(first, partition)
-        self.verify()
-        assert first.store is not None
-        disk = {partition: first.store.stored(partition) for partition in range(PARTITIONS)}
-        source = [record for partition in range(PARTITIONS) for record in self.source(partition).history()]
-        places = {(record.partition, record.offset) for record in source}
-        self._check(
-            source, frozenset(self.producers.bad & places), {"changelog": self._changelog_table(), "disk": disk}
-        )
-        self.lose_disk(second)
-        self.rebalance((1,) * PARTITIONS, unaware=False)
-
     def close(self) -> None:
         """Let go of the disks and the event loop."""
         for worker in self.workers:
@@ -410,10 +382,6 @@ class Simulation(Laws):
                 worker.store.close()
         self._settle_loop()
         self._loop.close()
-
-    def _is_behind(self, partition: int) -> bool:
-        records, _ = self.source(partition).poll(self.kafka.furthest[partition], 1)
-        return bool(records)
 
 
 def _fail(worker: Worker, error: BaseException) -> None:

@@ -4,21 +4,18 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
-import pytest
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from models.errors import ConsolidatorError, ContractError, InfrastructureError
 from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
 from streams.worker.transport import polling
 from streams.worker.transport.aiokafka_records import Taken
 from streams.worker.transport.pacing import FETCHED_BYTES
 from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
-from streams.worker.transport.read_errors import kept_error
 from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
 
 POSITION = 7
@@ -58,58 +55,6 @@ async def fetching(tp, coordinator):
         # One that has failed raises its error once more.
         with suppress(KafkaError):
             await fetcher.close()
-
-
-def raised(tmp_path, error):
-    """What a poll of the source raises where the fetcher has kept this error."""
-
-    async def scenario():
-        async with idle_app(tmp_path) as app:
-            tp = TP(app.source_topic, 1)
-            thread = BatchConsumerThread(idle_consumer(app, ScriptedThread()), loop=asyncio.get_running_loop())
-            thread.thread_loop.close()
-            async with fetching(tp, Coordinator()) as consumer:
-                consumer._fetcher._set_error(TopicPartition(*tp), error)
-                with pytest.raises((ConsolidatorError, KafkaError)) as caught:
-                    await thread._fetch_records(consumer, {tp}, timeout=0)
-                return caught.value
-
-    return asyncio.run(scenario())
-
-
-def test_a_partition_that_cannot_be_read_is_named(tmp_path):
-    """A broken record is the infrastructure's failure, with its place; a position that is gone is the contract's."""
-    broken = raised(tmp_path / "1", CorruptRecordException("Invalid CRC"))
-    assert isinstance(broken, InfrastructureError)
-    assert f"executions partition 1 cannot be read at offset {POSITION}" in str(broken)
-    assert "Invalid CRC" in str(broken)
-    assert isinstance(raised(tmp_path / "2", OffsetOutOfRangeError({})), ContractError)
-
-
-def test_a_refused_fetch_stays_what_it_is(tmp_path):
-    """The runner asks the cluster which permission is missing."""
-    assert isinstance(raised(tmp_path, TopicAuthorizationFailedError("executions")), TopicAuthorizationFailedError)
-
-
-def test_what_ended_the_background_tasks_is_found():
-    """Errors of the group's coordination and of the fetching itself are told; a consumer that is well has none."""
-
-    async def scenario():
-        tp = TP("executions", 1)
-        async with fetching(tp, Coordinator()) as consumer:
-            assert kept_error(consumer) is None
-            consumer._coordinator = Coordinator(KafkaError("Unexpected error during coordination"))
-            assert "during coordination" in str(kept_error(consumer))
-            consumer._closed = True
-            assert kept_error(consumer) is None
-        async with fetching(tp, Coordinator()) as consumer:
-            # What no error of aiokafka's is ends its fetching for good.
-            consumer._fetcher._client.force_metadata_update = None
-            consumer._fetcher._notify(consumer._fetcher._wait_consume_future)
-            await asyncio.wait([consumer._fetcher._fetch_task], timeout=5)
-            assert isinstance(kept_error(consumer), KafkaError)
-
-    asyncio.run(scenario())
 
 
 class Arrivals:
