@@ -1,5 +1,6 @@
 """Planted defects: workers that break one rule each; the simulation has to find a counterexample for every one."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,18 +119,18 @@ class _RecoveryEndsEarly(Simulation):
 
 class _AppliedFoldedAgain(Simulation):
     class fold(PartitionFold):  # noqa: N801
-        def fold(self, batch: Batch) -> Folded:
+        def fold(self, batch: Batch, room: int = sys.maxsize) -> Folded:
             applied = self.mark.applied
             self.mark = msgspec.structs.replace(self.mark, applied=-1)
-            folded = super().fold(batch)
-            self.mark = folded.mark = msgspec.structs.replace(self.mark, applied=max(applied, batch.end - 1))
+            folded = super().fold(batch, room)
+            self.mark = folded.mark = msgspec.structs.replace(self.mark, applied=max(applied, folded.end - 1))
             return folded
 
 
 class _NothingPinned(Simulation):
     class fold(PartitionFold):  # noqa: N801
-        def fold(self, batch: Batch) -> Folded:
-            folded = super().fold(batch)
+        def fold(self, batch: Batch, room: int = sys.maxsize) -> Folded:
+            folded = super().fold(batch, room)
             self._rows._pairs.shrink([])
             return folded
 
@@ -141,8 +142,8 @@ class _UncommittedRead(Simulation):
 
 class _MarkEndsAtLastRecord(Simulation):
     class fold(PartitionFold):  # noqa: N801
-        def fold(self, batch: Batch) -> Folded:
-            folded = super().fold(batch)
+        def fold(self, batch: Batch, room: int = sys.maxsize) -> Folded:
+            folded = super().fold(batch, room)
             before = self.mark.applied
             self.mark = folded.mark = msgspec.structs.replace(self.mark, applied=min(before, batch.records[-1].offset))
             return folded
