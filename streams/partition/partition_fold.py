@@ -153,13 +153,10 @@ class PartitionFold:
             events = [decoded(record, self._max_event_bytes) for record in records[start:stop]]
             # 3.
             full_at = self._apply_each(records[start:stop], events, folded, room)
-            end = batch.end if full_at is None else full_at + 1
+            if full_at is not None and full_at != records[-1].offset:
+                end = full_at + 1
+                folded.events = sum(each.offset < end for each in records)
             start = stop
-        if end != batch.end:
-            later = [record for record in records if record.offset >= end]
-            folded.events -= len(later)
-            # What lies between goes with what is before it, all of it if nothing is left.
-            end = later[0].offset if later else batch.end
         self._observer.batch_ended()
         # 4.
         if self._publishes:

@@ -15,6 +15,7 @@ from streams.core.compiled import is_compiled
 from streams.partition.partition_fold import PartitionFold
 from tests.simulation.defects import DEFECTS
 from tests.simulation.machine import PAIRS, Machine
+from tests.simulation.simulation import Simulation
 from tests.simulation.worker import PARTITIONS
 from topics.contract.keys import partition_of
 
@@ -29,6 +30,14 @@ def test_both_partitions_have_applications() -> None:
 def test_any_history_is_folded_exactly_once() -> None:
     """Whatever happens in whatever order, outputs, state and disks are the oracle's, and at the end nothing lacks."""
     run_state_machine_as_test(Machine, settings=settings(stateful_step_count=STEPS))
+
+
+@pytest.mark.parametrize("room", [1, 4_000])
+def test_any_history_is_folded_exactly_once_where_rounds_are_cut(room: int) -> None:
+    """A round of which more comes than a transaction may have is several, with a crash between any two of them."""
+    cut = type("Cut", (Simulation,), {"round_bytes": room})
+    machine = type("CutMachine", (Machine,), {"simulation": cut})
+    run_state_machine_as_test(machine, settings=settings(stateful_step_count=STEPS))
 
 
 # -- planted defects

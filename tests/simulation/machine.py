@@ -63,22 +63,9 @@ class Machine(RuleBasedStateMachine):
         self.events: list[dict[str, Any]] = []
         self.sound = True
 
-    @initialize(
-        cached_pairs=st.sampled_from([0, 1, 100]),
-        round_bytes=st.sampled_from([10**9, 1, 4_000]),
-        lingering=st.booleans(),
-        owners=OWNERS,
-    )
-    def begin(
-        self,
-        cached_pairs: int,
-        round_bytes: int,
-        lingering: bool,  # noqa: FBT001
-        owners: tuple[int, ...],
-    ) -> None:
-        self.sim = self.simulation(
-            Path(self.directory.name), cached_pairs=cached_pairs, round_bytes=round_bytes, producers_linger=lingering
-        )
+    @initialize(cached_pairs=st.sampled_from([0, 1, 100]), lingering=st.booleans(), owners=OWNERS)
+    def begin(self, cached_pairs: int, lingering: bool, owners: tuple[int, ...]) -> None:  # noqa: FBT001
+        self.sim = self.simulation(Path(self.directory.name), cached_pairs=cached_pairs, producers_linger=lingering)
         self.sim.rebalance(owners, unaware=False)
 
     # -- the source

@@ -48,7 +48,6 @@ class Simulation(Laws):
     Args:
         directory: for the disks.
         cached_pairs: of each fold.
-        round_bytes: that may come of one transaction.
         producers_linger: what is produced is at the broker only when it is flushed.
     """
 
@@ -56,13 +55,14 @@ class Simulation(Laws):
     fold = PartitionFold
     transactions = SimulatedTransactions
     store = SimulatedStore
+    round_bytes = 10**9
+    """That may come of one transaction."""
 
-    def __init__(self, directory: Path, *, cached_pairs: int, round_bytes: int, producers_linger: bool) -> None:
+    def __init__(self, directory: Path, *, cached_pairs: int, producers_linger: bool) -> None:
         self.kafka = SimulatedKafka(producers_linger=producers_linger)
         self.producers = SimulatedProducers(self.kafka, SOURCE)
         self.workers = [Worker(f"worker-{number}", directory / f"worker-{number}") for number in range(WORKERS)]
         self._cached_pairs = cached_pairs
-        self._round_bytes = round_bytes
         self._loop = asyncio.new_event_loop()
         self._verified = 0
 
@@ -201,7 +201,7 @@ class Simulation(Laws):
                 [(seat.lane, batch) for seat, batch in batches],
                 acknowledge,
                 lambda error: _fail(worker, error),
-                InFlight(round_bytes=self._round_bytes),
+                InFlight(round_bytes=self.round_bytes),
             )
         )
         for seat, batch in batches:

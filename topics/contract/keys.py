@@ -19,11 +19,8 @@ _SIGN: Final = 0x8000_0000
 _MULTIPLIER: Final = 0x5BD1_E995
 _SEED: Final = 0x9747_B28C
 
-# Applications come in bursts of events, and a hit costs a thirtieth of hashing a UUID.
+# About 8 MiB, 20 MiB of the longest ids. Applications come in bursts, and a hit costs a thirtieth of hashing a UUID.
 _CACHED_APPLICATIONS: Final = 32_768
-
-# Longer ids are hashed each time: the cache has about 8 MiB at most, four times that where every character takes four.
-_CACHED_ID_CHARACTERS: Final = 128
 
 
 def application_prefix(application_id: str) -> bytes:
@@ -92,20 +89,10 @@ def murmur2(data: bytes) -> int:
     return ((state ^ state >> 15) ^ _SIGN) - _SIGN
 
 
+@lru_cache(maxsize=_CACHED_APPLICATIONS)
 def partition_of(application_id: str, partitions: int) -> int:
     """The partition, from 0, of everything about an application, in a topic of ``partitions`` partitions."""
-    if len(application_id) > _CACHED_ID_CHARACTERS:
-        return _hashed(application_id) % partitions
-    return _remembered(application_id) % partitions
-
-
-def _hashed(application_id: str) -> int:
-    return murmur2(application_id.encode()) & 0x7FFF_FFFF
-
-
-@lru_cache(maxsize=_CACHED_APPLICATIONS)
-def _remembered(application_id: str) -> int:
-    return _hashed(application_id)
+    return (murmur2(application_id.encode()) & 0x7FFF_FFFF) % partitions
 
 
 def _escape(application_id: str) -> str:

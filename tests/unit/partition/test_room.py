@@ -42,12 +42,12 @@ def taken_in_parts(partition, records, room):
 
 
 def test_a_batch_ends_where_what_comes_of_it_fills_the_room():
-    """Each part starts where the last one ended, and its mark says how far it went: gaps stay with the part before."""
+    """Each part starts where the last one ended, and its mark says how far it went: a gap goes with the next part."""
     records = [record_of(offset, fat(offset)) for offset in (3, 4, 9, 10, 20)]
     parts = taken_in_parts(Partition(SUM), records, room=1)
-    assert [(taken.start, taken.end) for taken, _ in parts] == [(3, 4), (4, 9), (9, 10), (10, 20), (20, 25)]
+    assert [(taken.start, taken.end) for taken, _ in parts] == [(3, 4), (4, 5), (5, 10), (10, 11), (11, 25)]
     assert [[record.offset for record in taken.records] for taken, _ in parts] == [[3], [4], [9], [10], [20]]
-    assert [folded.mark.applied for _, folded in parts] == [3, 8, 9, 19, 24]
+    assert [folded.mark.applied for _, folded in parts] == [3, 4, 9, 10, 24]
     assert [folded.events for _, folded in parts] == [1] * 5
 
 

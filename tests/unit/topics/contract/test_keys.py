@@ -2,7 +2,6 @@
 
 import pytest
 
-from topics.contract import keys
 from topics.contract.keys import (
     change_key,
     dlq_key,
@@ -82,14 +81,3 @@ def test_a_key_that_is_not_canonical_has_no_identity(key):
 def test_an_escaped_escape_is_read_once():
     """An application id that itself looks like an escape survives the way there and back."""
     assert parse_event_key(event_key("a%2Fb", "c")) == ("a%2Fb", "c")
-
-
-def test_long_ids_are_not_remembered():
-    """A cache of so many entries is bounded in bytes only where each entry is; the partition is the same."""
-    before = keys._remembered.cache_info().currsize
-    for number in range(100):
-        long_id = f"{number}" + "x" * 500
-        assert partition_of(long_id, 64) == (murmur2(long_id.encode()) & 0x7FFF_FFFF) % 64
-    assert keys._remembered.cache_info().currsize == before
-    assert partition_of("y" * 128, 64) == (murmur2(b"y" * 128) & 0x7FFF_FFFF) % 64
-    assert keys._remembered.cache_info().currsize == before + 1
