@@ -276,8 +276,7 @@ ODD_INPUTS: dict[str, Odd] = {
     "the longest ids and names": Odd(
         _odd(
             "the longest ids and names",
-            application_id="é" * 256,
-            execution_id="e" * 512,
+            execution_id="é" * 256,
             supersedes="s" * 512,
             processor="p" * 256,
             output={"factors": {"f" * 256: 1}},

@@ -14,6 +14,7 @@ Which partition is canonical comes from ``topics.contract.keys``, proven there a
 """
 
 import re
+from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -148,7 +149,9 @@ def _canonical(record: Record, partitions: int) -> Mapping[str, Any] | Tombstone
     if record.value is None:
         return Tombstone(application, identity)
     event = parse_json(record.value)
-    if "specversion" in event and "data" in event:
+    if "specversion" in event and "data_base64" in event:
+        event = parse_json(b64decode(event["data_base64"]))
+    elif "specversion" in event and "data" in event:
         event = event["data"]
     if event["application_id"] != application:
         return None

@@ -29,8 +29,8 @@ _EXECUTIONS_BYTES: Final = _MIB
 _FACTORS_BYTES: Final = 8 * _MIB
 # A changelog record is one row with all its executions, bounded by models.rows.MAX_WEIGHT.
 _CHANGELOG_BYTES: Final = 8 * _MIB
-# Kafka measures the source's limit on *compressed* batches: a record of 1 MiB of compressed JSON is several MiB once it
-# is unpacked. Eight times covers what lz4 and snappy reach on JSON, and a dead letter is compressed again on its way.
+# A dead letter holds at most 1 MiB of content (topics.records.dead_letter_format.MAX_CONTENT_BYTES), so that it fits in
+# without any compression; the rest is room for what was written before there was that bound.
 _DLQ_BYTES: Final = 8 * _MIB
 
 # A reader that was away for this long still meets every tombstone, so an erasure reaches it. Kafka's default is 1 day.

@@ -165,6 +165,8 @@ def dead_letter_content(
         headers: the source record's headers.
     """
     is_kept = content_bytes(key, value, headers) <= MAX_CONTENT_BYTES
+    if not is_kept:
+        error = BadEventError(error.defect, f"{error}; too large for a dead letter: the source keeps the record")
     added = dead_letter_headers(
         error,
         topic=topic,

@@ -6,14 +6,17 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import Producer
 
 from models.errors import BadEventError, Defect
+from streams.cli.main import cli
 from tests.inputs.workloads import to_json
 from tests.real_kafka.dead_letter_steps import large, listed, place_of, redriven, refusal, run, source_records, work
 from tests.real_kafka.installation import LIMIT_S
 from topics.contract.keys import dlq_key, event_key, partition_of
 from topics.records.dead_letter_format import MAX_CONTENT_BYTES, REDRIVE_OF, dead_letter_content
+from topics.records.erasures import ERASURE_PREFIX
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -101,3 +104,23 @@ def test_a_letter_whose_record_is_gone_says_so(installation):
     assert redriven(installation, "--all", "--yes") == {"skipped": 2}
     assert "gone from the source" in run(installation, "redrive", "--all").stdout
     assert len(source_records(installation)) == 1
+
+
+def test_an_erasure_finds_a_letter_without_content_and_an_event_in_base64(installation):
+    """By its key, and by what the envelope holds under a stranger's key: a tombstone is the last word on each."""
+    home = partition_of("a", installation.partitions)
+    event = to_json(large("a") | {"event_id": "enclosed"})
+    envelope = to_json({"specversion": "1.0", "data_base64": b64encode(event).decode()})
+    huge = (event_key("a", "huge"), giant("a", "huge"), home, HEADERS)
+    source = installation.topics.executions.name
+    produce(installation, source, huge, (b"a stranger's", envelope, home, []))
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.wait_consumed(worker)
+    result = CliRunner(env=installation.variables).invoke(cli, ["erase", "a", "--yes"], catch_exceptions=False)
+    worker.stop()
+    assert result.exit_code == 0, result.output
+    for topic in (source, installation.topics.dlq.name):
+        last = {record.key: record.value for record in installation.read(topic)}
+        standing = {key for key, value in last.items() if value is not None and not key.startswith(ERASURE_PREFIX)}
+        assert standing == set()
+    assert {b"a stranger's", huge[0]} <= {record.key for record in installation.read(source)}
