@@ -117,7 +117,8 @@ class Supervision:
 
     def _thread_ended(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None and args.exc_type is not SystemExit:
-            self.background_failure(args.exc_value, "thread" if args.thread is None else args.thread.name)
+            # It does not begin again, whatever ended it.
+            self.fail_unless_stopping(args.exc_value)
 
 
 def _is_unseen(task: asyncio.Task[Any]) -> bool:

@@ -162,9 +162,9 @@ def test_a_callback_that_fails_ends_the_process(supervision, ends):
     assert str(ends.errors[0]) == "in a callback"
 
 
-def test_a_thread_that_fails_ends_the_process(supervision, ends, monkeypatch):
-    """Python would print a traceback, and go on without the thread."""
-    error = ValueError("in a thread")
+@pytest.mark.parametrize("error", [ValueError("in a thread"), ConnectionResetError("gone"), asyncio.CancelledError()])
+def test_a_thread_that_fails_ends_the_process(supervision, ends, monkeypatch, error):
+    """Python would print a traceback, and go on without the thread; nobody tries its work again."""
 
     def work():
         raise error
