@@ -19,6 +19,7 @@ from topics.contract.declared import Topics
 
 __all__ = ["Judge", "decode_judgement", "encode_judgement", "head_of_row", "with_version"]
 
+_encode: Final = msgspec.msgpack.Encoder().encode
 encode_judgement: Final = msgspec.msgpack.Encoder().encode
 decode_judgement: Final = msgspec.msgpack.Decoder(Judgement).decode
 head_of_row: Final = msgspec.msgpack.Decoder(RowHead).decode
@@ -80,9 +81,21 @@ class Judge:
 
 
 def with_version(raw: bytes, head: RowHead, version: int) -> bytes:
-    """A pair's row with another version."""
+    """A pair's row with another version.
+
+    Most of a row is its executions: they are not looked at where the row begins as it is written today.
+
+    Args:
+        raw: the row.
+        head: its first fields.
+        version: the version.
+    """
     if head.version == version:
         return raw
+    before = _encode(head)
+    if raw[1 : len(before)] == before[1:]:
+        # Behind the array's length, of one byte, which counts the fields that a head has not.
+        return raw[:1] + _encode(msgspec.structs.replace(head, version=version))[1:] + raw[len(before) :]
     row = decode_row(raw)
     assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
     return encode_row(msgspec.structs.replace(row, version=version))

@@ -265,6 +265,7 @@ def conclude_adoption(installation, catalogue, crew, waits, took_s, record_figur
     summary = verified(installation, catalogue)
     disturbances = crew.disturbances()
     longest = {partition: longest_wait(waits, partition, disturbances) for partition in range(PARTITIONS)}
+    at_all = max(longest_wait(waits, partition, []) for partition in range(PARTITIONS))
     [entry] = [
         one
         for worker in crew.workers
@@ -284,6 +285,7 @@ def conclude_adoption(installation, catalogue, crew, waits, took_s, record_figur
             more={
                 "longest wait in it, s": round(longest[LARGE], 1),
                 "longest wait elsewhere, s": round(longest[1 - LARGE], 1),
+                "longest wait of all, kills and rebalances included, s": round(at_all, 1),
                 "went over in, s": entry["took_s"],
                 "pairs in the last part of it": entry["pairs"],
                 "took, s": round(took_s),

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from models.errors import ContractError
 from models.events import Position
@@ -12,7 +13,7 @@ from streams.core.change import Change, RulesetCause, common_parts, encode_chang
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Membership
-from streams.partition.judge import Judge, decode_judgement, encode_judgement, head_of_row
+from streams.partition.judge import Judge, decode_judgement, encode_judgement, head_of_row, with_version
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.row_codec import MARK_KEY, decode_row, encode_row
 from tests.inputs.cases import ok, one_factor
@@ -157,6 +158,19 @@ def test_a_judgement_holds_as_long_as_both_rows_stay():
     alone = judge.judge(key, None, new)
     assert alone.holds_for(None, head_of_row(new))
     assert not alone.holds_for(head_of_row(old), head_of_row(new))
+
+
+@pytest.mark.parametrize("version", [-1, 0, 127, 128, 255, 65_536, 2**31, 2**40])
+def test_a_row_with_another_version_is_the_row_with_another_version(version):
+    """It is put together from its bytes, and is what is written of the row; also where it is written in another way."""
+    long_names = {"application_id": "a" * 300, "processor": "p" * 40}
+    for catalogue, extra in ((SUM, {}), (SUM, long_names)):
+        [raw] = rows_under(catalogue, ok("a", 1, {"x": 1}, **extra), ok("b", 2, **extra)).values()
+        expected = encode_row(replace(decode_row(raw), version=version))
+        assert with_version(raw, head_of_row(raw), version) == expected
+        # An array's length of three bytes, as other encoders may write it.
+        other = b"\xdc\x00" + bytes([raw[0] & 0x0F]) + raw[1:]
+        assert with_version(other, head_of_row(other), version) in {expected, other}
 
 
 def test_a_judgement_made_ahead_gives_the_very_same_records():
