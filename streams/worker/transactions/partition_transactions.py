@@ -1,7 +1,6 @@
 """One partition's Kafka transactions: outputs, state and source offset take effect together or not at all."""
 
 import logging
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,17 +11,18 @@ from typing import TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from models.errors import ConsolidatorError
+from models.errors import ConsolidatorError, InfrastructureError
 from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
 from streams.worker.transactions.errors import COMMIT, OWNER_CHANGED, refusal, undelivered, unplaced
+from streams.worker.transactions.group_metadata import group_metadata
 from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.cluster.offsets import delivered_offset
 from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of
 
-__all__ = ["PartitionTransactions", "group_metadata"]
+__all__ = ["PartitionTransactions"]
 
 _RETRY_S = 0.1
 """Between two calls of a step that may be called again; most of them wait by themselves."""
@@ -57,29 +57,10 @@ than a round may have. A full queue is waited for where the commit is."""
 _POLL_S = 0.1
 """How long one look at a full queue waits for the broker."""
 
-_METADATA_HEADER = b"CGMDv2:"
 
 _Result = TypeVar("_Result")
 
 _log = structlog.get_logger()
-
-
-def group_metadata(membership: Membership) -> bytes:
-    """The consumer group's metadata as librdkafka serialises it (``rd_kafka_consumer_group_metadata_write``).
-
-    Our member is aiokafka's, so librdkafka has no consumer to ask. With the generation and the member that received
-    the batch, the broker refuses the offsets of a worker that has lost its partitions since.
-    """
-    instance = membership.instance
-    return b"".join(
-        (
-            _METADATA_HEADER,
-            struct.pack("=i", membership.generation),
-            membership.group.encode() + b"\0",
-            membership.member.encode() + b"\0",
-            b"\x01" if instance is None else b"\x00" + instance.encode() + b"\0",
-        )
-    )
 
 
 class PartitionTransactions:
@@ -152,6 +133,9 @@ class PartitionTransactions:
     _kept: list[Callable[[], None]] | None = None
     """What produces the transaction's records again, if the id has rested."""
 
+    _refuses = False
+    """Whether the producer takes no more records of the transaction."""
+
     _unplaced = False
     """Whether a row was delivered without an offset."""
 
@@ -163,15 +147,38 @@ class PartitionTransactions:
     def begin(self) -> None:
         """Begin a transaction."""
         self._kept = [] if monotonic() - self._used_at >= _RESTED_S else None
+        self._refuses = False
         self._waiting.clear()
         self._guarded("begin_transaction", self._producer.begin_transaction)
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:
         """Add records to the transaction. What the queue has no room for waits for the commit, in its thread."""
-        if self._kept is not None:
-            outgoing = list(outgoing)
-            self._kept.append(partial(self._produce, outgoing))
-        self._produce(outgoing)
+        if self._kept is None:
+            self._produce(outgoing)
+        else:
+            self._keep(self._kept, partial(self._produce, list(outgoing)))
+
+    def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
+        """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
+        if self._kept is None:
+            self._produce_rows(changelog, partition, rows)
+        else:
+            self._keep(self._kept, partial(self._produce_rows, changelog, partition, rows))
+
+    def _keep(self, kept: list[Callable[[], None]], produce: Callable[[], None]) -> None:
+        """Produce records of an id that has rested, and keep them.
+
+        That the id is forgotten may be heard of meanwhile. The producer then takes no more, and does not say why:
+        ``commit`` hears it.
+        """
+        kept.append(produce)
+        if not self._refuses:
+            try:
+                produce()
+            except InfrastructureError as error:
+                self._refuses = _takes_no_more(error.__cause__)
+                if not self._refuses:
+                    raise
 
     def _produce(self, outgoing: Iterable[Outgoing]) -> None:
         produce, waiting = self._producer.produce, self._waiting
@@ -188,12 +195,6 @@ class PartitionTransactions:
                 except CLIENT_ERRORS as error:
                     raise self._failure("produce", error) from error
             waiting.append(partial(produce, record.topic, record.value, record.key, record.partition, headers=headers))
-
-    def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
-        """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
-        if self._kept is not None:
-            self._kept.append(partial(self._produce_rows, changelog, partition, rows))
-        self._produce_rows(changelog, partition, rows)
 
     def _produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
         produce, waiting = self._producer.produce, self._waiting
@@ -221,7 +222,10 @@ class PartitionTransactions:
                     raise undelivered(self._partition, len(self._waiting), self._patience_s) from None
                 self._guarded("produce", lambda: self._producer.poll(_POLL_S))
             except CLIENT_ERRORS as error:
-                raise self._failure("produce", error) from error
+                if self._kept is None or not _takes_no_more(error):
+                    raise self._failure("produce", error) from error
+                # Of an id that has rested, and is forgotten, everything is produced once more.
+                self._waiting.clear()
             else:
                 self._waiting.popleft()
                 deadline = monotonic() + self._patience_s
@@ -376,6 +380,12 @@ class PartitionTransactions:
         if isinstance(cause, KafkaError) and cause.code() in OWNER_CHANGED:
             self._owner_changed = cause
         return refusal(self._app_id, self._partition, step, cause)
+
+
+def _takes_no_more(error: BaseException | None) -> bool:
+    """Whether the producer refused a record because its transaction has failed before."""
+    code = error.args[0].code() if isinstance(error, KafkaException) else None
+    return code == KafkaError._STATE  # noqa: SLF001 - librdkafka's name
 
 
 def _is_forgotten(error: KafkaError) -> bool:

@@ -33,6 +33,7 @@ RATE = 200
 PASSING = 40
 """Rounds after which the worker dies in the middle of one."""
 
+PARTITIONS = 6
 SURVIVORS = 2
 LIMIT_S = 90.0
 SILENT_S = 2 * ASK_S + 5
@@ -74,7 +75,7 @@ def installation(patient_cluster, tmp_path) -> Iterator[Installation]:
         patient_cluster.bootstrap_servers,
         tmp_path,
         CONSOLIDATOR_REPLICATION_FACTOR="3",
-        CONSOLIDATOR_PARTITIONS="6",
+        CONSOLIDATOR_PARTITIONS=str(PARTITIONS),
     )
     found.create_topics()
     patient_cluster.wait_in_sync(topic.name for topic in found.topics)
@@ -85,24 +86,31 @@ def installation(patient_cluster, tmp_path) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def left_open(installation) -> Producer:
-    """An earlier owner's producer, with a transaction that is open in the changelog's partition 1."""
-    producer = Producer({**installation.config, "transactional.id": f"{installation.name}-3"})
+def partition(patient_cluster, installation) -> int:
+    """One whose changelog is led by another node than the group's coordinator, which has to answer."""
+    changelog, coordinator = installation.topics.changelog.name, patient_cluster.group_coordinator(installation.name)
+    return next(each for each in range(PARTITIONS) if patient_cluster.leader(changelog, each) != coordinator)
+
+
+@pytest.fixture
+def left_open(installation, partition) -> Producer:
+    """An earlier owner's producer, with a transaction that is open in the changelog's partition."""
+    producer = Producer({**installation.config, "transactional.id": f"{installation.name}-earlier"})
     producer.init_transactions(LIMIT_S)
     producer.begin_transaction()
-    producer.produce(installation.topics.changelog.name, b"row", b"key", 1)
+    producer.produce(installation.topics.changelog.name, b"row", b"key", partition)
     assert producer.flush(LIMIT_S) == 0
     return producer
 
 
-def take_over(installation, patience_s, failures):
-    """A new owner of partitions 0 and 1 that waits for earlier ones, in a thread."""
+def take_over(installation, partition, patience_s, failures):
+    """A new owner of a partition that waits for earlier ones, in a thread."""
     connection = Connection(installation.variables["KAFKA_BOOTSTRAP_SERVERS"])
     executions, changelog = installation.topics.executions.name, installation.topics.changelog.name
 
     def wait():
         try:
-            outwait(connection, installation.name, executions, changelog, {0, 1}, patience_s=patience_s)
+            outwait(connection, installation.name, executions, changelog, {partition}, patience_s=patience_s)
         except InfrastructureError as error:
             failures.append(error)
 
@@ -111,11 +119,11 @@ def take_over(installation, patience_s, failures):
     return owner
 
 
-def test_a_new_owner_waits_for_a_leader_that_is_silent(patient_cluster, installation, left_open):
+def test_a_new_owner_waits_for_a_leader_that_is_silent(patient_cluster, installation, partition, left_open):
     """It neither goes on nor gives up before the leader has said that nothing is open."""
     failures = []
-    with patient_cluster.frozen(patient_cluster.leader(installation.topics.changelog.name, 1)):
-        owner = take_over(installation, LIMIT_S, failures)
+    with patient_cluster.frozen(patient_cluster.leader(installation.topics.changelog.name, partition)):
+        owner = take_over(installation, partition, LIMIT_S, failures)
         owner.join(SILENT_S)
         assert owner.is_alive()
     owner.join(2 * ASK_S)
@@ -126,17 +134,17 @@ def test_a_new_owner_waits_for_a_leader_that_is_silent(patient_cluster, installa
     assert failures == []
 
 
-def test_a_leader_that_stays_silent_is_an_error_that_names_it(patient_cluster, installation):
+def test_a_leader_that_stays_silent_is_an_error_that_names_it(patient_cluster, installation, partition):
     """Topic, partition and leader; for a new owner, and for whoever reads the topic."""
     changelog = installation.topics.changelog.name
-    leader = patient_cluster.leader(changelog, 1)
+    leader = patient_cluster.leader(changelog, partition)
     failures = []
     with patient_cluster.frozen(leader):
-        owner = take_over(installation, ASK_S, failures)
+        owner = take_over(installation, partition, ASK_S, failures)
         owner.join(LIMIT_S)
         assert not owner.is_alive()
         with pytest.raises(InfrastructureError, match=changelog):
-            TopicReader(installation.config, changelog, Beginning(), settled=range(6), timeout_s=ASK_S)
+            TopicReader(installation.config, changelog, Beginning(), settled=range(PARTITIONS), timeout_s=ASK_S)
         with (
             GroupProgress(installation.config, installation.name, installation.topics) as progress,
             pytest.raises(InfrastructureError, match=changelog),
@@ -144,7 +152,7 @@ def test_a_leader_that_stays_silent_is_an_error_that_names_it(patient_cluster, i
             progress.wait_decided(installation.topics.changelog, limit_s=ASK_S)
     [failure] = failures
     assert f"{changelog}: no offset was told for" in str(failure)
-    assert f"partition 1 (its leader: broker {leader} at " in str(failure)
+    assert f"partition {partition} (its leader: broker {leader} at " in str(failure)
 
 
 def wait_alive(workers, condition, what):
@@ -184,7 +192,9 @@ def test_a_worker_dies_in_a_round_and_its_changelogs_leader_is_silent(patient_cl
             partition = open_elsewhere(installation, patient_cluster, victim)
             with patient_cluster.frozen(patient_cluster.leader(changelog, partition)):
                 silences += silent_for(survivors, partition)
-            wait_alive(survivors, lambda: len(set().union(*(each.owned() for each in survivors))) == 6, "new owners")
+            wait_alive(
+                survivors, lambda: len(set().union(*(each.owned() for each in survivors))) == PARTITIONS, "new owners"
+            )
             takeovers.append(load.wait_folded(moment, survivors[0], limit_s=LIMIT_S))
     conclude(
         installation,

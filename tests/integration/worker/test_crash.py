@@ -9,7 +9,8 @@ from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership, Outgoing
 from streams.partition.row_codec import MARK_KEY, encode_row
-from streams.worker.transactions.partition_transactions import PartitionTransactions, group_metadata
+from streams.worker.transactions.group_metadata import group_metadata
+from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import believable
 from tests.real_kafka.installation import LIMIT_S, Installation

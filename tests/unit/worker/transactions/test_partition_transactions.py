@@ -14,6 +14,7 @@ from topics.cluster.connection import Connection
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
 PASSING = KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", retriable=True))
 FORGOTTEN = KafkaException(KafkaError(KafkaError.INVALID_PRODUCER_ID_MAPPING, "forgotten", txn_requires_abort=True))
+STATE = KafkaException(KafkaError(KafkaError._STATE, "erroneous state"))
 FATAL = KafkaException(KafkaError(KafkaError._FATAL))
 ROWS = [(b"key", b"row")]
 
@@ -161,6 +162,20 @@ def test_an_id_that_was_forgotten_while_it_rested_is_initialised_again(rested):
         "flush",
         "commit",
     ]
+
+
+def test_an_id_may_turn_out_to_be_forgotten_while_records_are_produced(rested):
+    """The producer takes no more then; what it took and what it did not are produced once more."""
+    forgotten = rested(produce=[None, None, None, STATE, None], offsets=[FORGOTTEN])
+    forgotten.commit([batch()])
+    calls = forgotten._producer.calls
+    assert calls[calls.index("abort") :].count("produce") == 3
+
+
+def test_another_refusal_while_records_are_produced_is_an_error(rested):
+    """At once, as ever."""
+    with pytest.raises(InfrastructureError, match="partition 3: produce failed"):
+        rested(produce=FATAL)
 
 
 def test_an_id_that_rested_and_is_known_is_used_as_it_is(rested):
