@@ -196,14 +196,8 @@ class Simulation(Laws):
             for seat, batch in batches:
                 seat.unfinished.remove(batch.start)
 
-        processing = self._loop.create_task(
-            process(
-                [(seat.lane, batch) for seat, batch in batches],
-                acknowledge,
-                lambda error: _fail(worker, error),
-                InFlight(round_bytes=self.round_bytes),
-            )
-        )
+        lanes, room = [(seat.lane, batch) for seat, batch in batches], InFlight(round_bytes=self.round_bytes)
+        processing = self._loop.create_task(process(lanes, acknowledge, lambda error: _fail(worker, error), room))
         for seat, batch in batches:
             seat.unfinished.append(batch.start)
             seat.leader, seat.processing = leader, processing

@@ -322,7 +322,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         aiokafka has it fixed for a consumer's life. (``test_a_fetch_is_held_only_while_events_wait_anyway``)
         """
         options = self.app.batch_options
-        fetcher._fetch_min_bytes = 1 if is_urgent else FETCHED_BYTES  # noqa: SLF001
+        full = fetcher._max_partition_fetch_bytes  # noqa: SLF001
+        fetcher._fetch_min_bytes = 1 if is_urgent else full  # noqa: SLF001
         fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
 
     async def _wait(self, fetcher: Any, seconds: float) -> None:

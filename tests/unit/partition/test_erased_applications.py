@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
+from streams.partition.erased_applications import ErasedApplications
 from streams.partition.row_codec import MARK_KEY, decode_row
 from tests.inputs.cases import event, failed, ok, one_factor
 from tests.oracle.expected import Tombstone
-from tests.oracle.folds import Partition, Record, record_of
+from tests.oracle.folds import Partition, Record, StoredRows, record_of
 from topics.records.dead_letter_format import CLASS, KEY
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, erasure_of, parse_erasure
 
@@ -177,3 +178,15 @@ def test_an_altered_hash_is_refused():
     with pytest.raises(BadEventError) as caught:
         parse_erasure(erasure.key.upper().replace(b"/ERASURE/", ERASURE_PREFIX), erasure.value)
     assert caught.value.defect is Defect.INVALID_ERASURE
+
+
+def test_of_long_keys_no_answer_is_remembered():
+    """The cache counts its entries, so each of them is bounded; the answer is the same."""
+    erased = ErasedApplications(StoredRows(), stored=False)
+    for length in (10, 5_000):
+        erased.add(erasure_of("x" * length, SALT))
+        assert erased.holds(b"x" * length + b"/")
+        assert not erased.holds(b"y" * length + b"/")
+    assert not erased._known
+    assert erased.holds(b"x" * 10 + b"/")
+    assert [*erased._known] == [b"x" * 10 + b"/"]

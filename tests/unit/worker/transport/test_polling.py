@@ -14,7 +14,7 @@ from streams.partition.batch import Batch, Membership
 from streams.worker.round import Round
 from streams.worker.transport import polling
 from streams.worker.transport.aiokafka_records import Taken
-from streams.worker.transport.pacing import FETCHED_BYTES
+from streams.worker.transport.pacing import fetch_bytes
 from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
 from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
 
@@ -66,6 +66,7 @@ class Arrivals:
     """
 
     _closed = False
+    bytes_each = 0
 
     def __init__(self, tp, subscriptions):
         self._records = {}
@@ -79,7 +80,9 @@ class Arrivals:
         if not taken:
             return {}
         self._subscriptions.subscription.assignment.state_value(self._tp).consumed_to(taken[-1].offset + 1)
-        return {self._tp: Taken(taken)}
+        found = Taken(taken)
+        found.size = self.bytes_each * len(taken)
+        return {self._tp: found}
 
     def tell(self):
         """Something was fetched."""
@@ -263,7 +266,7 @@ def test_a_fetch_is_held_only_while_events_wait_anyway(tmp_path):
     async def scenario():
         async with polled_by_hand(tmp_path) as hand:
             options = hand.thread.app.batch_options
-            at_rest, held = (options.fetch_max_wait_ms, 1), (_FETCH_TOGETHER_MS, FETCHED_BYTES)
+            at_rest, held = (options.fetch_max_wait_ms, 1), (_FETCH_TOGETHER_MS, fetch_bytes(1))
             assert await hand.poll() is None
             assert next_fetch(hand) == at_rest
             hand.arrivals.arrived = records(7)
@@ -295,6 +298,25 @@ def test_no_more_is_gathered_than_a_batch_may_have(tmp_path):
             hand.pacing.ended(before)
             start, offsets, end = await hand.poll()
             assert (start, len(offsets), end) == (7, most, 7 + most)
+
+    asyncio.run(scenario())
+
+
+def test_no_more_bytes_are_gathered_than_a_batch_may_have(tmp_path):
+    """A few large events fill it; the rest stays with aiokafka, and comes when the batch has begun."""
+
+    async def scenario():
+        async with polled_by_hand(tmp_path) as hand:
+            hand.arrivals.bytes_each = hand.pacing.batch_bytes
+            hand.pacing.began(before := round_of(hand.tp, 6))
+            hand.arrivals.arrived = records(7)
+            assert await hand.poll() is None
+            hand.arrivals.arrived = records(8)
+            assert await hand.poll() is None
+            assert hand.arrivals.arrived == records(8)
+            hand.pacing.ended(before)
+            assert await hand.poll(within_s=5.0) == (7, [7], 8)
+            assert await hand.poll(within_s=5.0) == (8, [8], 9)
 
     asyncio.run(scenario())
 
