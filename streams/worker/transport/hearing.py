@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError
 
 from streams.runtime.contact import KafkaContact
 
-__all__ = ["hear_aiokafka", "librdkafka_errors", "passes"]
+__all__ = ["hear_aiokafka", "heard_connection", "librdkafka_errors", "passes"]
 
 _LONG_ANSWERS: Final = frozenset({11, 14})
 """JoinGroup and SyncGroup: answered when all members of the group have come, which is not silence."""
@@ -56,42 +56,48 @@ _FACILITIES: Final = frozenset({"FAIL", "ERROR", "REQTMOUT"})
 
 def hear_aiokafka(contact: KafkaContact) -> None:
     """Let every aiokafka client of this process report to a contact, and not log what it reports."""
-
-    class HeardConnection(AIOKafkaConnection):
-        """A connection that reports whether its broker answers."""
-
-        @property
-        def _broker(self) -> str:
-            return f"{self._host}:{self._port}"
-
-        async def connect(self) -> Any:
-            return await self._heard(super().connect())
-
-        def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's
-            answer = super().send(request, expect_response)
-            return answer if request.API_KEY in _LONG_ANSWERS else self._heard(answer)
-
-        async def _heard(self, answer: Any) -> Any:
-            contact.asked(self._broker)
-            try:
-                found = await answer
-            except asyncio.CancelledError:
-                contact.left(self._broker)
-                raise
-            except Exception as error:
-                contact.failed(self._broker, _words(error))
-                raise
-            contact.answered(self._broker)
-            return found
-
     # create_conn() looks it up by this name.
-    conn.AIOKafkaConnection = HeardConnection
+    conn.AIOKafkaConnection = heard_connection(contact)
     if not logging.getLogger(_CLIENT).isEnabledFor(logging.DEBUG):
         # Not by its level, which would hold for the loggers below it as well.
         logging.getLogger(_CLIENT).addFilter(lambda _record: False)
         for name in _OTHERS:
             logging.getLogger(name).addFilter(_names_no_passing_error)
         logging.getLogger("librdkafka").addFilter(_is_of_no_facility)
+
+
+def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
+    """A class of connections that report to a contact whether their brokers answer."""
+
+    class HeardConnection(AIOKafkaConnection):
+        _connecting = False
+
+        async def connect(self) -> Any:
+            # Of its requests the first may be answered and the next refused, each time: only all of it is an answer.
+            self._connecting = True
+            connected = await self._heard(super().connect())
+            self._connecting = False
+            return connected
+
+        def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's
+            answer = super().send(request, expect_response)
+            return answer if self._connecting or request.API_KEY in _LONG_ANSWERS else self._heard(answer)
+
+        async def _heard(self, answer: Any) -> Any:
+            broker = f"{self._host}:{self._port}"
+            contact.asked(broker)
+            try:
+                found = await answer
+            except asyncio.CancelledError:
+                contact.left(broker)
+                raise
+            except Exception as error:
+                contact.failed(broker, _words(error))
+                raise
+            contact.answered(broker)
+            return found
+
+    return HeardConnection
 
 
 def librdkafka_errors(contact: KafkaContact) -> Callable[[KafkaError], None]:

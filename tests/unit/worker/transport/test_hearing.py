@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
@@ -13,6 +14,7 @@ from streams.runtime.contact import KafkaContact
 from streams.worker.transport.hearing import (
     _is_of_no_facility,
     _names_no_passing_error,
+    heard_connection,
     librdkafka_errors,
     passes,
 )
@@ -77,3 +79,50 @@ def test_librdkafkas_lines_of_connections_are_recognised():
 
     assert not _is_of_no_facility(record("FAIL"))
     assert _is_of_no_facility(record("TXNERR"))
+
+
+async def greet(reader, writer):
+    """A broker that knows no request but the first one, *ApiVersions*, and that one without an error."""
+    try:
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        request = await reader.readexactly(size)
+        answer = request[4:8] + bytes(2) + bytes(4)
+        writer.write(len(answer).to_bytes(4, "big") + answer)
+        await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(("protocol", "is_lost"), [("PLAINTEXT", False), ("SASL_PLAINTEXT", True)])
+def test_a_broker_that_greets_and_then_refuses_is_lost(protocol, is_lost):
+    """Credentials that are refused at each attempt are no answer, although each attempt begins with one."""
+    now = 0.0
+    contact = KafkaContact(lambda: now)
+    connection = heard_connection(contact)
+
+    async def connect(port):
+        found = connection(
+            "127.0.0.1",
+            port,
+            security_protocol=protocol,
+            sasl_mechanism="PLAIN",
+            sasl_plain_username="u",
+            sasl_plain_password="p",
+        )
+        try:
+            await found.connect()
+        except AiokafkaError:
+            return
+        await found.close()
+
+    async def attempts():
+        nonlocal now
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            for _ in range(10):
+                await connect(server.sockets[0].getsockname()[1])
+                now += 1.0
+
+    asyncio.run(attempts())
+    with capture_logs() as lines:
+        contact.look()
+    assert [line["event"] for line in lines] == ["Kafka is lost"] * is_lost
