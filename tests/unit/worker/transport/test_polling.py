@@ -152,22 +152,6 @@ def next_fetch(hand):
     return request._max_wait_ms, request._min_bytes
 
 
-def test_a_partition_that_is_held_is_not_read_until_it_is_let_go(tmp_path):
-    """It goes over to another ruleset: what comes meanwhile stays with aiokafka, which fetches no more of it."""
-
-    async def scenario():
-        async with polled_by_hand(tmp_path) as hand:
-            hand.pacing.hold(1, is_held=True)
-            hand.arrivals.arrived = records(7)
-            assert await hand.poll() is None
-            assert [record.offset for record in hand.arrivals.arrived] == [7]
-            assert hand.arrivals._fetch_min_bytes == 1, "the broker is asked again and again"
-            hand.pacing.hold(1, is_held=False)
-            assert await hand.poll() == (7, [7], 8)
-
-    asyncio.run(scenario())
-
-
 def test_what_comes_while_a_batch_commits_is_in_the_next_one(tmp_path):
     """It is read at once, so that aiokafka fetches on, and handed on together when the commit is done."""
 
