@@ -16,16 +16,17 @@ class PreparedRule:
     """What the fold needs of one processor's rule.
 
     Attributes:
+        declared: the rule as the catalogue declares it; None: MERGE.
         processor_type: ``document``, ``application``, ``stipulation``; None: MERGE.
         fields: acceptance by output field; None: MERGE, every scalar is read.
         strategy: turns contributions into factors.
         keep_previous: a failed rerun does not evict what it supersedes.
     """
 
-    __slots__ = ("_rule", "fields", "keep_previous", "processor_type", "strategy")
+    __slots__ = ("declared", "fields", "keep_previous", "processor_type", "strategy")
 
     def __init__(self, rule: ProcessorRule | None, *, keeps_previous: bool = False) -> None:
-        self._rule = rule
+        self.declared = rule
         self.processor_type: str | None = None if rule is None else rule.type.value
         self.fields: Mapping[str, FieldRule] | None = None if rule is None else rule.fields
         self.strategy: Strategy = strategy_of(rule)
@@ -33,7 +34,7 @@ class PreparedRule:
 
     def keeping_previous(self) -> "PreparedRule":
         """The same rule, but a failed rerun evicts nothing."""
-        return PreparedRule(self._rule, keeps_previous=True)
+        return PreparedRule(self.declared, keeps_previous=True)
 
 
 class Rules:

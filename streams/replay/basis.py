@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.replay.digest import ChangesDigest
+from topics.reading.positions import offsets_text
 from topics.reading.ranges import Range
 
 __all__ = ["PartitionStanding"]
@@ -52,6 +53,6 @@ class PartitionStanding:
         """For people, on one line."""
         shown = "" if self.start == self.first else f", shown from {self.start}"
         return (
-            f"partition {self.partition}: offsets {self.first} to {self.end}{shown}, complete from {self.first}; "
+            f"partition {self.partition}: {offsets_text(self.first, self.end)}{shown}, complete from {self.first}; "
             f"{self.records:,} records, {self.changes:,} changes, digest {self.digest}"
         )

@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _OFFSET: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UTC_OFFSET: Final = re.compile(r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
@@ -57,7 +60,7 @@ def parse_start(text: str) -> Start:
         return AtTime(_milliseconds_of(text))
     raise ValueError(
         f"{text!r} is none of: beginning; end; a time such as 2026-03-01T09:30:00Z or 2026-03-01T09:30:00+01:00 "
-        "(the offset from UTC is needed); PARTITION:OFFSET such as 2:1500"
+        "(a time of day and the offset from UTC are needed); PARTITION:OFFSET such as 2:1500"
     )
 
 
@@ -69,10 +72,57 @@ def parse_moment(text: str) -> int:
     """
     if not _TIME.fullmatch(text):
         raise ValueError(
-            f"{text!r} is no time such as 2026-03-01T09:30:00Z or 2026-03-01T09:30:00+01:00 (the offset from UTC is "
-            "needed)"
+            f"{text!r} is no time such as 2026-03-01T09:30:00Z or 2026-03-01T09:30:00+01:00 (a time of day and the "
+            "offset from UTC are needed)"
         )
     return _since_epoch(text) // _MICROSECOND
+
+
+def parse_day(text: str) -> date | None:
+    """Read a bare date, such as ``2026-03-01``; None: it is none.
+
+    Raises:
+        ValueError: it looks like one, and there is no such day.
+    """
+    if not _DAY.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no date: {error}") from None
+
+
+def parse_timezone(text: str) -> tzinfo:
+    """Read the name of a time zone (IANA), ``UTC``, or an offset from it such as ``+01:00``.
+
+    Raises:
+        ValueError: for anything else, saying what is possible.
+    """
+    if text in {"UTC", "Z"}:
+        return UTC
+    if _UTC_OFFSET.fullmatch(text):
+        offset = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
+        return UTC if offset is None else offset
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{text!r} is no time zone that is known here: give UTC, an offset such as +01:00, or a name such as "
+            "Europe/Berlin"
+        ) from None
+
+
+def end_of_day(day: date, zone: tzinfo) -> int:
+    """The last microsecond of a day in a time zone, since the epoch.
+
+    Raises:
+        ValueError: the day ends outside of the years 1 to 9999.
+    """
+    try:
+        midnight = datetime.combine(day + timedelta(days=1), time(), zone)
+        return (midnight - _EPOCH) // _MICROSECOND - 1
+    except OverflowError:
+        raise ValueError(f"the end of {day.isoformat()} is outside of the years 1 to 9999") from None
 
 
 def _since_epoch(text: str) -> timedelta:
@@ -94,3 +144,8 @@ class Span:
 
     start: int
     end: int
+
+
+def offsets_text(first: int, end: int) -> str:
+    """Offsets in words. As with Kafka's own end offsets, the end is the next one to come: it is not among them."""
+    return f"offsets {first} to {end} (without {end})"

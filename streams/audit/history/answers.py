@@ -11,6 +11,7 @@ from streams.audit.published import Executions, FactorChange, FactorDifference, 
 from streams.core.change import MAX_LISTED
 from streams.core.pair_summary import PairSummary, summary_of
 from streams.rulesets.rule_book import RuleBook
+from topics.reading.positions import offsets_text
 
 __all__ = ["Difference", "change_members", "differences", "executions_of", "standing_members", "standing_text"]
 
@@ -65,7 +66,7 @@ def standing_text(answer: AsOf) -> str:
     log = answer.log
     sense = "as known" if answer.true_at is None else f"as true at {rfc3339(answer.true_at)}, known"
     gone = f"; events before offset {log.first} are gone: complete from there only" if log.first else ""
-    return f"{sense} from {log.log.topic} partition {log.partition}, offsets {log.first} to {log.end}{gone}"
+    return f"{sense} from {log.log.topic} partition {log.partition}, {offsets_text(log.first, log.end)}{gone}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
+from models.rows import DIGEST_BYTES, Entry
 from streams.audit.published import FactorChange, change_from
 from streams.core.change import common_parts, encode_change
 from streams.core.fold import Pair, apply_event
@@ -18,7 +20,34 @@ from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key
 
-__all__ = ["AsOf", "ProcessorAsOf", "erased_events", "known_as_of", "true_as_of"]
+__all__ = ["AsOf", "ProcessorAsOf", "Sources", "erased_events", "known_as_of", "true_as_of"]
+
+
+class Sources(Observer):
+    """Remembers what became of each record of an application.
+
+    Attributes:
+        events: those that were folded, copies among them, in the order of the log.
+        refused: the dead letters, in the order of the log.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[tuple[LifecycleEvent, Position]] = []
+        self.refused: list[tuple[Position, BadEventError]] = []
+        self._places: dict[tuple[str, bytes], tuple[LifecycleEvent, Position]] = {}
+
+    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+        """See :class:`Observer`."""
+        self.events.append((event, position))
+        self._places.setdefault((event.event_id, event.digest[:DIGEST_BYTES]), (event, position))
+
+    def rejected(self, position: Position, error: BadEventError) -> None:
+        """See :class:`Observer`."""
+        self.refused.append((position, error))
+
+    def of(self, entry: Entry) -> tuple[LifecycleEvent, Position] | None:
+        """The event that a row's entry was made of, and where its first copy stands; None: it was not folded here."""
+        return self._places.get((entry.event_id, entry.digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +71,13 @@ class AsOf:
         log: what the answer stands on.
         true_at: microseconds since the epoch, where the question was what was true; None: what was known.
         processors: by name, sorted.
+        sources: the events that were folded.
     """
 
     log: ApplicationLog
     true_at: int | None
     processors: Mapping[str, ProcessorAsOf]
+    sources: Sources
 
 
 def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_bytes: int) -> AsOf:
@@ -58,14 +89,15 @@ def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_even
         book: the rules of every offset.
         max_event_bytes: larger events are dead letters.
     """
-    replay = log.replay(topics, book, max_event_bytes=max_event_bytes)
+    sources = Sources()
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=sources)
     last: dict[str, FactorChange] = {}
     for replayed in replay.run(log.log, log.ranges):
         for sent in changes_of(replayed.folded, topics):
             value = sent.value or b""
             last[head_of(value).processor] = change_from(value)
     pairs = {pair.row.processor: pair for pair in replay.pairs()}
-    return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)})
+    return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)}, sources)
 
 
 def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, max_event_bytes: int) -> AsOf:
@@ -83,15 +115,15 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
         max_event_bytes: larger events are dead letters.
     """
     # 1.
-    accepted = _Accepted()
-    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=accepted)
+    sources = Sources()
+    replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=sources)
     for _ in replay.run(log.log, log.ranges):
         pass
     # 2.
     erased = erased_events(log)
     happened = [
         (event, position)
-        for event, position in accepted.events
+        for event, position in sources.events
         if event.occurred_at <= at and event.event_id not in erased
     ]
     # 3.
@@ -106,7 +138,7 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
             found[event.processor] = ProcessorAsOf(step.pair, change_from(value))
         elif before is not None:
             found[event.processor] = ProcessorAsOf(step.pair, before.last_change)
-    return AsOf(log, at, dict(sorted(found.items())))
+    return AsOf(log, at, dict(sorted(found.items())), sources)
 
 
 def erased_events(log: ApplicationLog) -> frozenset[str]:
@@ -118,14 +150,3 @@ def erased_events(log: ApplicationLog) -> frozenset[str]:
         if record.value is None and record.key is not None and record.key.startswith(prefix)
     ]
     return frozenset(identity[1] for identity in identities if identity is not None)
-
-
-class _Accepted(Observer):
-    """Remembers the events that were folded."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[LifecycleEvent, Position]] = []
-
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
-        """See :class:`Observer`."""
-        self.events.append((event, position))

@@ -68,6 +68,10 @@ class Inquiry:
             self.log.cut(self._ends[moment]), self._topics, self._book, max_event_bytes=self._max_event_bytes
         )
 
+    def known_before(self, end: int) -> AsOf:
+        """What was known before an offset."""
+        return known_as_of(self.log.cut(end), self._topics, self._book, max_event_bytes=self._max_event_bytes)
+
     def true(self, at: int, known: Moment) -> AsOf:
         """What had happened by a time, as it was known at one of the moments that were given."""
         return true_as_of(

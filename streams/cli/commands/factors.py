@@ -1,6 +1,8 @@
 """``consolidator factors``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
 from pathlib import Path
 
 import click
@@ -8,17 +10,21 @@ import msgspec
 
 from streams.audit.history.answers import change_members
 from streams.audit.history.current import Current, Journalled, last_change, read_current
-from streams.audit.history.inquiry import Moment
+from streams.audit.history.inquiry import Inquiry, Moment
+from streams.audit.history.published_reasons import PublishedReason, explain_published
 from streams.audit.published import CurrentFactors, published_summary
-from streams.cli.commands.factors_as_of import answer_as_of, question_of
-from streams.cli.options import MomentType
+from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of
+from streams.cli.options import MomentType, TimezoneType
 from streams.cli.output.changes import change_lines, why_lines
 from streams.cli.output.console import format_option, print_table
 from streams.cli.output.escaping import escaped
-from streams.cli.output.pairs import pair_table
+from streams.cli.output.explanation import explanation_lines, unexplained_lines
+from streams.cli.output.pairs import pair_table, write_lines
 from streams.configuration.connection import connection_of, topics_of
-from streams.configuration.settings import load_settings
+from streams.configuration.settings import Settings, load_settings
 from streams.core.pair_summary import summary_json
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset
 
@@ -32,6 +38,7 @@ Examples:
   consolidator factors app-1 --processor bank_statement --why
   consolidator factors app-1 --format json | jq '{processor, factors}'
   consolidator factors app-1 --at 2026-03-01T09:30:00Z --why
+  consolidator factors app-1 --at 2026-03-01 --timezone Europe/Berlin
   consolidator factors app-1 --at-offset 2:1500
   consolidator factors app-1 --at 2026-03-01T09:30:00Z --as-of true
   consolidator factors app-1 --at-offset 2:1500 --compare now
@@ -42,8 +49,12 @@ no such topic or offset; 3 Kafka failed.
 )
 @click.argument("application")
 @click.option("--processor", help="Only this processor.")
-@click.option("--why", is_flag=True, help="Who contributed, who failed and with what code, and what changed last.")
-@click.option("--at", type=MomentType(times=True), help="As of a time (RFC 3339), it included.")
+@click.option(
+    "--why",
+    is_flag=True,
+    help="The calculation of each factor, who contributed, failed or was rejected, and what changed last.",
+)
+@click.option("--at", type=MomentType(times=True), help="As of a time (RFC 3339), it included, or the end of a day.")
 @click.option("--at-offset", type=MomentType(offsets=True), help="As of an offset of executions, its record included.")
 @click.option(
     "--as-of",
@@ -59,6 +70,7 @@ no such topic or offset; 3 Kafka failed.
     type=MomentType(times=True, offsets=True, now=True),
     help="Show what differs between then and this moment.",
 )
+@click.option("--timezone", type=TimezoneType(), help="Where a DATE is a day: UTC, +01:00, Europe/Berlin.")
 @click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue for answers as of then.")
 @click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
 @format_option
@@ -67,29 +79,38 @@ def factors(
     application: str,
     processor: str | None,
     why: bool,
-    at: int | None,
+    at: int | date | None,
     at_offset: AtOffset | None,
     sense: str,
-    compare: Moment | None,
+    compare: Moment | date | None,
+    timezone: tzinfo | None,
     catalogue: Path | None,
     bootstrap_servers: str | None,
     output_format: str,
 ) -> None:
     """Show an application's factors, now or as of then, and why they are what they are.
 
-    Read from the factors topic, and with --why from factor-changes, without a consumer group: looking disturbs nothing.
+    Read from the factors topic, and with --why from factor-changes and the source, without a consumer group: looking
+    disturbs nothing.
 
     JSON is one object a line for each processor: the members of "consolidator replay" (application_id, processor,
     processor_type, outcome, factors, executions), then ruleset, version (partition and offset of the event that it
-    stands on) and occurred_at; with --why also why: contributors, failures, truncated and last_change (null where the
-    change was erased).
+    stands on) and occurred_at; with --why also why: contributors, failures, truncated, last_change (null where the
+    change was erased) and explanation: ruleset, factors (each with its rule, inputs and calculation), contributions,
+    failures, rejected, left_out, refused, truncated; null where the source does not give what was published, with the
+    reason as problem.
 
     As of a time or an offset, the source is folded again by the worker's own rules, up to there; JSON has as_of as its
     last member, the offsets that the answer stands on. With --compare it is one object a line for each processor that
     differs: application_id, processor, before, after (null where it was not there), changed and as_of.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
-    question = question_of(at=at, at_offset=at_offset, sense=sense, compare=compare)
+    question = question_of(
+        at=moment_of("--at", at, timezone),
+        at_offset=at_offset,
+        sense=sense,
+        compare=moment_of("--compare", compare, timezone),
+    )
     if question is not None:
         answer_as_of(settings, application, question, processor=processor, why=why, output_format=output_format)
         return
@@ -100,16 +121,31 @@ def factors(
     if not wanted:
         click.echo(_nothing_known(application, processor, known), err=True)
         raise SystemExit(FOUND)
-    changes = [last_change(config, topics.factor_changes.name, one) if why else None for one in wanted]
+    reasons = _reasons(settings, application, wanted) if why else [None] * len(wanted)
     if output_format == "json":
-        for one, change in zip(wanted, changes, strict=True):
-            click.echo(escaped(_json(one.value, change, why=why)))
+        write_lines(_json(one.value, reason) for one, reason in zip(wanted, reasons, strict=True))
         return
     print_table(pair_table(published_summary(one.value) for one in wanted))
-    if why:
-        for one, change in zip(wanted, changes, strict=True):
-            for line in _why_lines(one.value, change):
-                click.echo(line)
+    for one, reason in zip(wanted, reasons, strict=True):
+        if reason is not None:
+            write_lines(_why_lines(one.value, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """The last change of a processor, None where it was erased; and the calculation."""
+
+    change: Journalled | None
+    reason: PublishedReason
+
+
+def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) -> list[_Why | None]:
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    changes = [last_change(config, topics.factor_changes.name, one) for one in wanted]
+    inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
+    reasons = explain_published(inquiry, book, [one.value for one in wanted])
+    return [_Why(change, reason) for change, reason in zip(changes, reasons, strict=True)]
 
 
 def _nothing_known(application: str, processor: str | None, known: list[Current]) -> str:
@@ -119,16 +155,19 @@ def _nothing_known(application: str, processor: str | None, known: list[Current]
     return escaped(f"nothing is known of processor {processor} for application {application}; known: {names}")
 
 
-def _json(current: CurrentFactors, change: Journalled | None, *, why: bool) -> str:
+def _json(current: CurrentFactors, why: _Why | None) -> str:
     more = {"ruleset": current.ruleset, "version": current.version, "occurred_at": current.occurred_at}
     members = msgspec.to_builtins(more)
-    if why:
+    if why is not None:
         members["why"] = {
             "contributors": current.executions.contributors,
             "failures": current.executions.failures,
             "truncated": current.executions.truncated,
-            "last_change": None if change is None else _last_change(change),
+            "last_change": None if why.change is None else _last_change(why.change),
+            "explanation": why.reason.explanation,
         }
+        if why.reason.problem:
+            members["why"]["problem"] = why.reason.problem
     text = _ENCODER.encode(members).decode()
     return summary_json(published_summary(current), text[1:-1])
 
@@ -138,11 +177,15 @@ def _last_change(journalled: Journalled) -> dict[str, object]:
     return change_members(journalled.value) | place
 
 
-def _why_lines(current: CurrentFactors, change: Journalled | None) -> Iterator[str]:
-    yield from why_lines(current.processor, current.outcome, current.executions)
-    if change is None:
+def _why_lines(current: CurrentFactors, why: _Why) -> Iterator[str]:
+    if why.reason.explanation is None:
+        yield from why_lines(current.processor, current.outcome, current.executions)
+        yield from unexplained_lines(why.reason.problem)
+    else:
+        yield from explanation_lines(current.processor, current.outcome, why.reason.explanation)
+    if why.change is None:
         yield "  last change: not in the journal any more"
         return
     yield "  last change:"
-    for line in change_lines(change):
+    for line in change_lines(why.change):
         yield f"    {line}"

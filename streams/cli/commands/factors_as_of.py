@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import date, tzinfo
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
 
+from models.events import rfc3339
 from streams.audit.history.answers import (
     Difference,
     change_members,
@@ -16,10 +18,13 @@ from streams.audit.history.answers import (
     standing_text,
 )
 from streams.audit.history.as_of import AsOf, ProcessorAsOf
+from streams.audit.history.explanation import explain
 from streams.audit.history.inquiry import Inquiry, Moment
-from streams.cli.output.changes import difference_text, folded_change_lines, why_lines
+from streams.cli.options import note_future
+from streams.cli.output.changes import difference_text, folded_change_lines
 from streams.cli.output.console import print_table, progress
 from streams.cli.output.escaping import escaped
+from streams.cli.output.explanation import explanation_lines
 from streams.cli.output.pairs import executions_text, pair_table, write_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
@@ -28,9 +33,9 @@ from streams.core.rules import Rules
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook, book_of
 from streams.runtime.exit_codes import FOUND
-from topics.reading.positions import AtOffset, End
+from topics.reading.positions import AtOffset, End, end_of_day
 
-__all__ = ["Question", "answer_as_of", "question_of"]
+__all__ = ["Question", "answer_as_of", "moment_of", "question_of"]
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -76,6 +81,31 @@ def question_of(*, at: int | None, at_offset: AtOffset | None, sense: str, compa
     return Question(first, compare_known=compare)
 
 
+_Moment = TypeVar("_Moment", int, Moment)
+
+
+def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | None) -> "_Moment | int | None":
+    """What an option means: a bare date means the end of that day, and which moment that is, is said.
+
+    Raises:
+        click.UsageError: nobody said in which time zone the day is meant.
+    """
+    if not isinstance(given, date):
+        return given
+    if timezone is None:
+        raise click.UsageError(
+            f"{option} {given.isoformat()} is a whole day: say where, with --timezone, such as --timezone UTC; its end "
+            "is meant"
+        )
+    try:
+        moment = end_of_day(given, timezone)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from None
+    _say(f"{option} {given.isoformat()} ({timezone}): the end of that day, {rfc3339(moment)}")
+    note_future(moment, rfc3339(moment))
+    return moment
+
+
 def answer_as_of(
     settings: Settings,
     application: str,
@@ -98,10 +128,7 @@ def answer_as_of(
     if not wanted:
         known = ", ".join(answer.processors) or "nothing"
         what = "" if processor is None else f" of processor {processor}"
-        click.echo(
-            escaped(f"nothing was known{what} for application {application}; known: {known}\n{standing_text(answer)}"),
-            err=True,
-        )
+        _say(f"nothing was known{what} for application {application}; known: {known}", standing_text(answer))
         raise SystemExit(FOUND)
     if output_format == "json":
         write_lines(_json(one, answer, book.of_row(one.pair.row), why=why) for one in wanted)
@@ -109,8 +136,14 @@ def answer_as_of(
     print_table(pair_table(summary_of(one.pair, book.of_row(one.pair.row)) for one in wanted))
     if why:
         for one in wanted:
-            write_lines(_why(one))
-    click.echo(escaped(standing_text(answer)), err=True)
+            write_lines(_why(one, answer, book.of_row(one.pair.row)))
+    _say(standing_text(answer))
+
+
+def _say(*lines: str) -> None:
+    """Lines for people, beside the answer."""
+    for line in lines:
+        click.echo(escaped(line), err=True)
 
 
 def _inquiry(settings: Settings, book: RuleBook, application: str, question: Question) -> Inquiry:
@@ -149,13 +182,15 @@ def _json(one: ProcessorAsOf, answer: AsOf, rules: Rules, *, why: bool) -> str:
             "failures": executions.failures,
             "truncated": executions.truncated,
             "last_change": change_members(one.last_change),
+            "explanation": explain(one, answer, rules),
         }
     members["as_of"] = standing_members(answer)
     return summary_json(summary_of(one.pair, rules), _encode(members).decode()[1:-1])
 
 
-def _why(one: ProcessorAsOf) -> Iterator[str]:
-    yield from why_lines(one.pair.row.processor, one.pair.tally.outcome.value, executions_of(one))
+def _why(one: ProcessorAsOf, answer: AsOf, rules: Rules) -> Iterator[str]:
+    processor, outcome = one.pair.row.processor, one.pair.tally.outcome.value
+    yield from explanation_lines(processor, outcome, explain(one, answer, rules))
     yield "  last change:"
     for line in folded_change_lines(one.last_change):
         yield f"    {line}"
@@ -170,7 +205,7 @@ def _print_comparison(before: AsOf, after: AsOf, book: RuleBook, processor: str 
         write_lines(_difference_lines(one))
     if not found:
         click.echo("no difference")
-    click.echo(escaped(f"before: {standing_text(before)}\nafter: {standing_text(after)}"), err=True)
+    _say(f"before: {standing_text(before)}", f"after: {standing_text(after)}")
 
 
 def _difference_json(one: Difference, before: AsOf, after: AsOf) -> str:

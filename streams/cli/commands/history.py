@@ -1,6 +1,5 @@
 """``consolidator history``."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,17 +10,17 @@ from models.events import rfc3339
 from streams.audit.history.answers import change_members
 from streams.audit.history.inquiry import Inquiry
 from streams.audit.history.timeline import Entry
-from streams.audit.published import FactorChange
-from streams.cli.output.changes import difference_text
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
 from streams.cli.output.pairs import write_lines
 from streams.cli.output.record_json import rfc3339_of
+from streams.cli.output.timeline import entry_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
+from topics.reading.positions import offsets_text
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -63,9 +62,9 @@ def history(
     The source is folded again by the worker's own rules, without a consumer group.
 
     JSON is one object a line for each record: topic, partition, offset, recorded_at (by the broker), fate (folded,
-    copy, tombstone, erased, erasure, ruleset, refused, published_again), event_id, event (null where there is none:
-    execution_id, processor, status, attempt, code, supersedes, occurred_at), reason (of a refusal), and changes, as in
-    "factors".
+    copy, tombstone, erased, erasure, ruleset, refused, published_again), event_id (null where there is none), event
+    (null where there is none: execution_id, processor, status, attempt, code, supersedes, occurred_at), reason (of a
+    refusal), and changes, as in "factors".
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
@@ -90,12 +89,12 @@ def history(
         write_lines(_json(entry) for entry in entries)
     else:
         for entry in entries:
-            write_lines(_lines(entry))
+            write_lines(entry_lines(entry, book))
     log = inquiry.log
     gone = f"; what was before offset {log.first} is gone" if log.first else ""
     ruleset = book.last(log.partition, log.end).name
     click.echo(
-        f"from {log.log.topic} partition {log.partition}, offsets {log.first} to {log.end}, ruleset {ruleset}{gone}",
+        f"from {log.log.topic} partition {log.partition}, {offsets_text(log.first, log.end)}, ruleset {ruleset}{gone}",
         err=True,
     )
 
@@ -120,7 +119,7 @@ def _json(entry: Entry) -> str:
         "offset": record.offset,
         "recorded_at": rfc3339_of(record.timestamp_ms),
         "fate": entry.fate.value,
-        "event_id": entry.event_id,
+        "event_id": entry.event_id or None,
         "event": None
         if event is None
         else {
@@ -136,32 +135,3 @@ def _json(entry: Entry) -> str:
         "changes": [{"processor": change.processor} | change_members(change) for change in entry.changes],
     }
     return _encode(members).decode()
-
-
-def _lines(entry: Entry) -> Iterator[str]:
-    record, event = entry.record, entry.event
-    place = f"{record.partition}:{record.offset}"
-    time = rfc3339_of(record.timestamp_ms)
-    if event is None:
-        reason = f": {entry.reason}" if entry.reason else ""
-        yield f"{place:>10}  {time}  {entry.fate.replace('_', ' ')}, event {entry.event_id}{reason}"
-    else:
-        attempt = "all attempts" if event.attempt is None else f"attempt {event.attempt}"
-        code = f" ({event.code})" if event.code else ""
-        again = ", a copy" if entry.fate == "copy" else ""
-        what = f"{event.execution_id} {event.status.text}, {attempt}{code}{again}"
-        yield f"{place:>10}  {time}  {event.processor}  {what}, happened {rfc3339(event.occurred_at)}"
-    for change in entry.changes:
-        yield from _change_lines(change)
-
-
-def _change_lines(change: FactorChange) -> Iterator[str]:
-    executions = change.executions
-    yield (
-        f"{'':>12}{change.processor}: {change.previous_outcome} → {change.outcome} "
-        f"({executions.completed} completed, {executions.failed} failed)"
-    )
-    for difference in change.changed:
-        yield f"{'':>14}{difference_text(difference)}"
-    for note in change.quality:
-        yield f"{'':>14}quality: {note.issue}" + (f" ({note.factor})" if note.factor else "")

@@ -58,7 +58,7 @@ def _change(change: Mapping[str, Any]) -> str:
     outcome = f"{_shown(change, 'previous_outcome')} → {_shown(change, 'outcome')}"
     changed = change.get("changed")
     entries = [entry for entry in changed if isinstance(entry, dict)] if isinstance(changed, list) else []
-    factors = ", ".join(map(_changed_factor, entries)) or "no factor"
+    factors = ", ".join(map(_changed_factor, entries)) or "no factor changed"
     return f"{outcome:<{_PLACE}} {factors}  ({_cause(change.get('cause'))})"
 
 

@@ -1,6 +1,7 @@
 """A verification's report for people."""
 
 from streams.audit.verification.verify import Report
+from topics.reading.positions import offsets_text
 
 __all__ = ["report_lines"]
 
@@ -16,7 +17,7 @@ def report_lines(report: Report) -> list[str]:
         same = "as published" if standing.digest == partition.published else f"published {partition.published}"
         pending = f"; {partition.pending:,} offsets not consolidated yet" if partition.pending else ""
         lines.append(
-            f"partition {standing.partition}: offsets {standing.first} to {standing.end}, compared from "
+            f"partition {standing.partition}: {offsets_text(standing.first, standing.end)}, compared from "
             f"{standing.start}, complete from {partition.complete_from}; {standing.records:,} records, "
             f"{standing.changes:,} changes, digest {standing.digest}, {same}{pending}"
         )

@@ -163,7 +163,31 @@ def test_the_table_names_the_cause_and_the_offsets(told, source):
     application = parse_event_key(record.key)[0]
     result = run(told, "factors", application, "--at-offset", f"{record.partition}:{record.offset}", "--why")
     assert f"source:  {told.topics.executions.name} partition {record.partition} offset" in result.stdout
-    assert f"offsets 0 to {record.offset + 1}" in result.stderr
+    assert f"offsets 0 to {record.offset + 1} (without {record.offset + 1})" in result.stderr
+
+
+def test_the_calculation_is_of_then(told, source):
+    """The values that are listed are those of the answer; nothing of what came later; no escaped line break."""
+    record = source[len(source) // 2]
+    application = parse_event_key(record.key)[0]
+    place = f"{record.partition}:{record.offset}"
+    for row in rows(told, "factors", application, "--at-offset", place, "--why"):
+        explanation = row["why"]["explanation"]
+        given = {one["factor"]: one["value"] for one in explanation["factors"] if one["value"] is not None}
+        assert given == row["factors"]
+        assert [one["execution_id"] for one in explanation["contributions"]] == row["why"]["contributors"]
+        assert explanation["ruleset"]["digest"] == row["ruleset"]["digest"]
+    compared = run(told, "factors", application, "--at-offset", place, "--compare", "now")
+    assert [line.split(":")[0] for line in compared.stderr.splitlines()] == ["before", "after"]
+
+
+def test_a_day_is_taken_in_its_time_zone(told, source):
+    """A bare date means the end of that day; a time that has not come is noted."""
+    application = parse_event_key(source[-1].key)[0]
+    result = run(told, "factors", application, "--at", "2998-12-31", "--timezone", "UTC", "--format", "json")
+    now = rows(told, "factors", application)
+    assert [json.loads(line)["factors"] for line in result.stdout.splitlines()] == [row["factors"] for row in now]
+    assert "2998-12-31T23:59:59.999999Z is in the future" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,44 @@ def test_the_table_tells_the_same_to_people(factors):
         assert words in result.stdout
 
 
+def test_why_has_the_calculation(factors):
+    """Each factor with its rule, its values and their times, as JSON and for people; and who failed when."""
+    [row] = rows(factors("app-1", "--processor", "bank_statement", "--why", "--format", "json"))
+    explanation = row["why"]["explanation"]
+    [mean] = [one for one in explanation["factors"] if one["factor"] == "f_revenue_monthly_avg"]
+    assert (mean["calculation"], mean["unit"], mean["scale"]) == ("(10000 + 12000) / 2 = 11000", "USD", 2)
+    assert [(one["execution_id"], one["value"]) for one in mean["inputs"]] == [("e1", 10000), ("e3", 12000)]
+    assert explanation["failures"][0]["occurred_at"] == "2025-03-03T09:00:02.000000Z"
+    assert explanation["ruleset"]["digest"] == row["ruleset"]["digest"]
+    assert f"{explanation['ruleset']['name']}/{explanation['ruleset']['version']}" == row["ruleset"]["name"]
+    [income] = rows(factors("app-1", "--processor", "proof_of_income", "--why", "--format", "json"))
+    [rejected] = [one for one in income["why"]["explanation"]["rejected"] if one["issue"] == "factor_out_of_bounds"]
+    assert (rejected["execution_id"], rejected["value"]) == ("p1", -5)
+    shown = factors("app-1", "--why").stdout
+    for words in (
+        "(10000 + 12000) / 2 = 11000 USD",
+        "e3 at 2025-03-03T09:00:03.000000Z: 12000",
+        "f_income_monthly = -5",
+    ):
+        assert words in shown
+
+
+def test_why_without_the_events_says_so(installation):
+    """What the source does not give is shown without a calculation, and with the reason."""
+    app = "gone"
+    installation.publish([event(app, "e1", {"f_revenue_monthly": 5})])
+    worker = installation.start()
+    installation.wait_consumed(worker)
+    worker.stop()
+    installation.delete_topic(installation.topics.executions.name)
+    installation.create_topics()
+    run = CliRunner(env=installation.variables)
+    [row] = rows(run.invoke(cli, ["factors", app, "--why", "--format", "json"]))
+    assert (row["why"]["explanation"], row["why"]["contributors"]) == (None, ["e1"])
+    assert "does not give what was published" in row["why"]["problem"]
+    assert "no calculation: " in run.invoke(cli, ["factors", app, "--why"]).stdout
+
+
 def test_numbers_keep_every_digit(factors):
     """A number of 38 digits is printed as it was published, whatever its producer's key was."""
     result = factors("big", "--format", "json")
