@@ -97,6 +97,36 @@ def test_events_of_an_application_keep_their_order(installation, publish):
     assert all(numbers == sorted(numbers) for numbers in by_application.values())
 
 
+MISTYPED = [
+    event(1, status="completed", output={"factor": {"f_credit_score": 700}}),
+    event(2),
+    event(3, status="completed", outputs={"factors": {"f_credit_score": 700}}),
+    event(4, processor="Credit_Check"),
+    event(5, application="app-5 "),
+]
+
+
+def test_mistyped_lines_are_published_with_a_warning(installation, publish):
+    """Each with its number and what was probably meant; the output says how many."""
+    result = publish(MISTYPED, "--format", "json")
+    assert result.exit_code == 0
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert [line.split(":")[1] for line in warnings] == [" line 1", " line 3", " line 4", " line 5"]
+    for line, word in zip(warnings, ('"factors"?', '"output"?', '"credit_check"?', "white space"), strict=True):
+        assert word in line
+    assert (json.loads(result.stdout)["published"], json.loads(result.stdout)["mistyped"]) == (5, 4)
+    assert len(published(installation)) == 5
+
+
+def test_strict_publishes_nothing_that_looks_mistyped(installation, publish):
+    """Exit code 2, the warnings, and an empty topic."""
+    result = publish(MISTYPED, "--strict", "--skip-invalid")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == "4 of 5 events look mistyped, nothing was published"
+    assert published(installation) == []
+    assert publish([event(1)], "--strict").exit_code == 0
+
+
 BAD = [b"{", event(1), b"", event(2, status="done"), event(3), to_json(event(4)).replace(b"}", b',"status":"failed"}')]
 
 

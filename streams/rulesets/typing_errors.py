@@ -1,0 +1,119 @@
+"""What in a legal event looks like a typing error: members, names and ids that lose something without a word.
+
+Unknown members are ignored, and a processor that nobody declared is merged: both are legal, so the worker folds such
+events. Whoever publishes wants to be told.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from models.catalogue import Catalogue
+from models.events import LifecycleEvent
+from models.numbers import quote
+
+__all__ = ["typing_errors"]
+
+_MEMBERS: Final = (
+    "application_id",
+    "execution_id",
+    "processor",
+    "status",
+    "occurred_at",
+    "attempt",
+    "sequence",
+    "output",
+    "error",
+    "supersedes",
+    "event_id",
+    "schema_version",
+)
+_OUTPUT: Final = ("factors",)
+_ERROR: Final = ("code", "message")
+# Members that are looked for elsewhere: (where it was given) -> where it belongs.
+_MISPLACED: Final = {"factors": "output.factors", "factor": "output.factors", "code": "error.code"}
+_IDS: Final = ("application_id", "execution_id", "processor", "event_id", "supersedes")
+# "outputs" and "output" have 0.92, "supercedes" and "supersedes" 0.9; "time" and "attempt" have 0.36.
+_MEMBER_LIKENESS: Final = 0.8
+_NAME_LIKENESS: Final = 0.7
+_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SEPARATOR: Final = re.compile(r"[\s.-]+")
+
+
+def typing_errors(body: Mapping[str, Any], event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
+    """Everything in an event that looks mistyped, in words; names are quoted as JSON, values never told.
+
+    Args:
+        body: the event as JSON; a CloudEvent's envelope is looked through.
+        event: what was decoded of it.
+        catalogue: where its processor is looked up.
+    """
+    data = body.get("data")
+    if "specversion" in body and isinstance(data, Mapping):
+        body = data
+    yield from _ids(body)
+    yield from _members(body)
+    yield from _names(event, catalogue)
+
+
+def _ids(body: Mapping[str, Any]) -> Iterator[str]:
+    for name in _IDS:
+        value = body.get(name)
+        if isinstance(value, str) and value != value.strip():
+            yield f"{name} begins or ends with white space: it is another one than without"
+
+
+def _members(body: Mapping[str, Any]) -> Iterator[str]:
+    for name in body:
+        if name in _MEMBERS:
+            continue
+        near = _MISPLACED.get(_normal(name)) or _near(name, _MEMBERS, _MEMBER_LIKENESS)
+        if near is not None and (near not in body or "." in near):
+            yield f"member {quote(name)} is not read{_suggestion(near)}"
+    yield from _inner(body, "output", _OUTPUT)
+    yield from _inner(body, "error", _ERROR)
+
+
+def _inner(body: Mapping[str, Any], outer: str, known: tuple[str, ...]) -> Iterator[str]:
+    value = body.get(outer)
+    if not isinstance(value, Mapping) or any(name in value for name in known):
+        return
+    for name in value:
+        near = _near(name, known, _MEMBER_LIKENESS)
+        # What has no member that is known is taken for it as a whole: factors that stand directly in the output.
+        yield f"{outer} has no {' or '.join(known)}: member {quote(name)} in it is not read" + _suggestion(near)
+
+
+def _names(event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
+    rule = catalogue.processors.get(event.processor)
+    if rule is None:
+        near = _near(event.processor, catalogue.processors, _NAME_LIKENESS)
+        yield (
+            f"processor {quote(event.processor)} is not declared in ruleset {catalogue.ruleset.name}: "
+            f"its factors are merged{_suggestion(near)}"
+        )
+        return
+    for name in event.factors:
+        if name not in rule.fields:
+            near = _near(name, [field for field in rule.fields if field not in event.factors], _NAME_LIKENESS)
+            yield f"no factor of processor {quote(event.processor)} reads field {quote(name)}" + _suggestion(near)
+
+
+def _near(name: str, known: Iterable[str], likeness: float) -> str | None:
+    """The known name that was probably meant: another spelling of it, or nearly its letters."""
+    spellings = {_normal(one): one for one in known}
+    normal = _normal(name)
+    if normal in spellings:
+        return spellings[normal]
+    found = get_close_matches(normal, list(spellings), n=1, cutoff=likeness)
+    return spellings[found[0]] if found else None
+
+
+def _normal(name: str) -> str:
+    """One spelling for ``payStub``, ``Pay_Stub``, ``pay-stub`` and ``pay stub``."""
+    return _SEPARATOR.sub("_", _WORD_START.sub("_", name.strip())).lower()
+
+
+def _suggestion(near: str | None) -> str:
+    return "" if near is None else f"; did you mean {quote(near)}?"
