@@ -40,11 +40,14 @@ class KeptLog:
         """Records are kept from the beginning."""
         return 0
 
-    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
-        """The records of these offsets."""
+    def by_partition(self, spans: Mapping[int, Span]) -> Iterator[tuple[int, Iterator[Record]]]:
+        """Each partition with its records of these offsets."""
+        for partition, span in sorted(spans.items()):
+            yield partition, self._between(partition, span)
+
+    def _between(self, partition: int, span: Span) -> Iterator[Record]:
         for record in self.records:
-            span = spans.get(record.partition)
-            if span is not None and span.start <= record.offset < span.end:
+            if record.partition == partition and span.start <= record.offset < span.end:
                 yield record
 
 

@@ -27,6 +27,7 @@ from topics.contract.keys import application_prefix
 from topics.reading.positions import Span
 from topics.reading.ranges import Range
 from topics.records.erasures import is_about_application
+from topics.records.record import Record
 
 __all__ = [
     "BATCH_RECORDS",
@@ -141,7 +142,8 @@ class Replay:
             InfrastructureError: Kafka or the disk failed.
         """
         require_partitions(log, self.topics)
-        for partition, span in sorted(ranges.items()):
+        spans = {partition: Span(asked.first, asked.end) for partition, asked in ranges.items()}
+        for partition, records in log.by_partition(spans):
             fold = PartitionFold(
                 partition,
                 self.topics,
@@ -154,7 +156,7 @@ class Replay:
                 observer=self.observer,
             )
             self.records[partition] = 0
-            for batch, present in self._batches(log, partition, Span(span.first, span.end)):
+            for batch, present in self._batches(log.topic, partition, spans[partition], records):
                 for part, folded in fold_in_parts(fold, batch):
                     self.rows.write(folded.rows())
                     fold.written(folded)
@@ -170,18 +172,19 @@ class Replay:
             if isinstance(row, Row):
                 yield load_pair(row, self.book.of_row(row))
 
-    def _batches(self, log: SourceLog, partition: int, span: Span) -> Iterator[tuple[Batch, frozenset[int]]]:
-        records = log.until_end({partition: span})
+    def _batches(
+        self, topic: str, partition: int, span: Span, records: Iterator[Record]
+    ) -> Iterator[tuple[Batch, frozenset[int]]]:
         start = span.start
         while block := list(islice(records, BATCH_RECORDS)):
             end = block[-1].offset + 1
             name = self.application_id
             wanted = block if name is None else [record for record in block if is_about_application(record, name)]
             present = frozenset(record.offset for record in block)
-            yield Batch(log.topic, partition, start, end, wanted, _NOBODY), present
+            yield Batch(topic, partition, start, end, wanted, _NOBODY), present
             start = end
         # What is left has no record: markers, or what compaction removed.
-        yield Batch(log.topic, partition, start, span.end, (), _NOBODY), frozenset()
+        yield Batch(topic, partition, start, span.end, (), _NOBODY), frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ class SourceLog(Protocol):
     def first(self, partition: int) -> int:
         """The first offset of a partition that is there."""
 
-    def until_end(self, spans: Mapping[int, Span]) -> Iterator[Record]:
-        """Every committed record of these offsets, each partition in its order."""
+    def by_partition(self, spans: Mapping[int, Span]) -> Iterator[tuple[int, Iterator[Record]]]:
+        """Each partition with its committed records of these offsets, in order; one partition after the other."""
 
 
 def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str | None = None) -> TopicReader:

@@ -16,10 +16,13 @@ from topics.cluster.open_transactions import ends_of
 from topics.contract.keys import partition_of
 from topics.contract.permissions import Permission, Resource
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
+from topics.reading.read_ahead import Arrival, PartitionAfterPartition
 from topics.records.record import Record
 
 _POLL_S: Final = 0.2
 _POLL_RECORDS: Final = 500
+_READ_WAIT_MS: Final = 10
+_FOLLOW_WAIT_MS: Final = 500
 # Between the start and the end of a topic something arrives all the time: its records, or word that the end is reached.
 _STALL_TIMEOUT_S: Final = 30.0
 
@@ -37,6 +40,7 @@ class TopicReader:
         start: where to begin.
         application_id: read only the partition in which everything about this application is.
         settled: partitions whose end is that of everything in them: transactions that are open there are waited for.
+        follows: it will be read on and on, with :meth:`follow`: a broker that has nothing new is asked less often.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Attributes:
@@ -59,6 +63,7 @@ class TopicReader:
         *,
         application_id: str | None = None,
         settled: Container[int] = (),
+        follows: bool = False,
         timeout_s: float = REACH_TIMEOUT_S,
     ) -> None:
         self.topic = topic
@@ -81,6 +86,9 @@ class TopicReader:
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
             "allow.auto.create.topics": False,
+            # At the end of a topic a broker answers after so long. Until then it answers at once, except that it takes
+            # no other partition's request from the same client: by default that is half a second for each of them.
+            "fetch.wait.max.ms": _FOLLOW_WAIT_MS if follows else _READ_WAIT_MS,
             "log_level": 2,
         }
         self.partitions = len(metadata.partitions)
@@ -122,7 +130,22 @@ class TopicReader:
             ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
             InfrastructureError: when nothing arrives any more before the end.
         """
-        spans = self.spans if spans is None else spans
+        for _, record in self._arrivals(self.spans if spans is None else spans):
+            if record is not None:
+                yield record
+
+    def by_partition(self, spans: Mapping[int, Span] | None = None) -> Iterator[tuple[int, Iterator[Record]]]:
+        """Likewise, each partition with its records, one after the other: a partition's have to be gone through first.
+
+        All partitions are fetched together: many small ones take no longer than one.
+
+        Args:
+            spans: as for :meth:`until_end`.
+        """
+        return iter(PartitionAfterPartition(self.spans if spans is None else spans, self._arrivals))
+
+    def _arrivals(self, spans: Mapping[int, Span]) -> Iterator[Arrival]:
+        """Every record as it arrives, and once for each partition that its end is reached."""
         remaining = {partition: span.end for partition, span in spans.items() if span.start < span.end}
         self._assign({partition: spans[partition] for partition in remaining})
         last_arrival = time.monotonic()
@@ -141,11 +164,12 @@ class TopicReader:
                 if end is None:
                     continue
                 if message.error() is None and offset < end:
-                    yield _record(message)
+                    yield partition, _record(message)
                     offset += 1
                 # After a record the position is behind it; word of the end carries the position itself.
                 if offset >= end:
                     del remaining[partition]
+                    yield partition, None
 
     def first(self, partition: int) -> int:
         """The first offset of a partition that is read."""

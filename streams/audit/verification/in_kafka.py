@@ -168,9 +168,10 @@ class KafkaVerification:
 
     def _of(self, reader: TopicReader) -> Iterator[Record]:
         prefix = b"" if self._application_id is None else application_prefix(self._application_id)
-        for partition in self._wanted:
+        spans = {partition: reader.spans[partition] for partition in self._wanted}
+        for partition, records in reader.by_partition(spans):
             at = reader.spans[partition].start
-            for record in reader.until_end({partition: reader.spans[partition]}):
+            for record in records:
                 if (record.key or b"").startswith(prefix):
                     yield record
                 if record.offset - at >= _OFFSETS_A_STEP:

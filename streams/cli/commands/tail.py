@@ -62,7 +62,7 @@ def tail(
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     config = connection_of(settings).librdkafka()
-    with TopicReader(config, _name_of(topic, topics_of(settings)), start) as reader:
+    with TopicReader(config, _name_of(topic, topics_of(settings)), start, follows=not until_end) as reader:
         records = reader.until_end() if until_end else reader.follow()
         wanted = _only(topic, records, application)
         try:
