@@ -3,7 +3,9 @@
 It goes on by itself after the program that started it has ended, and keeps its data and its port from run to run.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +23,18 @@ _READY_LIMIT_S = 90.0
 _STOP_GRACE_S = 30.0
 # The first start of another program may be downloading the jars over a slow line.
 _TURN_LIMIT_S = 900.0
+_OWNER_ONLY = 0o700
 _NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Nobody else reads what a broker writes: it takes the permissions of new files over from its starter."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ def start_broker(
     """
     tell = on_progress or (lambda _: None)
     data_dir = data_dir.absolute()
+    data_dir.mkdir(_OWNER_ONLY, parents=True, exist_ok=True)
     # Step 1.
     with exclusive(data_dir / "start.lock", limit_s=_TURN_LIMIT_S):
         # Step 2.
@@ -73,14 +87,15 @@ def start_broker(
             return running
         # Step 3.
         jars = ensure_jars(cache_dir.absolute(), on_progress)
-        # Step 4.
-        ports = choose_ports(port, remembered_ports(_ports_file(data_dir)), tell)
-        remember_ports(_ports_file(data_dir), ports)
-        # Step 5.
-        config = _config(data_dir, ports, properties or _NO_PROPERTIES)
-        tell(f"Starting Kafka on {config.bootstrap_servers}")
-        format_node(config, jars, new_cluster_id())
-        pid = launch_node(config, jars)
+        with _private_files():
+            # Step 4.
+            ports = choose_ports(port, remembered_ports(_ports_file(data_dir)), tell)
+            remember_ports(_ports_file(data_dir), ports)
+            # Step 5.
+            config = _config(data_dir, ports, properties or _NO_PROPERTIES)
+            tell(f"Starting Kafka on {config.bootstrap_servers}")
+            format_node(config, jars, new_cluster_id())
+            pid = launch_node(config, jars)
         # Step 6.
         try:
             wait_until_ready(config, limit_s=_READY_LIMIT_S)

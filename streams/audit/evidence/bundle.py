@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Final
 
 from models.catalogue import Catalogue
+from models.errors import ContractError
 from streams.audit.verification.findings import Finding, PlaceInTopic
 from streams.audit.verification.verify import Report, Verification
 from streams.core.rules import Rules
@@ -16,7 +18,7 @@ from topics.reading.ranges import Range
 from topics.records.adoptions import KnownRulesets
 from topics.records.record import Record
 
-__all__ = ["Evidence", "EvidenceCheck", "TopicNames"]
+__all__ = ["Evidence", "EvidenceCheck", "TopicNames", "checked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +123,24 @@ class EvidenceCheck:
             if (record.topic, record.partition, record.offset) == (place.topic, place.partition, place.offset):
                 return record.value
         return None
+
+
+def checked(evidence: Evidence, source: str) -> tuple[list[Finding], Report]:
+    """Check evidence that came from somebody else.
+
+    Args:
+        evidence: what to check.
+        source: what messages call it.
+
+    Raises:
+        ContractError: its records and rules do not belong together in a way that no installation can have written.
+    """
+    check = EvidenceCheck(evidence)
+    try:
+        return list(check.run()), check.report()
+    except _NONSENSE as error:
+        raise ContractError(f"{source} has no evidence that can be checked: {type(error).__name__}: {error}") from error
+
+
+_NONSENSE: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What folding and comparing ends with where records contradict themselves: offsets that no log can have, for one."""

@@ -6,23 +6,30 @@ way, as text; ``manifest.json`` where all of it stood and what its check gave; `
 ``sha256sum --check`` reads it. The digest of ``SHA256SUMS`` is the *seal*.
 """
 
-import json
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from models.errors import ContractError, InfrastructureError
-from streams.audit.evidence.bundle import Evidence, TopicNames
-from streams.rulesets.catalogue_file import catalogue_json, parse_catalogue
-from topics.records.adoptions import Adoption, KnownRulesets
+from streams.audit.evidence.bundle import Evidence
+from streams.audit.evidence.content import (
+    Manifest,
+    decode_manifest,
+    decode_published,
+    decode_rulesets,
+    decode_source,
+    decoded_catalogue,
+    manifest_text,
+    records_text,
+    rulesets_text,
+)
+from streams.audit.evidence.directory import read_directory, write_directory
+from streams.rulesets.catalogue_file import MAX_FILE_BYTES, catalogue_json
 from topics.records.record import Record
 
-__all__ = ["check_files", "read_evidence", "seal_of", "write_evidence"]
-
-FORMAT: Final = "consolidator-evidence/1"
+__all__ = ["EvidenceFiles", "check_files", "read_evidence", "seal_of", "write_evidence"]
 
 _MANIFEST: Final = "manifest.json"
 _CATALOGUE: Final = "catalogue.json"
@@ -33,12 +40,109 @@ _FACTORS: Final = "factors.jsonl"
 _SUMS: Final = "SHA256SUMS"
 _FILES: Final = (_CATALOGUE, _EXECUTIONS, _CHANGES, _FACTORS, _MANIFEST, _RULESETS)
 
-_OWNER_ONLY: Final = 0o700
-"""What is in it is as confidential as the topics."""
+_MIB: Final = 1024 * 1024
+# What is read is held in memory. A gigabyte of records is more than any application of ours has by far.
+_LIMITS: Final[Mapping[str, int]] = {
+    _CATALOGUE: MAX_FILE_BYTES,
+    _EXECUTIONS: 1024 * _MIB,
+    _CHANGES: 1024 * _MIB,
+    _FACTORS: 1024 * _MIB,
+    _MANIFEST: 16 * _MIB,
+    _RULESETS: 256 * _MIB,
+    _SUMS: _MIB,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFiles:
+    """The files of a directory, read once: what is checked is what is used.
+
+    Attributes:
+        directory: where they were.
+        contents: by name.
+        foreign: the names of other files.
+    """
+
+    directory: Path
+    contents: Mapping[str, bytes]
+    foreign: tuple[str, ...]
+
+    @classmethod
+    def load(cls, directory: Path) -> "EvidenceFiles":
+        """Read them.
+
+        Raises:
+            ContractError: this is no evidence: the directory cannot be read, has something in it that is no file or is
+                too large, or has neither a manifest nor sums.
+        """
+        contents, foreign = read_directory(directory, _LIMITS)
+        if _SUMS not in contents and _MANIFEST not in contents:
+            raise ContractError(f"{directory} has no evidence: there is neither {_MANIFEST} nor {_SUMS} in it")
+        return cls(directory, contents, tuple(foreign))
+
+    @property
+    def seal(self) -> str:
+        """The digest of the sums: whoever keeps it elsewhere can tell this evidence from any other."""
+        return sha256(self.contents[_SUMS]).hexdigest()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files, in words; empty: each has the digest that it had."""
+        problems = [f"{name}: missing" for name in sorted({*_FILES, _SUMS} - {*self.contents})]
+        problems += [f"{name}: is no part of this evidence" for name in self.foreign]
+        if problems:
+            return problems
+        written = self.contents[_SUMS].splitlines(keepends=True)
+        right = _sums(self.contents).splitlines(keepends=True)
+        if len(written) != len(right):
+            return [f"{_SUMS}: altered"]
+        return [
+            f"{name}: altered, or its line in {_SUMS}"
+            for name, mine, theirs in zip(_FILES, right, written, strict=True)
+            if mine != theirs
+        ]
+
+    def evidence(self) -> tuple[Evidence, Mapping[str, object]]:
+        """The evidence in files without problems; also what its check gave when it was written.
+
+        Raises:
+            ContractError: it is of a format, or has a content, that this program does not read.
+        """
+        contents = self.contents
+        manifest = decode_manifest(contents[_MANIFEST], self._source(_MANIFEST))
+        topics, counts = manifest.topic_names(), manifest.records
+        catalogue = decoded_catalogue(contents[_CATALOGUE], manifest, self._source(_CATALOGUE))
+        evidence = Evidence(
+            manifest.application_id,
+            topics,
+            manifest.partition,
+            manifest.first,
+            manifest.end,
+            manifest.max_event_bytes,
+            catalogue,
+            decode_rulesets(contents[_RULESETS], manifest, self._source(_RULESETS)),
+            decode_source(contents[_EXECUTIONS], manifest, self._source(_EXECUTIONS)),
+            self._published(_CHANGES, manifest, topics.factor_changes, counts.factor_changes),
+            self._published(_FACTORS, manifest, topics.factors, counts.factors),
+            manifest.erased_events_left_out,
+        )
+        written = _contents(evidence, manifest.verification)
+        for name in _FILES:
+            # A catalogue is known by its digest, however it is spelt; everything else has one spelling.
+            if name != _CATALOGUE and written[name] != contents[name]:
+                raise ContractError(
+                    f"{self._source(name)} has no evidence that this program reads: it is spelt otherwise"
+                )
+        return evidence, manifest.verification
+
+    def _published(self, name: str, manifest: Manifest, topic: str, count: int) -> list[Record]:
+        return decode_published(self.contents[name], manifest, topic, count, self._source(name))
+
+    def _source(self, name: str) -> str:
+        return str(self.directory / name)
 
 
 def write_evidence(directory: Path, evidence: Evidence, report: Mapping[str, object]) -> str:
-    """Write evidence into a new or empty directory, the sums last.
+    """Write evidence into a new or empty directory of our own, the sums last.
 
     Args:
         directory: where to.
@@ -49,180 +153,44 @@ def write_evidence(directory: Path, evidence: Evidence, report: Mapping[str, obj
         The seal.
 
     Raises:
-        ContractError: there is something in the directory already.
-        InfrastructureError: it cannot be written.
+        ContractError: there is something in the directory already, or it is not our own.
+        InfrastructureError: it cannot be written, or is larger than what can be read again.
     """
-    contents = {
-        _CATALOGUE: catalogue_json(evidence.catalogue) + "\n",
-        _RULESETS: json.dumps(_rulesets(evidence.rulesets), ensure_ascii=False, indent=2) + "\n",
-        _EXECUTIONS: _lines(evidence.executions),
-        _CHANGES: _lines(evidence.changes),
-        _FACTORS: _lines(evidence.factors),
-        _MANIFEST: json.dumps(_manifest(evidence, report), ensure_ascii=False, indent=2) + "\n",
-    }
-    try:
-        directory.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise ContractError(f"{directory} is not empty: evidence is written into a directory of its own")
-        for name, text in contents.items():
-            (directory / name).write_bytes(text.encode())
-        (directory / _SUMS).write_bytes(_sums(directory))
-    except OSError as error:
-        raise InfrastructureError(f"cannot write evidence to {directory}: {error.strerror}") from error
-    return seal_of(directory)
+    contents = _contents(evidence, report)
+    for name, content in contents.items():
+        if len(content) > _LIMITS[name]:
+            raise InfrastructureError(f"{name} would have {len(content)} bytes, the limit is {_LIMITS[name]}")
+    sums = _sums(contents)
+    write_directory(directory, {**contents, _SUMS: sums})
+    return sha256(sums).hexdigest()
 
 
 def check_files(directory: Path) -> list[str]:
-    """What is wrong with the files of evidence, in words; empty: each has the digest that it had.
-
-    Raises:
-        ContractError: the directory cannot be read.
-    """
-    found = {path.name for path in _entries(directory)}
-    wanted = {*_FILES, _SUMS}
-    problems = [f"{name}: missing" for name in sorted(wanted - found)]
-    problems += [f"{name}: is no part of this evidence" for name in sorted(found - wanted)]
-    if problems:
-        return problems
-    written = (directory / _SUMS).read_bytes().splitlines(keepends=True)
-    right = _sums(directory).splitlines(keepends=True)
-    if len(written) != len(right):
-        return [f"{_SUMS}: altered"]
-    return [
-        f"{name}: altered, or its line in {_SUMS}"
-        for name, mine, theirs in zip(_FILES, right, written, strict=True)
-        if mine != theirs
-    ]
+    """See :meth:`EvidenceFiles.problems`."""
+    return EvidenceFiles.load(directory).problems()
 
 
 def seal_of(directory: Path) -> str:
-    """The digest of the sums: whoever keeps it elsewhere can tell this evidence from any other."""
-    return sha256((directory / _SUMS).read_bytes()).hexdigest()
+    """See :attr:`EvidenceFiles.seal`."""
+    return EvidenceFiles.load(directory).seal
 
 
 def read_evidence(directory: Path) -> tuple[Evidence, Mapping[str, object]]:
-    """Read evidence whose files were checked; also what its check gave when it was written.
-
-    Raises:
-        ContractError: it is of a format, or has a content, that this program does not read.
-    """
-    try:
-        manifest = json.loads((directory / _MANIFEST).read_bytes())
-        if manifest.get("format") != FORMAT:
-            raise ContractError(
-                f"{directory} has evidence of the format {manifest.get('format')!r}, this program reads {FORMAT}: "
-                "check it with the version that wrote it, or a later one (docs/upgrading.md)"
-            )
-        catalogue = parse_catalogue(
-            (directory / _CATALOGUE).read_bytes(), suffix=".json", source=str(directory / _CATALOGUE)
-        )
-        if catalogue.digest != manifest["ruleset"]["digest"]:
-            raise ContractError(f"{directory}: the catalogue's digest is not that of the manifest's ruleset")
-        topics = TopicNames(**manifest["topics"])
-        evidence = Evidence(
-            manifest["application_id"],
-            topics,
-            manifest["partition"],
-            manifest["from"],
-            manifest["to"],
-            manifest["max_event_bytes"],
-            catalogue,
-            _known(json.loads((directory / _RULESETS).read_bytes())),
-            _records(directory / _EXECUTIONS, topics.executions),
-            _records(directory / _CHANGES, topics.factor_changes),
-            _records(directory / _FACTORS, topics.factors),
-            manifest["erased_events_left_out"],
-        )
-        return evidence, manifest["verification"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ContractError(f"{directory} has no evidence that this program reads: {type(error).__name__}") from error
+    """See :meth:`EvidenceFiles.evidence`."""
+    return EvidenceFiles.load(directory).evidence()
 
 
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return list(directory.iterdir())
-    except OSError as error:
-        raise ContractError(f"{directory} cannot be read: {error.strerror}") from error
-
-
-def _sums(directory: Path) -> bytes:
-    return "".join(f"{sha256((directory / name).read_bytes()).hexdigest()}  {name}\n" for name in _FILES).encode()
-
-
-def _manifest(evidence: Evidence, report: Mapping[str, object]) -> dict[str, object]:
-    return {
-        "format": FORMAT,
-        "application_id": evidence.application_id,
-        "topics": {
-            "executions": evidence.topics.executions,
-            "factor_changes": evidence.topics.factor_changes,
-            "factors": evidence.topics.factors,
-            "partitions": evidence.topics.partitions,
-        },
-        "partition": evidence.partition,
-        "from": evidence.first,
-        "to": evidence.end,
-        "max_event_bytes": evidence.max_event_bytes,
-        "ruleset": evidence.catalogue.ruleset.model_dump(),
-        "records": {
-            "executions": len(evidence.executions),
-            "factor_changes": len(evidence.changes),
-            "factors": len(evidence.factors),
-        },
-        "erased_events_left_out": evidence.left_out,
-        "verification": report,
+def _contents(evidence: Evidence, report: Mapping[str, object]) -> dict[str, bytes]:
+    texts = {
+        _CATALOGUE: catalogue_json(evidence.catalogue) + "\n",
+        _RULESETS: rulesets_text(evidence.rulesets),
+        _EXECUTIONS: records_text(evidence.executions),
+        _CHANGES: records_text(evidence.changes),
+        _FACTORS: records_text(evidence.factors),
+        _MANIFEST: manifest_text(evidence, report),
     }
+    return {name: text.encode() for name, text in texts.items()}
 
 
-def _rulesets(known: KnownRulesets) -> dict[str, Any]:
-    return {
-        "catalogues": {digest: raw.decode() for digest, raw in known.catalogues.items()},
-        "adoptions": [asdict(one) for adoptions in known.adoptions.values() for one in adoptions],
-    }
-
-
-def _known(members: Mapping[str, Any]) -> KnownRulesets:
-    adoptions: dict[int, tuple[Adoption, ...]] = {}
-    for one in members["adoptions"]:
-        adoption = Adoption(**one)
-        adoptions[adoption.partition] = (*adoptions.get(adoption.partition, ()), adoption)
-    return KnownRulesets({digest: text.encode() for digest, text in members["catalogues"].items()}, adoptions)
-
-
-def _lines(records: Iterable[Record]) -> str:
-    return "".join(json.dumps(_members(record)) + "\n" for record in records)
-
-
-def _members(record: Record) -> dict[str, Any]:
-    return {
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp_ms": record.timestamp_ms,
-        "key": _text(record.key),
-        "value": _text(record.value),
-        "headers": [[name, _text(value)] for name, value in record.headers],
-    }
-
-
-def _records(path: Path, topic: str) -> list[Record]:
-    return [_record(json.loads(line), topic) for line in path.read_bytes().splitlines()]
-
-
-def _record(members: Mapping[str, Any], topic: str) -> Record:
-    return Record(
-        topic,
-        members["partition"],
-        members["offset"],
-        members["timestamp_ms"],
-        _bytes(members["key"]),
-        _bytes(members["value"]),
-        tuple((name, _bytes(value)) for name, value in members["headers"]),
-    )
-
-
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else b64encode(data).decode()
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text, validate=True)
+def _sums(contents: Mapping[str, bytes]) -> bytes:
+    return "".join(f"{sha256(contents[name]).hexdigest()}  {name}\n" for name in _FILES).encode()

@@ -1,5 +1,6 @@
 """``consolidator demo``."""
 
+import os
 import sys
 import time
 
@@ -51,6 +52,8 @@ def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> Non
     Nothing of it mixes with other data, and nothing is left at the end unless --keep is given.
     """
     began = time.monotonic()
+    # What a worker and a broker write is nobody else's.
+    os.umask(0o077)
     installation = Installation(load_settings())
     keeping = False
     with Interruption() as interruption:

@@ -1,14 +1,15 @@
 """``consolidator evidence``."""
 
 import json
+import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from streams.audit.evidence.bundle import EvidenceCheck
+from streams.audit.evidence.bundle import EvidenceCheck, checked
 from streams.audit.evidence.collect import collect_evidence
-from streams.audit.evidence.files import check_files, read_evidence, seal_of, write_evidence
+from streams.audit.evidence.files import EvidenceFiles, write_evidence
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
 from streams.cli.output.verification import report_lines
@@ -16,6 +17,9 @@ from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.exit_codes import FOUND
+
+if TYPE_CHECKING:
+    from streams.audit.verification.findings import Finding
 
 _COLLECT: Final = "collect"
 _DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
@@ -124,6 +128,13 @@ def collect(
         raise SystemExit(FOUND)
 
 
+def _seal(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A seal as it was printed, in whatever case."""
+    if value is None or re.fullmatch("[0-9a-f]{64}", value.strip().lower()):
+        return None if value is None else value.strip().lower()
+    raise click.BadParameter("a seal has 64 hexadecimal digits", ctx, param)
+
+
 @evidence.command(
     epilog="""\b
 Examples:
@@ -135,27 +146,26 @@ another; 2 this is no evidence.
 """,
 )
 @click.argument("directory", type=_DIRECTORY)
-@click.option("--seal", help="What it was when the evidence was collected: 64 hexadecimal digits.")
+@click.option("--seal", callback=_seal, help="What it was when the evidence was collected: 64 hexadecimal digits.")
 @format_option
 def verify(*, directory: Path, seal: str | None, output_format: str) -> None:
     """Check evidence without Kafka: every byte, and that the events give what was published.
 
-    JSON is one object: directory, holds, seal, problems (of files, in words), differences (as in "replay --verify") and
-    verification (null where a file was altered).
+    Without --seal nobody can tell where the directory comes from: whoever could write to it can make other evidence
+    that holds in itself.
+
+    JSON is one object: directory, holds, origin_checked (whether there was a seal to compare with), seal, problems (of
+    files, in words), differences (as in "replay --verify") and verification (null where a file was altered).
     """
-    problems = check_files(directory)
-    differences: list[str] = []
-    members: list[object] = []
+    files = EvidenceFiles.load(directory)
+    problems = files.problems()
+    differences: list[Finding] = []
     report = None
     if not problems:
-        if seal is not None and seal.lower() != seal_of(directory):
+        if seal not in {None, files.seal}:
             problems.append("the seal is another: this is not the evidence that it was given for")
-        found, then = read_evidence(directory)
-        check = EvidenceCheck(found)
-        for finding in check.run():
-            differences.append(str(finding))
-            members.append(finding.members())
-        report = check.report()
+        found, then = files.evidence()
+        differences, report = checked(found, str(directory))
         if report.members() != then:
             problems.append("manifest.json: its verification is not what this check gives")
     holds = not (problems or differences)
@@ -163,15 +173,18 @@ def verify(*, directory: Path, seal: str | None, output_format: str) -> None:
         told = {
             "directory": str(directory),
             "holds": holds,
-            "seal": None if report is None else seal_of(directory),
+            "origin_checked": seal is not None,
+            "seal": None if report is None else files.seal,
             "problems": problems,
-            "differences": members,
+            "differences": [finding.members() for finding in differences],
             "verification": None if report is None else report.members(),
         }
         click.echo(escaped(json.dumps(told, ensure_ascii=False)))
     else:
-        for line in (*problems, *differences, *(() if report is None else report_lines(report))):
+        for line in (*problems, *map(str, differences), *(() if report is None else report_lines(report))):
             click.echo(escaped(line))
-        click.echo(f"holds, seal {seal_of(directory)}" if holds else "does NOT hold")
+        click.echo(f"holds, seal {files.seal}" if holds else "does NOT hold")
+    if seal is None:
+        click.echo("note: without --seal it was not checked where this evidence comes from", err=True)
     if not holds:
         raise SystemExit(FOUND)

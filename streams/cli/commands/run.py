@@ -52,6 +52,8 @@ def run(
     end_at_signals()
     # Before the first word, and before any file or connection.
     queue_standard_error()
+    # State and logs hold what the topics hold: nobody else may read them.
+    os.umask(0o077)
     # Imported here: the settings take half a second, and a signal may come before.
     import structlog  # noqa: PLC0415
 

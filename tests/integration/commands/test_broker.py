@@ -55,6 +55,18 @@ def first_message(servers):
         consumer.close()
 
 
+def test_nobody_else_reads_the_brokers_data(place):
+    """Whatever the umask of whoever starts it: records lie in its files as they are."""
+    before = os.umask(0)
+    try:
+        publish(start(place).bootstrap_servers, b"secret")
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    readable = [path for path in (place.data_dir, *place.data_dir.rglob("*")) if path.stat().st_mode & 0o077]
+    assert readable == []
+
+
 def kill(place, pid):
     os.kill(pid, signal.SIGKILL)
     assert ended_within(place.data_dir / "broker.pid", LIMIT_S)

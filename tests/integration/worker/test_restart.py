@@ -1,5 +1,6 @@
 """A worker that stops and starts again: drained, in order, and from the changelog when the disk is empty."""
 
+import os
 import shutil
 import time
 
@@ -28,6 +29,19 @@ def copies_of_the_table(installation):
         table_of_changelog(installation.read(installation.topics.changelog.name)),
         table_on_disk(installation.state_dir),
     )
+
+
+def test_nobody_else_reads_a_workers_state(installation):
+    """Files and directories are the owner's alone, whatever the umask of whoever starts it."""
+    installation.publish(believable(41, 5))
+    before = os.umask(0)
+    try:
+        run(installation)
+    finally:
+        os.umask(before)
+    found = list(installation.state_dir.rglob("*"))
+    assert found
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
 
 
 def test_a_restart_goes_on_without_a_duplicate(installation):

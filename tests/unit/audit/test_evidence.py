@@ -9,21 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import ContractError
-from streams.audit.evidence.bundle import Evidence, EvidenceCheck, TopicNames
 from streams.audit.evidence.files import check_files, read_evidence, seal_of, write_evidence
 from streams.cli.main import cli
-from streams.core.rules import Rules
-from tests.inputs.cases import event, failed, ok
-from tests.inputs.kept_logs import kept_log, published
-from tests.inputs.workloads import load_catalogue, parse_json, to_json
+from tests.inputs.kept_evidence import CATALOGUE, STORY, evidence_of, written
+from tests.inputs.workloads import parse_json, to_json
 from tests.oracle.expected import Tombstone
-from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
-from topics.contract.keys import parse_event_key, partition_of
-from topics.records.adoptions import KnownRulesets
 
-PARTITIONS = 4
-TOPICS = topics_of(PARTITIONS)
-CATALOGUE = catalogue_of(load_catalogue())
 FILES = [
     "SHA256SUMS",
     "catalogue.json",
@@ -33,45 +24,6 @@ FILES = [
     "manifest.json",
     "rulesets.json",
 ]
-STORY = [
-    event("a", "requested", 1, processor="bank_statement"),
-    ok("a", 2, {"f_revenue_monthly": 10000}, processor="bank_statement"),
-    failed("b", 3, processor="bank_statement"),
-    ok("c", 4, {"f_revenue_monthly": 12000}, processor="bank_statement"),
-    failed("d", 5, processor="credit_check"),
-]
-
-
-def evidence_of(items, *, without=()):
-    """The evidence that a worker's output gives; the source lacks some events, by their ids."""
-    log = kept_log(items, partitions=PARTITIONS)
-    changes, factors = published(log, TOPICS, Rules(CATALOGUE))
-    kept = [r for r in log.records if r.value is None or parse_event_key(r.key)[1] not in without]
-    partition = partition_of("app", PARTITIONS)
-    end = log.records[-1].offset + 1
-    names = TopicNames.of(TOPICS)
-    left_out = len(log.records) - len(kept)
-    return Evidence(
-        "app",
-        names,
-        partition,
-        0,
-        end,
-        MAX_EVENT_BYTES,
-        CATALOGUE,
-        KnownRulesets(),
-        kept,
-        changes,
-        factors,
-        left_out,
-    )
-
-
-def written(directory, evidence):
-    check = EvidenceCheck(evidence)
-    findings = list(check.run())
-    seal = write_evidence(directory, evidence, check.report().members())
-    return seal, findings
 
 
 @pytest.fixture
@@ -206,3 +158,116 @@ def test_a_directory_with_something_in_it_is_left_alone(directory):
     """Evidence is never mixed with other files."""
     with pytest.raises(ContractError, match="is not empty"):
         write_evidence(directory, evidence_of(STORY), {})
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
+@pytest.mark.parametrize("name", ["executions.jsonl", "SHA256SUMS", "notes.txt"])
+def test_what_is_no_file_is_refused_unopened(directory, make, name):
+    """A FIFO would hang whoever opens it, a device never ends, a link leads elsewhere."""
+    (directory / name).unlink(missing_ok=True)
+    make(directory / name)
+    with pytest.raises(ContractError, match=rf"{name} is a (FIFO|link|directory), and was not opened"):
+        check_files(directory)
+
+
+def test_a_file_beyond_its_limit_is_refused_unread(directory):
+    """Three gigabytes of nothing take no memory."""
+    os.truncate(directory / "manifest.json", 3 * 1024**3)
+    with pytest.raises(ContractError, match="the limit is"):
+        check_files(directory)
+
+
+def test_a_directory_of_something_else_is_no_evidence(tmp_path):
+    """Without manifest and sums nothing was altered: this never was evidence."""
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    with pytest.raises(ContractError, match="has no evidence"):
+        check_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "reason"),
+    [
+        ("manifest.json", '"application_id": "app"', '"application_id": null', "Expected `str`"),
+        ("manifest.json", '"application_id": "app"', '"application_id": "another"', "is not in partition"),
+        ("manifest.json", '"from": 0', '"from": 99', "ends before it begins"),
+        ("manifest.json", '"partitions": 4', '"partitions": 4.5', "Expected `int`"),
+        ("manifest.json", '"factors": 2', '"factors": 3', "has not the 3 lines"),
+        ("manifest.json", '"format"', '"extra": 1, "format"', "unknown field"),
+        ("rulesets.json", '"catalogues": {}', '"catalogues": {"%s": "junk"}' % ("0" * 64), "line 1"),
+        ("rulesets.json", '"adoptions": []', '"adoptions": [{"partition": 1}]', "missing required field"),
+        ("executions.jsonl", '"offset": 1', '"offset": -1', "Expected `int`"),
+        ("executions.jsonl", '"key": "', '"key": "=', "Invalid base64"),
+        ("catalogue.json", '"sample-underwriting"', '"other"', "is not that of the manifest"),
+    ],
+)
+def test_what_is_malformed_is_refused_however_well_it_is_sealed(directory, name, right, wrong, reason):
+    """Types, counts, ranges and names have to agree with each other; the message names the file."""
+    file = directory / name
+    text = file.read_text()
+    assert right in text
+    file.write_text(text.replace(right, wrong, 1))
+    resealed(directory)
+    with pytest.raises(ContractError, match=reason) as raised:
+        read_evidence(directory)
+    assert "evidence/" in str(raised.value)
+
+
+def test_without_a_seal_the_origin_is_not_checked(directory, tmp_path):
+    """It is said, as JSON and to people; a seal that is none is wrong usage."""
+    run = CliRunner(env={"CONSOLIDATOR_STATE_DIR": str(tmp_path)})
+    plain = run.invoke(cli, ["evidence", "verify", str(directory)])
+    assert (plain.exit_code, "not checked where this evidence comes from" in plain.stderr) == (0, True)
+    told = json.loads(run.invoke(cli, ["evidence", "verify", str(directory), "--format", "json"]).stdout)
+    assert told["origin_checked"] is False
+    sealed = run.invoke(cli, ["evidence", "verify", str(directory), "--seal", seal_of(directory).upper()])
+    assert (sealed.exit_code, sealed.stderr) == (0, "")
+    wrong = run.invoke(cli, ["evidence", "verify", str(directory), "--seal", "5f0c"])
+    assert (wrong.exit_code, "64 hexadecimal digits" in wrong.stderr) == (2, True)
+
+
+def modes(directory):
+    return {oct(path.stat().st_mode & 0o777) for path in directory.iterdir()}, oct(directory.stat().st_mode & 0o777)
+
+
+def test_only_the_owner_can_read_evidence(tmp_path):
+    """Whatever the umask, in a new directory with its parents, and in an empty one that was open to all."""
+    before = os.umask(0)
+    try:
+        written(tmp_path / "new" / "evidence", evidence_of(STORY))
+        (tmp_path / "open").mkdir(0o777)
+        written(tmp_path / "open", evidence_of(STORY))
+    finally:
+        os.umask(before)
+    assert modes(tmp_path / "new" / "evidence") == ({"0o600"}, "0o700")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert modes(tmp_path / "open") == ({"0o600"}, "0o700")
+
+
+def test_evidence_is_not_written_through_a_link(tmp_path):
+    """Who made the link would decide where confidential files go; a link of our own on the way is ours."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for link in ("link", "dangling"):
+        with pytest.raises(ContractError, match="is a link"):
+            write_evidence(tmp_path / link, evidence_of(STORY), {})
+    assert list((tmp_path / "real").iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+    written(tmp_path / "link" / "own", evidence_of(STORY))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
+def test_evidence_is_not_written_to_somebody_else(tmp_path):
+    """Neither into another user's directory, nor on the way through another user's link."""
+    (tmp_path / "theirs").mkdir(0o777)
+    os.chown(tmp_path / "theirs", 4242, 4242)
+    with pytest.raises(ContractError, match="somebody else's directory"):
+        write_evidence(tmp_path / "theirs", evidence_of(STORY), {})
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.chown(tmp_path / "link", 4242, 4242, follow_symlinks=False)
+    with pytest.raises(ContractError, match="a link of somebody else's"):
+        write_evidence(tmp_path / "link" / "evidence", evidence_of(STORY), {})
+    with pytest.raises(ContractError, match="who could exchange it"):
+        write_evidence(tmp_path / "theirs" / "new" / "evidence", evidence_of(STORY), {})
+    assert list((tmp_path / "theirs").iterdir()) + list((tmp_path / "real").iterdir()) == []
