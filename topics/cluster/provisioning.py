@@ -1,6 +1,6 @@
 """Create the declared topics, and verify that they still are as declared. Nothing is ever altered or reset."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from models.errors import ContractError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
@@ -94,6 +94,23 @@ def require(
     wanted = [*topics] if only is None else [only]
     found = Cluster(admin, timeout_s=timeout_s).find(topic.name for topic in wanted)
     _refuse(drifts(topics, found, only=wanted))
+
+
+def require_existing(
+    wanted: Iterable[Topic], admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S
+) -> None:
+    """Return only when these topics exist, as declared or not: what a bystander asks before it reads.
+
+    Raises:
+        ContractError: naming those that are missing, and what to do.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster does not answer in time.
+    """
+    metadata = Cluster(admin, timeout_s=timeout_s).metadata()
+    missing = [topic.name for topic in wanted if topic.name not in metadata]
+    if missing:
+        servers = admin.get("bootstrap.servers", "")
+        raise ContractError(f"there is no topic {', '.join(missing)} at {servers}: run `consolidator topics apply`")
 
 
 def _refuse(found: list[Drift]) -> None:

@@ -21,6 +21,8 @@ from topics.records.record import Record
 
 _POLL_S: Final = 0.2
 _POLL_RECORDS: Final = 500
+_MOST_UNPACKED_BYTES: Final = 2_147_483_647
+"""The most that librdkafka can be told. It takes that much only for a batch that has it."""
 _READ_WAIT_MS: Final = 10
 _FOLLOW_WAIT_MS: Final = 500
 # Between the start and the end of a topic something arrives all the time: its records, or word that the end is reached.
@@ -77,6 +79,9 @@ class TopicReader:
         if metadata is None:
             raise ContractError(f"there is no topic {topic} at {self._servers}: run `consolidator topics apply`")
         watched: dict[str, Any] = {
+            # A batch is unpacked whole, in steps that triple. With the default of 100 MB one of more than 44 MB cannot
+            # be read, which is 220 events of 200 KB: less than a megabyte on the wire.
+            "receive.message.max.bytes": _MOST_UNPACKED_BYTES,
             **config,
             # librdkafka insists on a name. The group is never joined, and nothing is ever committed in it.
             "group.id": "consolidator-reader",
@@ -93,6 +98,7 @@ class TopicReader:
         }
         self.partitions = len(metadata.partitions)
         self._config = config
+        self._last_trouble: KafkaError | None = None
         self._consumer = Consumer(watched)
         try:
             self.spans: Mapping[int, Span] = self._spans(start, self.partitions)
@@ -153,10 +159,12 @@ class TopicReader:
             messages = self._poll(_POLL_S)
             if messages:
                 last_arrival = time.monotonic()
+                self._last_trouble = None
             elif time.monotonic() - last_arrival > _STALL_TIMEOUT_S:
+                trouble = "" if self._last_trouble is None else f"; the last error was {_told(self._last_trouble)}"
                 raise InfrastructureError(
                     f"{self.topic}: nothing arrived from {self._servers} for {_STALL_TIMEOUT_S:.0f} s, before the end "
-                    f"of partition {', '.join(map(str, sorted(remaining)))}"
+                    f"of partition {', '.join(map(str, sorted(remaining)))}{trouble}"
                 )
             for message in messages:
                 partition, offset = _place(message)
@@ -266,12 +274,17 @@ class TopicReader:
             error = message.error()
             if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name
                 told.append(message)
+            elif error.code() in _UNREADABLE:
+                place = f"partition {message.partition()} offset {message.offset()}"
+                raise InfrastructureError(f"{self.topic} {place} cannot be read: {_told(error)}")
             elif error.code() in _LASTING:
                 raise self._failure(error)
+            else:
+                self._last_trouble = error
         return told
 
     def _failure(self, error: KafkaError) -> ContractError | InfrastructureError:
-        reason = f"{self.topic} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
+        reason = f"{self.topic} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {_told(error)}"
         return ContractError(reason) if error.code() in _LASTING else InfrastructureError(reason)
 
 
@@ -285,6 +298,22 @@ _LASTING: Final = frozenset(
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
     }
 )
+
+
+# Nor these: what is in the log cannot be unpacked, or is damaged.
+_UNREADABLE: Final = frozenset(
+    {
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - librdkafka's names
+        KafkaError._BAD_MSG,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+    }
+)
+
+
+def _told(error: KafkaError) -> str:
+    return f"{error.name()}: {error.str()}"
 
 
 def _place(message: Message) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from streams.replay.source_log import require_partitions, source_reader
 from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
 from topics.cluster.authorization import require_permissions
+from topics.cluster.provisioning import require_existing
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix
 from topics.contract.permissions import Role, permissions
@@ -41,10 +42,12 @@ def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group:
 
     Raises:
         AuthorizationError: the cluster does not permit what an auditor needs; naming it.
+        ContractError: a topic does not exist.
         InfrastructureError: Kafka does not answer.
     """
     # A client that may not see a topic is told that its partitions are unknown, and no more.
     require_permissions(permissions(Role.AUDITOR, topics, group), config)
+    require_existing((topics.executions, topics.factor_changes, topics.factors), config)
     with GroupProgress(config, group, topics) as progress:
         committed = progress.committed()
         decided = progress.wait_decided(topics.factor_changes, topics.factors, limit_s=_DECIDED_LIMIT_S)
