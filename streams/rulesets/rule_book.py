@@ -7,10 +7,11 @@ from models.catalogue import Catalogue
 from models.errors import CatalogueError, ContractError
 from models.rows import Row
 from streams.core.rules import Rules
-from streams.rulesets.catalogue_file import parse_catalogue
+from streams.rulesets.catalogue_file import catalogue_json, parse_catalogue
 from topics.contract.declared import Topics
 from topics.reading.rulesets import read_rulesets
 from topics.records.adoptions import Adoption, KnownRulesets
+from topics.writing.catalogues import require_one_content
 
 __all__ = ["RuleBook", "book_of"]
 
@@ -64,7 +65,7 @@ class RuleBook:
         """
         found = self._prepared.get(digest)
         if found is None:
-            found = self._prepared[digest] = Rules(self._catalogue(digest))
+            found = self._prepared[digest] = Rules(self.kept(digest))
         return found
 
     def of_tag(self, tag: str) -> Rules:
@@ -98,7 +99,12 @@ class RuleBook:
         """The rules that a record adopts; None: it adopts none."""
         return next((self.of_digest(one.after) for one in self.adoptions(partition) if one.offset == offset), None)
 
-    def _catalogue(self, digest: str) -> Catalogue:
+    def kept(self, digest: str) -> Catalogue:
+        """A catalogue that is kept in Kafka.
+
+        Raises:
+            ContractError: nobody has kept it, or it is not what its digest says.
+        """
         raw = self._known.catalogues.get(digest)
         if raw is None:
             raise ContractError(
@@ -126,7 +132,14 @@ def book_of(
         settled: as of :func:`~topics.reading.rulesets.read_rulesets`.
 
     Raises:
-        ContractError: from its methods, when the topic of rulesets is not there.
+        ContractError: from its methods, when the topic of rulesets is not there, or has another content under the name
+            and version of what the settings say.
         InfrastructureError: from its methods, when Kafka does not answer.
     """
-    return RuleBook(Rules(catalogue), lambda: read_rulesets(config, topics, settled=settled))
+
+    def read() -> KnownRulesets:
+        known = read_rulesets(config, topics, settled=settled)
+        require_one_content(known.catalogues, catalogue.digest, catalogue_json(catalogue))
+        return known
+
+    return RuleBook(Rules(catalogue), read)

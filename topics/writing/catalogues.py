@@ -1,15 +1,62 @@
-"""Keep a catalogue in the topic of rulesets."""
+"""Keep a catalogue in the topic of rulesets. A version is one content: another one under its name is never kept."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
+import msgspec
+
+from models.errors import ContractError
 from topics.contract.declared import Topics
 from topics.records.adoptions import CATALOGUE_PREFIX
 from topics.writing.delivery import Written, write_records
 
-__all__ = ["keep_catalogue"]
+__all__ = ["keep_catalogue", "require_one_content"]
+
+_NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
-def keep_catalogue(config: Mapping[str, str | int], topics: Topics, digest: str, text: str) -> None:
+class _Head(msgspec.Struct):
+    """What a catalogue calls itself."""
+
+    name: str
+    version: str
+
+
+def require_one_content(kept: Mapping[str, bytes], digest: str, text: str | bytes) -> None:
+    """Refuse a catalogue whose name and version another content has already.
+
+    What is kept itself stays good, whatever else is kept beside it.
+
+    Args:
+        kept: the catalogues in the topic, as JSON by digest.
+        digest: the catalogue's.
+        text: the catalogue as JSON.
+
+    Raises:
+        ContractError: naming both, and what to do.
+    """
+    if digest in kept:
+        return
+    head = msgspec.json.decode(text, type=_Head)
+    for other, raw in kept.items():
+        if _head_of(raw) == head:
+            name = f"{head.name}/{head.version}"
+            raise ContractError(
+                f"a version is one content: there is {name}@{other} already, this catalogue is {name}@{digest}. Give "
+                "it a version of its own (CONSOLIDATOR_CATALOGUE names the file), or use the file that is kept; under "
+                "another CONSOLIDATOR_APP_ID and CONSOLIDATOR_TOPIC_PREFIX everything begins anew"
+            )
+
+
+def keep_catalogue(
+    config: Mapping[str, str | int],
+    topics: Topics,
+    digest: str,
+    text: str,
+    *,
+    kept: Mapping[str, bytes] = _NONE,
+) -> None:
     """Put a catalogue into the topic, and wait until it is there.
 
     Args:
@@ -17,8 +64,18 @@ def keep_catalogue(config: Mapping[str, str | int], topics: Topics, digest: str,
         topics: the declared topics.
         digest: the catalogue's.
         text: the catalogue as JSON.
+        kept: those that are in the topic.
 
     Raises:
+        ContractError: another content has its name and version.
         InfrastructureError: Kafka refuses it or does not answer.
     """
+    require_one_content(kept, digest, text)
     write_records(config, [Written(topics.rulesets.name, 0, CATALOGUE_PREFIX + digest.encode(), text.encode())])
+
+
+def _head_of(raw: bytes) -> _Head | None:
+    try:
+        return msgspec.json.decode(raw, type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -149,10 +149,14 @@ class Thresholds:
     Attributes:
         unexpected: most pairs with a difference that no rule expects.
         different: most pairs that differ at all, in percent of all pairs.
+        dropped: processors that the new catalogue may lack.
+        remedy: what is said of the greatest share, where nobody has chosen it.
     """
 
     unexpected: int = 0
     different: Decimal = Decimal(100)
+    dropped: frozenset[str] = frozenset()
+    remedy: str = ""
 
 
 @dataclass
@@ -166,6 +170,7 @@ class Report:
         rules: by rule, how many pairs it made differ, and the first of them.
         surprises: the first pairs with an unexpected difference.
         bad_lines: lines of a file that are no events; nobody knows what they would have given.
+        dropped: processors that the new catalogue lacks, sorted: their factors would be merged.
         most_examples: how many of each are kept.
     """
 
@@ -177,6 +182,7 @@ class Report:
     examples: dict[Expectation, list[Difference]] = field(default_factory=dict)
     surprises: list[Difference] = field(default_factory=list)
     bad_lines: int = 0
+    dropped: Sequence[str] = ()
 
     def add(self, difference: Difference | None) -> None:
         """Count a pair; None: it does not differ."""
@@ -201,7 +207,12 @@ class Report:
             found.append(f"{self.unexpected:,} pairs differ unexpectedly, at most {thresholds.unexpected:,} may")
         if self.different * 100 > thresholds.different * self.pairs:
             share = 100 * self.different / self.pairs
-            found.append(f"{share:.2f} % of the pairs differ, at most {thresholds.different} % may")
+            found.append(f"{share:.2f} % of the pairs differ, at most {thresholds.different} % may{thresholds.remedy}")
+        found += [
+            f"processor {name} is dropped and its factors would be merged, unless --drop {name} says so"
+            for name in self.dropped
+            if name not in thresholds.dropped
+        ]
         if self.bad_lines:
             found.append(f"{self.bad_lines:,} lines are no events, and were left out on both sides")
         return found
@@ -225,6 +236,7 @@ class Report:
             ],
             "unexpected_examples": [_named(one) for one in self.surprises],
             "bad_lines": self.bad_lines,
+            "dropped_processors": list(self.dropped),
         }
 
 

@@ -11,6 +11,7 @@ from typing import IO
 import click
 
 from models.catalogue import Catalogue
+from streams.audit.comparison.live_ruleset import live_catalogue, live_digests
 from streams.audit.comparison.report import Report, Thresholds
 from streams.audit.comparison.side_by_side import FileComparison, LogComparison
 from streams.cli.input_files import rereadable
@@ -25,11 +26,19 @@ from streams.replay.event_lines import BadLine
 from streams.replay.file_replay import replay_lines
 from streams.replay.in_memory import ReplayFold
 from streams.replay.log_replay import LogReplay, Selection
-from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.catalogue_file import catalogue_json, load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import Start
 from topics.reading.ranges import require_bounds
+from topics.reading.rulesets import read_rulesets
+from topics.records.adoptions import KnownRulesets
+from topics.writing.catalogues import require_one_content
+
+# Somebody who changes most results on purpose can say so; mostly it is another catalogue than the one that was meant.
+_MOST_DIFFERENT = Decimal(50)
+# The old strategy counts every pair with a failed execution otherwise.
+_MOST_DIFFERENT_OF_LEGACY = Decimal(100)
 
 
 @click.command(
@@ -38,6 +47,7 @@ Examples:
   consolidator compare --catalogue underwriting-2026.2.toml
   consolidator compare --catalogue underwriting-2026.2.toml --processor bank_statement --examples 10
   consolidator compare --catalogue underwriting-2026.2.toml --max-different 5 --format json > differences.jsonl
+  consolidator compare --catalogue underwriting-2026.2.toml --drop fraud_check
   consolidator compare --strategy legacy
   consolidator compare --strategy legacy --input events.jsonl
 
@@ -53,7 +63,12 @@ offset; 3 Kafka or the disk failed.
     type=click.Choice(["legacy"]),
     help="The old platform's strategy, which left failed executions out; the current catalogue is compared with it.",
 )
-@click.option("--current", type=click.Path(path_type=Path), help="The catalogue in force. [CONSOLIDATOR_CATALOGUE]")
+@click.option(
+    "--current",
+    type=click.Path(path_type=Path),
+    help="The catalogue to compare with. Default: what the live partitions have; with --input, or where nothing was "
+    "consolidated yet, CONSOLIDATOR_CATALOGUE.",
+)
 @click.option("--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin.")
 @click.option(
     "--to",
@@ -75,10 +90,9 @@ offset; 3 Kafka or the disk failed.
 @click.option(
     "--max-different",
     type=click.FloatRange(min=0, max=100),
-    default=100,
-    show_default=True,
-    help="Go only if at most so many percent of all pairs differ.",
+    help="Go only if at most so many percent of all pairs differ. Default: 50 with --catalogue, 100 with --strategy.",
 )
+@click.option("--drop", "dropped", multiple=True, metavar="PROCESSOR", help="NEW is meant to lack this processor.")
 @click.option(
     "--examples",
     type=click.IntRange(min=0),
@@ -98,7 +112,8 @@ def compare(
     application: str | None,
     processor: str | None,
     max_unexpected: int,
-    max_different: float,
+    max_different: float | None,
+    dropped: tuple[str, ...],
     examples: int,
     output_format: str,
     bootstrap_servers: str | None,
@@ -122,9 +137,8 @@ def compare(
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from None
     settings = load_settings(catalogue=current, bootstrap_servers=bootstrap_servers)
-    in_force = load_catalogue(settings.catalogue)
-    other = None if new is None else load_catalogue(new)
-    report = Report(examples)
+    in_force, other = _sides(settings, new, in_file=file is not None, is_given=current is not None)
+    report = Report(examples, dropped=[] if other is None else sorted({*in_force.processors} - {*other.processors}))
     with _comparison(file, settings, Selection((), ends, application, processor), report) as side:
         for difference in side.legacy(in_force) if other is None else side.catalogues(in_force, other):
             report.add(difference)
@@ -132,7 +146,7 @@ def compare(
                 click.echo(escaped(difference.json(side.place(difference))))
         standings = side.standings()
         over = side.name
-    objections = report.objections(Thresholds(max_unexpected, Decimal(str(max_different))))
+    objections = report.objections(_thresholds(max_unexpected, max_different, dropped, is_legacy=other is None))
     if output_format == "json":
         members = {
             "kind": "summary",
@@ -154,6 +168,55 @@ def compare(
             click.echo(f"  {standing}", err=True)
     if objections:
         raise SystemExit(FOUND)
+
+
+def _sides(
+    settings: Settings, new: Path | None, *, in_file: bool, is_given: bool
+) -> tuple[Catalogue, Catalogue | None]:
+    """The catalogue in force, and the new one; where the former is not what the settings say, that is said.
+
+    Args:
+        settings: the settings.
+        new: the new catalogue's file; None: the old strategy is compared.
+        in_file: the events are in a file: nothing is live.
+        is_given: the catalogue in force is named on the command line.
+
+    Raises:
+        ContractError: the new one has the name and version of another content.
+    """
+    configured = load_catalogue(settings.catalogue)
+    in_force, known = (configured, KnownRulesets()) if in_file else _live(settings, configured, is_given=is_given)
+    if new is None:
+        return in_force, None
+    other = load_catalogue(new)
+    kept = {in_force.digest: catalogue_json(in_force).encode(), **known.catalogues}
+    require_one_content(kept, other.digest, catalogue_json(other))
+    return in_force, other
+
+
+def _live(settings: Settings, configured: Catalogue, *, is_given: bool) -> tuple[Catalogue, KnownRulesets]:
+    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
+    known = read_rulesets(config, topics, settled=range(topics.partitions))
+    book = RuleBook(Rules(configured), lambda: known)
+    if not is_given:
+        found = live_catalogue(config, topics, configured, book)
+        if found.digest != configured.digest:
+            click.echo(escaped(f"note: compared with {found.ruleset.name}, which the live partitions have"), err=True)
+        return found, known
+    others = set(live_digests(config, topics, book).values()) - {configured.digest}
+    if others:
+        told = f"note: live partitions have the ruleset with digest {', '.join(sorted(others))}, --current is another"
+        click.echo(told, err=True)
+    return configured, known
+
+
+def _thresholds(
+    max_unexpected: int, max_different: float | None, dropped: tuple[str, ...], *, is_legacy: bool
+) -> Thresholds:
+    if max_different is not None:
+        return Thresholds(max_unexpected, Decimal(str(max_different)), frozenset(dropped))
+    most = _MOST_DIFFERENT_OF_LEGACY if is_legacy else _MOST_DIFFERENT
+    return Thresholds(max_unexpected, most, frozenset(dropped), ", unless --max-different says so")
 
 
 @contextmanager

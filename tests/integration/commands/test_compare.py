@@ -1,14 +1,20 @@
 """``consolidator compare`` over Kafka's log, beside what a worker makes of it."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+from models.errors import ContractError
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json, to_json
 from tests.real_kafka.installation import Installation
 from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+MEANT = ("--drop", "credit_check", "--max-different", "100")
+"""What makes the changed catalogue a go."""
 
 EVENTS = believable(701, 120, rates=Rates(failure=0.3, erased=0.0))
 
@@ -56,7 +62,7 @@ def without_places(differences):
 @pytest.mark.parametrize("kind", ["legacy", "catalogue"])
 def test_the_log_and_a_file_of_its_events_differ_alike(installation, changed_catalogue, kind):
     """Kafka's log, folded on disk, gives the differences that the same events give from a file, in memory."""
-    arguments = ["--strategy", "legacy"] if kind == "legacy" else ["--catalogue", changed_catalogue]
+    arguments = ["--strategy", "legacy"] if kind == "legacy" else ["--catalogue", changed_catalogue, *MEANT]
     in_file = b"\n".join(to_json(event) for event in EVENTS if isinstance(event, dict))
     differences, summary = compared(installation, *arguments)
     from_file, of_file = compared(installation, *arguments, "--input", "-", input=in_file)
@@ -72,10 +78,12 @@ def test_the_log_and_a_file_of_its_events_differ_alike(installation, changed_cat
 
 def test_both_sides_end_at_the_same_offset(installation, changed_catalogue):
     """--to bounds both folds: up to the first half of a partition there are its pairs alone, and they differ alike."""
-    whole, _ = compared(installation, "--catalogue", changed_catalogue)
+    whole, _ = compared(installation, "--catalogue", changed_catalogue, *MEANT)
     partition = whole[0]["version"]["partition"]
     end = max(one["version"]["offset"] for one in whole if one["version"]["partition"] == partition)
-    differences, summary = compared(installation, "--catalogue", changed_catalogue, "--to", f"{partition}:{end}")
+    differences, summary = compared(
+        installation, "--catalogue", changed_catalogue, *MEANT, "--to", f"{partition}:{end}"
+    )
     assert differences
     assert all(one["version"]["partition"] == partition and one["version"]["offset"] < end for one in differences)
     assert [(one["partition"], one["to"]) for one in summary["partitions"]] == [(partition, end)]
@@ -90,3 +98,84 @@ def test_an_application_and_a_processor_can_be_chosen(installation):
     )
     assert chosen == whole[-1:]
     assert summary["pairs"] == 1
+
+
+def catalogue_file(path, name, **processors):
+    path.write_bytes(to_json({"schema_version": 1, "name": name, "version": "1", "processors": processors}))
+    return str(path)
+
+
+def bank(reducer, field="f_revenue_monthly"):
+    return {"type": "document", "factors": {"f_revenue": {"reducer": reducer, "field": field}}}
+
+
+@pytest.fixture(scope="module")
+def live(kafka, tmp_path_factory):
+    """A worker's installation under a catalogue that is not the built-in sample."""
+    directory = tmp_path_factory.mktemp("live")
+    own = catalogue_file(
+        directory / "own.json", "own", bank_statement=bank("mean"), credit_check=bank("latest", "f_score")
+    )
+    installation = Installation(kafka, directory)
+    installation.create_topics()
+    try:
+        installation.publish(believable(702, 30, rates=Rates(failure=0.2, erased=0.0)))
+        worker = installation.start(CONSOLIDATOR_CATALOGUE=own).wait_ready(installation.partitions)
+        installation.wait_consumed(worker)
+        worker.stop()
+        yield installation
+    finally:
+        installation.close()
+
+
+def run(installation, *arguments):
+    return CliRunner(env=installation.variables).invoke(cli, ["compare", *arguments])
+
+
+def test_the_baseline_is_what_is_live(live, tmp_path):
+    """Whatever the settings say: one reducer is other than in the live ruleset, and only its pairs differ."""
+    new = catalogue_file(
+        tmp_path / "new.json", "next", bank_statement=bank("max"), credit_check=bank("latest", "f_score")
+    )
+    result = run(live, "--catalogue", new, "--format", "json", "--max-different", "100")
+    assert result.exit_code == 0, result.output
+    *differences, summary = map(parse_json, result.stdout.splitlines())
+    assert summary["before"]["name"] == "own/1"
+    assert {one["processor"] for one in differences} == {"bank_statement"}
+    assert "compared with own/1, which the live partitions have" in result.stderr
+
+
+def test_another_baseline_has_to_be_named(live, changed_catalogue):
+    """With --current it is taken, and that something else is live is said."""
+    sample = load_catalogue() | {"version": "before"}
+    path = Path(changed_catalogue).with_name("before.json")
+    path.write_bytes(to_json(sample))
+    result = run(live, "--catalogue", changed_catalogue, "--current", str(path), "--format", "json", *MEANT)
+    summary = parse_json(result.stdout.splitlines()[-1])
+    assert summary["before"]["name"] == f"{sample['name']}/before"
+    assert "--current is another" in result.stderr
+
+
+def test_a_processor_that_is_dropped_is_a_no_go_until_it_is_named(live, tmp_path):
+    """Whatever else differs."""
+    new = catalogue_file(tmp_path / "new.json", "next", bank_statement=bank("mean"))
+    objection = "processor credit_check is dropped and its factors would be merged, unless --drop credit_check says so"
+    refused = run(live, "--catalogue", new, "--max-different", "100")
+    assert (refused.exit_code, objection in refused.stdout) == (1, True), refused.output
+    assert run(live, "--catalogue", new, "--max-different", "100", "--drop", "credit_check").exit_code == 0
+
+
+def test_a_version_is_one_content(live, tmp_path):
+    """Another content under the name and version of a ruleset that is live is refused by name, by whatever reads it."""
+    edited = catalogue_file(tmp_path / "edited.json", "own", bank_statement=bank("sum"))
+    for command in (
+        ["compare", "--catalogue", edited],
+        ["replay", "--verify", "--catalogue", edited],
+        ["factors", "app", "--at", "2026-01-01T00:00:00Z", "--catalogue", edited],
+        ["history", "app", "--catalogue", edited],
+        ["evidence", "app", "--out", str(tmp_path / "out"), "--catalogue", edited],
+    ):
+        result = CliRunner(env=live.variables).invoke(cli, command)
+        assert isinstance(result.exception, ContractError), (command, result.output)
+        assert "a version is one content: there is own/1@" in str(result.exception)
+    assert not (tmp_path / "out").exists()

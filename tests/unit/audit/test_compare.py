@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from models.errors import ContractError
 from streams.audit.comparison.catalogue_changes import CatalogueChanges
 from streams.audit.comparison.report import Member, Report, Thresholds
 from streams.cli.main import cli
@@ -155,6 +156,35 @@ def test_too_many_differences_are_a_no_go(runner, changed_catalogue):
     )
     assert result.stdout.splitlines()[-1] == "no-go: 33.33 % of the pairs differ, at most 33.0 % may"
     assert run(runner, MISSION, "--catalogue", changed_catalogue, "--max-different", "34").stdout.endswith("\ngo\n")
+
+
+def test_dropping_a_processor_or_changing_most_results_has_to_be_meant(runner, tmp_path):
+    """Both are a no-go by default, each with the flag that says that it is meant."""
+    catalogue = load_catalogue()
+    catalogue["version"] = "next"
+    for name in ("bank_statement", "drivers_license"):
+        del catalogue["processors"][name]
+    path = tmp_path / "next.json"
+    path.write_bytes(to_json(catalogue))
+    _, summary = compared(runner, MISSION, "--catalogue", str(path), exit_code=1)
+    assert summary["dropped_processors"] == ["bank_statement", "drivers_license"]
+    assert summary["objections"] == [
+        "66.67 % of the pairs differ, at most 50 % may, unless --max-different says so",
+        "processor bank_statement is dropped and its factors would be merged, unless --drop bank_statement says so",
+        "processor drivers_license is dropped and its factors would be merged, unless --drop drivers_license says so",
+    ]
+    meant = ["--drop", "bank_statement", "--drop", "drivers_license", "--max-different", "70"]
+    assert compared(runner, MISSION, "--catalogue", str(path), *meant)[1]["go"] is True
+
+
+def test_a_version_is_one_content(runner, tmp_path):
+    """A file with the name and version of the catalogue in force, and another content, is refused before any fold."""
+    catalogue = load_catalogue()
+    catalogue["processors"]["bank_statement"]["factors"]["f_revenue_monthly_avg"]["scale"] = 3
+    path = tmp_path / "edited.json"
+    path.write_bytes(to_json(catalogue))
+    with pytest.raises(ContractError, match="a version is one content"):
+        run(runner, MISSION, "--catalogue", str(path))
 
 
 def test_people_are_told_rules_examples_and_the_verdict(runner):

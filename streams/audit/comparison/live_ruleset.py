@@ -1,0 +1,82 @@
+"""Which ruleset the live partitions have: what a new one is compared with.
+
+A partition has what it adopted last; one that never adopted any has what its newest published change names. Settings
+say what somebody wants to run, which need not be what runs.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from models.catalogue import Catalogue
+from models.errors import ContractError
+from streams.audit.published import change_of
+from streams.rulesets.rule_book import RuleBook
+from topics.contract.declared import Topics
+from topics.reading.positions import Beginning, Span
+from topics.reading.reader import TopicReader
+
+__all__ = ["live_catalogue", "live_digests"]
+
+_FIRST_LOOK: Final = 16
+"""Offsets before a partition's end that are looked at first; the last one is a transaction's marker, and no record."""
+
+_NEXT_LOOK: Final = 32
+"""So many times as far back goes the next look: a tombstone names no ruleset."""
+
+
+def live_catalogue(config: Mapping[str, str | int], topics: Topics, configured: Catalogue, book: RuleBook) -> Catalogue:
+    """The catalogue that the live partitions have; what the settings say, where nothing has been consolidated yet.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        configured: what the settings say.
+        book: the rules of every offset.
+
+    Raises:
+        ContractError: partitions have different ones, or the catalogue is not to be had.
+        InfrastructureError: Kafka does not answer.
+    """
+    digests = live_digests(config, topics, book)
+    found = set(digests.values())
+    if not found:
+        return configured
+    if len(found) > 1:
+        each = ", ".join(f"partition {partition} has {digest}" for partition, digest in sorted(digests.items()))
+        raise ContractError(
+            f"an adoption is under way: {each}. Wait until it is over, or name what to compare with: --current FILE"
+        )
+    [digest] = found
+    return configured if digest == configured.digest else book.kept(digest)
+
+
+def live_digests(config: Mapping[str, str | int], topics: Topics, book: RuleBook) -> dict[int, str]:
+    """By partition the digest of its ruleset; a partition in which nothing was published is left out."""
+    found = {}
+    unknown = []
+    for partition in range(topics.partitions):
+        adoptions = book.adoptions(partition)
+        if adoptions:
+            found[partition] = adoptions[-1].after
+        else:
+            unknown.append(partition)
+    return found | (dict(_published(config, topics, unknown)) if unknown else {})
+
+
+def _published(config: Mapping[str, str | int], topics: Topics, partitions: list[int]) -> Iterator[tuple[int, str]]:
+    with TopicReader(config, topics.factor_changes.name, Beginning()) as reader:
+        left = {partition: reader.spans[partition] for partition in partitions if partition in reader.spans}
+        look = _FIRST_LOOK
+        while left:
+            spans = {partition: Span(max(span.start, span.end - look), span.end) for partition, span in left.items()}
+            for partition, records in reader.by_partition(spans):
+                digest = None
+                for record in records:
+                    digest = digest if record.value is None else change_of(record).ruleset.digest
+                if digest is not None:
+                    yield partition, digest
+                if digest is not None or spans[partition].start == left[partition].start:
+                    del left[partition]
+                else:
+                    left[partition] = Span(left[partition].start, spans[partition].start)
+            look *= _NEXT_LOOK
