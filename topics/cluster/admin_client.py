@@ -97,6 +97,11 @@ class Cluster:
         except KafkaException as error:
             raise SettingsError(f"the Kafka connection settings are refused: {error.args[0].str()}") from error
 
+    @property
+    def admin(self) -> AdminClient:
+        """The client itself, for questions that this class does not ask."""
+        return self._admin
+
     def metadata(self) -> dict[str, TopicMetadata]:
         """Every topic that the cluster shows us, by name. Creates none.
 

@@ -19,7 +19,11 @@ _REMEDY: Final = (
 
 
 def require_permissions(
-    wanted: Collection[Permission], admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S
+    wanted: Collection[Permission],
+    admin: Mapping[str, str | int],
+    *,
+    timeout_s: float = REACH_TIMEOUT_S,
+    cluster: Cluster | None = None,
 ) -> None:
     """Return only when the cluster permits all of this, as far as it can be asked.
 
@@ -29,13 +33,15 @@ def require_permissions(
         wanted: what is needed.
         admin: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         timeout_s: seconds after which an unreachable cluster is an error.
+        cluster: asks, where there is a client already; None: one is made.
 
     Raises:
         AuthorizationError: naming each operation and resource that is missing.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
-    cluster = Cluster(admin, timeout_s=timeout_s)
+    if cluster is None:
+        cluster = Cluster(admin, timeout_s=timeout_s)
     cluster.metadata()
     ask = {Resource.TOPIC: cluster.topic_operations, Resource.GROUP: cluster.group_operations}
     asked = [one for one in wanted if one.resource in ask]

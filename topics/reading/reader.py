@@ -5,14 +5,13 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
-from topics.cluster.offsets import ASK_S, ask_for_offsets, offset_at_time, require_offsets
-from topics.cluster.open_transactions import ends_of
+from topics.cluster.edges import edges_of
+from topics.cluster.offsets import ASK_S, ask_for_offsets, offset_at_time
 from topics.contract.keys import partition_of
 from topics.contract.permissions import Permission, Resource
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
@@ -74,8 +73,11 @@ class TopicReader:
         self._settled = settled
         self._timeout_s = timeout_s
         self._ask_s = min(ASK_S, timeout_s)
-        require_permissions([Permission("Read", Resource.TOPIC, topic, "reads it")], config, timeout_s=timeout_s)
-        metadata = Cluster(config, timeout_s=timeout_s).metadata().get(topic)
+        # One client for all questions: each has to connect, and learns the leaders before it can ask for offsets.
+        cluster = Cluster(config, timeout_s=timeout_s)
+        wanted = [Permission("Read", Resource.TOPIC, topic, "reads it")]
+        require_permissions(wanted, config, timeout_s=timeout_s, cluster=cluster)
+        metadata = cluster.metadata().get(topic)
         if metadata is None:
             raise ContractError(f"there is no topic {topic} at {self._servers}: run `consolidator topics apply`")
         watched: dict[str, Any] = {
@@ -97,7 +99,7 @@ class TopicReader:
             "log_level": 2,
         }
         self.partitions = len(metadata.partitions)
-        self._config = config
+        self._admin = cluster.admin
         self._last_trouble: KafkaError | None = None
         self._consumer = Consumer(watched)
         try:
@@ -207,7 +209,7 @@ class TopicReader:
                 f"{self.topic} has no partition {start.partition}: its partitions are 0 to {partitions - 1}"
             )
         try:
-            edges = self._edges(wanted)
+            edges = edges_of(self._admin, self.topic, wanted, settled=self._settled_of(wanted), limit_s=self._timeout_s)
             times = self._offsets_at(start, wanted) if isinstance(start, AtTime) else {}
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
@@ -230,26 +232,8 @@ class TopicReader:
                     f"the next to come is {high}"
                 )
 
-    def _edges(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """The first offset of each partition, and the one after its last."""
-        firsts, ends = ask_for_offsets(lambda: self._watermarks(partitions), limit_s=self._timeout_s)
-        settled = [partition for partition in partitions if partition in self._settled]
-        if settled:
-            admin = AdminClient({**self._config})
-            everything = IsolationLevel.READ_UNCOMMITTED
-            ends |= ends_of(admin, self.topic, settled, everything, limit_s=self._timeout_s)
-        return {partition: (firsts[partition], ends[partition]) for partition in partitions}
-
-    def _watermarks(self, partitions: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
-        marks = {
-            partition: self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self._ask_s)
-            for partition in partitions
-        }
-        firsts, ends = ({partition: mark[edge] for partition, mark in marks.items()} for edge in (0, 1))
-        return (
-            require_offsets(self._consumer, self.topic, firsts, partitions),
-            require_offsets(self._consumer, self.topic, ends, partitions),
-        )
+    def _settled_of(self, partitions: Sequence[int]) -> list[int]:
+        return [partition for partition in partitions if partition in self._settled]
 
     def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:
         """Where the first record at or after a time stands; a partition without one is left out."""
