@@ -177,6 +177,25 @@ def test_a_reader_that_lacks_one_permission_names_it(shared, place):
     assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
 
 
+def test_a_reader_is_told_why_without_the_calculation(secured, tmp_path):
+    """Contributors, failures and the last change need no event; the calculation does, and that is said."""
+    installation = SecuredInstallation(secured, tmp_path, secured.scram())
+    try:
+        installation.create_topics()
+        events = believable(78, 1)
+        installation.publish(events)
+        installation.permit(Role.WORKER)
+        worker = installation.start()
+        installation.wait_consumed(worker)
+        worker.stop()
+        installation.permit(Role.READER)
+        told = installation.command("factors", events[0]["application_id"], "--why")
+        assert (told.code, "no calculation: this client may not read" in told.stdout) == (0, True), told
+        assert "last change:" in told.stdout
+    finally:
+        installation.close()
+
+
 @each_of(Role.AUDITOR)
 def test_an_auditor_who_lacks_one_permission_is_told_its_name(shared, place):
     """``replay --verify`` reads three topics and looks at the worker's group; it needs all of that and nothing else."""

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.catalogue import Catalogue
 from models.errors import ContractError
 from streams.audit.history.as_of import AsOf
 from streams.audit.history.explanation import Explanation, explain
 from streams.audit.history.inquiry import Inquiry
 from streams.audit.published import CurrentFactors, published_summary
 from streams.core.pair_summary import summary_of
+from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook
+from topics.records.adoptions import KnownRulesets
 
-__all__ = ["PublishedReason", "explain_published"]
+__all__ = ["PublishedReason", "explain_published", "published_book"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,21 @@ def explain_published(inquiry: Inquiry, book: RuleBook, wanted: Sequence[Current
             whole or _explained(at(one.version.offset + 1), book, one) or _not_explained(at(end), inquiry, one)
         )
     return found
+
+
+def published_book(configured: Catalogue, known: KnownRulesets, wanted: Sequence[CurrentFactors]) -> RuleBook:
+    """The rules of every offset, beginning with those that the published records name, whatever the settings say.
+
+    Args:
+        configured: what the settings say.
+        known: what is kept in Kafka.
+        wanted: the published records.
+    """
+    book = RuleBook(Rules(configured), lambda: known)
+    digests = {one.ruleset.digest for one in wanted} & {*known.catalogues}
+    if len(digests) != 1 or configured.digest in digests:
+        return book
+    return RuleBook(book.of_digest(*digests), lambda: known)
 
 
 def _answered(inquiry: Inquiry, end: int) -> AsOf | str:

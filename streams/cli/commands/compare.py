@@ -11,9 +11,9 @@ from typing import IO
 import click
 
 from models.catalogue import Catalogue
-from streams.audit.comparison.live_ruleset import live_catalogue, live_digests
 from streams.audit.comparison.report import Report, Thresholds
 from streams.audit.comparison.side_by_side import FileComparison, LogComparison
+from streams.audit.live_ruleset import live_catalogue, live_digests
 from streams.cli.input_files import rereadable
 from streams.cli.options import StartType
 from streams.cli.output.comparison import comparison_lines

@@ -10,12 +10,12 @@ import click
 from streams.audit.evidence.bundle import EvidenceCheck, checked
 from streams.audit.evidence.collect import collect_evidence
 from streams.audit.evidence.files import EvidenceFiles, write_evidence
+from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
 from streams.cli.output.verification import report_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.exit_codes import FOUND
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def collect(
         found = collect_evidence(
             config,
             topics,
-            load_catalogue(settings.catalogue),
+            catalogue_in_force(settings, config, topics),
             application,
             group=settings.app_id,
             max_event_bytes=settings.max_event_bytes,

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from models.errors import AuthorizationError
 from streams.audit.history.answers import change_members
 from streams.audit.history.current import Current, Journalled, last_change, read_current
 from streams.audit.history.inquiry import Inquiry, Moment
-from streams.audit.history.published_reasons import PublishedReason, explain_published
+from streams.audit.history.published_reasons import PublishedReason, explain_published, published_book
 from streams.audit.published import CurrentFactors, published_summary
 from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of
 from streams.cli.options import MomentType, TimezoneType
@@ -24,9 +25,9 @@ from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings, load_settings
 from streams.core.pair_summary import summary_json
 from streams.rulesets.catalogue_file import load_catalogue
-from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset
+from topics.reading.rulesets import read_rulesets
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -141,10 +142,18 @@ class _Why:
 
 def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) -> list[_Why | None]:
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
     changes = [last_change(config, topics.factor_changes.name, one) for one in wanted]
-    inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
-    reasons = explain_published(inquiry, book, [one.value for one in wanted])
+    published = [one.value for one in wanted]
+    try:
+        known = read_rulesets(config, topics, settled=range(topics.partitions))
+        book = published_book(load_catalogue(settings.catalogue), known, published)
+        inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
+    except AuthorizationError:
+        # Whoever may read factors need not be permitted to read events.
+        problem = f"this client may not read {topics.executions.name} and {topics.rulesets.name}, as an auditor may"
+        reasons = [PublishedReason(None, problem)] * len(wanted)
+    else:
+        reasons = explain_published(inquiry, book, published)
     return [_Why(change, reason) for change, reason in zip(changes, reasons, strict=True)]
 
 

@@ -20,6 +20,7 @@ from streams.audit.history.answers import (
 from streams.audit.history.as_of import AsOf, ProcessorAsOf
 from streams.audit.history.explanation import explain
 from streams.audit.history.inquiry import Inquiry, Moment
+from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.options import note_future
 from streams.cli.output.changes import difference_text, folded_change_lines
 from streams.cli.output.console import print_table, progress
@@ -30,7 +31,6 @@ from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.core.pair_summary import PairSummary, summary_json, summary_of
 from streams.core.rules import Rules
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook, book_of
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset, End, end_of_day
@@ -117,7 +117,7 @@ def answer_as_of(
 ) -> None:
     """Fold the application's events up to a moment, and print what they came to then."""
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     inquiry = _inquiry(settings, book, application, question)
     answer = _asked(inquiry, question.known, question.true_at)
     if question.compare_known is not None:

@@ -10,6 +10,7 @@ from models.events import rfc3339
 from streams.audit.history.answers import change_members
 from streams.audit.history.inquiry import Inquiry
 from streams.audit.history.timeline import Entry
+from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.output.console import format_option, progress
 from streams.cli.output.escaping import escaped
 from streams.cli.output.pairs import write_lines
@@ -17,7 +18,6 @@ from streams.cli.output.record_json import rfc3339_of
 from streams.cli.output.timeline import entry_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import load_settings
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import offsets_text
@@ -68,7 +68,7 @@ def history(
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     with progress() as display:
         task = display.add_task("reading", total=None)
         inquiry = Inquiry(

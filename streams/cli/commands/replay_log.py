@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.output.console import progress
 from streams.cli.output.pairs import print_pairs, write_lines
 from streams.cli.output.parquet import change_rows, pair_rows, require_parquet, write_parquet
@@ -17,7 +18,6 @@ from streams.core.fold import Pair
 from streams.core.pair_summary import summary_json, summary_of
 from streams.core.rules import Rules
 from streams.replay.log_replay import LogReplay, Selection, ShownChange
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook, book_of
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
@@ -51,7 +51,7 @@ def replay_log(
         require_parquet()
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
-    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     with progress() as display:
         task = display.add_task("replaying", total=0)
         replay = LogReplay(

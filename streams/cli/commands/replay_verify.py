@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from streams.audit.live_ruleset import catalogue_in_force
 from streams.audit.verification.in_kafka import KafkaVerification
 from streams.cli.output.console import progress
 from streams.cli.output.escaping import escaped
@@ -13,7 +14,6 @@ from streams.cli.output.verification import report_lines
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.replay.log_replay import Selection
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
 
@@ -31,7 +31,7 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
     """
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
-    book = book_of(load_catalogue(settings.catalogue), config, topics, settled=range(topics.partitions))
+    book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     rules = book.configured
     with progress() as display:
         task = display.add_task("verifying", total=None)

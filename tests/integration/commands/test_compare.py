@@ -165,6 +165,36 @@ def test_a_processor_that_is_dropped_is_a_no_go_until_it_is_named(live, tmp_path
     assert run(live, "--catalogue", new, "--max-different", "100", "--drop", "credit_check").exit_code == 0
 
 
+def test_why_takes_the_ruleset_that_was_published(live):
+    """Whatever the settings say: the calculation is by the rules that the record names."""
+    [record] = [one for one in live.read(live.topics.factors.name) if parse_json(one.value)["factors"]][:1]
+    application = parse_json(record.value)["application_id"]
+    result = CliRunner(env=live.variables).invoke(
+        cli, ["factors", application, "--why", "--format", "json"], catch_exceptions=False
+    )
+    for row in map(parse_json, result.stdout.splitlines()):
+        assert row["why"]["explanation"]["ruleset"]["name"] == "own"
+        assert {one["factor"]: one["value"] for one in row["why"]["explanation"]["factors"] if one["inputs"]} == row[
+            "factors"
+        ]
+
+
+def test_whoever_names_no_ruleset_folds_with_what_is_live(live, tmp_path):
+    """A verification finds nothing, and evidence and answers as of then have the live ruleset, not the sample."""
+    variables = {name: value for name, value in live.variables.items() if name != "CONSOLIDATOR_CATALOGUE"}
+    runner = CliRunner(env=variables)
+    verified = runner.invoke(cli, ["replay", "--verify", "--format", "json"], catch_exceptions=False)
+    assert (verified.exit_code, parse_json(verified.stdout)["ruleset"]["name"]) == (0, "own/1"), verified.output
+    [record] = live.read(live.topics.factors.name)[:1]
+    application = parse_json(record.value)["application_id"]
+    then = runner.invoke(
+        cli, ["factors", application, "--at", "2999-01-01T00:00:00Z", "--format", "json"], catch_exceptions=False
+    )
+    assert {parse_json(line)["ruleset"]["name"] for line in then.stdout.splitlines()} == {"own/1"}
+    collected = runner.invoke(cli, ["evidence", application, "--out", str(tmp_path / "out")], catch_exceptions=False)
+    assert collected.exit_code == 0, collected.output
+
+
 def test_a_version_is_one_content(live, tmp_path):
     """Another content under the name and version of a ruleset that is live is refused by name, by whatever reads it."""
     edited = catalogue_file(tmp_path / "edited.json", "own", bank_statement=bank("sum"))

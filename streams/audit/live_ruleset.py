@@ -1,27 +1,65 @@
-"""Which ruleset the live partitions have: what a new one is compared with.
+"""Which ruleset the live partitions have: what a log is folded with, and a new one is compared with.
 
 A partition has what it adopted last; one that never adopted any has what its newest published change names. Settings
 say what somebody wants to run, which need not be what runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from models.catalogue import Catalogue
-from models.errors import ContractError
+from models.errors import AuthorizationError, ContractError
 from streams.audit.published import change_of
+from streams.configuration.settings import Settings
+from streams.core.rules import Rules
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.reading.positions import Beginning, Span
 from topics.reading.reader import TopicReader
+from topics.reading.rulesets import read_rulesets
+from topics.records.record import Record
 
-__all__ = ["live_catalogue", "live_digests"]
+__all__ = ["catalogue_in_force", "live_catalogue", "live_digests"]
 
 _FIRST_LOOK: Final = 16
 """Offsets before a partition's end that are looked at first; the last one is a transaction's marker, and no record."""
 
 _NEXT_LOOK: Final = 32
 """So many times as far back goes the next look: a tombstone names no ruleset."""
+
+
+def catalogue_in_force(settings: Settings, config: Mapping[str, str | int], topics: Topics) -> Catalogue:
+    """What a bystander folds the log with, up to the first adoption: the catalogue that the settings name.
+
+    Where they name none, it is that of the live partitions, and not a sample that nobody asked for.
+
+    Args:
+        settings: the settings.
+        config: for librdkafka.
+        topics: the declared topics.
+
+    Raises:
+        CatalogueError: the file cannot be used.
+        ContractError: a topic does not exist, or the catalogue is not to be had.
+        InfrastructureError: Kafka does not answer.
+    """
+    configured = load_catalogue(settings.catalogue)
+    if settings.catalogue is not None:
+        return configured
+    try:
+        published = dict(_published(config, topics, range(topics.partitions)))
+    except AuthorizationError:
+        # Whoever may read events alone can fold them, with what is built in.
+        return configured
+    if set(published.values()) <= {configured.digest}:
+        return configured
+    known = read_rulesets(config, topics, settled=range(topics.partitions))
+    book = RuleBook(Rules(configured), lambda: known)
+    digests = {digest for partition, digest in published.items() if not book.adoptions(partition)}
+    # A change that somebody has planted may name anything: a verification has to come to it.
+    return book.kept(*digests) if len(digests) == 1 and digests <= book.digests else configured
 
 
 def live_catalogue(config: Mapping[str, str | int], topics: Topics, configured: Catalogue, book: RuleBook) -> Catalogue:
@@ -63,7 +101,16 @@ def live_digests(config: Mapping[str, str | int], topics: Topics, book: RuleBook
     return found | (dict(_published(config, topics, unknown)) if unknown else {})
 
 
-def _published(config: Mapping[str, str | int], topics: Topics, partitions: list[int]) -> Iterator[tuple[int, str]]:
+def _digest_of(record: Record) -> str | None:
+    """Of the ruleset that a change names; None: it is a tombstone, or no change."""
+    if record.value is None:
+        return None
+    with suppress(ContractError):
+        return change_of(record).ruleset.digest
+    return None
+
+
+def _published(config: Mapping[str, str | int], topics: Topics, partitions: Iterable[int]) -> Iterator[tuple[int, str]]:
     with TopicReader(config, topics.factor_changes.name, Beginning()) as reader:
         left = {partition: reader.spans[partition] for partition in partitions if partition in reader.spans}
         look = _FIRST_LOOK
@@ -72,7 +119,7 @@ def _published(config: Mapping[str, str | int], topics: Topics, partitions: list
             for partition, records in reader.by_partition(spans):
                 digest = None
                 for record in records:
-                    digest = digest if record.value is None else change_of(record).ruleset.digest
+                    digest = _digest_of(record) or digest
                 if digest is not None:
                     yield partition, digest
                 if digest is not None or spans[partition].start == left[partition].start:
