@@ -48,7 +48,7 @@ def read_directory(directory: Path, limits: Mapping[str, int]) -> tuple[dict[str
         for name in sorted(names):
             kind = os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode
             if not stat.S_ISREG(kind):
-                raise ContractError(f"{directory}: {name} is {_kind(kind)}, and was not opened")
+                raise ContractError(f"{directory}: {ascii(name)[1:-1]} is {_kind(kind)}, and was not opened")
         contents = {name: _read(handle, directory, name, limits[name]) for name in sorted({*names} & {*limits})}
     except OSError as error:
         raise ContractError(f"{directory} cannot be read: {_reason(error)}") from error
