@@ -78,7 +78,7 @@ class RuleBook:
         Raises:
             ContractError: nobody has kept it, or it is not what its digest says.
         """
-        self._catalogue(digest)
+        self.kept(digest)
         return self._known.catalogues[digest].decode()
 
     def adoptions(self, partition: int) -> tuple[Adoption, ...]:
