@@ -1,16 +1,18 @@
 """The ``consolidator`` command: one module per command, loaded only when it is called.
 
 Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or input,
-nothing was done; 3 Kafka, the disk or the network failed.
+nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program; 130 and 143 ended by Ctrl-C and
+by SIGTERM, which for ``run`` and ``tail`` is 0; 141 nobody reads stdout any more.
 """
 
+import sys
 from importlib import import_module
+from importlib.metadata import version
+from typing import NoReturn
 
 import click
 
-from models.errors import ConsolidatorError
-from streams.cli.output.console import complain
-from streams.runtime.exit_codes import exit_code_of
+from streams.cli.ends import run_program
 
 # name -> (module below streams.cli.commands, attribute, one line of help)
 COMMANDS = {
@@ -53,10 +55,19 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's
+    if wanted and not context.resilient_parsing:
+        click.echo(f"consolidator {version('factor-consolidator')}")
+        context.exit()
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Start with: consolidator demo",
+    epilog="Start with: consolidator demo. Completion: docs/commands.md",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="The version."
 )
 def cli() -> None:
     """Turn execution lifecycle events into consolidated factors, and prove every one of them.
@@ -64,14 +75,12 @@ def cli() -> None:
     Settings come from the environment (KAFKA_BOOTSTRAP_SERVERS, CONSOLIDATOR_*) and from flags, which win.
 
     Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or
-    input, nothing was done; 3 Kafka, the disk or the network failed.
+    input, nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program, which is written
+    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run and tail, which end so); 141 nobody reads stdout any
+    more.
     """
 
 
-def main() -> None:
-    """Run the command line; every error of ours ends as one readable message and an exit code."""
-    try:
-        cli()
-    except ConsolidatorError as error:
-        complain(str(error))
-        raise SystemExit(exit_code_of(error)) from None
+def main() -> NoReturn:
+    """Run the command line and exit: see :func:`streams.cli.ends.run_program`."""
+    run_program(cli, sys.argv[1:])

@@ -4,7 +4,7 @@ from typing import Final
 
 from models.errors import ContractError
 
-__all__ = ["DONE", "FAILED", "FOUND", "REFUSED", "SIGNALLED", "exit_code_of"]
+__all__ = ["DONE", "FAILED", "FOUND", "REFUSED", "SIGNALLED", "UNEXPECTED", "exit_code_of"]
 
 DONE: Final = 0
 FOUND: Final = 1
@@ -16,6 +16,9 @@ REFUSED: Final = 2
 
 FAILED: Final = 3
 """Kafka, the disk or the network failed."""
+
+UNEXPECTED: Final = 70
+"""A mistake of this program (EX_SOFTWARE): what happened is in the state directory's ``errors``."""
 
 SIGNALLED: Final = 128
 """Added to a signal's number, as shells do it."""

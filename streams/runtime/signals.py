@@ -11,7 +11,15 @@ from typing import Final, Self
 from models.errors import ConsolidatorError
 from streams.runtime.exit_codes import SIGNALLED
 
-__all__ = ["ENDING", "EndedEarly", "Interruption", "deferred_signals", "end_at_signals", "ignore_signals"]
+__all__ = [
+    "ENDING",
+    "EndedEarly",
+    "Interrupted",
+    "Interruption",
+    "deferred_signals",
+    "end_at_signals",
+    "ignore_signals",
+]
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what process managers send."""
@@ -40,6 +48,14 @@ def deferred_signals() -> Iterator[None]:
             signal.signal(number, handler)
         for late in dict.fromkeys(received):
             signal.raise_signal(late)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal came.
+
+    A class of its own: where a KeyboardInterrupt itself passes through ``eval``, as named tuples and dataclasses use
+    it, Python remembers it, and ends by SIGINT whatever becomes of it afterwards.
+    """
 
 
 class EndedEarly(SystemExit):
@@ -98,13 +114,13 @@ class Interruption:
     def look(self) -> None:
         """Raise KeyboardInterrupt if a signal has come; to be called while there is something to do."""
         if self._received:
-            raise KeyboardInterrupt
+            raise Interrupted
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         self._received.append(number)
         if len(self._received) == 1:
-            raise KeyboardInterrupt
+            raise Interrupted
 
     def _unless_remembered(self, lost: "sys.UnraisableHookArgs") -> None:
-        if lost.exc_type is not KeyboardInterrupt:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
             self._tell_of_lost(lost)

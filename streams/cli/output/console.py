@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from streams.cli.output.escaping import escaped
+
 # Columns; wider than any table of ours.
 _UNBOUNDED = 10_000
 
@@ -54,12 +56,40 @@ def print_table(table: Table) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line of stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    click.echo(escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
 
 
-def complain(message: str) -> None:
-    """Print an error on stderr, without markup: the message may quote foreign text."""
-    click.echo(f"error: {message}", err=True)
+def say(text: str = "") -> None:
+    """Print lines on stdout, what could steer a terminal escaped."""
+    click.echo(_lines_escaped(text))
+
+
+def note(text: str) -> None:
+    """Print lines on stderr: what is no data."""
+    click.echo(_lines_escaped(text), err=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    note(f"warning: {text}")
+
+
+def complain(message: str, *, as_json: bool = False, code: int | None = None) -> None:
+    """Print an error on stderr, without markup: the message may quote foreign text.
+
+    Args:
+        message: what is wrong.
+        as_json: print one JSON object, its members ``error`` and ``exit_code``.
+        code: the exit code.
+    """
+    if as_json:
+        click.echo(escaped(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False)), err=True)
+    else:
+        note(f"error: {message}")
+
+
+def _lines_escaped(text: str) -> str:
+    return "\n".join(map(escaped, text.split("\n")))
 
 
 class _RateColumn(ProgressColumn):

@@ -158,7 +158,7 @@ def test_the_command_line_starts_shows_and_stops(tmp_path, kafka_cache_dir):
     }
 
     def consolidator(*arguments):
-        program = "from streams.cli.main import main; main()"
+        program = "from streams.cli.__main__ import main; main()"
         return subprocess.run(
             [sys.executable, "-c", program, "broker", *arguments, "--format", "json"],
             env=environment,

@@ -253,7 +253,7 @@ def test_ctrl_c_ends_following_with_success(runner, executions):
     executions.commit("a")
     # Python leaves SIGINT alone where a shell has started the tests in the background.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"{listening}; from streams.cli.main import main; main()"
+    program = f"{listening}; from streams.cli.__main__ import main; main()"
     command = [sys.executable, "-c", program, "tail", "executions"]
     process = subprocess.Popen(
         [*command, "--from", "beginning", "--format", "json"],

@@ -1,0 +1,26 @@
+"""Which commands a signal ends as it should: the exit code of everything that a signal ends."""
+
+from collections.abc import Sequence
+from typing import Final
+
+# Written out: this module is imported before a signal can be handled, and imports nothing.
+_DONE: Final = 0
+_SIGNALLED: Final = 128
+
+_ENDLESS: Final = frozenset({"run", "tail"})
+"""The commands that go on until somebody ends them: to be ended is how they succeed."""
+
+
+def is_endless(arguments: Sequence[str]) -> bool:
+    """Whether the command goes on until it is ended; the program's own options stand before its name."""
+    return next((word for word in arguments if not word.startswith("-")), "") in _ENDLESS
+
+
+def signal_code(number: int, arguments: Sequence[str]) -> int:
+    """The exit code of a program that a signal ends.
+
+    Args:
+        number: the signal's.
+        arguments: the program's, without its own name.
+    """
+    return _DONE if is_endless(arguments) else _SIGNALLED + number

@@ -1,0 +1,261 @@
+"""How a command ends, whatever happens: one exit code, one line that says why, and never a traceback."""
+
+import errno
+import os
+import re
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Any, Final, NoReturn, Self
+
+import click
+
+from models.errors import ConsolidatorError
+from streams.cli.endless import signal_code
+from streams.cli.output.console import complain, warn
+from streams.cli.output.escaping import escaped
+from streams.cli.standard_streams import OutputError, flush_output, own_streams
+from streams.runtime.error_report import place_of, write_report
+from streams.runtime.exit_codes import DONE, FAILED, REFUSED, SIGNALLED, UNEXPECTED, exit_code_of
+from streams.runtime.signals import ENDING, Interrupted
+
+__all__ = ["run_program"]
+
+_PROGRAM: Final = "consolidator"
+_COMPLETION: Final = "_CONSOLIDATOR_COMPLETE"
+_STATE_DIRECTORY: Final = ("CONSOLIDATOR_STATE_DIR", "~/.local/state/consolidator")
+"""The variable and its default, as ``streams.configuration.settings`` has them: these may be what is broken."""
+
+_PATIENCE_S: Final = 1.0
+"""A second signal within it comes of the same key: shells and process managers both pass it on."""
+
+_AGAIN_S: Final = 0.05
+
+_NO_COMMAND: Final = re.compile(r"No such command '(.*)'\.")
+"""Click's words."""
+
+
+def run_program(command: click.Command, arguments: Sequence[str]) -> NoReturn:
+    """Run the program and exit.
+
+    1. Take over stdin, stdout and stderr, and the signals.
+    2. Refuse arguments that are no UTF-8.
+    3. Run the command, and write what stdout still holds.
+    4. Say in one line what went wrong; a signal that came decides the exit code.
+
+    Args:
+        command: the program's group of commands.
+        arguments: without the program's own name.
+    """
+    with _Signals() as signals, _quiet_python(signals):
+        try:
+            own_streams(stderr=arguments[:1] != ["run"])
+            code = _finished(command, arguments)
+        except BaseException as error:  # noqa: BLE001 - beyond this place nothing is left to do
+            # What C code makes of a signal's exception may be anything: only what we say on purpose is said.
+            told = signals.received is None or isinstance(error, ConsolidatorError)
+            code = _explain(error, as_json=_wants_json(arguments)) if told else DONE
+        if signals.received is not None:
+            code = signal_code(signals.received, arguments)
+        signals.ignore()
+    if code == -signal.SIGPIPE:
+        _die_of_closed_pipe()
+    raise SystemExit(code)
+
+
+def _run(command: click.Command, arguments: Sequence[str]) -> int:
+    instruction = os.environ.get(_COMPLETION)
+    if instruction:
+        from click.shell_completion import shell_complete  # noqa: PLC0415 - for one command in a thousand
+
+        return shell_complete(command, {}, _PROGRAM, _COMPLETION, instruction)
+    with command.make_context(_PROGRAM, _readable(arguments)) as context:
+        command.invoke(context)
+    return DONE
+
+
+def _finished(command: click.Command, arguments: Sequence[str]) -> int:
+    try:
+        return _run(command, arguments)
+    finally:
+        flush_output()
+
+
+def _explain(error: BaseException, *, as_json: bool) -> int:
+    """Say in one line what went wrong, if anything did; returns the exit code, -SIGPIPE for a closed stdout."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else DONE if error.code is None else UNEXPECTED
+        case OutputError() if error.reason.errno == errno.EPIPE:
+            return -signal.SIGPIPE
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message(), err=True)
+            return REFUSED
+        case click.ClickException():
+            code, message = error.exit_code, _usage(error)
+        case Exception():
+            code, message = _explained(error)
+        case _:
+            # KeyboardInterrupt without a signal: somebody else's handler has raised it.
+            return SIGNALLED + signal.SIGINT
+    complain(message, as_json=as_json, code=code)
+    return code
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """The exit code and the line for an error that a command let pass."""
+    if isinstance(error, ConsolidatorError):
+        return exit_code_of(error), str(error)
+    if isinstance(error, OutputError):
+        return FAILED, f"stdout cannot be written: {error}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        where = "" if error.filename is None else f": {escaped(os.fsdecode(error.filename))}"
+        return FAILED, f"{error.strerror}{where}"
+    if isinstance(error, MemoryError):
+        return FAILED, "there is not enough memory"
+    kafka = _kafka_words(error)
+    if kafka is not None:
+        return FAILED, kafka
+    report = write_report(error, _reports())
+    told = f"{report} says where" if report is not None else "it could not be written down"
+    place = place_of(error)
+    return UNEXPECTED, (
+        f"a mistake of this program, {type(error).__name__}{f' at {place}' if place else ''}: {told}; please report it"
+    )
+
+
+def _kafka_words(error: Exception) -> str | None:
+    """What Kafka's client says, where the error is one of its own."""
+    client = sys.modules.get("confluent_kafka")
+    if client is None or not isinstance(error, client.KafkaException) or not error.args:
+        return None
+    cause = error.args[0]
+    return f"Kafka failed: {cause.str()}" if isinstance(cause, client.KafkaError) else f"Kafka failed: {cause}"
+
+
+def _reports() -> Path:
+    variable, default = _STATE_DIRECTORY
+    return Path(os.environ.get(variable) or default).expanduser() / "errors"
+
+
+def _readable(arguments: Sequence[str]) -> list[str]:
+    """The arguments as UTF-8, whatever the locale made of them.
+
+    Raises:
+        click.UsageError: one is no UTF-8.
+    """
+    read = []
+    for number, argument in enumerate(arguments, 1):
+        try:
+            read.append(os.fsencode(argument).decode())
+        except UnicodeError:
+            raise click.UsageError(f"argument {number} is no UTF-8: {os.fsencode(argument)!r}") from None
+    return read
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return message
+    unknown = _NO_COMMAND.fullmatch(message)
+    if unknown is not None and isinstance(context.command, click.Group):
+        near = get_close_matches(unknown[1], context.command.list_commands(context), n=1)
+        message += f" Did you mean {near[0]}?" if near else ""
+    return f"{message} ({context.command_path} --help)"
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _die_of_closed_pipe() -> NoReturn:
+    """End as every program in a pipeline whose reader has gone."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPIPE})
+    os.kill(os.getpid(), signal.SIGPIPE)
+    os._exit(FAILED)  # not reached, unless somebody else's handler is in the way
+
+
+@contextmanager
+def _quiet_python(signals: "_Signals") -> Iterator[None]:
+    """Let Python write no traceback of its own, of a thread or a finalizer say; warnings are one line."""
+    before = threading.excepthook, sys.unraisablehook, warnings.showwarning
+
+    def of_thread(lost: threading.ExceptHookArgs) -> None:
+        if isinstance(lost.exc_value, Exception):
+            write_report(lost.exc_value, _reports())
+
+    def of_finalizer(lost: "sys.UnraisableHookArgs") -> None:
+        if isinstance(lost.exc_value, Exception):
+            write_report(lost.exc_value, _reports())
+        elif issubclass(lost.exc_type, KeyboardInterrupt):
+            signals.raise_again()
+
+    def of_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        if isinstance(message, UserWarning):
+            warn(str(message))
+
+    threading.excepthook, sys.unraisablehook = of_thread, of_finalizer
+    warnings.showwarning = of_warning
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook, warnings.showwarning = before
+
+
+class _Signals:
+    """A context in which the first signal raises KeyboardInterrupt, and is remembered: C code may lose the exception.
+
+    Whatever has to be tidied up is, on the way out. Whoever is tired of waiting for that sends another one.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._since = 0.0
+        self._lost = False
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in ENDING:
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:
+                self._handlers[number] = handler
+                signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def ignore(self) -> None:
+        """The exit code is known: nothing is to change it any more."""
+        for number in self._handlers:
+            signal.signal(number, signal.SIG_IGN)
+
+    def raise_again(self) -> None:
+        """Python has lost the exception, in a finalizer or a weak reference's callback: raise it once more, soon."""
+        self._lost = True
+        timer = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
+        timer.daemon = True
+        timer.start()
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is None:
+            self.received, self._since = number, monotonic()
+            raise Interrupted
+        if self._lost:
+            self._lost = False
+            raise Interrupted
+        if monotonic() - self._since > _PATIENCE_S:
+            os._exit(signal_code(number, sys.argv[1:]))
