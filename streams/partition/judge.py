@@ -14,7 +14,7 @@ from models.rows import Row, RowHead
 from streams.core.change import difference_parts
 from streams.core.fold import events_of, load_pair
 from streams.core.rules import Rules
-from streams.partition.row_codec import decode_row, encode_row
+from streams.partition.state.row_codec import decode_row, encode_row
 from topics.contract.declared import Topics
 
 __all__ = ["Judge", "decode_judgement", "encode_judgement", "head_of_row", "with_version"]

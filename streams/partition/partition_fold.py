@@ -17,17 +17,17 @@ from streams.partition.batch import Batch, Outgoing, SourceRecord
 from streams.partition.change_size import ChangeLimit, change_size
 from streams.partition.dead_letters import application_erased, dead_letter
 from streams.partition.decoded import decoded
-from streams.partition.erased_applications import ErasedApplications, erased_key
-from streams.partition.erased_events import HASH_BYTES, erased_hash, holds, with_hash
 from streams.partition.judge import Judge
 from streams.partition.observer import Observer
 from streams.partition.republication import Republication
 from streams.partition.result import Folded
-from streams.partition.row_codec import RowReader
 from streams.partition.rows import PartitionRows
 from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
 from streams.partition.sizes import decoded_together
-from streams.partition.stored_mark import still_halfway, stored_mark
+from streams.partition.state.erased_applications import ErasedApplications, erased_key
+from streams.partition.state.erased_events import HASH_BYTES, erased_hash, holds, with_hash
+from streams.partition.state.row_codec import RowReader
+from streams.partition.state.stored_mark import still_halfway, stored_mark
 from streams.partition.tombstones import tombstone_of
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key, partition_of

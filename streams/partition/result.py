@@ -8,7 +8,7 @@ from models.rows import ErasedApplication, Erasures, HalfwayMark, PartitionMark
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
 from streams.partition.outbox import Outbox
-from streams.partition.row_codec import MARK_KEY, encode_row
+from streams.partition.state.row_codec import MARK_KEY, encode_row
 
 __all__ = ["ROW_COPIES", "Folded", "StoredRow"]
 

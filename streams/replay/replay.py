@@ -18,7 +18,7 @@ from streams.partition.batch_parts import fold_in_parts
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
-from streams.partition.row_codec import decode_row, is_pair_key
+from streams.partition.state.row_codec import decode_row, is_pair_key
 from streams.replay.source_log import SourceLog, require_partitions
 from streams.replay.tables import Scratch, Table
 from streams.rulesets.rule_book import RuleBook

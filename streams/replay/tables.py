@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, Self
 import rocksdict
 
 from models.errors import InfrastructureError
-from streams.partition.row_codec import MARK_KEY
+from streams.partition.state.row_codec import MARK_KEY
 
 __all__ = ["MemoryTable", "Scratch", "ScratchTable", "Table", "place_key", "place_of"]
 

@@ -16,7 +16,7 @@ from models.rows import PartitionMark
 from streams.partition.batch import Batch
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
-from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from streams.runtime.failpoints import reach
 from streams.worker.adoption_job import AdoptionJob
 from streams.worker.in_flight import InFlight

@@ -13,7 +13,7 @@ import pytest
 from models.errors import BadEventError, Defect
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
-from streams.partition.row_codec import KNOWN_FORMATS, decode_row, encode_row
+from streams.partition.state.row_codec import KNOWN_FORMATS, decode_row, encode_row
 from tests.inputs.cases import event, failed, ok
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, records_of

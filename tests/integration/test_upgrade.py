@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli.main import cli
-from streams.partition.row_codec import KNOWN_FORMATS, MARK_KEY, decode_row
+from streams.partition.state.row_codec import KNOWN_FORMATS, MARK_KEY, decode_row
 from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.upgrade.kept_installation import KeptInstallation, kept_installation

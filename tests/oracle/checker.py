@@ -23,7 +23,7 @@ from typing import Any
 from models.rows import PartitionMark, Row
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
-from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from tests.inputs.workloads import parse_json
 from tests.oracle.executions import MAX_LISTED, PairState
 from tests.oracle.expected import Expectation, PairKey, SourceRecord, Tombstone, expected

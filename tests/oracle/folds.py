@@ -18,7 +18,7 @@ from streams.partition.batch import Batch, Headers, Membership, Outgoing
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
-from streams.partition.row_codec import decode_row
+from streams.partition.state.row_codec import decode_row
 from tests.inputs.workloads import Item, parse_json, to_json
 from tests.oracle.executions import PairState
 from tests.oracle.expected import PairKey, Tombstone

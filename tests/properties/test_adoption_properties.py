@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.catalogue import Catalogue
 from models.rows import Row
 from streams.core.rules import Rules
-from streams.partition.row_codec import decode_row
+from streams.partition.state.row_codec import decode_row
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, event_logs
 from tests.inputs.workloads import believable, load_catalogue
 from tests.oracle.adoptions import AdoptedLog, AdoptingWorker

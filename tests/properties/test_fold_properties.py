@@ -9,7 +9,7 @@ from models.weights import entry_weight
 from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidate
 from streams.core.fold import Pair, load_pair
 from streams.core.tally import claims_of, tally_of
-from streams.partition.row_codec import decode_row, encode_row
+from streams.partition.state.row_codec import decode_row, encode_row
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, arrivals, event_logs, event_sets
 from tests.inputs.workloads import Item, numbered
 from tests.oracle.expected import Tombstone, expected

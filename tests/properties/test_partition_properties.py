@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.rows import Row
 from streams.partition.batch import Outgoing
-from streams.partition.row_codec import decode_row
+from streams.partition.state.row_codec import decode_row
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_APPLICATION, batches, event_logs
 from tests.inputs.workloads import Item, Rates, believable, load_catalogue, numbered
 from tests.oracle.expected import Tombstone, expected

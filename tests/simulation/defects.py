@@ -9,7 +9,7 @@ import msgspec
 from streams.partition.batch import Batch
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
-from streams.partition.row_codec import MARK_KEY
+from streams.partition.state.row_codec import MARK_KEY
 from streams.worker.lane import Lane, Share
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.simulation.kafka import SimulatedTransactions

@@ -6,7 +6,7 @@ from typing import Any
 from faust.types import TP
 
 from models.rows import PartitionMark
-from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE
 from tests.oracle.checker import Observed, check
 from tests.oracle.folds import rules_of, topics_of

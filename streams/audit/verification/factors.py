@@ -14,7 +14,7 @@ from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTop
 from streams.audit.verification.placement import finding_on, out_of_place
 from streams.core.fold import load_pair
 from streams.core.pair_summary import PairSummary, summary_of
-from streams.partition.row_codec import decode_row
+from streams.partition.state.row_codec import decode_row
 from streams.replay.replay import ReplayedBatch, head_of
 from streams.replay.tables import Table
 from streams.rulesets.rule_book import RuleBook

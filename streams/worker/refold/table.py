@@ -19,7 +19,7 @@ from models.errors import InfrastructureError
 from models.judgement import Judgement
 from models.rows import PartitionMark
 from streams.partition.judge import encode_judgement
-from streams.partition.row_codec import MARK_KEY, decode_row, is_pair_key
+from streams.partition.state.row_codec import MARK_KEY, decode_row, is_pair_key
 from streams.worker.refold.messages import Task
 
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]

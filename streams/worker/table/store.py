@@ -11,7 +11,7 @@ from faust import Table
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
-from streams.partition.row_codec import RowReader
+from streams.partition.state.row_codec import RowReader
 from streams.worker.table.database import Database
 
 __all__ = ["BatchStore", "BatchTable"]

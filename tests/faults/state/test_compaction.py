@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streams.partition.row_codec import MARK_KEY
+from streams.partition.state.row_codec import MARK_KEY
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable, to_json
 from tests.real_kafka.installation import LIMIT_S, Installation

@@ -3,7 +3,7 @@
 import pytest
 
 from models.rows import HalfwayMark
-from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from tests.inputs.cases import ok
 from tests.inputs.workloads import parse_json
 from tests.real_kafka.adoptions import (

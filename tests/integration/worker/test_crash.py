@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.partition.row_codec import MARK_KEY, encode_row
+from streams.partition.state.row_codec import MARK_KEY, encode_row
 from streams.worker.transactions.group_metadata import group_metadata
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.inputs.design_workload import design_workload

@@ -13,7 +13,7 @@ from models.rows import PartitionMark, Row
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Headers, Membership, Outgoing
 from streams.partition.partition_fold import PartitionFold
-from streams.partition.row_codec import MARK_KEY, decode_row, encode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row, encode_row
 from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from tests.inputs.workloads import Rates, believable, load_catalogue, to_json
 from tests.oracle.checker import Observed, Report, check

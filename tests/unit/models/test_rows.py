@@ -7,7 +7,7 @@ import pytest
 from models.events import Status
 from models.rows import MAX_EXECUTIONS, MAX_WEIGHT, Entry, Row
 from models.weights import entry_weight
-from streams.partition.row_codec import encode_row
+from streams.partition.state.row_codec import encode_row
 
 
 def entry(event_id="e", **fields):

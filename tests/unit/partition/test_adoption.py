@@ -15,8 +15,8 @@ from streams.partition.adoption import PART_PAIRS
 from streams.partition.batch import Batch, Membership
 from streams.partition.batch_parts import fold_in_parts
 from streams.partition.partition_fold import PartitionFold
-from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.partition.ruleset_switches import NoSwitches
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from streams.replay.application_log import KeptLog
 from streams.replay.replay import Replay, folded_until
 from streams.replay.tables import MemoryTable

@@ -15,7 +15,7 @@ from streams.core.rules import Rules
 from streams.partition.batch import Batch, Membership
 from streams.partition.judge import Judge, decode_judgement, encode_judgement, head_of_row, with_version
 from streams.partition.partition_fold import PartitionFold
-from streams.partition.row_codec import MARK_KEY, decode_row, encode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row, encode_row
 from tests.inputs.cases import ok, one_factor
 from tests.inputs.workloads import believable, load_catalogue
 from tests.oracle.adoptions import AdoptedLog, AdoptingWorker

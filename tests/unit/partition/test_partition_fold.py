@@ -8,7 +8,7 @@ from models.errors import ContractError, Defect
 from models.quality import Issue, QualityIssue
 from models.rows import MAX_EXECUTIONS, Erasures, PartitionMark, Row
 from streams.partition.observer import Observer
-from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from tests.inputs.cases import event, failed, ok, one_factor
 from tests.inputs.workloads import load_catalogue, to_json
 from tests.oracle.expected import Tombstone

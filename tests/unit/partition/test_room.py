@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from models.errors import Defect
 from streams.partition.batch import Batch, Membership
-from streams.partition.erased_events import ERASED_EVENTS, erased_hash, holds, with_hash
-from streams.partition.row_codec import decode_row, encode_row
 from streams.partition.sizes import framed_size, memory_size
+from streams.partition.state.erased_events import ERASED_EVENTS, erased_hash, holds, with_hash
+from streams.partition.state.row_codec import decode_row, encode_row
 from tests.inputs.cases import ok, one_factor
 from tests.inputs.workloads import to_json
 from tests.oracle.expected import Tombstone

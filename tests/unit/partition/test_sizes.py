@@ -8,7 +8,7 @@ import pytest
 
 from models.lengths import MAX_ID_BYTES, MAX_KEY_BYTES
 from models.rows import Erasures
-from streams.partition.row_codec import encode_row
+from streams.partition.state.row_codec import encode_row
 from tests.inputs.cases import event, ok, one_factor
 from tests.inputs.workloads import to_json
 from tests.oracle.expected import Tombstone

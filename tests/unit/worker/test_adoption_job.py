@@ -11,8 +11,8 @@ import pytest
 from models.errors import InfrastructureError
 from streams.core.rules import Rules
 from streams.partition.partition_fold import PartitionFold
-from streams.partition.row_codec import MARK_KEY, decode_row
 from streams.partition.ruleset_switches import NoSwitches
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from streams.worker.adoption_job import AdoptionJob
 from streams.worker.lane import Lane
 from streams.worker.process_round import process

@@ -13,7 +13,7 @@ from models.errors import ContractError
 from models.rows import HalfwayMark
 from streams.core.rules import Rules
 from streams.partition.partition_fold import PartitionFold
-from streams.partition.row_codec import MARK_KEY, encode_row, is_pair_key
+from streams.partition.state.row_codec import MARK_KEY, encode_row, is_pair_key
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.worker.refold import process
 from streams.worker.refold.messages import Answer, Report, Task, decode_report, encode

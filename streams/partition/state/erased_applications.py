@@ -1,7 +1,7 @@
 """Which applications of a partition are erased as a whole: looked up once an event, as soon as there is one."""
 
 from models.rows import ErasedApplication
-from streams.partition.row_codec import ERASED_PREFIX, RowReader, decode_row
+from streams.partition.state.row_codec import ERASED_PREFIX, RowReader, decode_row
 from topics.records.erasures import Erasure, salted_hash
 
 __all__ = ["ErasedApplications", "erased_key"]

@@ -6,7 +6,7 @@ import pytest
 from models.errors import ContractError
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
-from streams.partition.row_codec import KNOWN_FORMATS, MARK_KEY, decode_row, encode_row
+from streams.partition.state.row_codec import KNOWN_FORMATS, MARK_KEY, decode_row, encode_row
 from tests.inputs.cases import event
 from tests.oracle.folds import Partition, StoredRows, record_of, records_of
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadEventError, Defect
-from streams.partition.erased_applications import ErasedApplications
-from streams.partition.row_codec import MARK_KEY, decode_row
+from streams.partition.state.erased_applications import ErasedApplications
+from streams.partition.state.row_codec import MARK_KEY, decode_row
 from tests.inputs.cases import event, failed, ok, one_factor
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, StoredRows, record_of

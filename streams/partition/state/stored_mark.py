@@ -3,7 +3,7 @@
 from models.errors import ContractError
 from models.rows import HalfwayMark, PartitionMark
 from streams.core.rules import Rules
-from streams.partition.row_codec import MARK_KEY, RowReader, decode_row
+from streams.partition.state.row_codec import MARK_KEY, RowReader, decode_row
 
 __all__ = ["still_halfway", "stored_mark"]
 
