@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -80,7 +81,7 @@ class TopicReader:
         metadata = cluster.metadata().get(topic)
         if metadata is None:
             raise ContractError(f"there is no topic {topic} at {self._servers}: run `consolidator topics apply`")
-        watched: dict[str, Any] = {
+        self._watched: dict[str, Any] = {
             # A batch is unpacked whole, in steps that triple. With the default of 100 MB one of more than 44 MB cannot
             # be read, which is 220 events of 200 KB: less than a megabyte on the wire.
             "receive.message.max.bytes": _MOST_UNPACKED_BYTES,
@@ -101,11 +102,10 @@ class TopicReader:
         self.partitions = len(metadata.partitions)
         self._admin = cluster.admin
         self._last_trouble: KafkaError | None = None
-        self._consumer = Consumer(watched)
         try:
             self.spans: Mapping[int, Span] = self._spans(start, self.partitions)
         except BaseException:
-            self._consumer.close()
+            self._close()
             raise
 
     def __enter__(self) -> Self:
@@ -114,7 +114,20 @@ class TopicReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._consumer.close()
+        self._close()
+
+    def _close(self) -> None:
+        consumer: Consumer | None = self.__dict__.pop("_consumer", None)
+        if consumer is not None:
+            consumer.close()
+
+    @cached_property
+    def _consumer(self) -> Consumer:
+        """Made when something is to be fetched.
+
+        One that exists before it is given partitions looks for their leaders once a second only.
+        """
+        return Consumer(self._watched)
 
     def follow(self) -> Iterator[Record]:
         """Every committed record from the start on, for ever: each partition in its order.
