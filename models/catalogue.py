@@ -120,8 +120,13 @@ def _constrain_names(schema: dict[str, Any]) -> None:
 
 
 # A name neither begins nor ends with white space, and has no line break: it is printed in tables and written in keys.
+# Names are printed and logged: nothing in them steers a terminal or turns the reading direction. Spelt out, as the
+# pattern is part of the JSON Schema, whose readers know no character classes.
+_STEERS: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+NAME_PATTERN: Final = rf"^[^\s{_STEERS}]([^{_STEERS}]*[^\s{_STEERS}])?$"
+
 # It is as long as an event's names may be; max_length counts characters, which is all that a JSON Schema can do.
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES, pattern=r"^\S(.*\S)?$"), AfterValidator(_short)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES, pattern=NAME_PATTERN), AfterValidator(_short)]
 Bound = Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded), WithJsonSchema({"type": "number"})]
 
 _Rule = TypeVar("_Rule")

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ import click
 
 from models.errors import ConsolidatorError
 from streams.cli.endless import signal_code
-from streams.cli.output.console import complain, warn
+from streams.cli.output.console import complain, note, warn
 from streams.cli.output.escaping import escaped
 from streams.cli.standard_streams import OutputError, flush_output, own_streams
 from streams.runtime.error_report import place_of, write_report
@@ -99,7 +99,7 @@ def _explain(error: BaseException, *, as_json: bool) -> int:
         case OutputError() if error.reason.errno == errno.EPIPE:
             return -signal.SIGPIPE
         case click.exceptions.NoArgsIsHelpError():
-            click.echo(error.format_message(), err=True)
+            note(*error.format_message().split("\n"))
             return REFUSED
         case click.ClickException():
             code, message = error.exit_code, _usage(error)
@@ -108,7 +108,9 @@ def _explain(error: BaseException, *, as_json: bool) -> int:
         case _:
             # KeyboardInterrupt without a signal: somebody else's handler has raised it.
             return SIGNALLED + signal.SIGINT
-    complain(message, as_json=as_json, code=code)
+    with suppress(OSError):
+        # A worker's stderr is as it was found.
+        complain(message, as_json=as_json, code=code)
     return code
 
 
@@ -126,7 +128,7 @@ def _explained(error: Exception) -> tuple[int, str]:
     kafka = _kafka_words(error)
     if kafka is not None:
         return FAILED, kafka
-    report = write_report(error, _reports())
+    report = _write_down(error)
     told = f"{report} says where" if report is not None else "it could not be written down"
     place = place_of(error)
     return UNEXPECTED, (
@@ -143,9 +145,14 @@ def _kafka_words(error: Exception) -> str | None:
     return f"Kafka failed: {cause.str()}" if isinstance(cause, client.KafkaError) else f"Kafka failed: {cause}"
 
 
-def _reports() -> Path:
+def _write_down(error: BaseException) -> Path | None:
     variable, default = _STATE_DIRECTORY
-    return Path(os.environ.get(variable) or default).expanduser() / "errors"
+    try:
+        directory = Path(os.environ.get(variable) or default).expanduser()
+    except RuntimeError:
+        # There is no home directory.
+        return None
+    return write_report(error, directory / "errors")
 
 
 def _readable(arguments: Sequence[str]) -> list[str]:
@@ -194,11 +201,11 @@ def _quiet_python(signals: "_Signals") -> Iterator[None]:
 
     def of_thread(lost: threading.ExceptHookArgs) -> None:
         if isinstance(lost.exc_value, Exception):
-            write_report(lost.exc_value, _reports())
+            _write_down(lost.exc_value)
 
     def of_finalizer(lost: "sys.UnraisableHookArgs") -> None:
         if isinstance(lost.exc_value, Exception):
-            write_report(lost.exc_value, _reports())
+            _write_down(lost.exc_value)
         elif issubclass(lost.exc_type, KeyboardInterrupt):
             signals.raise_again()
 
@@ -236,7 +243,9 @@ class _Signals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+            # A handler of the program's own start would end it with another exit code than the one that is known now.
+            if handler in {signal.SIG_DFL, signal.default_int_handler}:
+                signal.signal(number, handler)
 
     def ignore(self) -> None:
         """The exit code is known: nothing is to change it any more."""

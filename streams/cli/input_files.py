@@ -1,16 +1,25 @@
 """Files and stdin as commands read them."""
 
+import io
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from stat import S_ISREG
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from models.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 __all__ = ["readable", "rereadable"]
 
-_COPY_BYTES = 1024 * 1024
+_COPY_BYTES: Final = 1024 * 1024
+_STDIN: Final = "-"
 
 
 @contextmanager
@@ -18,16 +27,22 @@ def readable(path: str) -> Iterator[IO[bytes]]:
     """Open a file, or stdin for ``-``, to be read once.
 
     Raises:
-        click.UsageError: the file cannot be read.
+        click.UsageError: the file cannot be opened, or stdin cannot be read.
+        InfrastructureError: the file cannot be read.
     """
-    if path == "-":
-        yield click.get_binary_stream("stdin")
+    if path == _STDIN:
+        if sys.stdin is not sys.__stdin__:
+            # A test's.
+            yield click.get_binary_stream("stdin")
+            return
+        with io.BufferedReader(_Source(0, path)) as stdin:
+            yield stdin
         return
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - closed below, opened apart for the error's sake
-    except OSError as error:
-        raise click.UsageError(f"cannot read {path}: {error.strerror}") from error
-    with file:
+        raw = _Source(path, path)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    with io.BufferedReader(raw) as file:
         yield file
 
 
@@ -35,16 +50,58 @@ def readable(path: str) -> Iterator[IO[bytes]]:
 def rereadable(path: str) -> Iterator[IO[bytes]]:
     """Open a file, or stdin for ``-``, so that it can be read more than once.
 
+    What can be read only once is copied first: a pipe, as shells make them for ``<(...)`` and behind ``/dev/stdin``.
+
     Raises:
-        click.UsageError: the file cannot be read.
+        click.UsageError: the file cannot be opened, or stdin cannot be read.
+        InfrastructureError: the file cannot be read, or there is no room for its copy.
     """
-    if path == "-":
-        with TemporaryFile() as copy:
-            source = click.get_binary_stream("stdin")
-            while block := source.read(_COPY_BYTES):
-                copy.write(block)
-            copy.seek(0)
+    with readable(path) as source:
+        if path != _STDIN and S_ISREG(os.fstat(source.fileno()).st_mode):
+            yield source
+            return
+        with _copied(source) as copy:
             yield copy
-        return
-    with readable(path) as file:
-        yield file
+
+
+@contextmanager
+def _copied(source: IO[bytes]) -> Iterator[IO[bytes]]:
+    try:
+        copy = TemporaryFile()  # noqa: SIM115 - closed below, made apart for the error's sake
+    except OSError as error:
+        raise _no_room(error) from error
+    with copy:
+        while block := source.read(_COPY_BYTES):
+            try:
+                copy.write(block)
+            except OSError as error:
+                raise _no_room(error) from error
+        try:
+            copy.seek(0)
+        except OSError as error:
+            raise _no_room(error) from error
+        yield copy
+
+
+def _no_room(error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"the input cannot be copied into the temporary directory: {error.strerror or error}; set TMPDIR to one on a "
+        "disk that has room for it"
+    )
+
+
+class _Source(io.FileIO):
+    """A file whose errors say that it was this one: what is made of its lines may fail with the like."""
+
+    def __init__(self, place: str | int, name: str) -> None:
+        super().__init__(place, closefd=not isinstance(place, int))
+        self._name = name
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
+        """Read into a buffer; returns how many bytes were read."""
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            if self._name == _STDIN:
+                raise click.UsageError(f"stdin cannot be read: {error.strerror}") from error
+            raise InfrastructureError(f"{self._name} cannot be read: {error.strerror}") from error

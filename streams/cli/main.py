@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from streams.cli.ends import run_program
+from streams.cli.output.console import say
 
 # name -> (module below streams.cli.commands, attribute, one line of help)
 COMMANDS = {
@@ -57,7 +58,7 @@ class LazyGroup(click.Group):
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's
     if wanted and not context.resilient_parsing:
-        click.echo(f"consolidator {version('factor-consolidator')}")
+        say(f"consolidator {version('factor-consolidator')}")
         context.exit()
 
 

@@ -1,23 +1,106 @@
-"""Options that several commands have: where in a topic reading starts, and moments as people write them."""
+"""Options that several commands have, each declared once; and what people may write for them."""
 
+import math
+import re
 from datetime import date, tzinfo
+from pathlib import Path
 from time import time_ns
+from typing import Final
 
 import click
 
 from streams.audit.history.inquiry import Moment
+from streams.cli.output.console import format_option, note
+from streams.configuration.values import shown
 from topics.reading.positions import AtOffset, AtTime, End, Start, parse_day, parse_moment, parse_start, parse_timezone
 
-__all__ = ["MomentType", "StartType", "TimezoneType", "note_future"]
+__all__ = [
+    "AmountType",
+    "CountType",
+    "MomentType",
+    "StartType",
+    "TimezoneType",
+    "application_option",
+    "catalogue_option",
+    "format_option",
+    "input_option",
+    "note_future",
+    "processor_option",
+    "servers_option",
+    "yes_option",
+]
 
 _NANOSECONDS_A_MICROSECOND = 1_000
 _MICROSECONDS_A_MILLISECOND = 1_000
+
+_MOST: Final = 10**18 - 1
+"""Less than what Kafka and Python's iterators can count to, and more than anybody means."""
+
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+_AMOUNT: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 def note_future(micros: int, value: str) -> None:
     """Say that a time has not come yet, by this machine's clock: an answer can only have what is known until now."""
     if micros > time_ns() // _NANOSECONDS_A_MICROSECOND:
-        click.echo(f"note: {value} is in the future: what there is until now counts", err=True)
+        note(f"note: {value} is in the future: what there is until now counts")
+
+
+class CountType(click.ParamType):
+    """A click type for whole numbers, written in digits: Python reads more than these, and counts further.
+
+    Args:
+        least: the smallest.
+        most: the greatest.
+    """
+
+    name = "integer"
+
+    def __init__(self, least: int = 1, most: int = _MOST) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read what was typed; a default is a number already."""
+        text = str(value)
+        if _DIGITS.fullmatch(text) and self._least <= int(text) <= self._most:
+            return int(text)
+        wanted = f"of at least {self._least:,}" if self._most == _MOST else f"from {self._least:,} to {self._most:,}"
+        return self.fail(f"{shown(text)} is no whole number {wanted}", param, ctx)
+
+
+class AmountType(click.ParamType):
+    """A click type for numbers with decimals, neither infinite nor none.
+
+    Args:
+        least: the smallest.
+        most: the greatest.
+    """
+
+    name = "number"
+
+    def __init__(self, least: float, most: float) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read what was typed; a default is a number already."""
+        number = float(str(value)) if _AMOUNT.fullmatch(str(value)) else math.nan
+        if self._least <= number <= self._most:
+            return number
+        return self.fail(f"{shown(value)} is no number from {self._least:,} to {self._most:,}", param, ctx)
+
+
+servers_option = click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+application_option = click.option("--application", help="Only this application; reads its partition only.")
+processor_option = click.option("--processor", help="Only this processor.")
+catalogue_option = click.option(
+    "--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]"
+)
+input_option = click.option(
+    "--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin."
+)
+yes_option = click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
 
 
 class StartType(click.ParamType):

@@ -97,8 +97,6 @@ def own_streams(*, stderr: bool) -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, mode)
-    if sys.stdin is None:
-        sys.stdin = _text(io.BufferedReader(io.FileIO(_STDIN, "r", closefd=False)))
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(_Stdout(io.FileIO(_STDOUT, "w", closefd=False)), lines=_is_watched(_STDOUT))
     if stderr and sys.stderr is sys.__stderr__:
@@ -114,7 +112,7 @@ def flush_output() -> None:
     sys.stdout.flush()
 
 
-def _text(binary: io.BufferedReader | io.BufferedWriter, *, lines: bool = False) -> TextIO:
+def _text(binary: io.BufferedWriter, *, lines: bool = False) -> TextIO:
     # Lone surrogates, which no UTF-8 has, are escaped before they come here; a path may still hold one.
     return io.TextIOWrapper(
         binary, encoding="utf-8", errors="backslashreplace", line_buffering=lines, write_through=lines

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from models.errors import SettingsError
 from streams.configuration.broker_choice import bootstrap_servers
-from streams.configuration.settings import Settings, variable_of
+from streams.configuration.settings import Settings, name_of, variable_of
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics, declare
 
@@ -39,6 +39,9 @@ def connection_of(
         sasl_username=settings.sasl_username,
         sasl_password=_revealed(settings.sasl_password),
         ssl_key_password=_revealed(settings.ssl_key_password),
+        servers_from="the embedded broker"
+        if settings.bootstrap_servers is None
+        else name_of(settings, "bootstrap_servers"),
         **files,
     )
     if connection.uses_tls:

@@ -4,13 +4,18 @@ Every field is documented in its description; ``docs/settings.md`` is generated 
 and application, and the demonstration read settings: the code below them takes plain arguments.
 """
 
+import os
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import SettingsError
+from streams.configuration.values import NUMBER, WHOLE, Addresses, FilePath, StateDirectory, kind_of, shown
+from streams.configuration.variables import misspelt, unknown
 from streams.runtime.failpoints import PATTERN as FAILPOINT_PATTERN
 
 _MEBIBYTE = 1024 * 1024
@@ -18,6 +23,10 @@ _MEBIBYTE = 1024 * 1024
 
 def _env(name: str, description: str, **constraints: Any) -> Any:
     return Field(validation_alias=AliasChoices(name), description=description, **constraints)
+
+
+class SettingsWarning(UserWarning):
+    """Something in the environment looks like a setting and is none."""
 
 
 class Settings(BaseSettings):
@@ -29,18 +38,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    bootstrap_servers: str | None = _env(
+    bootstrap_servers: Addresses | None = _env(
         "KAFKA_BOOTSTRAP_SERVERS",
         "Kafka brokers as host:port, comma-separated. Unset: the embedded broker under the state directory is used.",
         default=None,
-        min_length=1,
     )
-    state_dir: Path = _env(
+    state_dir: StateDirectory = _env(
         "CONSOLIDATOR_STATE_DIR",
         "Everything kept on disk lies under it: RocksDB state, the embedded broker's data, downloaded Kafka jars.",
         default=Path("~/.local/state/consolidator"),
     )
-    catalogue: Path | None = _env(
+    catalogue: FilePath | None = _env(
         "CONSOLIDATOR_CATALOGUE",
         "The processor catalogue, a TOML or JSON file. Unset: the built-in sample catalogue.",
         default=None,
@@ -51,12 +59,12 @@ class Settings(BaseSettings):
         default="consolidator",
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
     )
-    partitions: Annotated[int, Field(ge=1, le=10_000)] = _env(
+    partitions: Annotated[int, Field(ge=1, le=10_000), WHOLE] = _env(
         "CONSOLIDATOR_PARTITIONS",
         "Partitions of every topic, fixed for the topics' life.",
         default=4,
     )
-    replication_factor: Annotated[int, Field(ge=1, le=32_767)] = _env(
+    replication_factor: Annotated[int, Field(ge=1, le=32_767), WHOLE] = _env(
         "CONSOLIDATOR_REPLICATION_FACTOR",
         "Replicas of every topic partition; 3 for production.",
         default=1,
@@ -67,24 +75,24 @@ class Settings(BaseSettings):
         default="",
         pattern=r"^[a-zA-Z0-9._-]{0,100}$",
     )
-    audit_window_days: Annotated[int, Field(ge=0)] = _env(
+    audit_window_days: Annotated[int, Field(ge=0), WHOLE] = _env(
         "CONSOLIDATOR_AUDIT_WINDOW_DAYS",
         "Days within which compaction removes nothing from executions and factor-changes (min.compaction.lag.ms). "
         "The default is 25 months, after 12 CFR 1002.12(b).",
         default=761,
     )
-    max_event_bytes: Annotated[int, Field(ge=1_024, le=_MEBIBYTE)] = _env(
+    max_event_bytes: Annotated[int, Field(ge=1_024, le=_MEBIBYTE), WHOLE] = _env(
         "CONSOLIDATOR_MAX_EVENT_BYTES",
         "A larger event becomes a dead letter. Bytes.",
         default=256 * 1024,
     )
-    batch_events: Annotated[int, Field(ge=1, le=100_000)] = _env(
+    batch_events: Annotated[int, Field(ge=1, le=100_000), WHOLE] = _env(
         "CONSOLIDATOR_BATCH_EVENTS",
         "Most events of one partition in one transaction. A worker with more than two partitions takes fewer of each, "
         "as they are in memory together: 16,000 of all of them, but no fewer than 1,000 of one.",
         default=8_000,
     )
-    processes: Annotated[int, Field(ge=1, le=64)] = _env(
+    processes: Annotated[int, Field(ge=1, le=64), WHOLE] = _env(
         "CONSOLIDATOR_PROCESSES",
         "Workers under one command, each a process and a member of the group. One keeps about one core busy; more than "
         "there are partitions have nothing to do.",
@@ -96,12 +104,12 @@ class Settings(BaseSettings):
         "with a change for every result that differs. Otherwise the worker refuses them.",
         default=False,
     )
-    session_timeout_s: Annotated[float, Field(ge=1, le=600)] = _env(
+    session_timeout_s: Annotated[float, Field(ge=1, le=600), NUMBER] = _env(
         "CONSOLIDATOR_SESSION_TIMEOUT_S",
         "Seconds without a heartbeat after which the group gives a worker's partitions to another.",
         default=10.0,
     )
-    broker_patience_s: Annotated[float, Field(ge=10, le=900)] = _env(
+    broker_patience_s: Annotated[float, Field(ge=10, le=900), NUMBER] = _env(
         "CONSOLIDATOR_BROKER_PATIENCE_S",
         "Seconds that a transaction waits for brokers that are down, before the worker ends with exit code 3. "
         "It is the transactions' timeout too, and must not exceed the brokers' transaction.max.timeout.ms.",
@@ -115,7 +123,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
     )
-    standby_replicas: Annotated[int, Field(ge=0, le=4)] = _env(
+    standby_replicas: Annotated[int, Field(ge=0, le=4), WHOLE] = _env(
         "CONSOLIDATOR_STANDBY_REPLICAS",
         "Copies of each partition's state that other workers keep warm.",
         default=0,
@@ -149,32 +157,67 @@ class Settings(BaseSettings):
     )
     sasl_username: str | None = _env("KAFKA_SASL_USERNAME", "User for SASL.", default=None)
     sasl_password: SecretStr | None = _env("KAFKA_SASL_PASSWORD", "Password for SASL.", default=None)
-    ssl_ca_location: Path | None = _env("KAFKA_SSL_CA_LOCATION", "CA certificate file (PEM).", default=None)
-    ssl_certificate_location: Path | None = _env(
+    ssl_ca_location: FilePath | None = _env("KAFKA_SSL_CA_LOCATION", "CA certificate file (PEM).", default=None)
+    ssl_certificate_location: FilePath | None = _env(
         "KAFKA_SSL_CERTIFICATE_LOCATION", "Client certificate file (PEM).", default=None
     )
-    ssl_key_location: Path | None = _env("KAFKA_SSL_KEY_LOCATION", "Client key file (PEM).", default=None)
+    ssl_key_location: FilePath | None = _env("KAFKA_SSL_KEY_LOCATION", "Client key file (PEM).", default=None)
     ssl_key_password: SecretStr | None = _env(
         "KAFKA_SSL_KEY_PASSWORD", "Password of the client key file. Unset: the key is not encrypted.", default=None
     )
+    _flags: frozenset[str] = PrivateAttr(default=frozenset())
+    """The fields that a flag gave."""
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment; a flag that was given (not None) wins over its variable.
 
+    Warns:
+        SettingsWarning: once, naming the variables that are no settings.
+
     Raises:
-        SettingsError: naming every wrong setting, what is wrong and what it is for. Values are not repeated.
+        SettingsError: naming every wrong setting, its value unless it is a secret, and what is wanted; and every
+            variable whose name is nearly a setting's.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    problems = _misspelt()
     try:
         settings = Settings(**given)
     except ValidationError as error:
-        problems = []
-        for problem in error.errors(include_input=False, include_url=False):
-            name = variable_of(str(problem["loc"][0]))
-            problems.append(f"{name}: {problem['msg']}")
-        raise SettingsError("wrong settings:\n  " + "\n  ".join(problems)) from None
-    return settings.model_copy(update={"state_dir": settings.state_dir.expanduser().absolute()})
+        problems += [_in_words(problem, given) for problem in error.errors(include_url=False)]
+    if problems:
+        raise SettingsError("; ".join(problems)) from None
+    settings._flags = frozenset(given)  # noqa: SLF001 - its only writer
+    return settings
+
+
+def name_of(settings: Settings, field: str) -> str:
+    """What gave a setting its value, for messages: the flag, or the environment variable."""
+    return _flag(field) if field in settings._flags else variable_of(field)  # noqa: SLF001 - its only reader
+
+
+def _misspelt() -> list[str]:
+    known = [variable_of(field) for field in Settings.model_fields]
+    wrong = misspelt(os.environ, known)
+    ignored = [name for name in unknown(os.environ, known) if name not in wrong]
+    if ignored:
+        warnings.warn(f"no settings, and ignored: {', '.join(ignored)}", SettingsWarning, stacklevel=3)
+    return [f"{name} is no setting: {near} is meant" for name, near in wrong.items()]
+
+
+def _in_words(problem: Any, given: Mapping[str, Any]) -> str:
+    variable = str(problem["loc"][0])
+    field = next(name for name in Settings.model_fields if variable in {name, variable_of(name)})
+    schema = Settings.model_json_schema(by_alias=False)["properties"][field]
+    name = _flag(field) if field in given else variable_of(field)
+    words = problem.get("ctx", {}).get("words")
+    if words or "SecretStr" in str(Settings.model_fields[field].annotation):
+        return f"{name}: {words or kind_of(schema)}"
+    return f"{name} is {shown(problem['input'])}: {kind_of(schema)}"
+
+
+def _flag(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
 
 
 def variable_of(field_or_alias: str) -> str:

@@ -3,7 +3,9 @@
 What was made is taken away again, whatever happened in between; only what the demonstration itself started is stopped.
 """
 
+import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -23,10 +25,11 @@ from streams.configuration.broker_choice import data_dir
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings, variable_of
 from streams.runtime.signals import deferred_signals
+from topics.cluster.addresses import Servers, require_listener
 from topics.cluster.connection import Connection
 from topics.cluster.provisioning import apply
 
-__all__ = ["Installation"]
+__all__ = ["Installation", "kept"]
 
 Tell = Callable[[str], None]
 
@@ -34,10 +37,20 @@ Tell = Callable[[str], None]
 _WORKER_GRACE_S: Final = 40.0
 _DELETE_LIMIT_S: Final = 30.0
 _LAST_LINES: Final = 15
+_KEPT: Final = re.compile(r"demo-[0-9]{4}-[0-9]{6}-[0-9a-f]{2}")
 
 # What the worker is told besides what is set already. The sample catalogue is the one that the scenarios' numbers are
 # of; a group instance of the user's own worker must not be taken over.
 _UNSET_FOR_THE_WORKER: Final = ("catalogue", "instance_id")
+
+
+def kept(settings: Settings) -> list[str]:
+    """The names of the demonstrations that were kept, or whose process was killed, below the state directory."""
+    try:
+        found = [*settings.state_dir.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(one.name for one in found if _KEPT.fullmatch(one.name) and one.is_dir() and not one.is_symlink())
 
 
 class Installation:
@@ -45,6 +58,7 @@ class Installation:
 
     Args:
         settings: the user's settings; prefix, application id and catalogue are the demonstration's own.
+        name: of one that was kept; None: a new one.
 
     Attributes:
         settings: the demonstration's settings.
@@ -57,9 +71,9 @@ class Installation:
 
     connection: Connection
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str | None = None) -> None:
         # The time for people who find it later, the random part for two who start in the same second.
-        name = f"demo-{datetime.now(UTC):%m%d-%H%M%S}-{token_hex(1)}"
+        name = name or f"demo-{datetime.now(UTC):%m%d-%H%M%S}-{token_hex(1)}"
         own = {"topic_prefix": f"{name}-", "app_id": name, "catalogue": None, "instance_id": None}
         self.settings = settings.model_copy(update=own)
         self.topics = topics_of(self.settings)
@@ -88,9 +102,30 @@ class Installation:
         self._cleanup.callback(self._delete_topics)
         apply(self.topics, self.config)
         self.directory.mkdir(parents=True)
+        self._servers_file.write_text(json.dumps(self.settings.bootstrap_servers), encoding="utf-8")
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
         tell("Starting a worker")
         self._start_worker()
+
+    def take_over(self, tell: Tell) -> None:
+        """Find one again that was kept, so that :meth:`close` takes it away.
+
+        Args:
+            tell: told in words what takes time.
+
+        Raises:
+            ContractError: settings do not allow it.
+            InfrastructureError: its broker cannot be started, or nobody listens there.
+        """
+        with suppress(OSError, ValueError):
+            # The broker on which it was made, whichever is set today.
+            servers = json.loads(self._servers_file.read_text(encoding="utf-8"))
+            self.settings = self.settings.model_copy(update={"bootstrap_servers": servers})
+        self._open_broker(tell)
+        require_listener(Servers(self.connection.bootstrap_servers, self.connection.servers_from))
+        self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        self._cleanup.callback(self._delete_topics)
+        self._cleanup.callback(self._stop_worker)
 
     def close(self, tell: Tell) -> None:
         """Stop and delete everything that :meth:`open` started and made, as far as it came. May be called twice.
@@ -123,6 +158,10 @@ class Installation:
     def log_file(self) -> Path:
         """The worker's log."""
         return self.directory / "worker.log"
+
+    @property
+    def _servers_file(self) -> Path:
+        return self.directory / "bootstrap-servers.json"
 
     @property
     def _pid_file(self) -> Path:

@@ -1,13 +1,33 @@
 """Lifecycle events from JSON Lines: each line decoded as strictly as a record of the topic is."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent
 from topics.records.decoding import decode_event
 
 __all__ = ["BadLine", "EventLine", "read_event_lines"]
+
+_SHOWN: Final = frozenset(
+    {
+        "schema_version",
+        "status",
+        "application_id",
+        "execution_id",
+        "processor",
+        "occurred_at",
+        "attempt",
+        "sequence",
+        "supersedes",
+        "event_id",
+    }
+)
+"""Members whose value helps to find the mistake. Not output, which has the factors, nor error, whose words are free."""
+
+_LONGEST_SHOWN: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +44,11 @@ class EventLine:
     raw: bytes
     event: LifecycleEvent
 
+    @property
+    def content(self) -> tuple[LifecycleEvent, bytes]:
+        """The event and its bytes."""
+        return self.event, self.raw
+
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
@@ -32,14 +57,23 @@ class BadLine:
     Attributes:
         number: counted from 1, blank lines included.
         error: why; its message holds no values.
+        value: what the member has that the message names, quoted and cut; "" where that says nothing. Never a factor's.
     """
 
     number: int
     error: BadEventError
+    value: str = ""
 
     def __str__(self) -> str:
         """The line's number and the reason, for people."""
-        return f"line {self.number}: {self.error.defect}: {self.error}"
+        return f"line {self.number}: {self.error.defect}: {self._message()}"
+
+    def members(self) -> dict[str, object]:
+        """The same for programs."""
+        return {"line": self.number, "error_class": self.error.defect.value, "message": self._message()}
+
+    def _message(self) -> str:
+        return f"{self.error}: it is {self.value}" if self.value else str(self.error)
 
 
 def read_event_lines(lines: Iterable[bytes], *, max_event_bytes: int) -> Iterator[EventLine | BadLine]:
@@ -56,4 +90,20 @@ def read_event_lines(lines: Iterable[bytes], *, max_event_bytes: int) -> Iterato
         try:
             yield EventLine(number, raw, decode_event(raw, max_bytes=max_event_bytes))
         except BadEventError as error:
-            yield BadLine(number, error)
+            yield BadLine(number, error, _value(raw, str(error).partition(" ")[0]))
+
+
+def _value(raw: bytes, member: str) -> str:
+    """What a member of an event has, where it is one that may be shown; "" where it is not there."""
+    if member not in _SHOWN:
+        return ""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return ""
+    # A structured CloudEvent's event is its data.
+    for place in (body, body.get("data")) if isinstance(body, dict) else ():
+        if isinstance(place, dict) and place.get(member) is not None:
+            text = json.dumps(place[member], ensure_ascii=True)
+            return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return ""

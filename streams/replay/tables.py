@@ -6,7 +6,6 @@ There is no write-ahead log and nothing survives the process: a replay that dies
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -14,6 +13,7 @@ import rocksdict
 
 from models.errors import InfrastructureError
 from streams.partition.state.row_codec import MARK_KEY
+from streams.replay.scratch_directory import ScratchDirectory
 
 __all__ = ["MemoryTable", "Scratch", "ScratchTable", "Table", "place_key", "place_of"]
 
@@ -154,7 +154,7 @@ class Scratch:
 
     def __init__(self) -> None:
         try:
-            self._directory = TemporaryDirectory(prefix="consolidator-replay-")
+            self._directory = ScratchDirectory()
         except OSError as error:
             raise InfrastructureError(
                 f"no temporary directory can be made: {error.strerror}; set TMPDIR to one that can be written"
@@ -168,13 +168,13 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for table in self._tables:
-            table.close()
-        self._directory.cleanup()
+        with self._directory:
+            for table in self._tables:
+                table.close()
 
     def table(self, name: str) -> ScratchTable:
         """Open a new table."""
-        table = ScratchTable(Path(self._directory.name) / name, self._options())
+        table = ScratchTable(self._directory.path / name, self._options())
         self._tables.append(table)
         return table
 

@@ -16,7 +16,16 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from models.catalogue import RULE_ERROR, Catalogue, FactorRule, ProcessorRule, ProcessorType, Reducer, RerunPolicy
+from models.catalogue import (
+    NAME_PATTERN,
+    RULE_ERROR,
+    Catalogue,
+    FactorRule,
+    ProcessorRule,
+    ProcessorType,
+    Reducer,
+    RerunPolicy,
+)
 from models.errors import CatalogueError
 from models.numbers import quote, scalar_text
 from streams.rulesets.structure import require_plain_structure
@@ -182,6 +191,9 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+_INVISIBLE: Final = "has white space at an end, or a character in it that cannot be seen"
+
+
 def _explain(problem: ErrorDetails) -> list[str]:
     """One problem of pydantic's as lines of ``place: what is wrong``."""
     loc = [str(part) for part in problem["loc"]]
@@ -203,9 +215,10 @@ def _reason(problem: ErrorDetails, loc: list[str]) -> str:
     if kind == "literal_error":
         return f"{_shown(value)} is not a version that this program reads: it reads {problem['ctx']['expected']}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown(value)} does not match {problem['ctx']['pattern']}"
+        pattern = problem["ctx"]["pattern"]
+        return f"{_shown(value)} {_INVISIBLE if pattern == NAME_PATTERN else f'does not match {pattern}'}"
     if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {_kind_of(value)}"
+        return f"must be {_WANTED[kind]}, not {_kind_of(value)}{f': {_shown(value)}' if isinstance(value, str) else ''}"
     return _PLAIN.get(kind) or re.sub(r"^(Input|String) ", "", problem["msg"])
 
 

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 )
 
 from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError, SettingsError
+from topics.cluster.addresses import servers_text
 from topics.cluster.patience import ask_patiently
 from topics.cluster.tls import client_context, why_refused
 from topics.contract.declared import Topic
@@ -266,7 +267,7 @@ class Cluster:
             if time.monotonic() >= deadline:
                 raise InfrastructureError(
                     f"{', '.join(leaderless)}: a partition has no leader after {_CREATE_TIMEOUT_S:.0f} s "
-                    f"at {self._servers} (KAFKA_BOOTSTRAP_SERVERS)"
+                    f"at {servers_text(self._config)}"
                 )
             time.sleep(_POLL_S)
 
@@ -324,14 +325,12 @@ class Cluster:
             return AuthorizationError(f"the cluster does not permit to {action}: {error.name()}: {error.str()}")
         if error.code() in _REFUSALS:
             return ContractError(f"the cluster refuses to {action}: {error.name()}: {error.str()}")
-        return InfrastructureError(
-            f"cannot {action} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {error.name()}: {error.str()}"
-        )
+        return InfrastructureError(f"cannot {action} at {servers_text(self._config)}: {error.name()}: {error.str()}")
 
     def _unreachable(self, error: KafkaError) -> InfrastructureError:
         reason = self._last_error or error
         return InfrastructureError(
-            f"no Kafka broker answers at {self._servers} (KAFKA_BOOTSTRAP_SERVERS) within {self._timeout_s:.0f} s: "
+            f"no Kafka broker answers at {servers_text(self._config)} within {self._timeout_s:.0f} s: "
             f"{reason.name()}: {reason.str()}. Is it up, and does its listener speak "
             f"{self._config.get('security.protocol', 'PLAINTEXT')} (KAFKA_SECURITY_PROTOCOL)?"
         )

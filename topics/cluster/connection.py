@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Final
 
+from topics.cluster.addresses import VARIABLE, Servers
 from topics.cluster.tls import client_context
 
 # Shown in the brokers' logs and quotas.
@@ -27,6 +28,7 @@ class Connection:
         ssl_certificate_location: client certificate file (PEM).
         ssl_key_location: the client certificate's key file (PEM).
         ssl_key_password: the key's password; None: it is not encrypted.
+        servers_from: what gave the addresses, for messages: the variable, or a flag.
     """
 
     bootstrap_servers: str
@@ -38,6 +40,7 @@ class Connection:
     ssl_certificate_location: str | None = None
     ssl_key_location: str | None = None
     ssl_key_password: str | None = field(default=None, repr=False)
+    servers_from: str = VARIABLE
 
     @property
     def uses_sasl(self) -> bool:
@@ -65,7 +68,7 @@ class Connection:
     def librdkafka(self) -> dict[str, str | int]:
         """The configuration for confluent-kafka's producers, consumers and admin clients. It holds the passwords."""
         config: dict[str, str | int | None] = {
-            "bootstrap.servers": self.bootstrap_servers,
+            "bootstrap.servers": Servers(self.bootstrap_servers, self.servers_from),
             "client.id": CLIENT_ID,
             # librdkafka writes its lines to stderr itself, in a form of its own, and waits where stderr does.
             "log_level": _LOG_LEVEL,

@@ -1,11 +1,12 @@
-"""Create the declared topics, and verify that they still are as declared. Nothing is ever altered or reset."""
+"""Create the declared topics, and verify that they still are as declared. Nothing is altered or reset by itself."""
 
 from collections.abc import Iterable, Mapping
 
 from models.errors import ContractError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
+from topics.cluster.alteration import alter
 from topics.contract.declared import Topic, Topics
-from topics.contract.drift import Drift, drifts
+from topics.contract.drift import Drift, drifts, may_be_altered
 
 
 def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> list[str]:
@@ -58,6 +59,33 @@ def check(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
     """
     cluster = Cluster(admin, timeout_s=timeout_s)
     return drifts(topics, cluster.find(topic.name for topic in topics))
+
+
+def mend(
+    topics: Topics, admin: Mapping[str, str | int], *, alter_them: bool, timeout_s: float = REACH_TIMEOUT_S
+) -> list[Drift]:
+    """Set right what is not as declared in existing topics, where nothing in them is removed by that.
+
+    Args:
+        topics: the declaration.
+        admin: the configuration for librdkafka.
+        alter_them: do it.
+        timeout_s: seconds after which an unreachable cluster is an error.
+
+    Returns:
+        What was, or would be, altered.
+
+    Raises:
+        ContractError: something is not as declared that is not to be altered by itself; nothing was altered.
+        AuthorizationError: we are not permitted to.
+        SettingsError: when credentials, certificates or other connection settings are refused.
+        InfrastructureError: when the cluster refuses or does not answer in time.
+    """
+    found = [drift for drift in check(topics, admin, timeout_s=timeout_s) if not drift.is_missing]
+    _refuse([drift for drift in found if not may_be_altered(drift)])
+    if alter_them:
+        alter(found, admin)
+    return found
 
 
 def existing(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> frozenset[str]:
@@ -118,4 +146,6 @@ def _refuse(found: list[Drift]) -> None:
         lines = [f"  {drift}" for drift in found]
         # Many topics often share one remedy: say it once.
         remedies = [f"  {remedy}" for remedy in dict.fromkeys(drift.remedy() for drift in found)]
+        if any(may_be_altered(drift) for drift in found):
+            remedies.append("  or, for all by which nothing is removed: consolidator topics apply --alter")
         raise ContractError("\n".join(["the topics are not as declared:", *lines, "to do:", *remedies]))

@@ -1,5 +1,6 @@
 """The difference between a declared topic and the one that a cluster has. No Kafka here: values in, values out."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,19 @@ _GUARDED: Final = (
     "local.retention.ms",
     "local.retention.bytes",
 )
+
+_KEEPS_LONGER: Final = frozenset(
+    {
+        "retention.ms",
+        "retention.bytes",
+        "delete.retention.ms",
+        "min.compaction.lag.ms",
+        "max.compaction.lag.ms",
+        "local.retention.ms",
+        "local.retention.bytes",
+    }
+)
+"""Settings whose greater values keep more, or longer."""
 
 _REMEDY: Final = {
     PARTITIONS: "the partition count is fixed for a topic's life, as applications would move to other partitions: set "
@@ -65,6 +79,11 @@ class Drift:
         return f"{self.topic}: {self.setting} is {self.actual}, expected {self.expected}"
 
     @property
+    def is_to_be_unset(self) -> bool:
+        """Whether the topic overrides what is not declared."""
+        return self.expected == _UNSET
+
+    @property
     def is_missing(self) -> bool:
         """Whether the whole topic is not there: the one drift that ``apply`` mends."""
         return self.setting == MISSING
@@ -79,6 +98,30 @@ class Drift:
             value = f"[{self.expected}]" if "," in self.expected else self.expected
             change = f"--add-config '{self.setting}={value}'"
         return f"kafka-configs.sh --alter --entity-type topics --entity-name {self.topic} {change}"
+
+
+def may_be_altered(drift: Drift) -> bool:
+    """Whether a topic can be set right without that anything is removed from it, or sooner, than as it is now."""
+    if drift.setting in {PARTITIONS, REPLICATION, MISSING}:
+        return False
+    if drift.setting == "cleanup.policy":
+        # Without "delete" less is removed; compaction that is new removes what the topic is declared to do without.
+        return "delete" not in _parts(drift.expected) or "delete" in _parts(drift.actual)
+    if drift.is_to_be_unset:
+        # The brokers' own values of these are small, whatever the topic's are.
+        return drift.setting not in {"min.compaction.lag.ms", "delete.retention.ms"}
+    if drift.setting in _KEEPS_LONGER:
+        return _kept(drift.expected) >= _kept(drift.actual)
+    return True
+
+
+def _kept(value: str) -> float:
+    """How much, or how long, a setting keeps: -1 and -2 (as much as the topic itself) keep everything."""
+    return float(value) if value.isdecimal() else math.inf
+
+
+def _parts(value: str) -> set[str]:
+    return {part.strip() for part in value.split(",")}
 
 
 def drifts(topics: Topics, found: Mapping[str, Found], *, only: Iterable[Topic] | None = None) -> list[Drift]:

@@ -12,6 +12,7 @@ from models.errors import ContractError
 from topics.reading.positions import Span
 from topics.reading.reader import TopicReader
 from topics.records.dead_letter_format import Original, marked_letter, parse_dead_letter
+from topics.records.erasures import ERASURE_HEADER
 from topics.records.record import Record
 
 __all__ = ["Listed", "Place", "State", "list_letters", "require_place"]
@@ -95,7 +96,10 @@ def _list(
     record: Record, wanted: Callable[[Record], bool], letters: dict[bytes, Listed], strangers: list[Place]
 ) -> None:
     letter, key = parse_dead_letter(record), record.key
-    if letter is None or key is None:
+    if letter is None and record.value is None and any(name == ERASURE_HEADER for name, _ in record.headers):
+        # An erasure's tombstone, also of a letter whose record compaction has taken away already.
+        letters.pop(key or b"", None)
+    elif letter is None or key is None:
         strangers.append((record.partition, record.offset))
     elif wanted(record):
         letters[key] = Listed(

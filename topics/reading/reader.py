@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from models.errors import ContractError, InfrastructureError
+from topics.cluster.addresses import servers_text
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
 from topics.cluster.edges import edges_of
@@ -69,7 +70,7 @@ class TopicReader:
         timeout_s: float = REACH_TIMEOUT_S,
     ) -> None:
         self.topic = topic
-        self._servers = str(config.get("bootstrap.servers", ""))
+        self._servers = servers_text(config)
         self._application_id = application_id
         self._settled = settled
         self._timeout_s = timeout_s
@@ -97,7 +98,6 @@ class TopicReader:
             # At the end of a topic a broker answers after so long. Until then it answers at once, except that it takes
             # no other partition's request from the same client: by default that is half a second for each of them.
             "fetch.wait.max.ms": _FOLLOW_WAIT_MS if follows else _READ_WAIT_MS,
-            "log_level": 2,
         }
         self.partitions = len(metadata.partitions)
         self._admin = cluster.admin
@@ -127,15 +127,18 @@ class TopicReader:
 
         One that exists before it is given partitions looks for their leaders once a second only.
         """
-        return Consumer(self._watched)
+        return Consumer({**self._watched, "log_level": 2})
 
-    def follow(self) -> Iterator[Record]:
+    def follow(self, starts: Mapping[int, Span] | None = None) -> Iterator[Record]:
         """Every committed record from the start on, for ever: each partition in its order.
+
+        Args:
+            starts: where to begin instead, by partition; the ends of these spans say nothing.
 
         Raises:
             ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
         """
-        self._assign(self.spans)
+        self._assign(self.spans if starts is None else starts)
         while True:
             for message in self._poll(_POLL_S):
                 if message.error() is None:
@@ -281,7 +284,7 @@ class TopicReader:
         return told
 
     def _failure(self, error: KafkaError) -> ContractError | InfrastructureError:
-        reason = f"{self.topic} at {self._servers} (KAFKA_BOOTSTRAP_SERVERS): {_told(error)}"
+        reason = f"{self.topic} at {self._servers}: {_told(error)}"
         return ContractError(reason) if error.code() in _LASTING else InfrastructureError(reason)
 
 

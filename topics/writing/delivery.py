@@ -1,6 +1,7 @@
 """A few records that are no events, written with every acknowledgement waited for."""
 
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -11,6 +12,8 @@ from topics.cluster.offsets import delivered_offset
 __all__ = ["Written", "write_records"]
 
 _LIMIT_S: Final = 60.0
+_POLL_S: Final = 0.1
+_MESSAGE_BYTES: Final = 256 * 1024 * 1024
 
 
 class Written(NamedTuple):
@@ -58,12 +61,29 @@ def write_records(
             places.append((message.partition() or 0, offset))
 
     producer = Producer(
-        {**config, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5, "log_level": 2}
+        {
+            **config,
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            # The topics bound compressed batches, the client uncompressed messages: catalogues are large and compress.
+            "message.max.bytes": _MESSAGE_BYTES,
+            "log_level": 2,
+        }
     )
     for topic, partition, key, value in records:
-        producer.produce(topic, value, key, partition, on_delivery=delivered, headers=[*headers])
+        deadline = monotonic() + _LIMIT_S
+        while True:
+            try:
+                producer.produce(topic, value, key, partition, on_delivery=delivered, headers=[*headers])
+                break
+            except BufferError:
+                # The client's queue is full: acknowledgements make room.
+                if monotonic() > deadline:
+                    break
+                producer.poll(_POLL_S)
         producer.poll(0)
-    left = producer.flush(_LIMIT_S)
+    left = producer.flush(_LIMIT_S) or len(records) - len(places) - len(refusals)
     if refusals or left:
         reason = refusals[0].str() if refusals else f"no acknowledgement for {_LIMIT_S:.0f} s"
         missing = len(records) - len(places) - len(nowhere)

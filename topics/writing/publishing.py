@@ -10,7 +10,7 @@ from models.events import LifecycleEvent
 from topics.contract.keys import event_key, partition_of
 from topics.records.cloudevents import EXECUTION_TYPE_PREFIX, cloudevent_headers
 
-__all__ = ["publish_events"]
+__all__ = ["publish_events", "record_bytes"]
 
 _PATIENCE_S = 60.0
 """Without a single acknowledgement for so long, Kafka counts as unreachable."""
@@ -19,6 +19,17 @@ _POLL_S = 0.1
 
 _IN_FLIGHT = 50_000
 """Unacknowledged events at most: half of librdkafka's queue."""
+
+_QUEUED_KIB = 64 * 1024
+"""What the client keeps of them, in memory."""
+
+_MESSAGE_BYTES = 16 * 1024 * 1024
+"""The client's own limit, far above every event's: the topic's is looked at before anything is sent."""
+
+_FRAMING_BYTES = 128
+"""A batch's header, and a record's lengths and numbers, at most."""
+
+_HEADER_FRAMING_BYTES = 10
 
 _SOURCE = b"/consolidator/publish"
 
@@ -48,20 +59,26 @@ def publish_events(
     """
     deliveries = _Deliveries(client, on_acknowledged)
     for event, raw in events:
-        deliveries.produce(
-            topic,
-            raw,
-            event_key(event.application_id, event.event_id),
-            partition_of(event.application_id, partitions),
-            cloudevent_headers(
-                event.event_id.encode(),
-                f"{EXECUTION_TYPE_PREFIX}{event.status.text}".encode(),
-                _SOURCE,
-                event.application_id.encode(),
-            ),
-        )
+        partition = partition_of(event.application_id, partitions)
+        deliveries.produce(topic, raw, event_key(event.application_id, event.event_id), partition, _headers(event))
     deliveries.wait(0)
     return deliveries.acknowledged
+
+
+def record_bytes(event: LifecycleEvent, raw: bytes) -> int:
+    """How many bytes an event's record takes in a topic, uncompressed and at most: ids stand in it several times."""
+    key = event_key(event.application_id, event.event_id)
+    headers = sum(len(name) + len(value) + _HEADER_FRAMING_BYTES for name, value in _headers(event))
+    return len(raw) + len(key) + headers + _FRAMING_BYTES
+
+
+def _headers(event: LifecycleEvent) -> Sequence[tuple[str, bytes]]:
+    return cloudevent_headers(
+        event.event_id.encode(),
+        f"{EXECUTION_TYPE_PREFIX}{event.status.text}".encode(),
+        _SOURCE,
+        event.application_id.encode(),
+    )
 
 
 class _Deliveries:
@@ -70,7 +87,15 @@ class _Deliveries:
     def __init__(self, client: Mapping[str, str | int], on_acknowledged: Callable[[int], None]) -> None:
         # log_level 2: a coordinator that is still loading is tried again, and is no news for a person.
         self._producer = Producer(
-            {**client, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 20, "log_level": 2}
+            {
+                **client,
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": 20,
+                "message.max.bytes": _MESSAGE_BYTES,
+                "queue.buffering.max.kbytes": _QUEUED_KIB,
+                "log_level": 2,
+            }
         )
         self._on_acknowledged = on_acknowledged
         self._sent = 0
@@ -83,7 +108,13 @@ class _Deliveries:
         """Send one record, as soon as there is room for it."""
         if self._sent - self.acknowledged >= _IN_FLIGHT:
             self.wait(_IN_FLIGHT // 2)
-        self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=[*headers])
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=[*headers])
+                break
+            except BufferError:
+                # So many bytes are on their way: one acknowledgement makes room.
+                self.wait(self._sent - self.acknowledged - 1)
         self._sent += 1
         self._producer.poll(0)
 

@@ -4,7 +4,8 @@ import click
 
 from streams.broker.embedded import broker_status, start_broker, stop_broker
 from streams.broker.jars import KAFKA_VERSION
-from streams.cli.output.console import format_option, print_json, stdout, told_progress
+from streams.cli.options import CountType, format_option
+from streams.cli.output.console import note, print_json, say, stdout, told_progress
 from streams.configuration.broker_choice import cache_dir, data_dir
 from streams.configuration.settings import Settings, load_settings
 from streams.runtime.exit_codes import FOUND
@@ -29,7 +30,7 @@ def broker() -> None:
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65_535),
+    type=CountType(1, 65_535),
     help="The port on 127.0.0.1. Left out: the one of the last start if it is free, else a free one.",
 )
 @format_option
@@ -45,8 +46,8 @@ def start(port: int | None, output_format: str) -> None:
     if output_format == "json":
         print_json({"bootstrap_servers": running.bootstrap_servers, "pid": running.pid})
         return
-    click.echo(f"Kafka {KAFKA_VERSION} is running on {running.bootstrap_servers} (process {running.pid}).")
-    click.echo(f"Its data is in {data_dir(settings)}. To stop it: consolidator broker stop", err=True)
+    say(f"Kafka {KAFKA_VERSION} is running on {running.bootstrap_servers} (process {running.pid}).")
+    note(f"Its data is in {data_dir(settings)}. To stop it: consolidator broker stop")
 
 
 @broker.command(epilog="Example: consolidator broker stop")
@@ -59,7 +60,7 @@ def stop(output_format: str) -> None:
     if output_format == "json":
         print_json({"stopped": was_running})
         return
-    click.echo("Stopped." if was_running else f"No embedded broker is running in {data_dir(settings)}.")
+    say("Stopped." if was_running else f"No embedded broker is running in {data_dir(settings)}.")
 
 
 @broker.command(
@@ -102,8 +103,7 @@ def _print_table(facts: dict[str, bool | int | str | None]) -> None:
 
 def _warn_of_variable(settings: Settings) -> None:
     if settings.bootstrap_servers is not None:
-        click.echo(
+        note(
             f"Note: KAFKA_BOOTSTRAP_SERVERS is set to {settings.bootstrap_servers}: the other commands talk to that, "
-            "not to the embedded broker.",
-            err=True,
+            "not to the embedded broker."
         )

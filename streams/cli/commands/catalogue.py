@@ -5,16 +5,14 @@ from pathlib import Path
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from models.catalogue import Catalogue, FactorRule
 from models.numbers import scalar_text
-from streams.cli.output.console import format_option, print_json, stdout
+from streams.cli.options import format_option
+from streams.cli.output.console import cell, fits, note, print_document, print_json, print_table, say, stdout
 from streams.configuration.settings import load_settings
 from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue
 
-# Columns; wider than any table of names of at most 255 characters.
-_UNBOUNDED = 10_000
 _FILE = click.Path(path_type=Path)
 
 
@@ -36,9 +34,9 @@ def check(file: Path, output_format: str) -> None:
     if output_format == "json":
         print_json({**loaded.ruleset.model_dump(), "processors": len(loaded.processors), "factors": factors})
         return
-    click.echo(f"OK {loaded.ruleset.name}")
-    click.echo(f"digest {loaded.digest}")
-    click.echo(f"processors {len(loaded.processors)}, factors {factors}")
+    say(f"OK {loaded.ruleset.name}")
+    say(f"digest {loaded.digest}")
+    say(f"processors {len(loaded.processors)}, factors {factors}")
 
 
 @catalogue.command(
@@ -54,34 +52,31 @@ def show(file: Path | None, output_format: str) -> None:
     """
     loaded = load_catalogue(file or load_settings().catalogue)
     if output_format == "json":
-        click.echo(catalogue_json(loaded))
+        print_document(catalogue_json(loaded))
         return
     _print(loaded)
-    click.echo(f"{loaded.ruleset.name}, digest {loaded.digest}", err=True)
+    note(f"{loaded.ruleset.name}, digest {loaded.digest}")
 
 
 @catalogue.command(epilog="Example: consolidator catalogue schema > docs/schemas/catalogue.schema.json")
 def schema() -> None:
     """Print the JSON Schema of catalogue files, for editors and other tools."""
-    click.echo(json.dumps(catalogue_schema(), ensure_ascii=False, indent=2))
+    print_document(json.dumps(catalogue_schema(), ensure_ascii=False, indent=2))
 
 
 def _print(loaded: Catalogue) -> None:
     console = stdout()
     table = _table(loaded)
-    width = console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
-    if width <= console.width or not console.is_terminal:
-        # A pipe has no width: there the table is as wide as it has to be.
-        console.width = max(width, console.width)
-        console.print(table)
+    if fits(table, console):
+        print_table(table)
         return
     # In a narrow terminal nine columns would be folded beyond reading.
     for processor, rule in loaded.processors.items():
-        click.echo(f"{processor} ({rule.type})")
+        say(f"{processor} ({rule.type})")
         for name, factor in rule.factors.items():
             reducer, field, scale, *rest = _cells(factor)
             said = [f"{reducer} of {field}", f"scale {scale}" if scale else "", *rest[:-1], rest[-1] and "required"]
-            click.echo(f"  {name}: {', '.join(filter(None, said))}")
+            say(f"  {name}: {', '.join(filter(None, said))}")
 
 
 def _table(loaded: Catalogue) -> Table:
@@ -95,7 +90,7 @@ def _table(loaded: Catalogue) -> Table:
         # Processor and type once a section: repeated on every line they hide where one processor ends.
         head = [processor, str(rule.type)]
         for name, factor in rule.factors.items():
-            table.add_row(*map(Text, [*head, name, *_cells(factor)]))
+            table.add_row(*map(cell, [*head, name, *_cells(factor)]))
             head = ["", ""]
         table.add_section()
     return table

@@ -15,11 +15,20 @@ from streams.audit.comparison.report import Report, Thresholds
 from streams.audit.comparison.side_by_side import FileComparison, LogComparison
 from streams.audit.live_ruleset import live_catalogue, live_digests
 from streams.cli.input_files import rereadable
-from streams.cli.options import StartType
+from streams.cli.kafka import connection_of
+from streams.cli.options import (
+    AmountType,
+    CountType,
+    StartType,
+    application_option,
+    format_option,
+    input_option,
+    processor_option,
+    servers_option,
+)
 from streams.cli.output.comparison import comparison_lines
-from streams.cli.output.console import format_option, progress
-from streams.cli.output.escaping import escaped
-from streams.configuration.connection import connection_of, topics_of
+from streams.cli.output.console import note, progress, say
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
 from streams.core.rules import Rules
 from streams.replay.event_lines import BadLine
@@ -69,7 +78,7 @@ offset; 3 Kafka or the disk failed.
     help="The catalogue to compare with. Default: what the live partitions have; with --input, or where nothing was "
     "consolidated yet, CONSOLIDATOR_CATALOGUE.",
 )
-@click.option("--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin.")
+@input_option
 @click.option(
     "--to",
     "ends",
@@ -78,30 +87,30 @@ offset; 3 Kafka or the disk failed.
     help="Fold up to, and without, this. PARTITION:OFFSET may be given several times, and chooses its partitions; TIME "
     "is the broker's clock. Default: the end.",
 )
-@click.option("--application", help="Only this application; reads its partition only.")
-@click.option("--processor", help="Only this processor.")
+@application_option
+@processor_option
 @click.option(
     "--max-unexpected",
-    type=click.IntRange(min=0),
+    type=CountType(0),
     default=0,
     show_default=True,
     help="Go only if at most so many pairs differ in a way that no changed rule explains.",
 )
 @click.option(
     "--max-different",
-    type=click.FloatRange(min=0, max=100),
+    type=AmountType(0, 100),
     help="Go only if at most so many percent of all pairs differ. Default: 50 with --catalogue, 100 with --strategy.",
 )
 @click.option("--drop", "dropped", multiple=True, metavar="PROCESSOR", help="NEW is meant to lack this processor.")
 @click.option(
     "--examples",
-    type=click.IntRange(min=0),
+    type=CountType(0),
     default=3,
     show_default=True,
     help="Pairs shown for each rule, and of those that differ unexpectedly.",
 )
 @format_option
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@servers_option
 def compare(
     *,
     new: Path | None,
@@ -143,7 +152,7 @@ def compare(
         for difference in side.legacy(in_force) if other is None else side.catalogues(in_force, other):
             report.add(difference)
             if difference is not None and output_format == "json":
-                click.echo(escaped(difference.json(side.place(difference))))
+                say(difference.json(side.place(difference)))
         standings = side.standings()
         over = side.name
     objections = report.objections(_thresholds(max_unexpected, max_different, dropped, is_legacy=other is None))
@@ -158,14 +167,14 @@ def compare(
             "go": not objections,
             "objections": objections,
         }
-        click.echo(escaped(json.dumps(members, ensure_ascii=False)))
+        say(json.dumps(members, ensure_ascii=False))
     else:
         before = "the old platform's strategy" if other is None else in_force.ruleset.name
-        click.echo(escaped(f"{over}: {before} compared with {(other or in_force).ruleset.name}"))
+        say(f"{over}: {before} compared with {(other or in_force).ruleset.name}")
         for line in comparison_lines(report, objections):
-            click.echo(escaped(line))
+            say(line)
         for standing in standings:
-            click.echo(f"  {standing}", err=True)
+            note(f"  {standing}")
     if objections:
         raise SystemExit(FOUND)
 
@@ -201,12 +210,11 @@ def _live(settings: Settings, configured: Catalogue, *, is_given: bool) -> tuple
     if not is_given:
         found = live_catalogue(config, topics, configured, book)
         if found.digest != configured.digest:
-            click.echo(escaped(f"note: compared with {found.ruleset.name}, which the live partitions have"), err=True)
+            note(f"note: compared with {found.ruleset.name}, which the live partitions have")
         return found, known
     others = set(live_digests(config, topics, book).values()) - {configured.digest}
     if others:
-        told = f"note: live partitions have the ruleset with digest {', '.join(sorted(others))}, --current is another"
-        click.echo(told, err=True)
+        note(f"note: live partitions have the ruleset with digest {', '.join(sorted(others))}, --current is another")
     return configured, known
 
 
@@ -265,7 +273,7 @@ class _Lines:
         if line.number not in self.complained:
             self.complained.add(line.number)
             self.report.bad_lines += 1
-            click.echo(escaped(str(line)), err=True)
+            note(str(line))
 
 
 def _ruleset(catalogue: Catalogue) -> dict[str, str]:

@@ -6,11 +6,13 @@ import time
 
 import click
 
-from streams.cli.output.console import format_option, told_progress
+from streams.cli.kafka import connection_of
+from streams.cli.options import CountType, format_option, servers_option
+from streams.cli.output.console import print_document, print_json, say, say_heading, told_progress
 from streams.cli.output.demo_page import demo_json, next_steps, print_demo
-from streams.configuration.settings import load_settings
+from streams.configuration.settings import Settings, load_settings
 from streams.demo.demonstration import demonstrate
-from streams.demo.installation import Installation
+from streams.demo.installation import Installation, kept
 from streams.runtime.exit_codes import FOUND
 from streams.runtime.signals import Interruption
 
@@ -23,6 +25,7 @@ _MOST_APPLICATIONS = 10_000
 Examples:
   consolidator demo
   consolidator demo --keep
+  consolidator demo --clean
   consolidator demo --applications 2000 --seed 7 --format json | jq .timing
 
 Exit codes: 0 every number is right; 1 a scenario came out wrong, or a replay disagrees; 2 wrong settings; 3 Kafka, the
@@ -31,18 +34,28 @@ processes behind.
 """
 )
 @click.option("--keep", is_flag=True, help="Leave topics, worker and broker as they are at the end, to look around.")
+@click.option("--clean", is_flag=True, help="Take away what earlier ones with --keep have left, and do nothing else.")
 @click.option(
     "--applications",
-    type=click.IntRange(1, _MOST_APPLICATIONS),
+    type=CountType(1, _MOST_APPLICATIONS),
     default=300,
     show_default=True,
     help="How many applications the invented day has.",
 )
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="Of the invented day: the same seed, the same day."
+    "--seed", type=CountType(0), default=1, show_default=True, help="Of the invented day: the same seed, the same day."
 )
+@servers_option
 @format_option
-def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> None:
+def demo(
+    *,
+    keep: bool,
+    clean: bool,
+    applications: int,
+    seed: int,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
     """Show the whole system at work on a real broker, in a minute.
 
     Starts the embedded broker unless KAFKA_BOOTSTRAP_SERVERS is set, creates topics of its own, starts a worker,
@@ -54,37 +67,58 @@ def demo(*, keep: bool, applications: int, seed: int, output_format: str) -> Non
     began = time.monotonic()
     # What a worker and a broker write is nobody else's.
     os.umask(0o077)
-    installation = Installation(load_settings())
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    if clean:
+        _clean(settings, output_format)
+        return
+    if settings.bootstrap_servers is not None:
+        connection_of(settings)
+    installation = Installation(settings)
     keeping = False
     with Interruption() as interruption:
         try:
-            with told_progress() as say:
+            with told_progress() as show:
 
                 def tell(text: str) -> None:
                     interruption.look()
-                    say(text)
+                    show(text)
 
                 def count(text: str) -> None:
                     interruption.look()
                     if sys.stderr.isatty():
-                        say(text)
+                        show(text)
 
                 report = demonstrate(
                     installation, seed=seed, applications=applications, began=began, tell=tell, count=count
                 )
             if output_format == "json":
-                click.echo(demo_json(report, installation, kept=keep))
+                say(demo_json(report, installation, kept=keep))
             else:
                 print_demo(report)
-                click.echo()
-                click.secho("What to try next", bold=True)
+                say()
+                say_heading("What to try next")
                 for step in next_steps(installation, kept=keep):
-                    click.echo(f"  {step}")
+                    print_document(f"  {step}")
             interruption.look()
             keeping = keep
         finally:
             if not keeping:
-                with told_progress() as say:
-                    installation.close(say)
+                with told_progress() as show:
+                    installation.close(show)
     if not report.is_right:
         raise SystemExit(FOUND)
+
+
+def _clean(settings: Settings, output_format: str) -> None:
+    names = kept(settings)
+    with told_progress() as show:
+        for name in names:
+            installation = Installation(settings, name)
+            try:
+                installation.take_over(show)
+            finally:
+                installation.close(show)
+    if output_format == "json":
+        print_json({"removed": names})
+    else:
+        say(*[f"removed {name}" for name in names] or ["no demonstration was kept"])

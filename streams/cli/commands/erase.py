@@ -3,9 +3,10 @@
 import click
 
 from models.errors import ContractError
-from streams.cli.output.console import format_option, print_json, progress
-from streams.cli.output.escaping import escaped
-from streams.configuration.connection import connection_of, topics_of
+from streams.cli.kafka import connection_of
+from streams.cli.options import AmountType, format_option, servers_option, yes_option
+from streams.cli.output.console import note, print_json, progress, say
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.operations.erasure import ApplicationErasure, Survey
 
@@ -22,17 +23,17 @@ or no worker is at work: what was written holds, and the command is given again.
 """
 )
 @click.argument("application")
-@click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
+@yes_option
 @click.option("--lift", is_flag=True, help="Accept events of the application again; what was erased stays erased.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    type=AmountType(1, 86_400),
     default=60.0,
     show_default=True,
     help="Seconds to wait for the workers to take the erasure in.",
 )
 @format_option
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@servers_option
 def erase(
     *, application: str, yes: bool, lift: bool, timeout: float, output_format: str, bootstrap_servers: str | None
 ) -> None:
@@ -90,11 +91,11 @@ def erase(
         )
         return
     for line in _lines(survey, tombstones, done=yes, lift=lift):
-        click.echo(escaped(line))
+        say(line)
     if place is not None:
-        click.echo(f"the erasure stands in {topics.executions.name} partition {place[0]} offset {place[1]}", err=True)
+        note(f"the erasure stands in {topics.executions.name} partition {place[0]} offset {place[1]}")
     if not yes:
-        click.echo("nothing was changed; --yes does it", err=True)
+        note("nothing was changed; --yes does it")
 
 
 def _lines(survey: Survey, tombstones: int, *, done: bool, lift: bool) -> list[str]:

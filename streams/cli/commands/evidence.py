@@ -11,10 +11,11 @@ from streams.audit.evidence.bundle import EvidenceCheck, checked
 from streams.audit.evidence.collect import collect_evidence
 from streams.audit.evidence.files import EvidenceFiles, write_evidence
 from streams.audit.live_ruleset import catalogue_in_force
-from streams.cli.output.console import format_option, progress
-from streams.cli.output.escaping import escaped
+from streams.cli.kafka import connection_of
+from streams.cli.options import catalogue_option, format_option, servers_option
+from streams.cli.output.console import note, progress, say
 from streams.cli.output.verification import report_lines
-from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.runtime.exit_codes import FOUND
 
@@ -67,8 +68,8 @@ disk failed.
 )
 @click.argument("application")
 @click.option("--out", "directory", type=_DIRECTORY, required=True, help="A new or empty directory.")
-@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@catalogue_option
+@servers_option
 @format_option
 def collect(
     *, application: str, directory: Path, catalogue: Path | None, bootstrap_servers: str | None, output_format: str
@@ -95,11 +96,11 @@ def collect(
             on_progress=lambda topic: display.update(task, description=f"reading {topic}"),
         )
     if not (found.executions or found.changes or found.factors):
-        click.echo(escaped(f"{topics.executions.name} has nothing about application {application}"), err=True)
+        note(f"{topics.executions.name} has nothing about application {application}")
         raise SystemExit(FOUND)
     check = EvidenceCheck(found)
     for finding in check.run():
-        click.echo(escaped(str(finding)), err=True)
+        note(str(finding))
     report = check.report()
     seal = write_evidence(directory, found, report.members())
     records = {
@@ -116,14 +117,14 @@ def collect(
             "erased_events_left_out": found.left_out,
             "verification": report.members(),
         }
-        click.echo(escaped(json.dumps(members, ensure_ascii=False)))
+        say(json.dumps(members, ensure_ascii=False))
     else:
-        click.echo(escaped(f"{directory}: {', '.join(f'{number} {name}' for name, number in records.items())}"))
+        say(f"{directory}: {', '.join(f'{number} {name}' for name, number in records.items())}")
         if found.left_out:
-            click.echo(f"{found.left_out} records of erased events were left out")
+            say(f"{found.left_out} records of erased events were left out")
         for line in report_lines(report):
-            click.echo(line)
-        click.echo(f"seal {seal}")
+            say(line)
+        say(f"seal {seal}")
     if report.differences:
         raise SystemExit(FOUND)
 
@@ -179,12 +180,12 @@ def verify(*, directory: Path, seal: str | None, output_format: str) -> None:
             "differences": [finding.members() for finding in differences],
             "verification": None if report is None else report.members(),
         }
-        click.echo(escaped(json.dumps(told, ensure_ascii=False)))
+        say(json.dumps(told, ensure_ascii=False))
     else:
         for line in (*problems, *map(str, differences), *(() if report is None else report_lines(report))):
-            click.echo(escaped(line))
-        click.echo(f"holds, seal {files.seal}" if holds else "does NOT hold")
+            say(line)
+        say(f"holds, seal {files.seal}" if holds else "does NOT hold")
     if seal is None:
-        click.echo("note: without --seal it was not checked where this evidence comes from", err=True)
+        note("note: without --seal it was not checked where this evidence comes from")
     if not holds:
         raise SystemExit(FOUND)

@@ -15,13 +15,13 @@ from streams.audit.history.inquiry import Inquiry, Moment
 from streams.audit.history.published_reasons import PublishedReason, explain_published, published_book
 from streams.audit.published import CurrentFactors, published_summary
 from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of
-from streams.cli.options import MomentType, TimezoneType
+from streams.cli.kafka import connection_of
+from streams.cli.options import MomentType, TimezoneType, format_option, processor_option, servers_option
 from streams.cli.output.changes import change_lines, why_lines
-from streams.cli.output.console import format_option, print_table
-from streams.cli.output.escaping import escaped
+from streams.cli.output.console import note, print_table, write_lines
 from streams.cli.output.explanation import explanation_lines, unexplained_lines
-from streams.cli.output.pairs import pair_table, write_lines
-from streams.configuration.connection import connection_of, topics_of
+from streams.cli.output.pairs import pair_table
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
 from streams.core.pair_summary import summary_json
 from streams.rulesets.catalogue_file import load_catalogue
@@ -49,7 +49,7 @@ no such topic or offset; 3 Kafka failed.
 """
 )
 @click.argument("application")
-@click.option("--processor", help="Only this processor.")
+@processor_option
 @click.option(
     "--why",
     is_flag=True,
@@ -73,7 +73,7 @@ no such topic or offset; 3 Kafka failed.
 )
 @click.option("--timezone", type=TimezoneType(), help="Where a DATE is a day: UTC, +01:00, Europe/Berlin.")
 @click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue for answers as of then.")
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@servers_option
 @format_option
 def factors(
     *,
@@ -120,7 +120,7 @@ def factors(
     known = read_current(config, topics.factors.name, application)
     wanted = [one for one in known if processor in (None, one.value.processor)]
     if not wanted:
-        click.echo(_nothing_known(application, processor, known), err=True)
+        note(_nothing_known(application, processor, known))
         raise SystemExit(FOUND)
     reasons = _reasons(settings, application, wanted) if why else [None] * len(wanted)
     if output_format == "json":
@@ -159,9 +159,9 @@ def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) ->
 
 def _nothing_known(application: str, processor: str | None, known: list[Current]) -> str:
     if not known:
-        return escaped(f"nothing is known of application {application}: no event of it was consolidated yet")
+        return f"nothing is known of application {application}: no event of it was consolidated yet"
     names = ", ".join(one.value.processor for one in known)
-    return escaped(f"nothing is known of processor {processor} for application {application}; known: {names}")
+    return f"nothing is known of processor {processor} for application {application}; known: {names}"
 
 
 def _json(current: CurrentFactors, why: _Why | None) -> str:

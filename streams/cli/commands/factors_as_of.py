@@ -21,13 +21,13 @@ from streams.audit.history.as_of import AsOf, ProcessorAsOf
 from streams.audit.history.explanation import explain
 from streams.audit.history.inquiry import Inquiry, Moment
 from streams.audit.live_ruleset import catalogue_in_force
+from streams.cli.kafka import connection_of
 from streams.cli.options import note_future
 from streams.cli.output.changes import difference_text, folded_change_lines
-from streams.cli.output.console import print_table, progress
-from streams.cli.output.escaping import escaped
+from streams.cli.output.console import note, print_table, progress, say, write_lines
 from streams.cli.output.explanation import explanation_lines
-from streams.cli.output.pairs import executions_text, pair_table, write_lines
-from streams.configuration.connection import connection_of, topics_of
+from streams.cli.output.pairs import executions_text, pair_table
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.pair_summary import PairSummary, summary_json, summary_of
 from streams.core.rules import Rules
@@ -101,7 +101,7 @@ def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | No
         moment = end_of_day(given, timezone)
     except ValueError as error:
         raise click.UsageError(f"{option}: {error}") from None
-    _say(f"{option} {given.isoformat()} ({timezone}): the end of that day, {rfc3339(moment)}")
+    note(f"{option} {given.isoformat()} ({timezone}): the end of that day, {rfc3339(moment)}")
     note_future(moment, rfc3339(moment))
     return moment
 
@@ -128,7 +128,7 @@ def answer_as_of(
     if not wanted:
         known = ", ".join(answer.processors) or "nothing"
         what = "" if processor is None else f" of processor {processor}"
-        _say(f"nothing was known{what} for application {application}; known: {known}", standing_text(answer))
+        note(f"nothing was known{what} for application {application}; known: {known}", standing_text(answer))
         raise SystemExit(FOUND)
     if output_format == "json":
         write_lines(_json(one, answer, book.of_row(one.pair.row), why=why) for one in wanted)
@@ -137,13 +137,7 @@ def answer_as_of(
     if why:
         for one in wanted:
             write_lines(_why(one, answer, book.of_row(one.pair.row)))
-    _say(standing_text(answer))
-
-
-def _say(*lines: str) -> None:
-    """Lines for people, beside the answer."""
-    for line in lines:
-        click.echo(escaped(line), err=True)
+    note(standing_text(answer))
 
 
 def _inquiry(settings: Settings, book: RuleBook, application: str, question: Question) -> Inquiry:
@@ -204,8 +198,8 @@ def _print_comparison(before: AsOf, after: AsOf, book: RuleBook, processor: str 
     for one in found:
         write_lines(_difference_lines(one))
     if not found:
-        click.echo("no difference")
-    _say(f"before: {standing_text(before)}", f"after: {standing_text(after)}")
+        say("no difference")
+    note(f"before: {standing_text(before)}", f"after: {standing_text(after)}")
 
 
 def _difference_json(one: Difference, before: AsOf, after: AsOf) -> str:

@@ -11,12 +11,12 @@ from streams.audit.history.answers import change_members
 from streams.audit.history.inquiry import Inquiry
 from streams.audit.history.timeline import Entry
 from streams.audit.live_ruleset import catalogue_in_force
-from streams.cli.output.console import format_option, progress
-from streams.cli.output.escaping import escaped
-from streams.cli.output.pairs import write_lines
+from streams.cli.kafka import connection_of
+from streams.cli.options import catalogue_option, format_option, servers_option
+from streams.cli.output.console import note, progress, write_lines
 from streams.cli.output.record_json import rfc3339_of
 from streams.cli.output.timeline import entry_lines
-from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
@@ -45,8 +45,8 @@ failed.
     show_default=True,
     help="log: as the broker took them. occurred: as they happened, by their producers' clocks.",
 )
-@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@catalogue_option
+@servers_option
 @format_option
 def history(
     *,
@@ -81,7 +81,7 @@ def history(
         )
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
     if not entries:
-        click.echo(escaped(f"{topics.executions.name} has nothing of this about application {application}"), err=True)
+        note(f"{topics.executions.name} has nothing of this about application {application}")
         raise SystemExit(FOUND)
     if order == "occurred":
         entries.sort(key=_happened)
@@ -93,10 +93,7 @@ def history(
     log = inquiry.log
     gone = f"; what was before offset {log.first} is gone" if log.first else ""
     ruleset = book.last(log.partition, log.end).name
-    click.echo(
-        f"from {log.log.topic} partition {log.partition}, {offsets_text(log.first, log.end)}, ruleset {ruleset}{gone}",
-        err=True,
-    )
+    note(f"from {log.log.topic} partition {log.partition}, {offsets_text(log.first, log.end)}, ruleset {ruleset}{gone}")
 
 
 def _is_about(entry: Entry, processor: str) -> bool:

@@ -1,17 +1,19 @@
 """``consolidator publish``."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
 import click
 
 from models.catalogue import Catalogue
-from models.events import LifecycleEvent
+from models.errors import BadEventError, Defect
 from streams.cli.input_files import rereadable
-from streams.cli.output.console import format_option, print_json, progress
-from streams.cli.output.escaping import escaped
-from streams.configuration.connection import connection_of, topics_of
+from streams.cli.kafka import connection_of
+from streams.cli.options import catalogue_option, format_option, servers_option
+from streams.cli.output.console import complain, note, print_json, progress, say, warn
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.replay.event_lines import BadLine, EventLine, read_event_lines
 from streams.rulesets.catalogue_file import load_catalogue
@@ -21,23 +23,38 @@ from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import require
 from topics.contract.permissions import Role, permissions
 from topics.records.json_strict import parse_object
-from topics.writing.publishing import publish_events
+from topics.writing.publishing import publish_events, record_bytes
 
 _MOST_WARNED: Final = 100
 """Lines whose warnings are written out; a whole file with one mistake would scroll everything else away."""
 
 
 @click.command(
-    epilog="Examples: consolidator publish events.jsonl; cat events.jsonl | consolidator publish -. "
-    "Exit codes: 0 all published and acknowledged; 2 bad lines, or with --strict mistyped ones, nothing "
-    "published; 3 Kafka failed."
+    epilog="""\b
+Examples:
+  consolidator publish events.jsonl
+  cat events.jsonl | consolidator publish -
+  consolidator publish <(zcat events.jsonl.gz)
+
+Exit codes: 0 all published and acknowledged; 2 bad lines, or with --strict mistyped ones, nothing published; 3 Kafka,
+the file or the disk failed.
+"""
 )
 @click.argument("file", metavar="FILE|-")
 @click.option("--skip-invalid", is_flag=True, help="Publish the good lines although there are bad ones.")
 @click.option("--strict", is_flag=True, help="Publish nothing where a line looks mistyped.")
-@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@catalogue_option
+@servers_option
 @format_option
-def publish(file: str, *, skip_invalid: bool, strict: bool, catalogue: Path | None, output_format: str) -> None:
+def publish(
+    file: str,
+    *,
+    skip_invalid: bool,
+    strict: bool,
+    catalogue: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
     """Publish lifecycle events from JSON Lines, one event a line.
 
     The whole input is checked first. Each bad line is told with its number and reason, and nothing is published unless
@@ -46,55 +63,89 @@ def publish(file: str, *, skip_invalid: bool, strict: bool, catalogue: Path | No
     A good line may lose something without a word: a member that nobody reads, a field or a processor that the catalogue
     does not have, white space around an id. Each gets a warning with its number, and --strict publishes nothing then.
 
-    JSON is one object: published, skipped and topic; and mistyped, how many lines got a warning, where any did.
+    JSON is one object: published, skipped and topic; and mistyped, how many lines got a warning, where any did. Bad
+    lines are objects on stderr: line, error_class and message.
     """
-    settings = load_settings(catalogue=catalogue)
+    settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
+    as_json = output_format == "json"
+    topics = topics_of(settings)
+    check = Check(settings.max_event_bytes, int(topics.executions.config["max.message.bytes"]))
     with rereadable(file) as lines:
-        good, bad, mistyped = _check(lines, settings.max_event_bytes, load_catalogue(settings.catalogue))
+        good, bad, mistyped = _tell(check(lines), load_catalogue(settings.catalogue), as_json=as_json)
         if mistyped and settings.catalogue is None:
-            click.echo("note: names were looked up in the built-in sample; --catalogue names yours", err=True)
+            note("note: names were looked up in the built-in sample; --catalogue names yours")
         if bad and not skip_invalid:
-            click.echo(f"{bad} of {good + bad} events are bad, nothing was published", err=True)
-            raise SystemExit(REFUSED)
+            raise _refused(f"{bad} of {good + bad} events are bad, nothing was published", as_json=as_json)
         if mistyped and strict:
-            click.echo(f"{mistyped} of {good + bad} events look mistyped, nothing was published", err=True)
-            raise SystemExit(REFUSED)
+            raise _refused(f"{mistyped} of {good + bad} events look mistyped, nothing was published", as_json=as_json)
         connection = connection_of(settings)
-        topics = topics_of(settings)
         require_permissions(permissions(Role.PUBLISHER, topics, settings.app_id), connection.librdkafka())
         require(topics, connection.librdkafka(), only=topics.executions)
         lines.seek(0)
         with progress() as display:
             task = display.add_task("publishing", total=good)
             published = publish_events(
-                _good(lines, settings.max_event_bytes),
+                (line.content for line in check(lines) if not isinstance(line, BadLine)),
                 topics.executions.name,
                 topics.partitions,
                 connection.librdkafka(),
                 on_acknowledged=lambda count: display.update(task, completed=count),
             )
-    if output_format == "json":
+    if as_json:
         warned = {"mistyped": mistyped} if mistyped else {}
         print_json({"published": published, "skipped": bad, "topic": topics.executions.name} | warned)
     else:
-        click.echo(f"published {published} events to {topics.executions.name}" + (f", skipped {bad}" if bad else ""))
+        say(f"published {published} events to {topics.executions.name}" + (f", skipped {bad}" if bad else ""))
 
 
-def _check(lines: IO[bytes], max_event_bytes: int, catalogue: Catalogue) -> tuple[int, int, int]:
+def _refused(complaint: str, *, as_json: bool) -> SystemExit:
+    """Say that nothing was published; the end of the command."""
+    if as_json:
+        complain(complaint, as_json=True, code=REFUSED)
+    else:
+        note(complaint)
+    return SystemExit(REFUSED)
+
+
+class Check:
+    """Every line of a file, good or bad: the same twice.
+
+    Args:
+        max_event_bytes: a longer line is bad.
+        max_record_bytes: so is one whose record the topic does not take.
+    """
+
+    def __init__(self, max_event_bytes: int, max_record_bytes: int) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._max_record_bytes = max_record_bytes
+
+    def __call__(self, lines: IO[bytes]) -> Iterator[EventLine | BadLine]:
+        for line in read_event_lines(lines, max_event_bytes=self._max_event_bytes):
+            yield line if isinstance(line, BadLine) else self._with_its_envelope(line)
+
+    def _with_its_envelope(self, line: EventLine) -> EventLine | BadLine:
+        size = record_bytes(line.event, line.raw)
+        if size <= self._max_record_bytes:
+            return line
+        reason = f"with its key and headers it takes {size} bytes, the topic takes {self._max_record_bytes}"
+        return BadLine(line.number, BadEventError(Defect.TOO_LARGE, reason))
+
+
+def _tell(lines: Iterable[EventLine | BadLine], catalogue: Catalogue, *, as_json: bool) -> tuple[int, int, int]:
     """Tell every bad line on stderr, and every mistyped one; returns how many are good, bad, and good but mistyped."""
     good = bad = mistyped = 0
     with progress() as display:
         task = display.add_task("checking", total=None)
-        for line in read_event_lines(lines, max_event_bytes=max_event_bytes):
+        for line in lines:
             if isinstance(line, BadLine):
                 bad += 1
-                click.echo(str(line), err=True)
+                note(json.dumps(line.members(), ensure_ascii=False) if as_json else str(line))
             else:
                 good += 1
                 mistyped += _warn(line, catalogue, silent=mistyped >= _MOST_WARNED)
             display.advance(task)
     if mistyped > _MOST_WARNED:
-        click.echo(f"warning: {mistyped - _MOST_WARNED} more lines look mistyped", err=True)
+        warn(f"{mistyped - _MOST_WARNED} more lines look mistyped")
     return good, bad, mistyped
 
 
@@ -103,11 +154,5 @@ def _warn(line: EventLine, catalogue: Catalogue, *, silent: bool) -> bool:
     found = list(typing_errors(parse_object(line.raw), line.event, catalogue))
     if not silent:
         for what in found:
-            click.echo(escaped(f"warning: line {line.number}: {what}"), err=True)
+            warn(f"line {line.number}: {what}")
     return bool(found)
-
-
-def _good(lines: IO[bytes], max_event_bytes: int) -> Iterator[tuple[LifecycleEvent, bytes]]:
-    for line in read_event_lines(lines, max_event_bytes=max_event_bytes):
-        if not isinstance(line, BadLine):
-            yield line.event, line.raw

@@ -8,7 +8,14 @@ import click
 from streams.cli.commands.replay_file import replay_file
 from streams.cli.commands.replay_log import replay_log
 from streams.cli.commands.replay_verify import replay_verify
-from streams.cli.options import StartType
+from streams.cli.options import (
+    StartType,
+    application_option,
+    catalogue_option,
+    input_option,
+    processor_option,
+    servers_option,
+)
 from streams.configuration.settings import load_settings
 from streams.replay.log_replay import Selection
 from topics.reading.positions import Start
@@ -31,7 +38,7 @@ Exit codes: 0 done, and with --verify nothing differs; 1 there were bad lines (-
 is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or offset; 3 Kafka or the disk failed.
 """
 )
-@click.option("--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin.")
+@input_option
 @click.option("--verify", is_flag=True, help="Compare with what was published, record by record.")
 @click.option(
     "--from",
@@ -41,8 +48,8 @@ is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or 
     help=f"Show, or verify, what was caused from here on; the events before it are folded all the same. {_RANGE}",
 )
 @click.option("--to", "ends", type=StartType(), multiple=True, help="Fold up to, and without, this. Default: the end.")
-@click.option("--application", help="Only this application; reads its partition only.")
-@click.option("--processor", help="Only this processor.")
+@application_option
+@processor_option
 @click.option(
     "--show",
     type=click.Choice(["factors", "changes"]),
@@ -50,7 +57,7 @@ is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or 
     show_default=True,
     help="What the pairs come to, or every change on the way.",
 )
-@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@catalogue_option
 @click.option(
     "--format",
     "output_format",
@@ -64,7 +71,7 @@ is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or 
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the offsets that this stands on, and the digests, to a JSON file too.",
 )
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@servers_option
 def replay(
     *,
     file: str | None,

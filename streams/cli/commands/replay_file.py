@@ -3,12 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
-
 from streams.cli.input_files import readable
-from streams.cli.output.console import progress
-from streams.cli.output.escaping import escaped
-from streams.cli.output.pairs import print_pairs, write_lines
+from streams.cli.output.console import note, progress, write_lines
+from streams.cli.output.pairs import print_pairs
 from streams.configuration.settings import Settings
 from streams.core.pair_summary import summary_json
 from streams.core.rules import Rules
@@ -36,12 +33,12 @@ def replay_file(file: str, settings: Settings, output_format: str) -> None:
             fold,
             source=file,
             max_event_bytes=settings.max_event_bytes,
-            on_bad=lambda line: click.echo(escaped(str(line)), err=True),
+            on_bad=lambda line: note(str(line)),
             on_progress=advance,
         )
     _print(fold, output_format)
     if counts.bad:
-        click.echo(f"{counts.bad} of {counts.folded + counts.bad} lines are bad and were left out", err=True)
+        note(f"{counts.bad} of {counts.folded + counts.bad} lines are bad and were left out")
         raise SystemExit(FOUND)
 
 

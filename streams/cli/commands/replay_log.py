@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import click
-
 from streams.audit.live_ruleset import catalogue_in_force
-from streams.cli.output.console import progress
-from streams.cli.output.pairs import print_pairs, write_lines
+from streams.cli.kafka import connection_of
+from streams.cli.output.console import note, progress, write_lines
+from streams.cli.output.pairs import print_pairs
 from streams.cli.output.parquet import change_rows, pair_rows, require_parquet, write_parquet
 from streams.cli.output.record_lines import heading, readable_line
 from streams.cli.output.summary import adoption_lines, summary_members, write_summary
-from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.fold import Pair
 from streams.core.pair_summary import summary_json, summary_of
@@ -74,11 +73,11 @@ def replay_log(
                 _print_pairs(replay.pairs(), book, topics, output_format, output)
             standings = replay.standings()
     rules = book.configured
-    click.echo(f"stands on {topics.executions.name}, ruleset {rules.name} ({rules.digest})", err=True)
+    note(f"stands on {topics.executions.name}, ruleset {rules.name} ({rules.digest})")
     for standing in standings:
-        click.echo(f"  {standing}", err=True)
+        note(f"  {standing}")
         for line in adoption_lines(book, standing):
-            click.echo(f"    {line}", err=True)
+            note(f"    {line}")
     write_summary(summary, summary_members(topics, rules, selection, standings))
 
 
@@ -88,7 +87,7 @@ def _print_changes(found: Iterator[ShownChange], topics: Topics, output_format: 
     elif output_format == "json":
         write_lines((one.sent.value or b"").decode() for one in found)
     else:
-        click.echo(heading(_KIND), err=True)
+        note(heading(_KIND))
         write_lines(readable_line(_KIND, _record(one, topics)) for one in found)
 
 

@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import click
-
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.audit.verification.in_kafka import KafkaVerification
-from streams.cli.output.console import progress
-from streams.cli.output.escaping import escaped
+from streams.cli.kafka import connection_of
+from streams.cli.output.console import progress, say
 from streams.cli.output.summary import write_summary
 from streams.cli.output.verification import report_lines
-from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.replay.log_replay import Selection
 from streams.rulesets.rule_book import book_of
@@ -48,7 +46,7 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
             display.update(task, total=verification.total)
             for finding in verification.run():
                 line = json.dumps(finding.members(), ensure_ascii=False) if output_format == "json" else str(finding)
-                click.echo(escaped(line))
+                say(line)
             report = verification.report()
     members = {
         "kind": "summary",
@@ -59,10 +57,10 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
         **report.members(),
     }
     if output_format == "json":
-        click.echo(escaped(json.dumps(members, ensure_ascii=False)))
+        say(json.dumps(members, ensure_ascii=False))
     else:
         for line in report_lines(report):
-            click.echo(line)
+            say(line)
     write_summary(summary, members)
     if report.differences:
         raise SystemExit(FOUND)

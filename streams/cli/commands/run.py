@@ -1,10 +1,12 @@
 """``consolidator run``."""
 
 import os
+import warnings
 from pathlib import Path
 
 import click
 
+from streams.cli.options import CountType, catalogue_option, servers_option
 from streams.runtime.signals import EndedEarly, end_at_signals, ignore_signals
 from streams.runtime.standard_error import queue_standard_error
 
@@ -15,11 +17,12 @@ from streams.runtime.standard_error import queue_standard_error
     "Exit codes: 0 stopped by a signal, everything in flight committed; 2 a contract is broken (settings, catalogue, "
     "topics, state); 3 Kafka or the disk failed, nothing was acknowledged."
 )
-@click.option("--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+@catalogue_option
 @click.option("--app-id", help="Consumer group's id and changelog prefix. [CONSOLIDATOR_APP_ID]")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where state is kept. [CONSOLIDATOR_STATE_DIR]")
 @click.option("--instance-id", help="Static group membership. [CONSOLIDATOR_INSTANCE_ID]")
-@click.option("--processes", type=int, help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]")
+@servers_option
+@click.option("--processes", type=CountType(1, 64), help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]")
 @click.option(
     "--adopt-ruleset",
     is_flag=True,
@@ -34,6 +37,7 @@ def run(
     app_id: str | None,
     state_dir: Path | None,
     instance_id: str | None,
+    bootstrap_servers: str | None,
     processes: int | None,
     adopt_ruleset: bool | None,
     log_level: str | None,
@@ -57,22 +61,28 @@ def run(
     # Imported here: the settings take half a second, and a signal may come before.
     import structlog  # noqa: PLC0415
 
-    from streams.configuration.settings import load_settings  # noqa: PLC0415
+    from streams.cli.kafka import connection_of  # noqa: PLC0415
+    from streams.configuration.settings import SettingsWarning, load_settings  # noqa: PLC0415
     from streams.runtime.logs import configure_logging  # noqa: PLC0415
     from streams.worker.processes import fork_workers  # noqa: PLC0415
 
-    settings = load_settings(
-        catalogue=catalogue,
-        app_id=app_id,
-        state_dir=state_dir,
-        instance_id=instance_id,
-        processes=processes,
-        adopt_ruleset=adopt_ruleset,
-        log_level=log_level,
-        log_format=log_format,
-    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", SettingsWarning)
+        settings = load_settings(
+            catalogue=catalogue,
+            app_id=app_id,
+            state_dir=state_dir,
+            instance_id=instance_id,
+            bootstrap_servers=bootstrap_servers,
+            processes=processes,
+            adopt_ruleset=adopt_ruleset,
+            log_level=log_level,
+            log_format=log_format,
+        )
     configure_logging(settings.log_level, settings.log_format)
     log = structlog.get_logger()
+    for warning in told:
+        log.warning("variables that are no settings", error=str(warning.message))
     beat = None
     try:
         if settings.processes > 1:
@@ -84,6 +94,7 @@ def run(
         # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
+        connection_of(settings)
         run_worker(settings, beat=beat)
     except EndedEarly:
         log.info("worker stopped before it began")

@@ -1,22 +1,34 @@
 """``consolidator tail``."""
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import chain, islice
+from typing import Final
 
 import click
 
-from streams.cli.options import StartType
-from streams.cli.output.console import format_option
+from streams.cli.kafka import connection_of
+from streams.cli.options import CountType, StartType, format_option, servers_option
+from streams.cli.output.console import note, say
 from streams.cli.output.record_json import is_about, json_line
 from streams.cli.output.record_lines import heading, readable_line
-from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from topics.contract.declared import Topics
-from topics.reading.positions import Start
+from topics.reading.last_records import last_records
+from topics.reading.positions import Beginning, End, Span, Start
 from topics.reading.reader import TopicReader
 from topics.records.record import Record
 
-_KINDS = ("factor-changes", "factors", "executions", "dlq")
+_NAMES: Final[Mapping[str, Callable[[Topics], str]]] = {
+    "factor-changes": lambda topics: topics.factor_changes.name,
+    "factors": lambda topics: topics.factors.name,
+    "executions": lambda topics: topics.executions.name,
+    "dlq": lambda topics: topics.dlq.name,
+}
+
+_MOST_LAST: Final = 100_000
+"""They are in memory together."""
 
 
 @click.command(
@@ -26,9 +38,13 @@ Examples:
   consolidator tail factor-changes --from beginning --until-end --format json
   consolidator tail executions --from 2026-03-01T09:30:00+01:00 --application app-1
   consolidator tail dlq --from 0:0 --limit 5
+  consolidator tail executions.dlq --last 20 --until-end
+
+Exit codes: 0 ended by Ctrl-C or SIGTERM, or there is no more; 2 wrong usage or settings, or no such topic or offset; 3
+Kafka failed.
 """
 )
-@click.argument("topic", type=click.Choice(_KINDS))
+@click.argument("topic", metavar="TOPIC", shell_complete=lambda *_: [*_NAMES])
 @click.option(
     "--from",
     "start",
@@ -38,15 +54,21 @@ Examples:
     help="Where to start. TIME is RFC 3339 with its offset from UTC and is compared with the time at which the broker "
     "took a record; PARTITION:OFFSET reads that partition only.",
 )
+@click.option(
+    "--last",
+    type=CountType(1, _MOST_LAST),
+    help="Begin with the last so many records, of all partitions together, by the broker's clock.",
+)
 @click.option("--application", help="Only records about this application.")
-@click.option("--limit", type=click.IntRange(min=1), help="Stop after this many records.")
+@click.option("--limit", type=CountType(), help="Stop after this many records.")
 @click.option("--until-end", is_flag=True, help="Stop at the end of the topic as it is now, instead of following it.")
-@click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
+@servers_option
 @format_option
 def tail(
     *,
     topic: str,
     start: Start,
+    last: int | None,
     application: str | None,
     limit: int | None,
     until_end: bool,
@@ -55,45 +77,55 @@ def tail(
 ) -> None:
     """Print records of a topic as they arrive, until Ctrl-C.
 
+    TOPIC is factor-changes, factors, executions or dlq (or executions.dlq), with or without the prefix.
+
     Only committed records are shown. No consumer group is touched, so looking disturbs nothing.
 
     JSON is one object a line: topic, partition, offset, timestamp, key, headers (pairs of name and value) and value. A
     value that is no JSON object is a string (base64: and the bytes where it is no text); a tombstone's is null.
     """
+    if last is not None and not isinstance(start, End):
+        raise click.UsageError("--from and --last both say where to begin: give one of them")
     settings = load_settings(bootstrap_servers=bootstrap_servers)
+    topics = topics_of(settings)
+    kind = _kind_of(topic, topics, settings.topic_prefix)
     config = connection_of(settings).librdkafka()
-    with TopicReader(config, _name_of(topic, topics_of(settings)), start, follows=not until_end) as reader:
-        records = reader.until_end() if until_end else reader.follow()
-        wanted = _only(topic, records, application)
-        try:
-            _print(topic, islice(wanted, limit), output_format)
-        except KeyboardInterrupt:
-            # Ctrl-C is how following ends: success, not a fault.
-            return
+
+    def wanted(record: Record) -> bool:
+        return application is None or is_about(kind, record, application)
+
+    with TopicReader(
+        config, _NAMES[kind](topics), start if last is None else Beginning(), follows=not until_end
+    ) as reader:
+        if last is None:
+            records: Iterator[Record] = filter(wanted, reader.until_end() if until_end else reader.follow())
+        else:
+            ends = {partition: Span(span.end, span.end) for partition, span in reader.spans.items()}
+            further: Iterator[Record] = iter(()) if until_end else reader.follow(ends)
+            records = chain(last_records(reader, last, wanted), filter(wanted, further))
+        _print(kind, islice(records, limit), output_format)
 
 
-def _name_of(kind: str, topics: Topics) -> str:
-    topic = {
-        "executions": topics.executions,
-        "factor-changes": topics.factor_changes,
-        "factors": topics.factors,
-        "dlq": topics.dlq,
-    }[kind]
-    return topic.name
+def _kind_of(name: str, topics: Topics, prefix: str) -> str:
+    """Which of the topics is meant.
 
-
-def _only(kind: str, records: Iterator[Record], application: str | None) -> Iterator[Record]:
-    for record in records:
-        if application is None or is_about(kind, record, application):
-            yield record
+    Raises:
+        click.BadParameter: none of them.
+    """
+    for kind, topic in _NAMES.items():
+        if name in {kind, topic(topics), topic(topics).removeprefix(prefix)}:
+            return kind
+    near = get_close_matches(name, _NAMES, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    raise click.UsageError(f"{name!r} is none of {', '.join(_NAMES)}.{meant}", click.get_current_context())
 
 
 def _print(kind: str, records: Iterator[Record], output_format: str) -> None:
     if output_format == "json":
         for record in records:
-            click.echo(json_line(record))
+            say(json_line(record))
         return
     # On stderr: stdout is data only.
-    click.echo(heading(kind), err=True)
+    note(heading(kind))
     for record in records:
-        click.echo(readable_line(kind, record))
+        say(readable_line(kind, record))

@@ -3,25 +3,26 @@
 from collections.abc import Collection
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from models.errors import ConsolidatorError
-from streams.cli.output.console import format_option, print_json, print_table, told_progress
-from streams.configuration.connection import connection_of, topics_of
+from streams.cli.kafka import connection_of
+from streams.cli.options import format_option, servers_option, yes_option
+from streams.cli.output.console import cell, note, print_json, print_table, say, told_progress
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
 from streams.runtime.exit_codes import FOUND
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import apply as apply_topics
 from topics.cluster.provisioning import check as check_topics
 from topics.cluster.provisioning import existing
+from topics.cluster.provisioning import mend as mend_topics
 from topics.contract.declared import Topic, Topics
+from topics.contract.drift import Drift, may_be_altered
 from topics.contract.permissions import Permission, Role, inspection, permissions
 
 # The declaration is what was asked for; a broker that is away should not delay it for long.
 _LIST_TIMEOUT_S = 3.0
-
-_servers_option = click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
 
 
 @click.group(
@@ -37,31 +38,67 @@ def topics() -> None:
     """Create, check and list the topics, and who has to be permitted what."""
 
 
-@topics.command(epilog="Example: CONSOLIDATOR_PARTITIONS=12 consolidator topics apply")
-@_servers_option
+@topics.command(
+    epilog="""\b
+Examples:
+  CONSOLIDATOR_PARTITIONS=12 consolidator topics apply
+  consolidator topics apply --alter
+  consolidator topics apply --alter --yes
+
+Exit codes: 0 done, or told what would be done; 2 wrong settings, or a topic is not as declared; 3 Kafka failed.
+"""
+)
+@click.option(
+    "--alter", "altering", is_flag=True, help="Set existing topics right where nothing in them is removed by that."
+)
+@yes_option
+@servers_option
 @format_option
-def apply(bootstrap_servers: str | None, output_format: str) -> None:
-    """Create the topics that are missing. Existing ones are never altered.
+def apply(*, altering: bool, yes: bool, bootstrap_servers: str | None, output_format: str) -> None:
+    """Create the topics that are missing. Existing ones are altered with --alter only.
 
     Where an existing topic is not as declared, nothing is created: each setting is named with what to do, and the exit
     code is 2. Without KAFKA_BOOTSTRAP_SERVERS the embedded broker is started.
+
+    --alter is a dry run unless --yes is given. Settings by which records would go, or go sooner, than now are left to
+    you, as are partitions and replicas: for these the exit code stays 2, and nothing is altered or created.
+
+    JSON is one object a line: topic, state (created, unchanged) and partitions; with --alter topic, setting, expected,
+    actual and action (altered, would_alter) before them.
     """
+    if yes and not altering:
+        raise click.UsageError("--yes belongs to --alter")
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     declared = topics_of(settings)
     with told_progress() as tell:
         connection = connection_of(settings, start_broker=True, on_progress=tell)
     require_permissions([*inspection(declared)], connection.librdkafka())
+    if altering:
+        found = mend_topics(declared, connection.librdkafka(), alter_them=yes)
+        for drift in found:
+            _tell_altered(drift, done=yes, output_format=output_format)
+        if not yes:
+            note("nothing was changed; --yes does it" if found else "there is nothing to alter")
+            return
     created = apply_topics(declared, connection.librdkafka())
     for topic in declared:
         state = "created" if topic.name in created else "unchanged"
         if output_format == "json":
             print_json({"topic": topic.name, "state": state, "partitions": declared.partitions})
         else:
-            click.echo(f"{state:<10} {topic.name} ({declared.partitions} partitions)")
+            say(f"{state:<10} {topic.name} ({declared.partitions} partitions)")
+
+
+def _tell_altered(drift: Drift, *, done: bool, output_format: str) -> None:
+    if output_format == "json":
+        members = {"topic": drift.topic, "setting": drift.setting, "expected": drift.expected, "actual": drift.actual}
+        print_json(members | {"action": "altered" if done else "would_alter"})
+    else:
+        say(f"{'altered' if done else 'to alter':<10} {drift.topic}: {drift.setting} {drift.actual} → {drift.expected}")
 
 
 @topics.command(epilog="Example: consolidator topics check && consolidator run")
-@_servers_option
+@servers_option
 @format_option
 def check(bootstrap_servers: str | None, output_format: str) -> None:
     """Compare the topics with their declaration: exit 0 if all is as declared, 1 if not.
@@ -84,18 +121,20 @@ def check(bootstrap_servers: str | None, output_format: str) -> None:
                 }
             )
         else:
-            click.echo(str(drift))
+            say(str(drift))
     if output_format == "table":
         for remedy in dict.fromkeys(drift.remedy() for drift in found):
-            click.echo(f"to do: {remedy}", err=True)
+            note(f"to do: {remedy}")
+        if any(may_be_altered(drift) for drift in found):
+            note("or, for all by which nothing is removed: consolidator topics apply --alter")
         if not found:
-            click.echo("all topics are as declared")
+            say("all topics are as declared")
     if found:
         raise SystemExit(FOUND)
 
 
 @topics.command(name="list", epilog="Example: consolidator topics list --format json")
-@_servers_option
+@servers_option
 @format_option
 def list_topics(bootstrap_servers: str | None, output_format: str) -> None:
     """Show the declared topics: keys, partitions, settings, why they are like that, and whether they exist.
@@ -111,9 +150,9 @@ def list_topics(bootstrap_servers: str | None, output_format: str) -> None:
         return
     for topic in declared:
         exists = {True: "exists", False: "does not exist", None: "unknown whether it exists"}[_exists(topic, names)]
-        click.echo(f"{topic.name} ({declared.partitions} partitions, {exists})")
-        click.echo(f"    key  {topic.key}")
-        click.echo(click.wrap_text(topic.why, initial_indent="    why  ", subsequent_indent=" " * 9))
+        say(f"{topic.name} ({declared.partitions} partitions, {exists})")
+        say(f"    key  {topic.key}")
+        say(*click.wrap_text(topic.why, initial_indent="    why  ", subsequent_indent=" " * 9).split("\n"))
 
 
 @topics.command(epilog="Example: consolidator topics acls --role publisher --principal User:bank-feeds --format json")
@@ -136,7 +175,7 @@ def acls(role: str | None, principal: str, output_format: str) -> None:
         return
     table = Table("role", "principal", "operation", "resource", "name", "pattern", "why")
     for one, needed in rows:
-        table.add_row(*map(escape, _acl(one, principal, needed).values()))
+        table.add_row(*map(cell, _acl(one, principal, needed).values()))
     print_table(table)
 
 
@@ -156,7 +195,7 @@ def _existing(settings: Settings, declared: Topics) -> Collection[str] | None:
     try:
         return existing(declared, connection_of(settings).librdkafka(), timeout_s=_LIST_TIMEOUT_S)
     except ConsolidatorError as error:
-        click.echo(f"whether the topics exist is unknown: {error}", err=True)
+        note(*f"whether the topics exist is unknown: {error}".split("\n"))
         return None
 
 

@@ -6,7 +6,8 @@ from importlib.metadata import version as version_of
 import click
 from confluent_kafka import libversion
 
-from streams.cli.output.console import format_option, print_json
+from streams.cli.options import format_option
+from streams.cli.output.console import print_json, say
 from streams.core.compiled import is_compiled
 
 _COMPONENTS = ("faust-streaming", "aiokafka", "confluent-kafka", "rocksdict", "pydantic")
@@ -24,4 +25,4 @@ def version(output_format: str) -> None:
         print_json(versions)
         return
     for name, number in versions.items():
-        click.echo(f"{name:<16} {number}")
+        say(f"{name:<16} {number}")

@@ -2,8 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -26,6 +28,8 @@ from streams.cli.output.escaping import escaped
 # Columns; wider than any table of ours.
 _UNBOUNDED = 10_000
 
+_FURTHER_IN = 4
+
 format_option = click.option(
     "--format",
     "output_format",
@@ -46,27 +50,109 @@ def stderr() -> Console:
     return Console(stderr=True)
 
 
+def cell(text: str, style: str = "") -> Text:
+    """A table's cell: what could steer a terminal escaped, and no markup."""
+    return Text("\n".join(map(escaped, text.split("\n"))), style=style)
+
+
+def fits(table: Table, console: Console) -> bool:
+    """Whether a table can be printed without folding anything; a pipe has no width, and takes every one."""
+    return not console.is_terminal or natural_width(table, console) <= console.width
+
+
+def natural_width(table: Table, console: Console) -> int:
+    """How many columns a table takes where nothing is folded."""
+    return console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
+
+
 def print_table(table: Table) -> None:
-    """Print a table on stdout: folded into a terminal's width; a pipe has none, there it is as wide as it has to be."""
+    """Print a table on stdout, or a list where the terminal is too narrow: folded, names cannot be read or copied."""
     console = stdout()
-    if not console.is_terminal:
-        console.width = console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
+    if not fits(table, console):
+        write_lines(_listed(table))
+        return
+    # A pipe has no width: there the table is as wide as it has to be.
+    console.width = max(console.width, natural_width(table, console))
     console.print(table)
+
+
+def _listed(table: Table) -> Iterator[str]:
+    headings = [str(column.header) for column in table.columns]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        told = [(heading, _plain(one)) for heading, one in zip(headings, row, strict=True) if _plain(one)]
+        for number, (heading, text) in enumerate(told):
+            indent = "  " if number else ""
+            first, *rest = text.split("\n")
+            if rest:
+                yield f"{indent}{heading}"
+                yield from (f"{indent}  {line}" for line in (first, *rest))
+            else:
+                yield f"{indent}{heading} {first}".rstrip() if heading else f"{indent}{first}"
+
+
+def _plain(one: Any) -> str:
+    return one.plain if isinstance(one, Text) else Text.from_markup(str(one)).plain
 
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line of stdout."""
-    click.echo(escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
+    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def say(text: str = "") -> None:
-    """Print lines on stdout, what could steer a terminal escaped."""
-    click.echo(_lines_escaped(text))
+def say(*lines: str) -> None:
+    """Print lines on stdout, what could steer a terminal escaped; without any, an empty one.
+
+    Lines for people that a terminal is too narrow for go on, further in, on the next one; words stay whole.
+    """
+    for line in lines or ("",):
+        for part in _parts(line):
+            click.echo(escaped(part))
 
 
-def note(text: str) -> None:
-    """Print lines on stderr: what is no data."""
-    click.echo(_lines_escaped(text), err=True)
+def write_lines(lines: Iterable[str]) -> None:
+    """Likewise, of many lines."""
+    # Bytes, in blocks: no system call for every line.
+    out = click.get_binary_stream("stdout")
+    for line in lines:
+        for part in _parts(line):
+            out.write(f"{escaped(part)}\n".encode())
+    out.flush()
+
+
+def print_document(text: str) -> None:
+    """Print a text that is copied or read by programs: each line as it is, but for what could steer a terminal."""
+    for line in text.split("\n"):
+        click.echo(escaped(line))
+
+
+def note(*lines: str) -> None:
+    """Print lines on stderr, what could steer a terminal escaped: what is no data."""
+    for line in lines:
+        click.echo(escaped(line), err=True)
+
+
+def _parts(line: str) -> list[str]:
+    # A line of JSON is for programs.
+    if not sys.stdout.isatty() or line.startswith("{"):
+        return [line]
+    width = get_terminal_size().columns
+    if len(line) <= width:
+        return [line]
+    further = " " * (len(line) - len(line.lstrip()) + _FURTHER_IN)
+    return wrap(
+        line,
+        width,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
+    )
+
+
+def say_heading(text: str) -> None:
+    """Print a line that stands above others: bold on a terminal."""
+    click.secho(escaped(text), bold=True)
 
 
 def warn(text: str) -> None:
@@ -78,18 +164,16 @@ def complain(message: str, *, as_json: bool = False, code: int | None = None) ->
     """Print an error on stderr, without markup: the message may quote foreign text.
 
     Args:
-        message: what is wrong.
-        as_json: print one JSON object, its members ``error`` and ``exit_code``.
+        message: what is wrong; some name several problems, one a line.
+        as_json: print one JSON object, its members ``error``, ``problems`` where there are several, and ``exit_code``.
         code: the exit code.
     """
     if as_json:
-        click.echo(escaped(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False)), err=True)
+        first, *problems = (line.strip() for line in message.split("\n"))
+        members = {"error": first} | ({"problems": problems} if problems else {}) | {"exit_code": code}
+        note(json.dumps(members, ensure_ascii=False))
     else:
-        note(f"error: {message}")
-
-
-def _lines_escaped(text: str) -> str:
-    return "\n".join(map(escaped, text.split("\n")))
+        note(*f"error: {message}".split("\n"))
 
 
 class _RateColumn(ProgressColumn):
@@ -119,7 +203,7 @@ def progress() -> Progress:
 def told_progress() -> Iterator[Callable[[str], None]]:
     """A function that shows on stderr what takes time: one changing line on a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda text: click.echo(text, err=True)
+        yield note
         return
     with stderr().status("") as status:
-        yield status.update
+        yield lambda text: status.update(Text(escaped(text)))

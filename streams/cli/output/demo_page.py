@@ -3,13 +3,12 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-import click
 import msgspec
 from rich.table import Column, Table
 from rich.text import Text
 
 from streams.cli.output.changes import change_lines
-from streams.cli.output.console import print_table
+from streams.cli.output.console import cell, print_table, say, say_heading
 from streams.cli.output.escaping import escaped
 from streams.core.pair_summary import summary_json
 from streams.demo.installation import Installation
@@ -44,14 +43,14 @@ def print_demo(report: DemoReport) -> None:
     print_table(_processors(report.processors))
     _heading("Some changes, and why")
     for line in _examples(report.examples):
-        click.echo(line)
+        say(line)
     _heading("Dead letters: what could not be read is kept, and holds nothing up")
     for letter in report.dead_letters:
         place = f"{letter.topic} partition {letter.partition} offset {letter.offset}"
-        click.echo(escaped(f"  {place}  {letter.error_class}: {letter.message}"))
+        say(f"  {place}  {letter.error_class}: {letter.message}")
     _heading("In figures")
     for line in _figures(report):
-        click.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def demo_json(report: DemoReport, installation: Installation, *, kept: bool) -> str:
@@ -103,14 +102,17 @@ def next_steps(installation: Installation, *, kept: bool) -> Iterator[str]:
     yield "consolidator tail factor-changes --from beginning --until-end --application scenario-3"
     yield "consolidator tail dlq --from beginning --until-end"
     yield f"consolidator replay --input {shlex.quote(str(installation.events_file))}"
-    yield f"kill {installation.worker_pid()}    # stops the worker; its log: {shlex.quote(str(installation.log_file))}"
+    yield (
+        f"kill {installation.worker_pid()}    # stops the worker; its log: {shlex.quote(str(installation.log_file))}; "
+        "all of it is taken away by: consolidator demo --clean"
+    )
     if installation.started_broker:
         yield "consolidator broker stop    # after the worker"
 
 
 def _heading(text: str) -> None:
-    click.echo()
-    click.secho(text, bold=True)
+    say()
+    say_heading(text)
 
 
 def _scenarios(results: Iterable[ScenarioResult]) -> Table:
@@ -120,16 +122,16 @@ def _scenarios(results: Iterable[ScenarioResult]) -> Table:
         mark = Text(_RIGHT, "bold green") if result.is_right else Text(_WRONG, "bold red")
         table.add_row(
             mark,
-            Text(f"{scenario.title}: {scenario.processor} of {scenario.application_id}"),
-            Text(_outcome(scenario.outcome, scenario.factors.items())),
-            Text("nothing" if actual is None else _outcome(actual.outcome, actual.factors.items())),
+            cell(f"{scenario.title}: {scenario.processor} of {scenario.application_id}"),
+            cell(_outcome(scenario.outcome, scenario.factors.items())),
+            cell("nothing" if actual is None else _outcome(actual.outcome, actual.factors.items())),
         )
     return table
 
 
 def _outcome(outcome: str, factors: Iterable[tuple[str, str]]) -> str:
     lines = [f"{name} = {text}" for name, text in factors] or ["{} (no factors)"]
-    return escaped(outcome) + "\n" + "\n".join(map(escaped, lines))
+    return "\n".join([outcome, *lines])
 
 
 def _processors(figures: Iterable[ProcessorFigures]) -> Table:
@@ -139,7 +141,7 @@ def _processors(figures: Iterable[ProcessorFigures]) -> Table:
         table.add_column(heading, justify="right", overflow="fold")
     for one in figures:
         table.add_row(
-            Text(escaped(one.processor)),
+            cell(one.processor),
             f"{one.active:,}",
             f"{one.failed:,}",
             f"{one.failure_rate:.1%}",

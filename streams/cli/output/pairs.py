@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-import click
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.output.console import print_table
+from streams.cli.output.console import cell, print_table, write_lines
 from streams.cli.output.escaping import escaped
 from streams.core.pair_summary import PairSummary
 
@@ -25,15 +24,15 @@ def pair_table(summaries: Iterable[PairSummary]) -> Table:
     for summary in summaries:
         if summary.application_id != last:
             table.add_section()
-        shown = escaped(summary.application_id) if summary.application_id != last else ""
+        shown = summary.application_id if summary.application_id != last else ""
         last = summary.application_id
         table.add_row(
-            Text(shown),
-            Text(escaped(summary.processor)),
-            Text(escaped(summary.processor_type or _UNKNOWN_TYPE)),
+            cell(shown),
+            cell(summary.processor),
+            cell(summary.processor_type or _UNKNOWN_TYPE),
             outcome_text(summary.outcome),
-            Text(executions_text(summary)),
-            Text(factors_text(summary)),
+            cell(executions_text(summary)),
+            cell(factors_text(summary)),
         )
     return table
 
@@ -58,7 +57,7 @@ def pair_lines(summaries: Sequence[PairSummary]) -> Iterator[str]:
 
 def outcome_text(outcome: str) -> Text:
     """An outcome in the colour that tells it from a distance."""
-    return Text(escaped(outcome), style=_STYLES.get(outcome, ""))
+    return cell(outcome, _STYLES.get(outcome, ""))
 
 
 def executions_text(summary: PairSummary) -> str:
@@ -95,12 +94,3 @@ def print_pairs(summaries: Iterable[PairSummary]) -> None:
     while block:
         write_lines(pair_lines(block))
         block = list(islice(rest, _LINES_ALIGNED))
-
-
-def write_lines(lines: Iterable[str]) -> None:
-    """Write lines to stdout, what could steer a terminal escaped."""
-    # Bytes, in blocks: UTF-8 whatever the locale, and no system call for every line.
-    out = click.get_binary_stream("stdout")
-    for line in lines:
-        out.write(f"{escaped(line)}\n".encode())
-    out.flush()

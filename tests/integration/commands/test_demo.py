@@ -125,6 +125,11 @@ def test_what_is_kept_can_be_looked_at_with_the_commands_shown(environment, left
     wait_until(lambda: not is_alive(pid), "the worker to stop", limit_s=LIMIT_S)
     app_id = dict(variable.split("=") for variable in shlex.split(export)[1:])["CONSOLIDATOR_APP_ID"]
     assert app_id in left_over()
+    cleaned = demo(environment, "--clean", "--format", "json")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert json.loads(cleaned.stdout) == {"removed": [app_id]}
+    wait_until(lambda: not left_over(), "topics, group and files to be gone", limit_s=LIMIT_S)
+    assert demo(environment, "--clean").stdout == "no demonstration was kept\n"
 
 
 @pytest.mark.parametrize(

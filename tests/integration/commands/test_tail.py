@@ -269,3 +269,27 @@ def test_ctrl_c_ends_following_with_success(runner, executions):
     finally:
         process.kill()
     assert process.returncode == 0, errors
+
+
+def test_the_last_records_of_all_partitions(runner, executions):
+    """The newest so many by the broker's clock, the oldest first; aborted ones do not count."""
+    for number in range(30):
+        executions.commit(f"app-{number}", partition=number % 2)
+    executions.abort("aborted")
+    assert applications(shown(runner, "--last", "7")) == [f"app-{number}" for number in range(23, 30)]
+    assert len(shown(runner, "--last", "100")) == 30
+    assert applications(shown(runner, "--last", "2", "--application", "app-3")) == ["app-3"]
+    assert len(shown(runner, "--last", "7", "--limit", "3")) == 3
+
+
+def test_a_topic_goes_by_its_own_name_too(runner, executions, topics):
+    """With and without its prefix."""
+    executions.commit("a")
+    for name in ("executions", topics.executions.name):
+        result = runner.invoke(cli, ["tail", name, "--from", "beginning", "--until-end", "--format", "json"])
+        assert len(result.stdout.splitlines()) == 1
+    result = runner.invoke(cli, ["tail", "executions.dlq", "--from", "beginning", "--until-end"])
+    assert result.exit_code == 0
+    wrong = runner.invoke(cli, ["tail", "executoins", "--until-end"])
+    assert wrong.exit_code == 2
+    assert "Did you mean executions?" in wrong.stderr

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from models.errors import ContractError, InfrastructureError, SettingsError
 from streams.cli.main import cli
+from tests.real_kafka.installation import Installation
 from topics.cluster.connection import Connection
 from topics.cluster.provisioning import apply, check, existing, require
 from topics.contract.declared import declare
@@ -234,3 +235,47 @@ def test_the_fixture_is_a_real_broker(admin):
     """The tests above stand on a broker that refuses nonsense."""
     with pytest.raises(KafkaException):
         admin.create_topics([NewTopic("no/slash", 1, 1)])["no/slash"].result(LIMIT_S)
+
+
+@pytest.fixture
+def drifted(kafka, tmp_path):
+    """Topics of which one keeps records for a day only, and the command line for them."""
+    installation = Installation(kafka, tmp_path)
+    installation.create_topics()
+    name = installation.topics.executions.name
+    alter(installation.admin, name, "retention.ms", "86400000")
+    alter(installation.admin, name, "max.message.bytes", "2000")
+    until_drift(installation.topics, installation.config)
+    yield name, CliRunner(env=installation.variables), installation
+    installation.close()
+
+
+def test_drift_is_altered_when_it_is_asked_for(drifted):
+    """A dry run tells what --yes then does, and afterwards all is as declared."""
+    name, runner, _ = drifted
+    dry = runner.invoke(cli, ["topics", "apply", "--alter"])
+    assert dry.exit_code == 0
+    assert f"to alter   {name}: retention.ms 86400000 → -1\n" in dry.stdout
+    assert "--yes does it" in dry.stderr
+    check = runner.invoke(cli, ["topics", "check"])
+    assert check.exit_code == 1
+    assert "consolidator topics apply --alter" in check.stderr
+    done = runner.invoke(cli, ["topics", "apply", "--alter", "--yes", "--format", "json"])
+    assert done.exit_code == 0
+    assert [json.loads(line) for line in done.stdout.splitlines()][:2] == [
+        {"topic": name, "setting": "retention.ms", "expected": "-1", "actual": "86400000", "action": "altered"},
+        {"topic": name, "setting": "max.message.bytes", "expected": "1048576", "actual": "2000", "action": "altered"},
+    ]
+    assert runner.invoke(cli, ["topics", "check"]).exit_code == 0
+
+
+def test_what_would_remove_records_is_left_to_people(drifted):
+    """Nothing at all is altered then, and the setting is named with the remedy."""
+    name, runner, installation = drifted
+    dlq = installation.topics.dlq.name
+    alter(installation.admin, dlq, "retention.ms", "-1")
+    refused = runner.invoke(cli, ["topics", "apply", "--alter", "--yes"])
+    assert isinstance(refused.exception, ContractError)
+    assert f"{dlq}: retention.ms is -1" in str(refused.exception)
+    assert name not in str(refused.exception)
+    assert runner.invoke(cli, ["topics", "check"]).exit_code == 1

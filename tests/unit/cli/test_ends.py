@@ -86,6 +86,18 @@ def test_a_state_directory_that_cannot_be_written_changes_nothing(environment, t
     assert (process.returncode, len(process.stderr.splitlines())) == (70, 1)
 
 
+def test_without_a_home_directory(environment):
+    """Neither the state directory nor the report can be placed: one line says so each."""
+    nobody = {name: value for name, value in environment.items() if name not in {"HOME", "CONSOLIDATOR_STATE_DIR"}}
+    homeless = "import os.path; os.path.expanduser = lambda path: path; "
+    program = "import sys; from streams.cli.__main__ import main; sys.argv = ['consolidator', 'topics', 'list']; main()"
+    process = ended(nobody, sys.executable, "-c", homeless + program)
+    assert process.returncode == 2
+    assert b"this user has none" in process.stderr
+    process = ended(nobody, sys.executable, "-c", homeless + COMMAND.replace("BODY", "raise ValueError"), "work")
+    assert (process.returncode, len(process.stderr.splitlines())) == (70, 1)
+
+
 def test_old_reports_are_forgotten(environment):
     """A command that fails every minute does not fill the disk."""
     directory = Path(environment["CONSOLIDATOR_STATE_DIR"], "errors")
@@ -162,8 +174,8 @@ def test_a_signal_that_is_lost_on_the_way_still_ends_the_command(environment, lo
 def test_a_second_signal_ends_what_takes_too_long_to_tidy_up(environment):
     """The first one is waited for, the second one is not."""
     code = (
-        "try:\n        print('up', flush=True); time.sleep(60)\n"
-        "    finally:\n        print('tidying', flush=True); time.sleep(60)"
+        "try:\n        print('up', flush=True)\n        while True: time.sleep(0.05)\n"
+        "    finally:\n        print('tidying', flush=True)\n        while True: time.sleep(0.05)"
     )
     command = [sys.executable, "-c", COMMAND.replace("BODY", code), "work"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:

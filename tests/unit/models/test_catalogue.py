@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.catalogue import (
+    NAME_PATTERN,
     Catalogue,
     FactorRule,
     FieldRule,
@@ -24,6 +25,9 @@ def factor(reducer="mean", field="f_x", **rest):
 
 def processor(**factors):
     return ProcessorRule.model_validate({"type": "document", "factors": factors})
+
+
+STEERING = "\x00\x1b\x7f\x9b\u061c\u200b\u200f\u2028\u202e\u2066\ufeff"
 
 
 def catalogue_of(factors=None, *, name="test", version="1", **rest):
@@ -83,9 +87,11 @@ class TestRules:
         assert isinstance(kept, Decimal)
         assert kept == bound
 
-    @pytest.mark.parametrize("name", ["", " x", "x ", "a\nb", "x" * 257, "é" * 129, "😀" * 65])
+    @pytest.mark.parametrize(
+        "name", ["", " x", "x ", "a\nb", "x" * 257, "é" * 129, "😀" * 65, *(f"a{one}b" for one in STEERING), *STEERING]
+    )
     def test_names_are_visible_and_bounded(self, name):
-        """Processor, factor and field names are not empty, not padded, one line, at most 256 bytes in UTF-8."""
+        """Names are not empty, not padded, one line, at most 256 bytes in UTF-8, and steer no terminal."""
         for wrong in (
             lambda: processor(f_y=factor(field=name)),
             lambda: ProcessorRule.model_validate({"type": "document", "factors": {name: factor()}}),
@@ -125,7 +131,7 @@ class TestRules:
         schema = Catalogue.model_json_schema()
         factors = schema["$defs"]["ProcessorRule"]["properties"]["factors"]
         for names in (factors, schema["properties"]["processors"]):
-            assert names["propertyNames"] == {"minLength": 1, "maxLength": 256, "pattern": r"^\S(.*\S)?$"}
+            assert names["propertyNames"] == {"minLength": 1, "maxLength": 256, "pattern": NAME_PATTERN}
             assert "$ref" in names["additionalProperties"]
         assert factors["minProperties"] == 1
 

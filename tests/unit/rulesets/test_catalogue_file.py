@@ -94,11 +94,11 @@ f_b = { reducer = "any_true", field = "x" }
             "  processors.p.factors.f_a.scale: should be less than or equal to 38",
             f"  processors.p.factors.f_a.minimum: {immense}",
             "  processors.p.factors.f_a.unit: must be a string, not a date or time",
-            "  processors.p.factors.f_a.required: must be true or false, not a string",
+            "  processors.p.factors.f_a.required: must be true or false, not a string: 'yes'",
             "  processors.p.factors.f_a.maximun: unknown key; did you mean 'maximum'?",
             "  processors.p.factors.f_b.field: must be a string, not a whole number",
             f"  processors.p.factors.f_b.minimum: {immense}",
-            "  processors.p.factors.f_b.maximum: must be a number, not a string",
+            "  processors.p.factors.f_b.maximum: must be a number, not a string: '3'",
             (
                 "  processors.p.factors.f_b.color: unknown key; known here: "
                 "reducer, field, scale, minimum, maximum, unit, required, description"

@@ -27,6 +27,7 @@ from topics.records.dead_letter_format import (
     redriven_headers,
     with_original,
 )
+from topics.records.erasures import ERASURE_HEADER
 from topics.records.record import Record
 
 SOURCE = "executions"
@@ -112,6 +113,19 @@ def test_letters_are_listed_with_what_became_of_them():
     ]
     assert letters[1].redrive_of == "executions/2/1"
     assert strangers == [(2, 4)]
+
+
+def test_a_letter_that_was_erased_is_none():
+    """Its tombstone is ours: neither a letter nor a stranger's record, whether the letter is still there or not."""
+    headers = ((ERASURE_HEADER, b"application"),)
+    tombstones = [
+        Record("dlq", 2, 3 + number, 0, f"executions/2/{number}".encode(), None, headers) for number in (0, 9)
+    ]
+    letters, strangers = list_letters([letter(0), letter(1, source=1), *tombstones])
+    assert [one.place for one in letters] == [(2, 1)]
+    assert strangers == []
+    letters, strangers = list_letters([letter(0), Record("dlq", 2, 1, 0, b"executions/2/0", None, ())])
+    assert (len(letters), strangers) == (1, [(2, 1)])
 
 
 def test_a_letter_of_a_recreated_source_is_another_letter():

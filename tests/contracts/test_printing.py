@@ -1,0 +1,51 @@
+"""What commands print goes through one place, where everything that could steer a terminal is escaped."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+THE_PLACE = Path("streams/cli/output/console.py")
+LATER = {Path("streams/cli/commands/dlq.py"): "its lines are escaped where they are made"}
+SOURCES = [file.relative_to(ROOT) for file in sorted((ROOT / "streams/cli").rglob("*.py"))]
+PRINTING = {"click.echo", "click.secho", "click.style", "click.get_binary_stream", "print", "rich.print"}
+STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+CLIENTS = {"AdminClient", "Producer", "Consumer"}
+
+
+def prints(source: str) -> list[str]:
+    """The calls that print, each with its line."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            stream, _, method = name.rpartition(".")
+            if (name in PRINTING and "stdin" not in ast.unparse(node)) or (stream in STREAMS and method == "write"):
+                found.append(f"line {node.lineno}: {name}")
+    return found
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=str)
+def test_everything_printed_goes_through_one_place(file):
+    """Whatever is quoted: ids, codes, names of a catalogue."""
+    if file != THE_PLACE and file not in LATER:
+        assert prints((ROOT / file).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("source", ["click.echo(x)", "print(x)", "sys.stdout.write(x)", "click.secho(x, bold=True)"])
+def test_an_offence_is_found(source):
+    """The search itself finds what it is for."""
+    assert prints(source)
+
+
+@pytest.mark.parametrize("package", ["topics", "streams/operations", "streams/demo", "streams/broker"])
+def test_librdkafka_never_prints_by_itself(package):
+    """Each client says where its lines go: into our log, or nowhere."""
+    for file in sorted((ROOT / package).rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in CLIENTS:
+                # A configuration that is put together above the call is looked for in its function's lines.
+                lines = "\n".join(text.splitlines()[max(0, node.lineno - 20) : node.end_lineno])
+                assert "log_level" in lines or "logger" in lines, f"{file}:{node.lineno}"
