@@ -1,12 +1,16 @@
 """Create the declared topics, and verify that they still are as declared. Nothing is altered or reset by itself."""
 
+import time
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from models.errors import ContractError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.alteration import alter
 from topics.contract.declared import Topic, Topics
 from topics.contract.drift import Drift, drifts, may_be_altered
+
+_POLL_S: Final = 0.1
 
 
 def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S) -> list[str]:
@@ -85,6 +89,10 @@ def mend(
     _refuse([drift for drift in found if not may_be_altered(drift)])
     if alter_them:
         alter(found, admin)
+        # Brokers hear of it one after the other, and each question may go to another one.
+        deadline = time.monotonic() + timeout_s
+        while set(found) & set(check(topics, admin, timeout_s=timeout_s)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
     return found
 
 

@@ -120,6 +120,7 @@ class Check:
         self._max_record_bytes = max_record_bytes
 
     def __call__(self, lines: IO[bytes]) -> Iterator[EventLine | BadLine]:
+        """Read lines; one that is too large as a record is bad, too."""
         for line in read_event_lines(lines, max_event_bytes=self._max_event_bytes):
             yield line if isinstance(line, BadLine) else self._with_its_envelope(line)
 
