@@ -18,8 +18,11 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 COMMIT = "d333f77"
 WIPED = "local state wiped, it comes back from the changelog"
 
-OTHER_VERDICTS: frozenset[str] = frozenset()
-"""The applications ``verdict-…`` of the fixture for which today's rules say something else than that commit's."""
+TOO_LONG = {f"verdict-long-{what}" for what in ("code", "event-id", "execution-id", "processor", "supersedes")}
+NOT_DECLARED = {f"verdict-{what}" for what in ("factor", "outputs", "top-level", "undeclared")} | {"app-erased"}
+OTHER_VERDICTS = frozenset({*TOO_LONG, *NOT_DECLARED, "verdict-" + "v" * 600})
+"""The applications of the fixture for which today's rules say something else than that commit's, as decision 18 lists
+it: their event has an id or a name that is too long, or factors that nobody declares, which is a quality issue now."""
 
 PROCESSOR = "bank_statement"
 
@@ -126,7 +129,7 @@ def test_what_an_earlier_commit_said_is_said_today(kept):
         }
 
     assert by_pair(run(kept, "replay", *to)) == by_pair(kept.said("factors.jsonl"))
-    assert run(kept, "dlq", "list") == kept.said("dead-letters.jsonl")
+    assert run(kept, "dlq", "list") == [one | {"content": "held"} for one in kept.said("dead-letters.jsonl")]
     [summary] = run(kept, "evidence", "verify", str(kept.files / "evidence"), "--seal", about["seal"])
     assert summary["differences"] == []
     directory = Path(kept.files / "evidence of today")
