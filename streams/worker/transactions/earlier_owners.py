@@ -60,6 +60,8 @@ def outwait(
             warned = True
             _log.warning("a broker does not answer what is open; it is asked again", reason=error.args[0].str())
 
+    # Before the first question, which would wait for its answer for half a minute.
+    require_credentials(config)
     wanted = sorted(partitions)
     try:
         admin = AdminClient({**config})

@@ -88,6 +88,8 @@ def installation(patient_cluster, tmp_path) -> Iterator[Installation]:
 @pytest.fixture
 def partition(patient_cluster, installation) -> int:
     """One whose changelog is led by another node than the group's coordinator, which has to answer."""
+    # Kafka's own topic of offsets is made for the first who asks.
+    assert not any(installation.committed().values())
     changelog, coordinator = installation.topics.changelog.name, patient_cluster.group_coordinator(installation.name)
     return next(each for each in range(PARTITIONS) if patient_cluster.leader(changelog, each) != coordinator)
 

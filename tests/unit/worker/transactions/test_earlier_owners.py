@@ -130,6 +130,12 @@ def test_without_partitions_nobody_is_asked():
     assert wait_until_offsets_settled(None, "app", "executions", [], limit_s=0) == []
 
 
+@pytest.fixture(autouse=True)
+def accepted(monkeypatch):
+    """Nobody is there to refuse anything."""
+    monkeypatch.setattr(earlier_owners, "require_credentials", lambda _: None)
+
+
 @pytest.fixture
 def settled(monkeypatch):
     """Nothing is open, as long as a test does not say otherwise; what was waited for, in order."""
