@@ -6,11 +6,12 @@ from itertools import chain, islice
 import click
 
 from models.errors import ContractError, Defect
-from streams.cli.options import StartType
-from streams.cli.output.console import format_option, progress
+from streams.cli.kafka import connection_of
+from streams.cli.options import CountType, StartType, format_option, servers_option
+from streams.cli.output.console import note, progress, say
 from streams.cli.output.dead_letters import HEADING, decision_line, letter_json, letter_line, shown_json, shown_lines
 from streams.cli.output.record_json import is_about
-from streams.configuration.connection import connection_of, topics_of
+from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.operations.redrive import Choice, Decision, Redrive, decide
 from streams.runtime.exit_codes import FOUND
@@ -24,7 +25,6 @@ from topics.records.record import Record
 
 Config = Mapping[str, str | int]
 
-_servers_option = click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
 _application_option = click.option("--application", help="Only dead letters about this application.")
 
 
@@ -80,8 +80,8 @@ settings, or no such topic; 3 Kafka failed.
 )
 @_application_option
 @click.option("--reason", type=click.Choice(list(map(str, Defect))), help="Only letters of this error class.")
-@click.option("--limit", type=click.IntRange(min=1), help="List at most so many.")
-@_servers_option
+@click.option("--limit", type=CountType(), help="List at most so many.")
+@servers_option
 @format_option
 def list_command(
     *,
@@ -105,14 +105,14 @@ def list_command(
     letters, strangers = _listed(connection_of(settings).librdkafka(), topic, start, application)
     wanted = [letter for letter in letters if reason in (None, letter.error_class)]
     if not wanted:
-        click.echo(f"no dead letters{' like that' if letters else ''} in {topic}", err=True)
+        note(f"no dead letters{' like that' if letters else ''} in {topic}")
     elif output_format == "table":
-        click.echo(HEADING, err=True)
+        note(HEADING)
     for letter in islice(wanted, limit):
         if output_format == "json":
-            click.echo(letter_json(letter, topic))
+            say(letter_json(letter, topic))
         else:
-            click.echo(letter_line(letter))
+            say(letter_line(letter))
     _tell_strangers(strangers, topic)
 
 
@@ -128,7 +128,7 @@ Exit codes: 0 shown; 2 wrong usage or settings, or there is no dead letter at th
 )
 @click.argument("place", type=_PlaceType())
 @click.option("--raw", is_flag=True, help="Write the original value to stdout, byte for byte, and nothing else.")
-@_servers_option
+@servers_option
 @format_option
 def show(*, place: Place, raw: bool, bootstrap_servers: str | None, output_format: str) -> None:
     """Show one dead letter: the reason, where it came from, and the original key, headers and value.
@@ -161,10 +161,10 @@ def show(*, place: Place, raw: bool, bootstrap_servers: str | None, output_forma
     if raw:
         _write_raw(value)
     elif output_format == "json":
-        click.echo(shown_json(listed, letter, value, topic, is_gone=is_gone))
+        say(shown_json(listed, letter, value, topic, is_gone=is_gone))
     else:
         for line in shown_lines(listed, letter, value, topic, is_gone=is_gone):
-            click.echo(line)
+            say(line)
 
 
 @dlq.command(
@@ -190,9 +190,9 @@ whether anything was redriven.
 @click.option("--all", "everything", is_flag=True, help="All letters.")
 @_application_option
 @click.option("--again", is_flag=True, help="Try once more, too, what came back from an earlier redrive.")
-@click.option("--limit", type=click.IntRange(min=1), help="Put back at most so many.")
+@click.option("--limit", type=CountType(), help="Put back at most so many.")
 @click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
-@_servers_option
+@servers_option
 @format_option
 def redrive(
     *,
@@ -315,7 +315,7 @@ def _put_back(redriving: Redrive, config: Config, topics: Topics, places: Sequen
 
 def _write_raw(value: bytes | None) -> None:
     if value is None:
-        click.echo("the original has no value (a tombstone): nothing was written", err=True)
+        note("the original has no value (a tombstone): nothing was written")
     else:
         click.get_binary_stream("stdout").write(value)
 
@@ -324,9 +324,9 @@ def _print_decisions(decisions: Sequence[Decision], topic: str, *, done: bool, o
     for decision in decisions:
         action = "skipped" if decision.reason is not None else "redriven" if done else "would_redrive"
         if output_format == "json":
-            click.echo(letter_json(decision.letter, topic, action=action, reason=decision.reason))
+            say(letter_json(decision.letter, topic, action=action, reason=decision.reason))
         else:
-            click.echo(decision_line(decision.letter, action, decision.reason))
+            say(decision_line(decision.letter, action, decision.reason))
     chosen = len(_to_put_back(decisions))
     skipped = len(decisions) - chosen
     if done:
@@ -335,14 +335,13 @@ def _print_decisions(decisions: Sequence[Decision], topic: str, *, done: bool, o
         text = f"dry run: {chosen} would be redriven, {skipped} skipped; --yes does it"
     else:
         text = f"dry run: nothing to redrive, {skipped} skipped"
-    click.echo(text, err=True)
+    note(text)
 
 
 def _tell_strangers(strangers: Sequence[Place], topic: str) -> None:
     if strangers:
         partition, offset = strangers[0]
-        click.echo(
-            f"{topic} has {len(strangers)} records that are no dead letters of ours, the first at {partition}:{offset}",
-            err=True,
+        note(
+            f"{topic} has {len(strangers)} records that are no dead letters of ours, the first at {partition}:{offset}"
         )
         raise SystemExit(FOUND)
