@@ -8,7 +8,7 @@ import click
 from models.errors import ContractError, Defect
 from streams.cli.kafka import connection_of
 from streams.cli.options import CountType, StartType, format_option, servers_option
-from streams.cli.output.console import note, progress, say
+from streams.cli.output.console import note, progress, say, write_bytes
 from streams.cli.output.dead_letters import HEADING, decision_line, letter_json, letter_line, shown_json, shown_lines
 from streams.cli.output.record_json import is_about
 from streams.configuration.connection import topics_of
@@ -317,7 +317,7 @@ def _write_raw(value: bytes | None) -> None:
     if value is None:
         note("the original has no value (a tombstone): nothing was written")
     else:
-        click.get_binary_stream("stdout").write(value)
+        write_bytes(value)
 
 
 def _print_decisions(decisions: Sequence[Decision], topic: str, *, done: bool, output_format: str) -> None:

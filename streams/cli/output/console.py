@@ -119,6 +119,13 @@ def write_lines(lines: Iterable[str]) -> None:
     out.flush()
 
 
+def write_bytes(data: bytes) -> None:
+    """Write bytes to stdout as they are: a dead letter's original, for a file or a program."""
+    out = click.get_binary_stream("stdout")
+    out.write(data)
+    out.flush()
+
+
 def print_document(text: str) -> None:
     """Print a text that is copied or read by programs: each line as it is, but for what could steer a terminal."""
     for line in text.split("\n"):
