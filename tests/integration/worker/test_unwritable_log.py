@@ -111,7 +111,8 @@ def test_a_reader_that_has_gone_ends_nothing(installation, tmp_path):
     """The log's reader dies under the worker: it is no reason to die, too."""
     with fifo(tmp_path) as (path, reading):
         worker = start_with(installation, f"2>{path}")
-        assert b"worker process started" in os.read(reading, 65_536)
+        # A pipe that nobody has opened for writing yet is at its end.
+        wait_until(lambda: b"worker process started" in os.read(reading, 65_536), "the first line", limit_s=LIMIT_S)
     works_and_stops(installation, worker, 75)
 
 
