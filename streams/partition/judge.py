@@ -75,8 +75,9 @@ class Judge:
         """The log has not all events of a pair any more."""
         return ContractError(
             f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
-            f"of {key.decode(errors='backslashreplace')} for one: another ruleset cannot be adopted, as their whole "
-            "output is not known. Go on with the ruleset of the state, or begin anew under another CONSOLIDATOR_APP_ID"
+            f"of {key.decode(errors='backslashreplace')} for one, or are dead letters by now: another ruleset cannot "
+            "be adopted, as their whole output is not known. Go on with the ruleset of the state, or begin anew under "
+            "another CONSOLIDATOR_APP_ID"
         )
 
 
