@@ -1,6 +1,7 @@
 """Fixtures that every folder of tests may use."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from tests.fault_runs.figures import Figures, save
 from tests.real_kafka.cluster import Cluster
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.secured_broker import SecuredBroker, secured_broker
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and so would every process be
+# that a test starts: none of them could be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Laws take as long as they take: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough looks longer.
 for _name, _examples in (("fast", 50), ("thorough", 2_000)):
