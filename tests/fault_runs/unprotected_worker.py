@@ -5,6 +5,7 @@ after a death between the two the outputs are there and the state is not.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from confluent_kafka import Producer
 
@@ -21,8 +22,8 @@ _TIMEOUT_S = 30.0
 class WithoutTransaction(PartitionTransactions):
     """Publishes at once, beside the transaction."""
 
-    def __init__(self, connection: Connection, app_id: str, partition: int, *, patience_s: float) -> None:
-        super().__init__(connection, app_id, partition, patience_s=patience_s)
+    def __init__(self, connection: Connection, app_id: str, partition: int, **options: Any) -> None:
+        super().__init__(connection, app_id, partition, **options)
         self._beside = Producer(connection.librdkafka())
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:

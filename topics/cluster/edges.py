@@ -9,7 +9,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     OffsetSpec,
 )
 
-from topics.cluster.offsets import ASK_S, ask_for_offsets, require_offsets
+from topics.cluster.offsets import ASK_S, ask_for_offsets, require_offsets, told_offset
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -59,16 +59,7 @@ def _asked(
     )
 
     def wait() -> dict[int, int]:
-        return {place.partition: _offset(answer) for place, answer in answers.items()}
+        # One second on top: librdkafka's own limit comes first, and says more.
+        return {place.partition: told_offset(answer, ASK_S + 1) for place, answer in answers.items()}
 
     return wait
-
-
-def _offset(answer: "Future[Any]") -> int:
-    """The offset; below 0: no answer, see :mod:`topics.cluster.offsets`."""
-    try:
-        # One second on top: librdkafka's own limit comes first, and says more.
-        offset: int = answer.result(ASK_S + 1).offset
-    except TimeoutError:
-        return -1
-    return offset

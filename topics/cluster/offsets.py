@@ -21,11 +21,14 @@ an end of -1001 no transaction is open, and a new owner would recover its state 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
 from topics.cluster.patience import ask_patiently
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = [
     "ASK_S",
@@ -35,6 +38,7 @@ __all__ = [
     "offset_at_time",
     "require_offsets",
     "silence",
+    "told_offset",
     "unanswered",
 ]
 
@@ -109,6 +113,27 @@ def require_offsets(client: _Client, topic: str, offsets: Mapping[int, int], ask
     if missing:
         raise KafkaException(silence(topic, missing, _leaders(client, topic)))
     return {partition: offsets[partition] for partition in wanted}
+
+
+def told_offset(answer: "Future[Any]", timeout_s: float | None = None) -> int:
+    """The offset in an answer of ``list_offsets``; below 0: its leader is silent, whichever way that shows.
+
+    Args:
+        answer: what the client promised.
+        timeout_s: how long to wait; None: as long as the client does.
+
+    Raises:
+        KafkaException: the question was refused.
+    """
+    try:
+        offset: int = (answer.result() if timeout_s is None else answer.result(timeout_s)).offset
+    except TimeoutError:
+        return OFFSET_INVALID
+    except KafkaException as error:
+        if error.args[0].code() in _SILENT:
+            return OFFSET_INVALID
+        raise
+    return offset
 
 
 def silence(topic: str, partitions: Sequence[int], leaders: Mapping[int, str]) -> KafkaError:

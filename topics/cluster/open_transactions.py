@@ -10,7 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     OffsetSpec,
 )
 
-from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, require_offsets
+from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, require_offsets, told_offset
 
 __all__ = ["ends_of", "wait_until_offsets_settled", "wait_until_settled"]
 
@@ -137,7 +137,7 @@ def ends_of(
 
     def ask() -> dict[int, int]:
         answers = admin.list_offsets(question, isolation_level=isolation, request_timeout=ASK_S)
-        ends = {place.partition: answer.result().offset for place, answer in answers.items()}
+        ends = {place.partition: told_offset(answer) for place, answer in answers.items()}
         return require_offsets(admin, topic, ends, [place.partition for place in places])
 
     return ask_for_offsets(ask, limit_s=limit_s, silent=silent)

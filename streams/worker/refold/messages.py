@@ -82,8 +82,12 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int | None = None
 
 
-# The settings of a topic are a mapping that is read-only, which msgspec does not know.
-_encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
+def _plain(value: object) -> object:
+    """What msgspec does not know: the read-only settings of a topic, and texts that know where they come from."""
+    return str(value) if isinstance(value, str) else dict(value)  # type: ignore[call-overload]
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
 decode_task: Final = msgspec.json.Decoder(Task).decode
 decode_report: Final = msgspec.json.Decoder(Report).decode
 decode_answer: Final = msgspec.json.Decoder(Answer).decode
