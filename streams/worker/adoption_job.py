@@ -241,7 +241,8 @@ class AdoptionJob:
                 assert self._lane.committing is not None  # noqa: S101 - of the last part
                 await asyncio.shield(self._lane.committing)
                 self._lane.written(last)
-                reach("part")
+                if folded is not None:
+                    reach("part")
             if folded is None:
                 return pairs
             self._require()

@@ -76,6 +76,8 @@ def installation(patient_cluster, tmp_path) -> Iterator[Installation]:
         tmp_path,
         CONSOLIDATOR_REPLICATION_FACTOR="3",
         CONSOLIDATOR_PARTITIONS=str(PARTITIONS),
+        # A busy machine keeps a worker from its heartbeats for seconds, and none may end here.
+        CONSOLIDATOR_SESSION_TIMEOUT_S="10",
     )
     found.create_topics()
     patient_cluster.wait_in_sync(topic.name for topic in found.topics)

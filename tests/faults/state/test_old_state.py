@@ -87,6 +87,11 @@ def forget_the_removed_rows(installation: Installation, worker: WorkerProcess, o
         installation.alter_topic(changelog.name, name, value)
 
 
+def is_written(database: Path) -> bool:
+    """Whether anything was written into a database."""
+    return any(path.stat().st_size for path in (*database.glob("*.log"), *database.glob("*.sst")))
+
+
 def lie_aside(state: Path, days: float) -> None:
     """Let every database below a directory be so old, but for those of standbys into which nothing was written yet."""
     aged = 0
@@ -222,6 +227,11 @@ def test_standbys_are_as_old_as_they_are(kafka, tmp_path):
             limit_s=60,
         )
         installation.wait_consumed(*both)
+        wait_until(
+            lambda: all(map(is_written, (path for worker in both for path in worker.state().rglob("*.db")))),
+            "each standby to have heard of its partition",
+            limit_s=60,
+        )
         [aside, _] = (worker.state() for worker in both)
         for worker in both:
             worker.stop()
