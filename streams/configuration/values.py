@@ -52,8 +52,12 @@ def _state_directory(path: Path) -> Path:
     if spoiling is not None:
         raise _wrong(f"{shown(path)} has {shown(spoiling)} in it: Kafka would write outside of it")
     for place in (path, *path.parents):
-        if place.exists():
-            if not place.is_dir():
+        try:
+            is_there, is_directory = place.exists(), place.is_dir()
+        except OSError as error:
+            raise _wrong(f"{shown(place)} cannot be used: {error.strerror}") from None
+        if is_there:
+            if not is_directory:
                 raise _wrong(f"{shown(place)} is a file, a directory is wanted")
             break
     return path

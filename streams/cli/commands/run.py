@@ -61,7 +61,6 @@ def run(
     # Imported here: the settings take half a second, and a signal may come before.
     import structlog  # noqa: PLC0415
 
-    from streams.cli.kafka import connection_of  # noqa: PLC0415
     from streams.configuration.settings import SettingsWarning, load_settings  # noqa: PLC0415
     from streams.runtime.logs import configure_logging  # noqa: PLC0415
     from streams.worker.processes import fork_workers  # noqa: PLC0415
@@ -94,7 +93,6 @@ def run(
         # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
-        connection_of(settings)
         run_worker(settings, beat=beat)
     except EndedEarly:
         log.info("worker stopped before it began")
