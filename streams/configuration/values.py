@@ -18,6 +18,7 @@ _ALTERNATIVES: Final = re.compile(r"\^\(([A-Za-z0-9_|-]+)\)\$")
 _NAMES: Final = re.compile(r"\^\[a-zA-Z0-9\._-\]\{([0-9]+),([0-9]+)\}\$")
 _KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "path": "a path"}
 _LONGEST_SHOWN: Final = 60
+_LONGEST_PATH_SHOWN: Final = 1_000
 
 _SPOILS_PROPERTIES: Final = ",:\\"
 """Kafka reads a list of directories from its properties, and takes these apart: it would write elsewhere."""
@@ -80,10 +81,11 @@ Addresses = Annotated[str, AfterValidator(_addresses)]
 
 
 def shown(value: object) -> str:
-    """A value for a message: quoted, escaped, and not longer than a line."""
+    """A value for a message: quoted, escaped, and not longer than a line, but for paths."""
     text = str(value)
-    if len(text) > _LONGEST_SHOWN:
-        text = f"{text[:_LONGEST_SHOWN]}…"
+    longest = _LONGEST_PATH_SHOWN if isinstance(value, Path) else _LONGEST_SHOWN
+    if len(text) > longest:
+        text = f"{text[:longest]}…"
     return repr(text) if text.isprintable() else ascii(text)
 
 
