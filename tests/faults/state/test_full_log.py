@@ -8,6 +8,7 @@ import pytest
 
 from tests.inputs.design_workload import design_workload
 from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.small_disk import mounted_disk
 from tests.real_kafka.worker_process import CONSOLIDATOR, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -19,16 +20,8 @@ EVENTS = 12_000
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own, too small for the log."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={LOG_KIB}k", "tmpfs", str(directory)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    try:
+    with mounted_disk(tmp_path / "disk", f"{LOG_KIB}k") as directory:
         yield directory
-    finally:
-        subprocess.run(["umount", str(directory)], check=True)
 
 
 def test_a_log_whose_disk_is_full_costs_its_lines_and_nothing_else(kafka, tmp_path, small_disk, conclude):

@@ -15,6 +15,7 @@ from streams.worker.table.store import BatchStore
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import believable
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.small_disk import mounted_disk
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -135,16 +136,8 @@ def test_damage_that_is_met_later_ends_the_worker_once(installation, conclude):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own, too small for the state."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(directory)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    try:
+    with mounted_disk(tmp_path / "disk", f"{DISK_MIB}m") as directory:
         yield directory
-    finally:
-        subprocess.run(["umount", str(directory)], check=True)
 
 
 def test_a_full_disk_stops_the_worker_until_there_is_room(kafka, tmp_path, small_disk, conclude):

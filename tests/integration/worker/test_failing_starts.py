@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.small_disk import mounted_disk
 from tests.real_kafka.unfriendly_broker import UnfriendlyBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -188,16 +189,8 @@ def test_a_file_where_fausts_directory_should_be_ends_the_worker(installation):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own, on which a test may use up all there is."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_KIB}k", "tmpfs", str(directory)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    try:
+    with mounted_disk(tmp_path / "disk", f"{DISK_KIB}k") as directory:
         yield directory
-    finally:
-        subprocess.run(["umount", str(directory)], check=True)
 
 
 @pytest.mark.parametrize("left_kib", [0, 8])
