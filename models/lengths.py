@@ -6,7 +6,18 @@ only) and for the names of a catalogue. See ``docs/decisions/0018``.
 
 from typing import Final
 
-__all__ = ["MAX_ID_BYTES", "MAX_KEY_BYTES", "MAX_NAME_BYTES", "MAX_TIME_BYTES", "bytes_of", "fits"]
+from models.errors import BadEventError, Defect
+
+__all__ = [
+    "MAX_ID_BYTES",
+    "MAX_KEY_BYTES",
+    "MAX_NAME_BYTES",
+    "MAX_TIME_BYTES",
+    "WIDEST_CHARACTER",
+    "bytes_of",
+    "fits",
+    "too_long",
+]
 
 MAX_ID_BYTES: Final = 512
 """Of an application's, an execution's or an event's id: fourteen UUIDs, and hashing it stays below 30 microseconds."""
@@ -20,15 +31,27 @@ MAX_TIME_BYTES: Final = 64
 MAX_KEY_BYTES: Final = 3 * MAX_ID_BYTES + 1 + MAX_ID_BYTES
 """Of a canonical key: in the application's id a ``/`` or ``%`` takes three bytes."""
 
-_WIDEST_CHARACTER: Final = 4
+WIDEST_CHARACTER: Final = 4
+"""Bytes that a character takes in UTF-8, at most."""
 
 
 def fits(text: str, limit: int) -> bool:
     """Whether a text has at most so many bytes in UTF-8; a short one is not encoded for it."""
     length = len(text)
-    if length * _WIDEST_CHARACTER <= limit:
+    if length * WIDEST_CHARACTER <= limit:
         return True
     return length <= limit and (text.isascii() or bytes_of(text) <= limit)
+
+
+def too_long(what: str, text: str, limit: int) -> BadEventError:
+    """What is wrong with an event that has too long a text.
+
+    Args:
+        what: names the text.
+        text: the text.
+        limit: the most bytes that it may have in UTF-8.
+    """
+    return BadEventError(Defect.TOO_LONG, f"{what} has {bytes_of(text)} bytes in UTF-8, the limit is {limit}")
 
 
 def bytes_of(text: str) -> int:

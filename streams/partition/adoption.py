@@ -13,13 +13,10 @@ from streams.partition.batch import Outgoing, SourceRecord
 from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
 from topics.contract.declared import Topics
 from topics.contract.keys import change_key
-from topics.records.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
+from topics.records.cloudevents import change_headers, factors_headers
 
 __all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded"]
 
-_CHANGE_TYPE: Final = CHANGE_TYPE.encode()
-_FACTORS_TYPE: Final = FACTORS_TYPE.encode()
-_SOURCE: Final = SOURCE.encode()
 
 PART_PAIRS: Final = 4_000
 _PART_BYTES: Final = 8 * 1024 * 1024
@@ -135,10 +132,10 @@ class GoingOver:
                 self._partition,
                 change_key(head.application_id, identity),
                 change,
-                cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject),
+                change_headers(ce_id, subject),
             )
         )
-        headers = cloudevent_headers(ce_id, _FACTORS_TYPE, _SOURCE, subject)
+        headers = factors_headers(ce_id, subject)
         self._factors.append(Outgoing(self._factors_topic, self._partition, key, factors, headers))
         self._size += len(row) + len(change) + len(factors)
 

@@ -8,8 +8,8 @@ causing event stands in its change as well, and is bounded by nothing but the ev
 from typing import Final
 
 from models.errors import BadEventError, Defect
+from models.quality import QualityIssue
 from streams.core.change import Change, common_parts, encode_change
-from streams.core.fold import Pair, Step
 from streams.partition.sizes import BATCH_BYTES
 from topics.contract.declared import Topics
 
@@ -29,21 +29,17 @@ _WIDEST_CHARACTER: Final = 6
 """A quality issue, and a character of the factor's name in it: JSON writes a control character as \\u0000."""
 
 
-def change_size(before: Pair | None, step: Step) -> int:
+def change_size(weight: int, issues: tuple[QualityIssue, ...]) -> int:
     """At most the bytes of the record of a change, not written yet; a little more where ids are long.
 
     Args:
-        before: the pair before.
-        step: what an event made of it.
+        weight: what the pair's row weighs, before or after, whichever is more.
+        issues: what was odd about the causing event.
     """
-    weight = step.pair.row.weight
-    if before is not None and before.row.weight > weight:
-        weight = before.row.weight
     size = _CHANGE_BYTES + _CHANGE_FACTOR * weight
-    if not step.issues:
-        return size
-    for issue in step.issues:
-        size += _ISSUE_BYTES + (0 if issue.factor is None else _WIDEST_CHARACTER * len(issue.factor))
+    if issues:
+        for issue in issues:
+            size += _ISSUE_BYTES + (0 if issue.factor is None else _WIDEST_CHARACTER * len(issue.factor))
     return size
 
 

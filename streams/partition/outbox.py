@@ -12,13 +12,9 @@ from streams.partition.batch import Outgoing
 from streams.partition.sizes import memory_size
 from topics.contract.declared import Topics
 from topics.contract.keys import change_key
-from topics.records.cloudevents import CHANGE_TYPE, FACTORS_TYPE, SOURCE, cloudevent_headers
+from topics.records.cloudevents import change_headers, factors_headers
 
 __all__ = ["Outbox"]
-
-_CHANGE_TYPE: Final = CHANGE_TYPE.encode()
-_FACTORS_TYPE: Final = FACTORS_TYPE.encode()
-_SOURCE: Final = SOURCE.encode()
 
 
 _ENVELOPE_BYTES: Final = 512
@@ -70,9 +66,11 @@ class Outbox:
     def write(self, topics: Topics, partition: int) -> None:
         """Make records of what was said since the last time."""
         changes_topic, factors_topic = topics.factor_changes.name, topics.factors.name
+        written, factors, latest = self._written, self._factors, self._latest
+        size = 0
         for said in self._said:
             if isinstance(said, Outgoing):
-                self._written.append(said)
+                written.append(said)
                 continue
             row_key, change, ruleset_json = said
             identity = change.id
@@ -80,15 +78,17 @@ class Outbox:
             ce_id, subject = identity.encode(), change.application_id.encode()
             key = change_key(change.application_id, identity)
             value = encode_change(change, identity, common)
-            headers = cloudevent_headers(ce_id, _CHANGE_TYPE, _SOURCE, subject)
-            self._written.append(Outgoing(changes_topic, partition, key, value, headers))
-            self.size += _ENVELOPE_BYTES + len(value)
-            if self._latest.get(row_key) is said:
-                self._forget_factors(row_key)
-                headers = cloudevent_headers(ce_id, _FACTORS_TYPE, _SOURCE, subject)
+            headers = change_headers(ce_id, subject)
+            written.append(Outgoing(changes_topic, partition, key, value, headers))
+            size += _ENVELOPE_BYTES + len(value)
+            if latest.get(row_key) is said:
+                if row_key in factors:
+                    self._forget_factors(row_key)
+                headers = factors_headers(ce_id, subject)
                 value = encode_factors(common)
-                self._factors[row_key] = Outgoing(factors_topic, partition, row_key, value, headers)
-                self.size += _ENVELOPE_BYTES + len(value)
+                factors[row_key] = Outgoing(factors_topic, partition, row_key, value, headers)
+                size += _ENVELOPE_BYTES + len(value)
+        self.size += size
         self._said.clear()
         self._latest.clear()
         self.unwritten = 0

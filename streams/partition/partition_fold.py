@@ -36,8 +36,8 @@ from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, par
 
 __all__ = ["PartitionFold"]
 
-_UNWRITTEN_BYTES: Final = 8 * 1024 * 1024
-"""At most the bytes of the changes that are written out together: some 1,500 in the design's workload. A change that
+_UNWRITTEN_BYTES: Final = 16 * 1024 * 1024
+"""At most the bytes of the changes that are written out together: some 3,000 in the design's workload. A change that
 is not written yet holds everything before and after it."""
 
 
@@ -283,15 +283,15 @@ class PartitionFold:
         if step.pair is before:
             return
         pair, outbox = step.pair, folded.outbox
-        most_bytes = change_size(before, step)
+        weight = pair.row.weight
+        if before is not None and before.row.weight > weight:
+            weight = before.row.weight
+        most_bytes = change_size(weight, step.issues)
         if step.change is not None:
             if most_bytes > self._change_limit.unseen_bytes:
                 self._change_limit.require(step.change, self._rules.json)
             outbox.tell(row_key, step.change, self._rules.json)
         outbox.unwritten += most_bytes
-        folded.weight += pair.row.weight
-        if row_key in folded.pairs:
-            folded.weight -= folded.pairs[row_key].row.weight
         folded.pairs[row_key] = pair
         if folded.removed:
             folded.removed.discard(row_key)
@@ -336,7 +336,7 @@ class PartitionFold:
             self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
         folded.removed.discard(erasures_key)
         folded.erasures[erasures_key] = Erasures(application_id, record.offset, hashes)
-        folded.weight += HASH_BYTES * len(hashes)
+        folded.erasures_bytes += HASH_BYTES * len(hashes)
         for row_key, pair in self._rows.pairs_of(erasures_key):
             if holds_event(pair, event_id):
                 step = erase_event(pair, event_id, self._position(record), self._rules)

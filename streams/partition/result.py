@@ -37,7 +37,7 @@ class Folded:
         erased_prefixes: what the keys of the applications start with whose rows are gone.
         end: one past the last offset that is part of it: the batch's end, or before it where there was no room for
             more.
-        weight: what the rows weigh that changed.
+        erasures_bytes: at least the bytes of the erasure rows that changed.
     """
 
     mark: PartitionMark
@@ -51,12 +51,13 @@ class Folded:
     removed: set[bytes] = field(default_factory=set)
     erased_prefixes: set[bytes] = field(default_factory=set)
     end: int = 0
-    weight: int = 0
+    erasures_bytes: int = 0
 
     @property
     def size(self) -> int:
-        """About the bytes of everything that it comes to, as they lie in memory."""
-        return self.outbox.size + ROW_COPIES * self.weight
+        """About the bytes of everything that it comes to, as they lie in memory; every changed row is looked at."""
+        weight = self.erasures_bytes + sum([pair.row.weight for pair in self.pairs.values()])
+        return self.outbox.size + ROW_COPIES * weight
 
     @property
     def is_halfway(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from models.lengths import WIDEST_CHARACTER
 from streams.partition.batch import SourceRecord
 
 __all__ = ["BATCH_BYTES", "HEADER_OBJECT_BYTES", "decoded_together", "framed_size", "memory_size"]
@@ -15,8 +16,6 @@ _RECORD_BYTES: Final = 36
 
 _HEADER_BYTES: Final = 10
 """Around a header's name and value: two numbers."""
-
-_WIDEST_CHARACTER: Final = 4
 
 _DECODED_RECORDS: Final = 4_000
 _DECODED_BYTES: Final = 2 * 1024 * 1024
@@ -40,7 +39,7 @@ def framed_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[
     if value is not None:
         size += len(value)
     for name, text in headers:
-        size += _HEADER_BYTES + (len(name) if name.isascii() else _WIDEST_CHARACTER * len(name))
+        size += _HEADER_BYTES + (len(name) if name.isascii() else WIDEST_CHARACTER * len(name))
         if text is not None:
             size += len(text)
     return size

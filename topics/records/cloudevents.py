@@ -12,23 +12,23 @@ from models.errors import BadEventError, Defect
 from topics.records.json_strict import parse_object
 
 __all__ = [
-    "CHANGE_TYPE",
     "EXECUTION_TYPE_PREFIX",
-    "FACTORS_TYPE",
-    "SOURCE",
+    "change_headers",
     "cloudevent_headers",
+    "factors_headers",
     "is_structured",
     "structured_data",
 ]
 
-SOURCE: Final = "/consolidator"
-CHANGE_TYPE: Final = "consolidator.factor-change.v1"
-FACTORS_TYPE: Final = "consolidator.factors.v1"
 EXECUTION_TYPE_PREFIX: Final = "consolidator.execution."
 """Followed by the status: ``consolidator.execution.failed``."""
 
 _CONTENT_TYPE: Final = ("content-type", b"application/json")
 _SPEC_VERSION: Final = ("ce_specversion", b"1.0")
+# Made once: there are two such records for nearly every event.
+_SOURCE: Final = ("ce_source", b"/consolidator")
+_CHANGE: Final = ("ce_type", b"consolidator.factor-change.v1")
+_FACTORS: Final = ("ce_type", b"consolidator.factors.v1")
 
 
 def cloudevent_headers(identity: bytes, event_type: bytes, source: bytes, subject: bytes) -> list[tuple[str, bytes]]:
@@ -50,6 +50,26 @@ def cloudevent_headers(identity: bytes, event_type: bytes, source: bytes, subjec
         ("ce_source", source),
         ("ce_subject", subject),
     ]
+
+
+def change_headers(identity: bytes, subject: bytes) -> list[tuple[str, bytes]]:
+    """The headers of a ``factor-changes`` record.
+
+    Args:
+        identity: the change's.
+        subject: the application.
+    """
+    return [_CONTENT_TYPE, _SPEC_VERSION, ("ce_id", identity), _CHANGE, _SOURCE, ("ce_subject", subject)]
+
+
+def factors_headers(identity: bytes, subject: bytes) -> list[tuple[str, bytes]]:
+    """The headers of a ``factors`` record.
+
+    Args:
+        identity: of the change that led to it.
+        subject: the application.
+    """
+    return [_CONTENT_TYPE, _SPEC_VERSION, ("ce_id", identity), _FACTORS, _SOURCE, ("ce_subject", subject)]
 
 
 def is_structured(payload: dict[str, Any]) -> bool:

@@ -22,6 +22,7 @@ MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and objects. An event needs three levels; the rest is room for fields we ignore."""
 
 _INTEGER_LIMIT: Final = 10**MAX_DIGITS
+_LEAST_INTEGER: Final = -_INTEGER_LIMIT
 _TIME_KEY: Final = "occurred_at"
 """The one field of an event that has colons in its value."""
 
@@ -122,7 +123,7 @@ def _count_keys(value: Any, depth: int) -> int:
         if kind is str:
             continue
         if kind is int:
-            if not -_INTEGER_LIMIT < child < _INTEGER_LIMIT and not within_limits(child):
+            if not _LEAST_INTEGER < child < _INTEGER_LIMIT and not within_limits(child):
                 raise _number_limit()
         elif kind is dict or kind is list:
             keys += _count_keys(child, depth + 1)

@@ -17,6 +17,7 @@ from typing import Final
 
 from models.errors import BadEventError, Defect
 from models.events import EPOCH, MAX_MICROS, MIN_MICROS, micros_of
+from models.lengths import MAX_TIME_BYTES, fits, too_long
 
 __all__ = ["time_micros"]
 
@@ -40,8 +41,8 @@ def time_micros(text: str) -> int:
     """Microseconds since the epoch of a time.
 
     Raises:
-        BadEventError: ``invalid_time``: it is not RFC 3339 with an offset, does not exist, or is out of the years 1 to
-            9999 in UTC.
+        BadEventError: ``too_long``; ``invalid_time``: it is not RFC 3339 with an offset, does not exist, or is out of
+            the years 1 to 9999 in UTC.
     """
     fraction = text[20:26]
     # Six decimals and no offset, as most producers write it.
@@ -62,6 +63,8 @@ def _second_micros(text: str) -> int:
 
 
 def _micros(text: str) -> int:
+    if not fits(text, MAX_TIME_BYTES):
+        raise too_long("occurred_at", text, MAX_TIME_BYTES)
     text = text.upper()
     if not _RFC3339.fullmatch(text):
         raise BadEventError(Defect.INVALID_TIME, "occurred_at is not RFC 3339 with an offset")

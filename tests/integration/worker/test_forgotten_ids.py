@@ -22,7 +22,7 @@ from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 
-EXPIRY_MS = 4_000
+EXPIRY_MS = 8_000
 CLEAN_UP_MS = 500
 LIMIT_S = 40.0
 LARGE = 6_000
@@ -53,7 +53,7 @@ def running(directory, cache_dir, properties):
 
 @pytest.fixture(scope="module")
 def forgetful_kafka(tmp_path_factory, kafka_cache_dir):
-    """A broker that forgets ids that rested for four seconds."""
+    """A broker that forgets ids that rested for eight seconds."""
     with running(tmp_path_factory.mktemp("forgetful"), kafka_cache_dir, FORGETS_IDS | FORGETS_RECORDS) as servers:
         yield servers
 

@@ -112,7 +112,7 @@ class CutLane(RecordedLane):
     async def fold(self, batch, _room):
         taken, rest = batch.cut(batch.start + 1)
         self._done.append(f"fold {self._name}{batch.start}")
-        folded = Folded(None, end=taken.end, weight=self.comes_of_a_record)
+        folded = Folded(None, end=taken.end, erasures_bytes=self.comes_of_a_record)
         return Share(self, taken, folded, [(b"key", b"row")], rest)
 
 
