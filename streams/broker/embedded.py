@@ -13,6 +13,7 @@ from types import MappingProxyType
 from models.errors import ContractError, InfrastructureError
 from streams.broker.config import PID_FILE, BrokerConfig
 from streams.broker.jars import ensure_jars
+from streams.broker.java import require_extra
 from streams.broker.node import format_node, launch_node, new_cluster_id, wait_until_ready
 from streams.broker.ports import Ports, choose_ports, remember_ports, remembered_ports
 from streams.broker.process import exclusive, running_pid, terminate
@@ -57,7 +58,7 @@ def start_broker(
 
     1. Wait for this directory's turn: of two starts at the same time, the second finds the first's broker.
     2. Return the broker if it is running.
-    3. Make sure of the jars, downloading them if this is the first start.
+    3. Make sure of Java and of the jars, downloading these if this is the first start.
     4. Choose the ports: the one asked for, else the last ones, else free ones.
     5. Write the properties, format the storage if it is new, launch.
     6. Wait until it answers; what does not is stopped again.
@@ -70,7 +71,7 @@ def start_broker(
         on_progress: told in words what takes time.
 
     Raises:
-        ContractError: the port is taken, or the broker is running on another one.
+        ContractError: the port is taken, the broker is running on another one, or the extra with Java is not installed.
         InfrastructureError: no download, no disk, or the broker ended or did not answer in time.
     """
     tell = on_progress or (lambda _: None)
@@ -86,6 +87,7 @@ def start_broker(
             wait_until_ready(_remembered_config(data_dir), limit_s=_READY_LIMIT_S)
             return running
         # Step 3.
+        require_extra()
         jars = ensure_jars(cache_dir.absolute(), on_progress)
         with _private_files():
             # Step 4.

