@@ -1,6 +1,6 @@
 """What the settings say about Kafka: how to reach it, and which topics are there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,8 @@ from topics.cluster.connection import Connection
 from topics.contract.declared import Topics, declare
 
 _TLS_FILES: Final = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
+_OF_SASL: Final = ("sasl_mechanism", "sasl_username", "sasl_password")
+_OF_TLS: Final = (*_TLS_FILES, "ssl_key_password")
 
 
 def connection_of(
@@ -26,10 +28,12 @@ def connection_of(
         on_progress: told in words what takes time while it starts.
 
     Raises:
-        SettingsError: when a setting that the security protocol needs is missing, or a file is not there.
+        SettingsError: when a setting that the security protocol needs is missing, one is there that it does not use, or
+            a file is not there.
         ContractError: when there is no broker, and none was to be started.
         InfrastructureError: when the embedded broker could not be started.
     """
+    _refuse_unused(settings)
     _require_credentials(settings)
     files = {field: _file(field, getattr(settings, field)) for field in _TLS_FILES}
     connection = Connection(
@@ -60,6 +64,33 @@ def topics_of(settings: Settings) -> Topics:
         audit_window_days=settings.audit_window_days,
         max_event_bytes=settings.max_event_bytes,
     )
+
+
+def _refuse_unused(settings: Settings) -> None:
+    """Whoever has set a password or a certificate does not expect to speak in plain text, or without it."""
+    protocol = settings.security_protocol
+    unused = [
+        *(() if protocol.startswith("SASL_") else _given(settings, _OF_SASL)),
+        *(() if protocol.endswith("SSL") else _given(settings, _OF_TLS)),
+    ]
+    if unused:
+        raise SettingsError(
+            f"{', '.join(unused)}: set, and not used, as {name_of(settings, 'security_protocol')} is {protocol}. Set "
+            "that to what is meant (SASL_SSL: a password over TLS; SSL: TLS; SASL_PLAINTEXT: a password without TLS), "
+            "or take away what is not used"
+        )
+    if settings.ssl_key_password is not None and settings.ssl_key_location is None:
+        password, key = name_of(settings, "ssl_key_password"), variable_of("ssl_key_location")
+        raise SettingsError(f"{password}: set, and not used, as {key} is not set")
+
+
+def _given(settings: Settings, fields: Iterable[str]) -> list[str]:
+    """What gave those of the fields a value that have one; a default is nobody's wish."""
+    return [
+        name_of(settings, field)
+        for field in fields
+        if field in settings.model_fields_set and getattr(settings, field) is not None
+    ]
 
 
 def _require_credentials(settings: Settings) -> None:

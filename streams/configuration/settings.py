@@ -8,12 +8,13 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import SettingsError
+from streams.configuration.secret_files import FILE_SUFFIX, secrets_from_files
 from streams.configuration.values import NUMBER, WHOLE, Addresses, FilePath, StateDirectory, kind_of, shown
 from streams.configuration.variables import misspelt, unknown
 from streams.runtime.failpoints import PATTERN as FAILPOINT_PATTERN
@@ -167,10 +168,20 @@ class Settings(BaseSettings):
     )
     _flags: frozenset[str] = PrivateAttr(default=frozenset())
     """The fields that a flag gave."""
+    _files: frozenset[str] = PrivateAttr(default=frozenset())
+    """The fields whose values stood in a file."""
+
+
+SECRETS: Final = tuple(
+    name
+    for name, field in Settings.model_fields.items()
+    if SecretStr in (field.annotation, *get_args(field.annotation))
+)
+"""The fields that are secrets. Each may stand in a file, which the variable with ``_FILE`` behind its name names."""
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the environment; a flag that was given (not None) wins over its variable.
+    """Read the environment and the files of secrets; a flag that was given (not None) wins over its variable.
 
     Warns:
         SettingsWarning: once, naming the variables that are no settings.
@@ -180,24 +191,32 @@ def load_settings(**overrides: Any) -> Settings:
             variable whose name is nearly a setting's.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    problems = _misspelt()
+    fields = {variable_of(field): field for field in SECRETS if field not in given}
+    secrets, wrong = secrets_from_files(os.environ, fields)
+    problems = [*_misspelt(), *wrong.values()]
+    from_files: dict[str, Any] = {fields[variable]: SecretStr(secret) for variable, secret in secrets.items()}
     try:
-        settings = Settings(**given)
+        settings = Settings(**given, **from_files)
     except ValidationError as error:
         problems += [_in_words(problem, given) for problem in error.errors(include_url=False)]
     if problems:
         raise SettingsError("; ".join(problems)) from None
     settings._flags = frozenset(given)  # noqa: SLF001 - its only writer
+    settings._files = frozenset(from_files)  # noqa: SLF001 - its only writer
     return settings
 
 
 def name_of(settings: Settings, field: str) -> str:
     """What gave a setting its value, for messages: the flag, or the environment variable."""
-    return _flag(field) if field in settings._flags else variable_of(field)  # noqa: SLF001 - its only reader
+    if field in settings._flags:  # noqa: SLF001 - its only reader
+        return _flag(field)
+    suffix = FILE_SUFFIX if field in settings._files else ""  # noqa: SLF001 - its only reader
+    return f"{variable_of(field)}{suffix}"
 
 
 def _misspelt() -> list[str]:
     known = [variable_of(field) for field in Settings.model_fields]
+    known += [f"{variable_of(field)}{FILE_SUFFIX}" for field in SECRETS]
     wrong = misspelt(os.environ, known)
     ignored = [name for name in unknown(os.environ, known) if name not in wrong]
     if ignored:

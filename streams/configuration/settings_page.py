@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from streams.configuration.settings import Settings
+from streams.configuration.secret_files import FILE_SUFFIX
+from streams.configuration.settings import SECRETS, Settings, variable_of
 
 _INTRODUCTION = """\
 # Settings
@@ -15,6 +16,11 @@ _INTRODUCTION = """\
 Every setting is an environment variable; where a command has a flag for it, the flag wins. A wrong value is refused by
 name before anything starts. This page is generated from
 `streams/configuration/settings.py`: `python -m streams.configuration.settings_page`.
+
+A secret may stand in a file, as orchestrators mount it: the variable with `_FILE` behind its name has the file's path.
+The newline behind the secret does not belong to it. A regular file of at most 64 KiB in UTF-8 is read, at the start of
+each process: restart the worker after a change. Both variables at once are refused, and so is a file that cannot be
+read.
 """
 
 
@@ -27,7 +33,10 @@ def settings_page() -> str:
 def _entry(variable: str, schema: dict[str, Any]) -> str:
     default = schema.get("default")
     facts = ["Default: none." if default in (None, "") else f"Default: `{default}`.", *_limits(schema)]
-    return f"## `{variable}`\n\n{schema['description']}\n\n{' '.join(facts)}\n"
+    description = schema["description"]
+    if variable in {variable_of(field) for field in SECRETS}:
+        description += f" Or `{variable}{FILE_SUFFIX}`: the file that holds it."
+    return f"## `{variable}`\n\n{description}\n\n{' '.join(facts)}\n"
 
 
 def _limits(schema: dict[str, Any]) -> list[str]:

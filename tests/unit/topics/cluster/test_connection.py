@@ -4,7 +4,7 @@ import pytest
 
 from models.errors import ContractError, SettingsError
 from streams.configuration.connection import connection_of, topics_of
-from streams.configuration.settings import Settings
+from streams.configuration.settings import Settings, load_settings
 from topics.cluster.connection import Connection
 
 PASSWORD = "correct-horse"
@@ -72,6 +72,61 @@ def test_settings_become_a_connection():
     )
     assert connection.bootstrap_servers == "broker:9092"
     assert (connection.sasl_username, connection.sasl_password) == ("worker", PASSWORD)
+
+
+SASL = {
+    "KAFKA_SASL_MECHANISM": "PLAIN",
+    "KAFKA_SASL_USERNAME": PASSWORD,
+    "KAFKA_SASL_PASSWORD": PASSWORD,
+}
+TLS = {
+    "KAFKA_SSL_CA_LOCATION": f"/{PASSWORD}",
+    "KAFKA_SSL_CERTIFICATE_LOCATION": f"/{PASSWORD}",
+    "KAFKA_SSL_KEY_LOCATION": f"/{PASSWORD}",
+    "KAFKA_SSL_KEY_PASSWORD": PASSWORD,
+}
+UNUSED = [
+    *((protocol, variable, value) for protocol in (None, "PLAINTEXT", "SSL") for variable, value in SASL.items()),
+    *(
+        (protocol, variable, value)
+        for protocol in (None, "PLAINTEXT", "SASL_PLAINTEXT")
+        for variable, value in TLS.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("servers", ["broker:9092", None])
+@pytest.mark.parametrize(("protocol", "variable", "value"), UNUSED)
+def test_what_the_protocol_does_not_use_is_refused_by_name(monkeypatch, tmp_path, servers, protocol, variable, value):
+    """Whoever has set it does not expect plain text; no value is shown, and no broker is asked for or started."""
+    monkeypatch.setenv("CONSOLIDATOR_STATE_DIR", str(tmp_path))
+    for name, given in (("KAFKA_BOOTSTRAP_SERVERS", servers), ("KAFKA_SECURITY_PROTOCOL", protocol)):
+        monkeypatch.delenv(name, raising=False)
+        if given is not None:
+            monkeypatch.setenv(name, given)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"{variable}: set, and not used") as refused:
+        connection_of(load_settings(), start_broker=True)
+    assert PASSWORD not in str(refused.value)
+    assert f"KAFKA_SECURITY_PROTOCOL is {protocol or 'PLAINTEXT'}" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_that_is_not_used_is_named_at_once(monkeypatch, tmp_path):
+    """In one line; a secret that stood in a file by the variable that named the file."""
+    (tmp_path / "password").write_text(PASSWORD)
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("KAFKA_SSL_CA_LOCATION", "/ca.pem")
+    with pytest.raises(SettingsError, match=r"^KAFKA_SASL_PASSWORD_FILE, KAFKA_SSL_CA_LOCATION: set, and not used"):
+        connection_of(load_settings(bootstrap_servers="broker:9092"))
+
+
+def test_a_key_password_needs_a_key(monkeypatch):
+    """There is nothing that it could decrypt."""
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("KAFKA_SSL_KEY_PASSWORD", PASSWORD)
+    with pytest.raises(SettingsError, match=r"^KAFKA_SSL_KEY_PASSWORD: set, and not used, as KAFKA_SSL_KEY_LOCATION"):
+        connection_of(load_settings(bootstrap_servers="broker:9092"))
 
 
 @pytest.mark.parametrize(

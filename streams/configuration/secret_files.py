@@ -1,0 +1,72 @@
+"""Secrets in files, as orchestrators mount them: a secret's variable with ``_FILE`` behind it names the file."""
+
+import os
+import stat
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from streams.configuration.values import shown
+
+__all__ = ["FILE_SUFFIX", "secrets_from_files"]
+
+FILE_SUFFIX: Final = "_FILE"
+
+_MOST_BYTES: Final = 64 * 1024
+"""A password has some bytes. A larger file is another one than was meant."""
+
+
+def secrets_from_files(
+    environment: Mapping[str, str], variables: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Read the secrets whose files are named.
+
+    Args:
+        environment: the environment's variables; their case does not matter, as for every setting.
+        variables: of the settings that are secrets.
+
+    Returns:
+        The secrets, and what is wrong, in words without a secret: either by the setting's variable.
+    """
+    names = {name.upper(): name for name in environment}
+    secrets, problems = {}, {}
+    for variable in variables:
+        named = names.get(variable + FILE_SUFFIX)
+        if named is None:
+            continue
+        if variable in names:
+            problems[variable] = f"{variable} and {named} are both set: set one of them"
+            continue
+        try:
+            secrets[variable] = _secret(environment[named])
+        except ValueError as error:
+            problems[variable] = f"{named}: {error}"
+    return secrets, problems
+
+
+def _secret(place: str) -> str:
+    """What a file holds, without the newline that editors and ``echo`` put behind it.
+
+    Raises:
+        ValueError: why it cannot be had; names the file.
+    """
+    if place == "":
+        raise ValueError("it is empty: leave it unset, or give a path")
+    path = Path(place)
+    try:
+        # Each of several processes reads it: what can be read only once, or never ends, is none.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(f"{shown(path)} is no regular file")
+        with path.open("rb") as file:
+            held = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{shown(path)} cannot be read: {os.strerror(error.errno or 0)}") from None
+    if len(held) > _MOST_BYTES:
+        raise ValueError(f"{shown(path)} has more than {_MOST_BYTES:,} bytes: that is no password")
+    try:
+        secret = held.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown(path)} is no UTF-8") from None
+    if secret == "":
+        raise ValueError(f"{shown(path)} has nothing in it")
+    return secret
