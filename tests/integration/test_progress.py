@@ -1,5 +1,6 @@
 """When a worker's group counts as finished: told by positions and stable ends, never by subtracting offsets."""
 
+import json
 from uuid import uuid4
 
 import pytest
@@ -78,6 +79,31 @@ def test_an_open_transaction_is_unfinished_business(installation, progress, tran
     assert not progress.is_finished()
     transactions.abort_transaction(LIMIT_S)
     wait_until(progress.is_finished, "the marker", limit_s=LIMIT_S)
+
+
+def test_all_partitions_are_one_question(installation):
+    """However many a topic has; the questions are counted by the client itself."""
+    asked = {}
+
+    def count(text):
+        statistics = json.loads(text)
+        asked[statistics["name"]] = sum(each["req"].get("ListOffsets", 0) for each in statistics["brokers"].values())
+
+    counting = installation.config | {"statistics.interval.ms": 20, "stats_cb": count}
+    with GroupProgress(counting, installation.name, installation.topics) as progress:
+        for _ in range(3):
+            assert progress.offsets() == (0, 0)
+        assert progress.is_finished()
+        # One of each topic for both ends, one of the source for what lies behind the group's offsets.
+        expected = 3 + 2 * 4 + 1
+
+        def counted():
+            progress._admin.poll(0.05)
+            return sum(asked.values()) >= expected
+
+        wait_until(counted, "the client's own count", limit_s=LIMIT_S)
+        # Just after a topic was made, a leader may have to be asked again; four partitions one by one would be 48.
+        assert sum(asked.values()) < 2 * expected
 
 
 def test_an_unreachable_broker_is_an_error(installation):

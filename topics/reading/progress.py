@@ -5,15 +5,17 @@ committed offset comes to the end without a record, whatever the difference of t
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from models.errors import InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S
-from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, require_offsets
+from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset
+from topics.cluster.open_transactions import ends_of
 from topics.contract.declared import Topic, Topics
 from topics.reading.positions import AtOffset
 from topics.reading.reader import TopicReader
@@ -25,7 +27,8 @@ _NOTHING_COMMITTED: Final = 0
 
 _POLL_S: Final = 0.05
 
-_Answer = TypeVar("_Answer")
+_EVERYTHING: Final = IsolationLevel.READ_UNCOMMITTED
+_COMMITTED: Final = IsolationLevel.READ_COMMITTED
 
 
 class GroupProgress:
@@ -42,8 +45,8 @@ class GroupProgress:
         self._topics = topics
         watched = {**self._config, "group.id": group, "enable.auto.commit": False, "log_level": 2}
         # Beside an open transaction a read_committed client waits for the group's offsets until it times out.
-        self._everything = Consumer({**watched, "isolation.level": "read_uncommitted"})
-        self._committed = Consumer({**watched, "isolation.level": "read_committed"})
+        self._bystander = Consumer({**watched, "isolation.level": "read_uncommitted"})
+        self._admin = AdminClient({**self._config, "log_level": 2})
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +54,7 @@ class GroupProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._everything.close()
-        self._committed.close()
+        self._bystander.close()
 
     def offsets(self) -> tuple[int, int]:
         """How many offsets the group is through, and how many there are, over all partitions: for a progress bar.
@@ -60,7 +62,7 @@ class GroupProgress:
         Raises:
             InfrastructureError: Kafka does not answer.
         """
-        through, ends = self._through(), self._ends(self._everything, self._topics.executions)
+        through, ends = self._through(), self._ends(_EVERYTHING, self._topics.executions)
         return sum(through.values()), sum(ends.values())
 
     def committed(self) -> dict[int, int | None]:
@@ -72,10 +74,13 @@ class GroupProgress:
         places = self._places(self._topics.executions)
 
         def ask() -> dict[int, int | None]:
-            answer = self._everything.committed(places, timeout=ASK_S)
+            answer = self._bystander.committed(places, timeout=ASK_S)
             return {place.partition: committed_offset(place) for place in answer}
 
-        return _patiently(ask, "the group's offsets")
+        try:
+            return ask_for_offsets(ask, limit_s=REACH_TIMEOUT_S)
+        except KafkaException as error:
+            raise _unanswered("the group's offsets", error) from error
 
     def wait_decided(self, *topics: Topic, limit_s: float) -> bool:
         """Wait until every transaction that is open in these topics now is committed or aborted.
@@ -90,8 +95,8 @@ class GroupProgress:
         """
         deadline = time.monotonic() + limit_s
         for topic in topics:
-            wanted = self._ends(self._everything, topic)
-            while any(end < wanted[part] for part, end in self._ends(self._committed, topic).items()):
+            wanted = self._ends(_EVERYTHING, topic)
+            while any(end < wanted[part] for part, end in self._ends(_COMMITTED, topic).items()):
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(_POLL_S)
@@ -110,10 +115,10 @@ class GroupProgress:
         through = self._through()
         # 1.
         topics = (self._topics.executions, self._topics.factor_changes, self._topics.factors, self._topics.dlq)
-        if any(self._ends(self._committed, topic) != self._ends(self._everything, topic) for topic in topics):
+        if any(self._ends(_COMMITTED, topic) != self._ends(_EVERYTHING, topic) for topic in topics):
             return False
         # 2.
-        ends = self._ends(self._everything, self._topics.executions)
+        ends = self._ends(_EVERYTHING, self._topics.executions)
         return not any(
             offset < ends[partition] and self._has_record(partition, offset) for partition, offset in through.items()
         )
@@ -128,21 +133,17 @@ class GroupProgress:
             for partition, offset in self.committed().items()
         }
 
-    def _ends(self, consumer: Consumer, topic: Topic) -> dict[int, int]:
-        places = self._places(topic)
-
-        def ask() -> dict[int, int]:
-            ends = {place.partition: consumer.get_watermark_offsets(place, timeout=ASK_S)[1] for place in places}
-            return require_offsets(consumer, topic.name, ends, ends)
-
-        return _patiently(ask, f"the end of {topic.name}")
+    def _ends(self, isolation: IsolationLevel, topic: Topic) -> dict[int, int]:
+        """The ends of all partitions, with one question for each leader."""
+        partitions = range(self._topics.partitions)
+        try:
+            return ends_of(self._admin, topic.name, partitions, isolation, limit_s=REACH_TIMEOUT_S)
+        except KafkaException as error:
+            raise _unanswered(f"the end of {topic.name}", error) from error
 
     def _places(self, topic: Topic) -> list[TopicPartition]:
         return [TopicPartition(topic.name, partition) for partition in range(self._topics.partitions)]
 
 
-def _patiently(question: Callable[[], _Answer], what: str) -> _Answer:
-    try:
-        return ask_for_offsets(question, limit_s=REACH_TIMEOUT_S)
-    except KafkaException as error:
-        raise InfrastructureError(f"{what} cannot be read: {error.args[0].str()}") from error
+def _unanswered(what: str, error: KafkaException) -> InfrastructureError:
+    return InfrastructureError(f"{what} cannot be read: {error.args[0].str()}")

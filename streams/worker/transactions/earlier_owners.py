@@ -1,7 +1,9 @@
 """What earlier owners of a partition may have left open in it, with the producer of another partition."""
 
+import logging
 from collections.abc import Collection
 from time import monotonic
+from typing import Final
 
 import structlog
 from confluent_kafka import KafkaException
@@ -16,6 +18,9 @@ __all__ = ["outwait"]
 
 _SLOW_S = 10.0
 """A new owner's fence takes milliseconds; what takes longer is for a person to know."""
+
+_LOG_LEVEL: Final = 4
+"""Warnings, in syslog's numbers; they go through our log."""
 
 _log = structlog.get_logger()
 
@@ -64,7 +69,7 @@ def outwait(
     require_credentials(config)
     wanted = sorted(partitions)
     try:
-        admin = AdminClient({**config})
+        admin = AdminClient({**config, "log_level": _LOG_LEVEL}, logger=logging.getLogger("librdkafka"))
         # 1.
         still_open = wait_until_offsets_settled(
             admin, group, source, wanted, limit_s=limit_s, waiting=waiting, silent=silent
