@@ -263,6 +263,8 @@ class Engine:
         """Begin to take a partition over to this worker's ruleset."""
         partition = lane.partition
         rules, own = resumed.rules, self._rulesets.own
+        # The job ends with the assignment, and so does this generation of the group.
+        membership = consumer.thread.membership
         task = task_of(
             self._connection.librdkafka(),
             self._topics,
@@ -290,7 +292,7 @@ class Engine:
             self._refolds,
             announce=None
             if resumed.adopted_at is not None
-            else lambda: self._rulesets.adopt(partition, fold.mark.applied, rules, lane.transactions),
+            else lambda: self._rulesets.adopt(partition, fold.mark.applied, rules, lane.transactions, membership),
             keep=self._rulesets.keep,
             hold=lambda: consumer.pacing.hold(partition, is_held=True),
             let_go=let_go,

@@ -10,7 +10,7 @@ from models.errors import ContractError
 from models.rows import HalfwayMark, PartitionMark
 from streams.core.rules import Rules
 from streams.partition.adoption import Refolded
-from streams.partition.batch import Outgoing
+from streams.partition.batch import Membership, Outgoing
 from streams.partition.ruleset_switches import RulesetSwitches
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
@@ -126,7 +126,14 @@ class Rulesets:
             keep_catalogue(self._config, self._topics, self.own.digest, catalogue_json(self._catalogue))
             _log.info("ruleset kept", ruleset=self.own.name, digest=self.own.digest, topic=self._topics.rulesets.name)
 
-    def adopt(self, partition: int, applied: int, before: Rules, transactions: PartitionTransactions) -> int:
+    def adopt(
+        self,
+        partition: int,
+        applied: int,
+        before: Rules,
+        transactions: PartitionTransactions,
+        membership: Membership,
+    ) -> int:
         """Write the adoption of this worker's ruleset into the source, and where it stands; returns its offset.
 
         Args:
@@ -134,6 +141,7 @@ class Rulesets:
             applied: how far it is applied.
             before: its ruleset.
             transactions: its transactions, with none under way.
+            membership: as which member of the group this worker has it.
 
         The catalogue has to be there before (:meth:`keep`).
         """
@@ -148,7 +156,7 @@ class Rulesets:
         # Never the same key again: compaction would take an earlier adoption away.
         key = ADOPTION_PREFIX + f"{before.digest}/{self.own.digest}/{applied}".encode()
         record = Outgoing(self._topics.executions.name, partition, key, adoption_at(0).value)
-        offset = transactions.announce(record, entry_at)
+        offset = transactions.announce(record, entry_at, membership)
         _log.info(
             "ruleset is adopted",
             partition=partition,

@@ -17,6 +17,7 @@ from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
 from streams.worker.transactions.errors import COMMIT, OWNER_CHANGED, refusal, undelivered, unplaced
 from streams.worker.transactions.group_metadata import group_metadata
+from streams.worker.transactions.producer_settings import producer_settings
 from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.cluster.offsets import delivered_offset
@@ -27,19 +28,6 @@ __all__ = ["PartitionTransactions"]
 _RETRY_S = 0.1
 """Between two calls of a step that may be called again; most of them wait by themselves."""
 
-_MAX_IDLE_MS = 5_000
-"""librdkafka looks for a group coordinator that has moved only when one of its connections comes or goes. After the
-coordinator's broker died none does, and ``send_offsets_to_transaction`` waits, whatever its time limit, until that very
-broker is back. Closing idle connections wakes it (``test_coordinators_are_killed``)."""
-
-_LINGER_MS = 0
-"""A batch's records are produced in one go; a small one's are on their way while its offsets are sent. With 5 ms they
-waited for the flush, and a transaction at 1,000 events/s took 8 ms instead of 5.5."""
-
-_RETRY_BACKOFF_MS = 5
-"""The broker refuses a partition's next transaction while the last one's markers are being written: some milliseconds.
-librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
-
 _SLICE_S = 5.0
 """Between two looks at whether the cluster refuses this client's credentials."""
 
@@ -47,13 +35,6 @@ _RESTED_S = 5.0
 """After so long without a transaction the broker may have forgotten the transactional id. A transaction then sends its
 records before its offsets, and keeps them until these are accepted; without a pause neither is worth its price.
 It is less than any expiration, and more than lies between two large batches of a partition on a slow machine."""
-
-_LOG_LEVEL = 4
-"""Warnings, in syslog's numbers; they go through our log."""
-
-_QUEUE_KIB = 64 * 1024
-"""What the producer takes before the broker has it: more than a round comes to, but for one record of which more comes
-than a round may have. A full queue is waited for where the commit is."""
 
 _POLL_S = 0.1
 """How long one look at a full queue waits for the broker."""
@@ -101,26 +82,8 @@ class PartitionTransactions:
         self._partition = partition
         self._patience_s = patience_s
         self._app_id = app_id
-        self._producer = Producer(
-            {
-                **self._config,
-                **({} if on_error is None else {"error_cb": on_error}),
-                "log_level": _LOG_LEVEL,
-                "transactional.id": f"{app_id}-{partition}",
-                "transaction.timeout.ms": round(patience_s * 1000),
-                "connections.max.idle.ms": _MAX_IDLE_MS,
-                "compression.type": "lz4",
-                "linger.ms": _LINGER_MS,
-                "batch.num.messages": 10_000,
-                "queue.buffering.max.messages": 0,
-                "queue.buffering.max.kbytes": _QUEUE_KIB,
-                # The topics bound compressed batches, librdkafka uncompressed messages: a dead letter that came in
-                # compressed must go out again.
-                "retry.backoff.ms": _RETRY_BACKOFF_MS,
-                "message.max.bytes": 256 * 1024 * 1024,
-            },
-            logger=logging.getLogger("librdkafka"),
-        )
+        settings = producer_settings(self._config, f"{app_id}-{partition}", patience_s=patience_s, on_error=on_error)
+        self._producer = Producer(settings, logger=logging.getLogger("librdkafka"))
         self._changelog_offsets: dict[int, int] = {}
         # What the queue had no room for, in order: the calls that add it.
         self._waiting: deque[Callable[[], object]] = deque()
@@ -237,30 +200,47 @@ class PartitionTransactions:
                 self._waiting.popleft()
                 deadline = monotonic() + self._patience_s
 
-    def announce(self, record: Outgoing, entry_at: Callable[[int], Outgoing]) -> int:
+    def announce(self, record: Outgoing, entry_at: Callable[[int], Outgoing], membership: Membership) -> int:
         """Write a record, and another one that says where it stands, in a transaction of their own.
 
         Args:
             record: the record.
             entry_at: makes the other one of its offset.
+            membership: of the group, as whose member this owns the partition: asked for where the id is forgotten.
 
         Returns:
             The record's offset.
         """
         offsets: list[int] = []
+        refused: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is None and (offset := delivered_offset(message)) is not None:
+            if error is not None:
+                refused.append(error)
+            elif (offset := delivered_offset(message)) is not None:
                 offsets.append(offset)
 
+        def produce() -> None:
+            refused.clear()
+            self._guarded(
+                "produce",
+                lambda: self._producer.produce(
+                    record.topic, record.value, record.key, record.partition, on_delivery=delivered
+                ),
+            )
+
+        def require_place() -> None:
+            if refused:
+                # It cannot be committed any more, and says why: that the id is forgotten, for one.
+                self._producer.commit_transaction(self._slice_s)
+            if not offsets:
+                raise unplaced(self._partition)
+
         self.begin()
-        try:
-            self._producer.produce(record.topic, record.value, record.key, record.partition, on_delivery=delivered)
-        except CLIENT_ERRORS as error:
-            raise self._failure("produce", error) from error
+        self._kept = None
+        produce()
         self._flush()
-        if not offsets:
-            raise unplaced(self._partition)
+        self._patiently("produce", require_place, forgotten=lambda: self._begin_again([produce], membership))
         self.produce([entry_at(offsets[0])])
         self._flush()
         self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._slice_s))

@@ -308,6 +308,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         taken: Taken = drained.get(tp) or Taken()
         return taken
 
+    @property
+    def membership(self) -> Membership:
+        """As which member of the group the worker has its partitions now; from any thread."""
+        return self._membership(self._ensure_consumer())
+
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
         coordinator = consumer._coordinator  # noqa: SLF001
         conf = self.app.conf

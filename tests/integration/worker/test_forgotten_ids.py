@@ -188,6 +188,48 @@ def test_ids_that_were_forgotten_are_initialised_again(installation, owner, memb
     assert installation.committed()[0] == told[-1][1]
 
 
+def announce(installation, transactions, number, member):
+    """Write a record and where it stands, as an adoption does; where that is."""
+    source, rulesets = installation.topics.executions.name, installation.topics.rulesets.name
+    record = Outgoing(source, 0, b"/adoption/%d" % number, b"%d" % number)
+    return transactions.announce(record, lambda at: Outgoing(rulesets, 0, b"entry/%d" % number, b"%d" % at), member)
+
+
+def announced(installation):
+    """What was announced: where each record stands, and where its entry says so."""
+    records = installation.read(installation.topics.executions.name, settled=True)
+    entries = installation.read(installation.topics.rulesets.name, settled=True)
+    return [record.offset for record in records], [int(entry.value) for entry in entries]
+
+
+def test_an_adoption_is_announced_with_an_id_that_was_forgotten(installation, owner, member):
+    """As any other transaction: it is the first one after a quiet week that adopts."""
+    _, large = owner()
+    first = announce(installation, large, 1, member)
+    wait_forgotten(installation, ids(installation, 0))
+    second = announce(installation, large, 2, member)
+    commit(installation, large, 1, member)
+    assert announced(installation) == ([first, second], [first, second])
+
+
+@pytest.mark.parametrize("is_member", [True, False])
+def test_no_adoption_takes_an_id_that_has_another_owner(installation, owner, member, is_member):
+    """Whether the owner has initialised it since, or let it rest as well: nothing is announced, the owner goes on."""
+    _, earlier = owner()
+    announce(installation, earlier, 1, member)
+    wait_forgotten(installation, ids(installation, 0))
+    _, later = owner()
+    if not is_member:
+        wait_forgotten(installation, ids(installation, 0))
+    former = member if is_member else Membership(member.group, member.generation - 1, member.member)
+    with pytest.raises(InfrastructureError, match=r"fenced in .*nothing of this batch took effect here"):
+        announce(installation, earlier, 2, former)
+    announce(installation, later, 3, member)
+    places, entries = announced(installation)
+    assert len(places) == 2
+    assert places == entries
+
+
 @pytest.mark.parametrize("kind", ["small", "large"])
 def test_whoever_was_fenced_after_a_rest_stays_fenced(installation, owner, member, kind):
     """A forgotten id has another owner: whoever had it before does not take it back, and the owner goes on."""

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.partition.batch import Batch, Membership, Outgoing
-from streams.worker.transactions import partition_transactions
+from streams.worker.transactions import producer_settings
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
 
@@ -16,7 +16,7 @@ RECORDS = 64
 
 def test_a_transaction_may_be_larger_than_the_queue(installation, monkeypatch):
     """Producing never fails and never blocks; what waits is added where the commit is, before the offsets are sent."""
-    monkeypatch.setattr(partition_transactions, "_QUEUE_KIB", QUEUE_KIB)
+    monkeypatch.setattr(producer_settings, "_QUEUE_KIB", QUEUE_KIB)
     connection = Connection(installation.variables["KAFKA_BOOTSTRAP_SERVERS"])
     transactions = PartitionTransactions(connection, installation.name, 0, patience_s=LIMIT_S)
     transactions.fence()
