@@ -21,9 +21,9 @@ import click
 from models.errors import ConsolidatorError
 from streams.cli.endless import signal_code
 from streams.cli.output.console import complain, note, warn
-from streams.cli.output.escaping import escaped
 from streams.cli.standard_streams import OutputError, flush_output, own_streams
 from streams.runtime.error_report import place_of, write_report
+from streams.runtime.escaping import escaped
 from streams.runtime.exit_codes import DONE, FAILED, REFUSED, SIGNALLED, UNEXPECTED, exit_code_of
 from streams.runtime.signals import ENDING, Interrupted
 

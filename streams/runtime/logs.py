@@ -3,14 +3,18 @@
 Everything goes through ``sys.stderr``, which in a worker is a queue: see :mod:`streams.runtime.standard_error`.
 """
 
+import json
 import logging
+import os
 import sys
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import structlog
 
+from streams.runtime.escaping import escaped
 from streams.runtime.log_queue import encoded
 from streams.runtime.standard_error import LogStream, write_lines
 
@@ -21,6 +25,11 @@ _QUIET_LIBRARIES = ("faust", "mode", "aiokafka", "librdkafka", "asyncio", "strea
 subclasses goes by their module, ``streams.worker``; what we say goes through structlog alone."""
 
 _LEVELS = ("debug", "info", "warning", "error")
+
+_OF_MANY_LINES = ("error", "exception", "stack")
+"""Members that are several lines on a terminal: what has to be done, one a line, and where it happened."""
+
+_FURTHER_IN = "\n    "
 
 _TELLS_TOO_MUCH = "aiokafka.conn"
 """With ``debug`` it prints each request and response whole: passwords of PLAIN, and every event's factor values."""
@@ -119,12 +128,39 @@ def _is_no_crash(record: logging.LogRecord) -> bool:
 
 
 def _renderer(output: str) -> Any:
-    if output == "text" or (output == "auto" and sys.stderr.isatty()):
-        # Its own rendering of an exception prints the local variables: passwords and factor values.
-        return structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    return structlog.processors.JSONRenderer(serializer=_json_text)
+    """What makes a line of a log's members: ids, codes and names are whatever a producer likes, and are escaped."""
+    if output != "text" and not (output == "auto" and sys.stderr.isatty()):
+        return structlog.processors.JSONRenderer(serializer=_json_text)
+    # Its own rendering of an exception prints the local variables: passwords and factor values.
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+    def render(logger: Any, method: str, members: MutableMapping[str, Any]) -> str:
+        # Before it is coloured: the colours are escape sequences, too.
+        return console(logger, method, {escaped(name): _for_console(name, value) for name, value in members.items()})
+
+    return render
+
+
+class _Shown:
+    """What is no text is not put into quotes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _for_console(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float) or name == "exc_info":
+        return value
+    if not isinstance(value, str):
+        return _Shown(escaped(repr(value)))
+    # A line that goes on does so further in: no text can look like a line of the log.
+    return _FURTHER_IN.join(map(escaped, value.split("\n"))) if name in _OF_MANY_LINES else escaped(value)
 
 
 def _line_of_lost(renderer: Any, lost: int, total: int) -> str:
@@ -136,4 +172,10 @@ def _line_of_lost(renderer: Any, lost: int, total: int) -> str:
 
 
 def _json_text(event: Any, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+    try:
+        text = msgspec.json.encode(event, enc_hook=repr).decode()
+    except UnicodeEncodeError:
+        # A path that is no UTF-8.
+        return json.dumps(event, default=repr)
+    # JSON itself escapes only some of what could steer a terminal.
+    return escaped(text)

@@ -1,4 +1,4 @@
-"""What commands print goes through one place, where everything that could steer a terminal is escaped."""
+"""What is printed goes through one place, what is logged through another: what could steer a terminal is escaped."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 THE_PLACE = Path("streams/cli/output/console.py")
-SOURCES = [file.relative_to(ROOT) for file in sorted((ROOT / "streams/cli").rglob("*.py"))]
+GENERATOR = Path("streams/configuration/settings_page.py")
+"""Prints a page of our own text, for whoever changes a setting."""
+
+SOURCES = [
+    file.relative_to(ROOT)
+    for package in ("models", "topics", "streams")
+    for file in sorted((ROOT / package).rglob("*.py"))
+]
 PRINTING = {"click.echo", "click.secho", "click.style", "click.get_binary_stream", "print", "rich.print"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
 CLIENTS = {"AdminClient", "Producer", "Consumer"}
@@ -27,8 +34,8 @@ def prints(source: str) -> list[str]:
 
 @pytest.mark.parametrize("file", SOURCES, ids=str)
 def test_everything_printed_goes_through_one_place(file):
-    """Whatever is quoted: ids, codes, names of a catalogue."""
-    if file != THE_PLACE:
+    """Whatever is quoted: ids, codes, names of a catalogue. What is logged goes through streams.runtime.logs."""
+    if file not in {THE_PLACE, GENERATOR}:
         assert prints((ROOT / file).read_text(encoding="utf-8")) == []
 
 
@@ -36,6 +43,16 @@ def test_everything_printed_goes_through_one_place(file):
 def test_an_offence_is_found(source):
     """The search itself finds what it is for."""
     assert prints(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["structlog.dev.ConsoleRenderer()", "structlog.processors.JSONRenderer()", "logging.StreamHandler()"]
+)
+def test_log_lines_are_made_in_one_place(source):
+    """The one that escapes them."""
+    call = source.removesuffix("()")
+    makers = [file for file in SOURCES if call.rpartition(".")[2] in (ROOT / file).read_text(encoding="utf-8")]
+    assert makers == [Path("streams/runtime/logs.py")]
 
 
 @pytest.mark.parametrize("package", ["topics", "streams"])

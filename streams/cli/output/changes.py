@@ -6,7 +6,7 @@ import msgspec
 
 from streams.audit.history.current import Journalled
 from streams.audit.published import Executions, FactorChange, FactorDifference
-from streams.cli.output.escaping import escaped
+from streams.runtime.escaping import escaped
 
 __all__ = ["cause_text", "change_lines", "difference_text", "failure_texts", "folded_change_lines", "why_lines"]
 

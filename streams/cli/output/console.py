@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.output.escaping import escaped
+from streams.runtime.escaping import escaped
 
 # Columns; wider than any table of ours.
 _UNBOUNDED = 10_000

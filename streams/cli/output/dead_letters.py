@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import rfc3339_of, text_of
+from streams.runtime.escaping import escaped
 from topics.reading.dead_letter_list import Listed
 from topics.records.dead_letter_format import DeadLetter, Original
 

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from streams.cli.output.changes import change_lines
 from streams.cli.output.console import cell, print_table, say, say_heading
-from streams.cli.output.escaping import escaped
 from streams.core.pair_summary import summary_json
 from streams.demo.installation import Installation
 from streams.demo.report import DemoReport, Example, ProcessorFigures, ScenarioResult
+from streams.runtime.escaping import escaped
 
 __all__ = ["demo_json", "next_steps", "print_demo"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from streams.audit.history.explanation import ExplainedFactor, Explanation, Rejection
-from streams.cli.output.escaping import escaped
+from streams.runtime.escaping import escaped
 
 __all__ = ["explanation_lines", "unexplained_lines"]
 

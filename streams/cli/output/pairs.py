@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.cli.output.console import cell, print_table, write_lines
-from streams.cli.output.escaping import escaped
 from streams.core.pair_summary import PairSummary
+from streams.runtime.escaping import escaped
 
 _STYLES = {"consolidated": "green", "partial": "yellow", "cleared": "red", "in_progress": "cyan", "withdrawn": "dim"}
 _UNKNOWN_TYPE = "merge"

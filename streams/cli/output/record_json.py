@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from streams.cli.output.escaping import escaped
+from streams.runtime.escaping import escaped
 from topics.contract.keys import parse_event_key
 from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of

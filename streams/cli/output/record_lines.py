@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import rfc3339_of
+from streams.runtime.escaping import escaped
 from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of
 from topics.records.record import Record

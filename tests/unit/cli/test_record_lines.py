@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from streams.cli.output.escaping import escaped
 from streams.cli.output.record_json import is_about, json_line
 from streams.cli.output.record_lines import readable_line
+from streams.runtime.escaping import escaped
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, parse_start
 from topics.records import dead_letter_format
 from topics.records.record import Record

@@ -1,4 +1,4 @@
-"""Foreign text on a terminal: what moves the cursor, colours the screen or turns the reading direction is escaped."""
+"""Foreign text, printed or logged: what moves the cursor, colours the screen or turns the reading direction."""
 
 import json
 import unicodedata
@@ -15,7 +15,8 @@ def escaped(text: str) -> str:
 
     Applied to a line of JSON, the line means the same as before: such characters stand inside strings only.
     """
-    if text.isascii() and text.isprintable():
+    # What Python calls printable has none of them, in every script; it is asked of each line of a log.
+    if text.isprintable():
         return text
     return "".join(_escape(character) if _is_unprintable(character) else character for character in text)
 
