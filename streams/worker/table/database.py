@@ -100,10 +100,25 @@ class Database:
         except Exception as error:
             raise self._failure(error) from error
 
-    def compact(self) -> None:
-        """Rewrite all files, without what was removed or overwritten."""
+    def compact(self, anchor: bytes) -> None:
+        """Rewrite all files, without what was removed or overwritten, and then the list of them.
+
+        The list, RocksDB's MANIFEST, names the first and the last key of each file, also of those that are gone: an
+        application's id, for one. It is begun anew with the next file, which has one key, so it needs one. (Requires
+        ``max_manifest_file_size`` to be small.)
+
+        Args:
+            anchor: a key that is there; it is written once more, as it is.
+        """
         try:
-            self._db.compact_range(None, None)
+            options = rocksdict.CompactOptions()
+            # Else a file that overlaps no other one is moved as it is, with the keys of what it removes.
+            options.set_bottommost_level_compaction(rocksdict.BottommostLevelCompaction.force_optimized())
+            self._db.compact_range(None, None, options)
+            value = self._db.get(anchor)
+            if value is not None:
+                self._db.put(anchor, value)
+                self._db.flush()
         except Exception as error:
             raise self._failure(error) from error
 

@@ -130,6 +130,9 @@ def test_nothing_of_an_erased_application_can_be_found(eager_installation, eager
     installation.wait_consumed(worker)
     worker.stop()
     assert where_it_is(installation, eager_kafka_directory) == set()
+    forgotten = application_prefix(APPLICATION)
+    state = [file for file in installation.state_dir.rglob("*") if file.is_file() and forgotten in file.read_bytes()]
+    assert state == [], "RocksDB's list of files has no key of it"
     left = installation.read(source)
     [erasure] = [record for record in left if record.key.startswith(ERASURE_PREFIX)]
     assert application_prefix(APPLICATION) not in erasure.key + erasure.value

@@ -2,16 +2,20 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
+import pytest
 import rocksdict
 from faust.types import TP
 
 from streams.worker.table.store import BatchStore
+from tests.real_kafka.worker_process import wait_until
 from tests.simulation.idle_app import idle_app
 from topics.contract.declared import TABLE_NAME
 
 PARTITION = 1
 KEY, ROW = b"app/p", b"row"
+LIMIT_S = 20.0
 
 
 def on_a_store(tmp_path, *steps):
@@ -94,3 +98,61 @@ def test_a_position_of_a_later_version_costs_a_rebuild(tmp_path):
         lambda store: store.rows(PARTITION).get(KEY),
     )
     assert (position, row) == (None, None)
+
+
+ERASED = [b"app-to-be-forgotten", b"value-to-be-forgotten"]
+
+
+def files_with(directory, text):
+    found = []
+    for file in directory.rglob("*"):
+        # RocksDB removes files in the background.
+        with suppress(FileNotFoundError):
+            if file.is_file() and text in file.read_bytes():
+                found.append(file.name)
+    return sorted(found)
+
+
+def wait_gone(directory):
+    wait_until(lambda: not any(files_with(directory, text) for text in ERASED), "all of it to be gone", limit_s=LIMIT_S)
+
+
+@pytest.mark.parametrize("is_young", [False, True], ids=["in files", "in memory"])
+@pytest.mark.parametrize("neighbours", [b"", b"a", b"z", b"az"], ids=["alone", "last", "first", "between"])
+def test_nothing_of_an_erased_application_is_left_on_the_disk(tmp_path, neighbours, is_young):
+    """Neither in the tables nor in RocksDB's log of writes, nor in its list of files with their first and last keys."""
+    name, secret = ERASED
+    before = []
+
+    def erase(store):
+        for number in range(20):
+            others = [(b"%c-%d/%d" % (one, number, n), b"other" * 50) for one in neighbours for n in range(50)]
+            rows = [(name + b"/p%d" % number, secret), *others]
+            store.write_rows(PARTITION, rows, number)
+            if not is_young:
+                # Each in a file of its own, so that the application's keys are the borders of many.
+                store._db_for_partition(PARTITION)._db.flush()
+        before.extend(files_with(tmp_path, name))
+        store.write_rows(PARTITION, [(name + b"/p%d" % number, None) for number in range(20)], 20)
+        store.compact(PARTITION)
+        wait_gone(tmp_path)
+        # The other rows, the position and the time are there, and it goes on being written.
+        store.write_rows(PARTITION, [(KEY, ROW)], 21)
+        return {key for key, _ in store.rows(PARTITION).scan(b"")}
+
+    def again(store):
+        assert store.persisted_offset(TP("changelog", PARTITION)) == 21
+        assert store.as_of_ms(PARTITION) is not None
+        return {key for key, _ in store.rows(PARTITION).scan(b"")}
+
+    first, second = on_a_store(tmp_path, erase, again)
+    assert first == second
+    assert len([key for key in first if b"/" in key]) == 1 + 20 * 50 * len(neighbours)
+    wait_gone(tmp_path)
+    # Between others it is packed with them.
+    assert before or neighbours, "the search finds what is there"
+
+
+def test_an_empty_database_can_be_compacted(tmp_path):
+    """An erasure may come first of all."""
+    on_a_store(tmp_path, lambda store: store.compact(PARTITION))
