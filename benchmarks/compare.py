@@ -9,10 +9,10 @@ all of them, before its speed counts; a side that is too slow for the whole work
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from benchmarks.load.session import Session, open_session, say
 from benchmarks.load.source import Source, publish
@@ -24,7 +24,7 @@ from benchmarks.sides.launch import SIDES, THROUGHPUT_COMMIT_MS, Side
 from benchmarks.sides.processes import SideError
 from benchmarks.throughput import Run, measure, measure_limit
 
-__all__ = ["Standing", "compare", "comparison_table", "named_sides", "rotated"]
+__all__ = ["Standing", "compare", "comparison_table", "named_sides", "rotated", "width_of"]
 
 CHECK_EVENTS = 20_000
 """Of the workload on which a slow side is compared: half a minute's work for the slowest."""
@@ -147,31 +147,45 @@ class _Checks:
 
 
 def comparison_table(standings: Iterable[dict[str, Any]]) -> str:
-    """The table of a comparison, from its JSON."""
+    """The tables of a comparison, from its JSON: one with one, two with two, and what limits them all.
+
+    Two processes of ours beside one of somebody else would say nothing of either.
+    """
     listed = list(standings)
     speeds = {one["name"]: one["events_per_s"] for one in listed}
-    ours = [speeds.get("worker"), speeds.get("worker-2")]
-    heading = (
-        "side",
-        "guarantee",
-        "events/s, median (range)",
-        "this worker is",
-        "2 processes are",
-        "CPU s/million",
-        "peak MiB",
-        "result",
-    )
-    return table([heading, *(_cells(one, ours) for one in listed)], right=(2, 3, 4, 5, 6))
+    parts = []
+    for title, width, is_limit, ours in _KINDS:
+        kind = [one for one in listed if (width_of(one), SIDES[one["name"]].is_limit) == (width, is_limit)]
+        if kind:
+            heading = ("side", "guarantee", "events/s, median (range)", f"{SIDES[ours].title} is")
+            heading += ("CPU s/million", "peak MiB", "result")
+            rows = [heading, *(_cells(one, speeds.get(ours)) for one in kind)]
+            parts.append(f"{title}:\n\n{table(rows, right=(2, 3, 4, 5))}")
+    return "\n\n".join(parts)
 
 
-def _cells(one: dict[str, Any], ours: Iterable[float | None]) -> tuple[str, ...]:
+_KINDS: Final = (
+    ("One process or thread each", 1, False, "worker"),
+    ("Two processes or threads each", 2, False, "worker-2"),
+    ("Limits: one consumer, which does not do the work", 1, True, "worker"),
+)
+"""What is compared with what: a title, the width of its sides, whether they are limits, and which of ours they stand
+beside."""
+
+
+def width_of(one: Mapping[str, Any]) -> int:
+    """How many processes or threads shared the work of a side, from its JSON."""
+    return SIDES[one["name"]].width
+
+
+def _cells(one: dict[str, Any], ours: float | None) -> tuple[str, ...]:
     runs = one["runs"] if one["events_per_s"] is not None else []
     peak = median(run["peak_mib"] or None for run in runs)
     return (
         one["title"],
         one["guarantee"],
         spread(run["events_per_s"] for run in runs),
-        *(ratio(speed, one["events_per_s"]) for speed in ours),
+        ratio(ours, one["events_per_s"]),
         spread((median(run["cpu_s_per_million"] for run in runs),), 1),
         MISSING if peak is None else f"{peak:,.0f}",
         one["result"],

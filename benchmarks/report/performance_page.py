@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare import comparison_table
+from benchmarks.compare import comparison_table, width_of
 from benchmarks.growth import growth_table, restart_table
 from benchmarks.latency import latency_table
 from benchmarks.report.charts import Bar, bar_chart
@@ -23,6 +23,11 @@ Report = Mapping[str, Any]
 _LIMITS_FILE = "limits.md"
 _LATENCY_PLOT_RATE = 1_000
 """The rate at which the latencies are compared in the plot."""
+
+_THROUGHPUT_PLOTS: Mapping[str, int] = {"throughput.svg": 1, "throughput-two.svg": 2}
+"""A plot for each width: what is not alike does not stand in one picture."""
+
+_EACH: Mapping[int, str] = {1: "one process or thread each", 2: "two processes or threads each"}
 
 _INTRODUCTION = """\
 # Performance
@@ -65,6 +70,14 @@ latency: a short commit interval (Kafka Streams, "Configuring a Streams Applicat
 "Exactly-Once producer buffering"), and `linger.ms` 0 (Confluent, "Optimize Clients for Latency"). The worker has its
 defaults. "Kept up": the commits were at most a second behind when the last event was published. A broker that has just
 started compiles itself for minutes, on a core that the sides need: it was kept busy with transactions before.
+"""
+
+_RATIOS = """\
+One with one and two with two: what one process does says nothing of what two do, least of all with the broker on the
+same two cores. **Ratios differ by machine**, and on one machine by the hour: take those of yours. On another machine
+of this size somebody else found of an earlier version (d333f77), in a busy and in a quiet hour: one process to one of
+Quix Streams 0.82 and 1.10, two to two 0.92 and 1.14, two processes to two threads of Kafka Streams 2.07 and 2.09. Two
+processes of Quix Streams were not measured here.
 """
 
 _GROWTH = """\
@@ -114,7 +127,7 @@ def plots(reports: Iterable[Report]) -> dict[str, str]:
     drawn = {}
     for report in reports:
         if report["kind"] == "comparison":
-            drawn["throughput.svg"] = _throughput_plot(report)
+            drawn |= {name: _throughput_plot(report, width) for name, width in _THROUGHPUT_PLOTS.items()}
         elif report["kind"] == "latency":
             drawn["latency.svg"] = _latency_plot(report)
     return drawn
@@ -142,8 +155,8 @@ def _comparison(report: Report, directory: str) -> str:
         f"{workload['processors']} processors, {workload['partitions']} partitions, {workload['failure_rate']:.0%} of "
         f"the attempts failed, {skew}; medians of {settings['runs']} runs.\n"
     )
-    plot = f"![Throughput of every side]({directory}/throughput.svg)\n"
-    return "\n".join([_COMPARISON, described, comparison_table(report["sides"]), "", plot])
+    drawn = [f"![Throughput, {_EACH[width]}]({directory}/{name})\n" for name, width in _THROUGHPUT_PLOTS.items()]
+    return "\n".join([_COMPARISON, described, comparison_table(report["sides"]), "", _RATIOS, *drawn])
 
 
 def _latency(report: Report, directory: str) -> str:
@@ -174,14 +187,14 @@ _SECTIONS: Mapping[str, Callable[[Report, str], str]] = {
 }
 
 
-def _throughput_plot(report: Report) -> str:
+def _throughput_plot(report: Report, width: int) -> str:
     bars = [
         Bar(_label(side), side["events_per_s"], f"{side['events_per_s']:,.0f}", side["name"].startswith("worker"))
         for side in report["sides"]
         # The wire's limits would leave no room for the rest.
-        if side["events_per_s"] is not None and side["name"] not in {"consume", "poll"}
+        if side["events_per_s"] is not None and side["name"] not in {"consume", "poll"} and width_of(side) == width
     ]
-    return bar_chart("Throughput, events a second: longer is better", bars)
+    return bar_chart(f"Throughput, {_EACH[width]}, events a second: longer is better", bars)
 
 
 def _latency_plot(report: Report) -> str:

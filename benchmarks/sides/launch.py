@@ -45,6 +45,7 @@ class Side:
         window_s: it is too slow for the whole workload: measured for at most this long; None: to the end.
         latency_commit_ms: its commit interval where latency counts; None: it has none to set.
         is_limit: it does not do the work, so there is no result to check.
+        width: how many processes or threads share the work; sides of one width are compared.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Side:
     window_s: float | None = None
     latency_commit_ms: int | None = None
     is_limit: bool = False
+    width: int = 1
 
 
 def _worker(count: int, *, compiled: bool = True) -> Callable[[Session, Source, str, Purpose, int], Launch]:
@@ -137,7 +139,7 @@ _FAUST_WINDOW_S = 30.0
 
 _ALL = (
     Side("worker", "this worker", _EOS, _worker(1)),
-    Side("worker-2", "this worker, 2 processes", _EOS, _worker(2)),
+    Side("worker-2", "this worker, 2 processes", _EOS, _worker(2), width=2),
     Side("worker-py", "this worker, not compiled", _EOS, _worker(1, compiled=False)),
     Side("faust", "Faust, idiomatic agent", _ALO, _faust, window_s=_FAUST_WINDOW_S),
     Side("quix-alo", "Quix Streams", _ALO, _quix("at-least-once"), latency_commit_ms=_QUIX_LATENCY_COMMIT_MS),
@@ -162,6 +164,7 @@ _ALL = (
         _ALO,
         _kafka_streams("at_least_once", 2),
         latency_commit_ms=_STREAMS_LATENCY_COMMIT_MS,
+        width=2,
     ),
     Side(
         "streams-eos-2",
@@ -169,6 +172,7 @@ _ALL = (
         _EOS,
         _kafka_streams("exactly_once_v2", 2),
         latency_commit_ms=_STREAMS_LATENCY_COMMIT_MS,
+        width=2,
     ),
     Side("consume", "limit: librdkafka, consuming only", "-", _no_launch, is_limit=True),
     Side("poll", "limit: the same, one message a call", "-", _no_launch, is_limit=True),

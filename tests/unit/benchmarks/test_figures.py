@@ -81,23 +81,40 @@ def test_a_speed_counts_only_after_the_results_were_equal() -> None:
     assert Standing(SIDES["consume"], [run(100.0)]).speeds == [100.0]
 
 
-def test_the_table_relates_every_side_to_the_worker() -> None:
-    """Medians, ranges and ratios stand beside the verdict; a side without a speed has none."""
+def test_the_tables_relate_like_with_like() -> None:
+    """One with one, two with two, limits apart; a side without a speed has no ratio."""
     standings = [
         Standing(SIDES["worker"], [run(300.0), run(200.0), run(400.0)], checked=True),
         Standing(SIDES["worker-2"], [run(450.0)], checked=True),
         Standing(SIDES["quix-eos"], [run(100.0)], checked=True),
         Standing(SIDES["quix-alo"], [run(None)], wrong=("3 of 9 pairs differ",)),
         Standing(SIDES["streams-eos-1"], left_out="mvn is not on the PATH"),
+        Standing(SIDES["streams-eos-2"], [run(150.0)], checked=True),
+        Standing(SIDES["poll"], [run(600.0)]),
     ]
-    lines = comparison_table([json.loads(json.dumps(standing.as_json())) for standing in standings]).splitlines()
-    assert "300 (200-400) " in lines[2]
-    assert "1.00 x |          1.50 x" in lines[2]
-    assert "0.67 x |          1.00 x" in lines[3]
-    assert "3.00 x |          4.50 x" in lines[4]
-    assert "WRONG: 3 of 9 pairs differ" in lines[5]
-    assert "left out: mvn is not on the PATH" in lines[6]
-    assert " x " not in lines[5] + lines[6]
+    text = comparison_table([json.loads(json.dumps(standing.as_json())) for standing in standings])
+    one, two, limits = (part.splitlines() for part in text.split(":\n\n")[1:])
+    assert "| this worker is |" in one[0]
+    assert "300 (200-400) " in one[2]
+    assert "1.00 x |" in one[2]
+    assert "3.00 x |" in one[3]
+    assert "WRONG: 3 of 9 pairs differ" in one[4]
+    assert "left out: mvn is not on the PATH" in one[5]
+    assert " x " not in one[4] + one[5]
+    assert "| this worker, 2 processes is |" in two[0]
+    assert ["1.00 x" in two[2], "3.00 x" in two[3]] == [True, True]
+    assert "0.50 x" in limits[2]
+
+
+def test_nothing_unlike_stands_side_by_side() -> None:
+    """Neither in a table nor in a plot do two processes of ours stand beside one of a peer."""
+    sides = [Standing(side, [run(100.0)], checked=True).as_json() for side in SIDES.values()]
+    for part in comparison_table(sides).split("\n\n")[1::2]:
+        widths = {side.width for side in SIDES.values() if f"| {side.title} " in part}
+        assert len(widths) == 1
+    for name, plot in plots([{"kind": "comparison", "sides": sides}]).items():
+        assert ("this worker, 2 processes" in plot) == (name == "throughput-two.svg")
+        assert ("Quix Streams" in plot) == (name == "throughput.svg")
 
 
 def test_each_run_begins_with_another_side() -> None:
@@ -206,8 +223,9 @@ def test_the_page_has_what_was_measured_and_nothing_else() -> None:
     assert "2 cores (Example CPU), 24 GiB" in page
     assert "What limits it now\n\nThe fold." in page
     assert "Latency, end to end" not in page
-    assert list(plots([report])) == ["throughput.svg"]
+    assert list(plots([report])) == ["throughput.svg", "throughput-two.svg"]
     assert "(performance/throughput.svg)" in page
+    assert "Ratios differ by machine" in page
 
 
 def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
