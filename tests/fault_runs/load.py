@@ -21,7 +21,7 @@ LEAST_PROGRESS, MOST_PROGRESS = 0.05, 0.95
 BATCH_EVENTS = 250
 """Small batches are many transactions, and so many places to die in."""
 
-LIMIT_S = 300.0
+LIMIT_S = 240.0
 
 
 def publish_load(installation: Installation, events: int, seed: int) -> None:

@@ -15,7 +15,7 @@ from topics.contract.keys import partition_of
 
 APPLICATIONS = 2_000
 TICK_S = 0.05
-DELIVERY_LIMIT_S = 300.0
+DELIVERY_LIMIT_S = 240.0
 
 _UNANSWERED = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
 """No broker answers a question: nothing is known of the group then."""

@@ -14,6 +14,7 @@ from streams.broker.jars import ensure_jars
 from streams.broker.node import format_node, launch_node, new_cluster_id, wait_until_ready
 from streams.broker.ports import free_port
 from streams.broker.process import ended_within, running_pid, terminate
+from tests.real_kafka.admin_calls import asked
 from tests.real_kafka.worker_process import wait_until
 
 NODES = (1, 2, 3)
@@ -127,7 +128,7 @@ class Cluster:
         wanted = [*topics, "__consumer_offsets", "__transaction_state"]
 
         def behind() -> list[str]:
-            found = self._admin.list_topics(timeout=LIMIT_S).topics
+            found = asked(lambda ask_s: self._admin.list_topics(timeout=ask_s)).topics
             return [
                 f"{topic} {number}: leader {part.leader}, in sync {part.isrs}"
                 for topic in wanted
@@ -145,7 +146,7 @@ class Cluster:
         return int(partitions[_java_hash(key) % len(partitions)].leader)
 
     def _metadata(self, topic: str) -> TopicMetadata:
-        return self._admin.list_topics(topic, timeout=LIMIT_S).topics[topic]
+        return asked(lambda ask_s: self._admin.list_topics(topic, timeout=ask_s)).topics[topic]
 
 
 def _java_hash(text: str) -> int:

@@ -6,10 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
 
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
@@ -20,10 +28,10 @@ from tests.inputs.design_workload import Message
 from tests.inputs.workloads import Item, load_catalogue, to_json
 from tests.oracle.checker import Observed, Report, check
 from tests.oracle.expected import Tombstone
+from tests.real_kafka.admin_calls import answered, asked
 from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_until
 from topics.cluster.open_transactions import wait_until_offsets_settled
-from topics.cluster.patience import ask_patiently
 from topics.cluster.provisioning import apply, existing
 from topics.contract.keys import event_key, partition_of
 from topics.reading.positions import Beginning
@@ -196,7 +204,7 @@ class Installation:
         return {partition: max(offset, 0) for partition, offset in self._committed_raw().items()}
 
     def _committed_raw(self) -> dict[int, int]:
-        places = ask_patiently(lambda: self._monitor.committed(self._places(), timeout=LIMIT_S), limit_s=LIMIT_S)
+        places = asked(lambda ask_s: self._monitor.committed(self._places(), timeout=ask_s))
         return {place.partition: place.offset for place in places}
 
     def unstable_offsets(self) -> list[int]:
@@ -210,7 +218,7 @@ class Installation:
         return {place.partition: self._end_of(place) for place in self._places(topic)}
 
     def _end_of(self, place: TopicPartition) -> int:
-        _, end = ask_patiently(lambda: self._monitor.get_watermark_offsets(place, timeout=LIMIT_S), limit_s=LIMIT_S)
+        _, end = asked(lambda ask_s: self._monitor.get_watermark_offsets(place, timeout=ask_s))
         return end
 
     def stable_ends(self, topic: str) -> dict[int, int]:
@@ -305,18 +313,38 @@ class Installation:
 
     def forget_group(self) -> None:
         """Delete the group and with it its committed offsets, as their retention would."""
-        self.admin.delete_consumer_groups([self.name])[self.name].result(LIMIT_S)
+        answered(
+            lambda ask_s: self.admin.delete_consumer_groups([self.name], request_timeout=ask_s)[self.name],
+            done={KafkaError.GROUP_ID_NOT_FOUND},
+        )
         assert set(self._committed_raw().values()) == {-1001}
+
+    def described_group(self) -> Any:
+        """The group and its members."""
+        return answered(
+            lambda ask_s: self.admin.describe_consumer_groups([self.name], request_timeout=ask_s)[self.name]
+        )
+
+    def add_partitions(self, wanted: NewPartitions) -> None:
+        """Give a topic more partitions."""
+        answered(
+            lambda ask_s: self.admin.create_partitions([wanted], request_timeout=ask_s)[wanted.topic],
+            # It has as many by then.
+            done={KafkaError.INVALID_PARTITIONS},
+        )
 
     def delete_topic(self, topic: str) -> None:
         """Delete a topic and wait until it is gone."""
-        self.admin.delete_topics([topic])[topic].result(LIMIT_S)
+        answered(
+            lambda ask_s: self.admin.delete_topics([topic], request_timeout=ask_s)[topic],
+            done={KafkaError.UNKNOWN_TOPIC_OR_PART},
+        )
         wait_until(lambda: topic not in self.existing_topics(), f"{topic} to go", limit_s=LIMIT_S)
 
     def delete_records(self, topic: str, partition: int, before: int) -> None:
         """Delete the records of a partition up to an offset, as retention does."""
         place = TopicPartition(topic, partition, before)
-        self.admin.delete_records([place])[place].result(LIMIT_S)
+        answered(lambda ask_s: self.admin.delete_records([place], request_timeout=ask_s)[place])
 
     def alter_topic(self, topic: str, setting: str, value: str) -> None:
         """Set one setting of a topic, and wait until the broker goes by it.
@@ -330,10 +358,11 @@ class Installation:
     def _set(self, topic: str, setting: str, value: str) -> None:
         entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-        self.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
+        answered(lambda ask_s: self.admin.incremental_alter_configs([resource], request_timeout=ask_s)[resource])
 
         def is_told() -> bool:
-            return self.admin.describe_configs([resource])[resource].result(LIMIT_S)[setting].value == value
+            told = answered(lambda ask_s: self.admin.describe_configs([resource], request_timeout=ask_s)[resource])
+            return told is not None and told[setting].value == value
 
         wait_until(is_told, f"{setting} of {topic} to be {value}", limit_s=LIMIT_S)
 

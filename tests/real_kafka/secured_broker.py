@@ -27,6 +27,7 @@ from streams.broker.jars import ensure_jars
 from streams.broker.node import format_node, launch_node, new_cluster_id, wait_until_ready
 from streams.broker.ports import free_port
 from streams.broker.process import terminate
+from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.certificates import Authority, Identity
 from tests.real_kafka.worker_process import wait_until
 from topics.contract.permissions import Permission
@@ -125,16 +126,16 @@ class SecuredBroker:
     def permit_only(self, wanted: Iterable[AclBinding]) -> None:
         """Make these the broker's ACLs, all of them, and wait until they are in force."""
         admin, bindings = self.admin, set(wanted)
-        there = set(admin.describe_acls(_EVERYTHING, request_timeout=LIMIT_S).result(LIMIT_S))
+        there = _bindings(admin)
         surplus = [_filter_of(binding) for binding in there - bindings]
         if surplus:
-            for future in admin.delete_acls(surplus, request_timeout=LIMIT_S).values():
-                future.result(LIMIT_S)
+            for one in surplus:
+                answered(lambda ask_s, one=one: admin.delete_acls([one], request_timeout=ask_s)[one])  # type: ignore[misc]
         if missing := list(bindings - there):
-            for future in admin.create_acls(missing, request_timeout=LIMIT_S).values():
-                future.result(LIMIT_S)
+            for one in missing:
+                answered(lambda ask_s, one=one: admin.create_acls([one], request_timeout=ask_s)[one])  # type: ignore[misc]
         wait_until(
-            lambda: set(admin.describe_acls(_EVERYTHING, request_timeout=LIMIT_S).result(LIMIT_S)) == bindings,
+            lambda: _bindings(admin) == bindings,
             "the ACLs to be in force",
             limit_s=LIMIT_S,
         )
@@ -199,6 +200,10 @@ def _properties(chosen: Mapping[str, str], listeners: Mapping[str, int], authori
     }
 
 
+def _bindings(admin: AdminClient) -> set[AclBinding]:
+    return set(answered(lambda ask_s: admin.describe_acls(_EVERYTHING, request_timeout=ask_s)) or ())
+
+
 def _add_user(servers: str) -> None:
     """Add the user with both SCRAM mechanisms, and wait until the broker knows it."""
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 2})
@@ -207,12 +212,13 @@ def _add_user(servers: str) -> None:
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
     ]
     for credential in wanted:
-        for future in admin.alter_user_scram_credentials([credential], request_timeout=LIMIT_S).values():
-            future.result(LIMIT_S)
+        answered(
+            lambda ask_s, one=credential: admin.alter_user_scram_credentials([one], request_timeout=ask_s)[USER]  # type: ignore[misc]
+        )
 
     def known() -> bool:
-        described = admin.describe_user_scram_credentials([USER], request_timeout=LIMIT_S)[USER].result(LIMIT_S)
-        return len(described.scram_credential_infos) == len(wanted)
+        described = answered(lambda ask_s: admin.describe_user_scram_credentials([USER], request_timeout=ask_s)[USER])
+        return described is not None and len(described.scram_credential_infos) == len(wanted)
 
     wait_until(known, "the user to be known", limit_s=LIMIT_S)
 

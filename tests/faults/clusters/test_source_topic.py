@@ -113,7 +113,7 @@ def test_more_partitions_halt_the_running_worker_and_the_next_one(contract):
     installation = contract.installation
     worker = installation.start().wait_ready(installation.partitions)
     wanted = NewPartitions(contract.source, 2 * installation.partitions)
-    installation.admin.create_partitions([wanted])[contract.source].result(LIMIT_S)
+    installation.add_partitions(wanted)
     contract.require_halted(worker, "8 partitions, expected 4", "CONSOLIDATOR_TOPIC_PREFIX")
     refused = installation.start()
     assert refused.wait_exit() == EXIT_CONTRACT, refused.tail()

@@ -31,7 +31,7 @@ batches that are bounded by records alone at 650 and more, or with exit code 3."
 READABLE_BYTES = 512 * MIB
 """Of one answer of the broker: librdkafka unpacks a batch as a whole."""
 
-DRAIN_LIMIT_S = 300.0
+DRAIN_LIMIT_S = 240.0
 APPLICATIONS = 997
 
 Sent = tuple[Raw, Headers]

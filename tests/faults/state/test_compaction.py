@@ -15,6 +15,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from streams.partition.state.row_codec import MARK_KEY
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable, to_json
+from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.worker_process import wait_until
 from topics.contract.keys import event_key, partition_of
@@ -34,7 +35,7 @@ def configure(installation: Installation, topic: str, settings: Mapping[str, str
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    installation.admin.incremental_alter_configs([resource])[resource].result(LIMIT_S)
+    answered(lambda ask_s: installation.admin.incremental_alter_configs([resource], request_timeout=ask_s)[resource])
 
 
 def places(records: list[Record]) -> set[tuple[int, int]]:

@@ -10,8 +10,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
+from tests.real_kafka.admin_calls import answered, asked
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.worker_process import CONSOLIDATOR, wait_until
 
@@ -41,19 +43,21 @@ def left_over(kafka, tmp_path):
     admin = AdminClient({"bootstrap.servers": kafka})
 
     def topics():
-        return [name for name in admin.list_topics(timeout=LIMIT_S).topics if name.startswith("demo-")]
+        found = asked(lambda ask_s: admin.list_topics(timeout=ask_s))
+        return [name for name in found.topics if name.startswith("demo-")]
 
     def groups():
-        listing = admin.list_consumer_groups(request_timeout=LIMIT_S).result(LIMIT_S)
+        listing = answered(lambda ask_s: admin.list_consumer_groups(request_timeout=ask_s))
         return [group.group_id for group in listing.valid if group.group_id.startswith("demo-")]
 
     yield lambda: topics() + groups() + [path.name for path in tmp_path.glob("demo-*")]
     # The broker is the whole session's: the next test begins without this one's remains.
-    for future in (
-        *(admin.delete_topics(topics()).values() if topics() else ()),
-        *(admin.delete_consumer_groups(groups()).values() if groups() else ()),
-    ):
-        future.result(LIMIT_S)
+    for name in topics():
+        gone = {KafkaError.UNKNOWN_TOPIC_OR_PART}
+        answered(lambda ask_s, name=name: admin.delete_topics([name], request_timeout=ask_s)[name], done=gone)
+    for name in groups():
+        gone = {KafkaError.GROUP_ID_NOT_FOUND}
+        answered(lambda ask_s, name=name: admin.delete_consumer_groups([name], request_timeout=ask_s)[name], done=gone)
 
 
 def demo(environment, *arguments):

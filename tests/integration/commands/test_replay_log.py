@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from streams.cli.main import cli
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
+from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.installation import LIMIT_S, Installation
 from topics.contract.keys import change_key, factors_key, partition_of
 
@@ -193,7 +194,8 @@ def test_no_consumer_group_is_left_behind(told):
     before = told.committed()
     rows(told)
     verified(told)
-    groups = AdminClient(told.config).list_consumer_groups(request_timeout=LIMIT_S).result(LIMIT_S)
+    admin = AdminClient(told.config)  # kept until the answer is there
+    groups = answered(lambda ask_s: admin.list_consumer_groups(request_timeout=ask_s))
     assert "consolidator-reader" not in {group.group_id for group in groups.valid}
     assert told.committed() == before
 

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
+from tests.real_kafka.admin_calls import answered
 from topics.cluster.connection import Connection
 from topics.cluster.provisioning import apply
 from topics.contract.declared import declare
@@ -244,7 +245,8 @@ def test_no_consumer_group_is_left_behind(runner, executions, config):
     """After tailing, the cluster knows of no group that it made."""
     executions.commit("a")
     assert len(shown(runner, "--from", "beginning")) == 1
-    groups = AdminClient(config).list_consumer_groups(request_timeout=LIMIT_S).result(LIMIT_S)
+    admin = AdminClient(config)  # kept until the answer is there
+    groups = answered(lambda ask_s: admin.list_consumer_groups(request_timeout=ask_s))
     assert "consolidator-reader" not in {group.group_id for group in groups.valid}
 
 

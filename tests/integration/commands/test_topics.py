@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from models.errors import ContractError, InfrastructureError, SettingsError
 from streams.cli.main import cli
+from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
@@ -47,8 +48,12 @@ def declared(name, **changes):
 def alter(admin, topic, setting, value):
     entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(LIMIT_S)
+    answered(lambda ask_s: admin.incremental_alter_configs([resource], request_timeout=ask_s)[resource])
+
+
+def create(admin, topic):
+    there = {KafkaError.TOPIC_ALREADY_EXISTS}
+    answered(lambda ask_s: admin.create_topics([topic], request_timeout=ask_s)[topic.topic], done=there)
 
 
 def until_drift(topics, config):
@@ -82,7 +87,7 @@ def test_apply_creates_what_is_missing_and_nothing_twice(topics, config):
 def test_apply_creates_only_the_missing_one(topics, config, admin):
     """A topic that already is as declared is left alone, and the others are added."""
     factors = topics.factors
-    admin.create_topics([NewTopic(factors.name, 2, 1, config=dict(factors.config))])[factors.name].result(LIMIT_S)
+    create(admin, NewTopic(factors.name, 2, 1, config=dict(factors.config)))
     assert apply(topics, config) == [topic.name for topic in topics if topic is not factors]
 
 
@@ -159,7 +164,7 @@ def test_another_replication_is_refused(topics, config):
 def test_where_one_topic_drifts_none_is_created(topics, config, admin):
     """Apply looks before it creates: a refusal leaves the cluster as it was."""
     name = topics.executions.name
-    admin.create_topics([NewTopic(name, 5, 1)])[name].result(LIMIT_S)
+    create(admin, NewTopic(name, 5, 1))
     with pytest.raises(ContractError, match="partitions is 5, expected 2"):
         apply(topics, config)
     assert existing(topics, config) == {name}
@@ -235,7 +240,7 @@ def test_list_works_without_a_broker(topics, tmp_path):
 def test_the_fixture_is_a_real_broker(admin):
     """The tests above stand on a broker that refuses nonsense."""
     with pytest.raises(KafkaException):
-        admin.create_topics([NewTopic("no/slash", 1, 1)])["no/slash"].result(LIMIT_S)
+        create(admin, NewTopic("no/slash", 1, 1))
 
 
 @pytest.fixture

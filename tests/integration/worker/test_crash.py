@@ -124,7 +124,7 @@ def test_offsets_of_a_stale_member_are_refused(installation):
     worker = installation.start().wait_ready(installation.partitions)
     installation.wait_consumed(worker)
     before = installation.committed()
-    group = installation.admin.describe_consumer_groups([installation.name])[installation.name].result(LIMIT_S)
+    group = installation.described_group()
     [member] = group.members
     connection = Connection(installation.config["bootstrap.servers"])
     for number, stale in enumerate(

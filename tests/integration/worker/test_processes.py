@@ -87,6 +87,6 @@ def test_workers_stop_when_the_command_is_killed(installation):
 def test_each_process_is_a_static_member_of_its_own(installation):
     """One instance id for the command: each process appends its number."""
     program, _ = both_processes(installation, CONSOLIDATOR_INSTANCE_ID="here")
-    group = installation.admin.describe_consumer_groups([installation.name])[installation.name].result(LIMIT_S)
+    group = installation.described_group()
     assert {member.group_instance_id for member in group.members} == {"here-0", "here-1"}
     program.stop()
