@@ -82,6 +82,7 @@ def test_a_jar_that_somebody_planted_does_not_run(place, tmp_path, kafka_cache_d
     with zipfile.ZipFile(directory / "a-planted-one.jar", "w") as planted:
         # Kafka's logger would read it from any jar that is on the class path, and write where it says.
         planted.writestr("simplelogger.properties", f"org.slf4j.simpleLogger.logFile={tmp_path}/it-ran\n")
+    # Kafka warns of this setting: something is logged in any case.
     start(place, properties={"log.cleaner.enable": "false"})
     assert not (tmp_path / "it-ran").exists()
 
