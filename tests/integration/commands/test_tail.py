@@ -18,6 +18,7 @@ from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
 from tests.real_kafka.admin_calls import answered
 from topics.cluster.connection import Connection
+from topics.cluster.open_transactions import wait_until_settled
 from topics.cluster.provisioning import apply
 from topics.contract.declared import declare
 from topics.reading.positions import AtOffset, Beginning, End
@@ -71,6 +72,7 @@ class Transactions:
 
     def __init__(self, config, topic):
         self._topic = topic
+        self._admin = AdminClient(config)
         # log_level 2: "coordinator load in progress, retrying" is no news.
         self._producer = Producer(config | {"transactional.id": uuid4().hex, "log_level": 2})
         self._producer.init_transactions(LIMIT_S)
@@ -86,6 +88,8 @@ class Transactions:
     def commit(self, *values, partition=0):
         self.begin(*values, partition=partition)
         self._producer.commit_transaction(LIMIT_S)
+        # Kafka answers a commit before its markers are written: until then no reader sees it.
+        assert wait_until_settled(self._admin, self._topic, [partition], limit_s=LIMIT_S) == []
 
     def abort(self, *values, partition=0):
         self.begin(*values, partition=partition)
