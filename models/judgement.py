@@ -1,34 +1,35 @@
 """What another ruleset makes of one (application, processor), put beside what it was."""
 
-from typing import Final
-
 import msgspec
 
-from models.rows import RowHead
-
-__all__ = ["NOWHERE", "Judgement"]
-
-NOWHERE: Final = -1
-"""Where the last event stands of a pair that is not there."""
+__all__ = ["Judgement"]
 
 
-class Judgement(msgspec.Struct, frozen=True, array_like=True, tag="judged1", gc=False):
+class Judgement(msgspec.Struct, frozen=True, array_like=True, tag="judged2", gc=False):
     """What another ruleset makes of a pair.
 
+    The rows that were put beside each other are told by how they begin: with the pair, the ruleset and the last event.
+
     Attributes:
-        old_applied: :attr:`~models.rows.Row.applied` of the row of the old ruleset; -1: there is none.
-        new_applied: that of the row of the new one.
-        version: of the row of the old ruleset; it stays where nothing differs.
+        old_start: of the row of the old ruleset, with its version; empty: there was none.
+        new_start: of the row of the new one.
+        version: of the row of the old ruleset; it stays where nothing differs. -1: there was none.
         parts: what is published, see :func:`~streams.core.change.difference_parts`; None: nothing differs.
     """
 
-    old_applied: int
-    new_applied: int
+    old_start: bytes
+    new_start: bytes
     version: int
     parts: tuple[str, str, str] | None = None
 
-    def holds_for(self, old: RowHead | None, new: RowHead) -> bool:
-        """Whether the pair's rows are still those that were judged."""
+    def holds_for(self, old: bytes | None, new: bytes) -> bool:
+        """Whether the pair's rows are still those that were judged.
+
+        Args:
+            old: the row of the old ruleset; None: there is none.
+            new: the row of the new one.
+        """
+        # The first byte is the array's length: it also counts what stands behind the start.
         if old is None:
-            return self.old_applied == NOWHERE and self.new_applied == new.applied
-        return self.old_applied == old.applied and self.version == old.version and self.new_applied == new.applied
+            return not self.old_start and new.startswith(self.new_start, 1)
+        return bool(self.old_start) and old.startswith(self.old_start, 1) and new.startswith(self.new_start, 1)

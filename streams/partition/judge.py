@@ -1,7 +1,7 @@
 """What another ruleset makes of one pair, put beside what it was; made ahead of the adoption, or at it.
 
 A judgement holds for one state of the pair's two rows, that of the old ruleset and that of the new one. Both rows name
-the event that changed them last, so whether it still holds is seen from their first fields.
+the event that changed them last, so whether it still holds is seen from how they begin.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from models.errors import ContractError
-from models.judgement import NOWHERE, Judgement
+from models.judgement import Judgement
 from models.rows import Row, RowHead
 from streams.core.change import difference_parts
 from streams.core.fold import events_of, load_pair
@@ -17,13 +17,15 @@ from streams.core.rules import Rules
 from streams.partition.state.row_codec import decode_row, encode_row
 from topics.contract.declared import Topics
 
-__all__ = ["Judge", "decode_judgement", "encode_judgement", "head_of_row", "with_version"]
+__all__ = ["Judge", "decode_judgement", "head_of_row", "with_version"]
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-encode_judgement: Final = msgspec.msgpack.Encoder().encode
 decode_judgement: Final = msgspec.msgpack.Decoder(Judgement).decode
 head_of_row: Final = msgspec.msgpack.Decoder(RowHead).decode
 """The first fields of a pair's row."""
+
+_NOWHERE: Final = -1
+"""The version of a row that is not there."""
 
 
 class Judge:
@@ -59,17 +61,28 @@ class Judge:
         new = load_pair(row, self.after)
         kind = self.after.of(row.processor).processor_type
         if old_raw is None:
-            parts = difference_parts(row.application_id, row.processor, kind, None, new.tally)
-            return Judgement(NOWHERE, row.applied, NOWHERE, parts)
+            new_parts = difference_parts(row.application_id, row.processor, kind, None, new.tally)
+            return Judgement(b"", _start_of(new_raw), _NOWHERE, new_parts)
         old_row = decode_row(old_raw)
         assert isinstance(old_row, Row)  # noqa: S101 - the key tells the kind
         old = load_pair(old_row, self.before)
         if not events_of(old) <= events_of(new):
             raise self.incomplete(key)
-        if self.before.of(row.processor).processor_type == kind and not new.tally.differs(old.tally):
-            return Judgement(old_row.applied, row.applied, old_row.version)
-        parts = difference_parts(row.application_id, row.processor, kind, old.tally, new.tally)
-        return Judgement(old_row.applied, row.applied, old_row.version, parts)
+        parts = None
+        if self.before.of(row.processor).processor_type != kind or new.tally.differs(old.tally):
+            parts = difference_parts(row.application_id, row.processor, kind, old.tally, new.tally)
+        return Judgement(_start_of(old_raw, with_version=True), _start_of(new_raw), old_row.version, parts)
+
+    def ahead(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> tuple[bytes, bytes]:
+        """Put one pair beside what it was, ahead of the adoption; arguments and errors as of :meth:`judge`.
+
+        Returns:
+            Its row of the new ruleset, with the version that it will have if nothing differs, and the judgement.
+        """
+        judgement = self.judge(key, old_raw, new_raw)
+        if judgement.parts is None:
+            new_raw = with_version(new_raw, head_of_row(new_raw), judgement.version)
+        return new_raw, _encode(judgement)
 
     def incomplete(self, key: bytes) -> ContractError:
         """The log has not all events of a pair any more."""
@@ -79,6 +92,13 @@ class Judge:
             "be adopted, as their whole output is not known. Go on with the ruleset of the state, or begin anew under "
             "another CONSOLIDATOR_APP_ID"
         )
+
+
+def _start_of(raw: bytes, *, with_version: bool = False) -> bytes:
+    """How a row begins, behind its length: up to the last event, or the version."""
+    head = head_of_row(raw)
+    start: bytes = _encode(head)[1:]
+    return start if with_version else start[: -len(_encode(head.version))]
 
 
 def with_version(raw: bytes, head: RowHead, version: int) -> bytes:

@@ -20,10 +20,9 @@ from queue import SimpleQueue
 from typing import IO, Final
 
 from models.errors import ConsolidatorError, ContractError
-from models.judgement import Judgement
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Membership
-from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
+from streams.partition.judge import Judge, decode_judgement, head_of_row
 from streams.partition.partition_fold import PartitionFold
 from streams.rulesets.catalogue_file import parse_catalogue
 from streams.worker.refold.messages import Answer, Report, Task, decode_answer, decode_task, encode
@@ -232,7 +231,7 @@ class Refolding:
 
     def _judge_against(self, live: LiveTable) -> int:
         applied = live.applied
-        judged: list[tuple[bytes, bytes, Judgement]] = []
+        judged: list[tuple[bytes, bytes, bytes]] = []
         count = 0
         olds = live.pairs_after(self._gone_over)
         key, old = next(olds, (b"", b""))
@@ -244,10 +243,8 @@ class Refolding:
             if key == pair:
                 found = old
                 key, old = next(olds, (b"", b""))
-            judgement = self._judged(pair, found, new, known, applied)
-            if judgement is not None:
-                row = new if judgement.parts is not None else with_version(new, head_of_row(new), judgement.version)
-                judged.append((pair, row, judgement))
+            if self._can_be_judged(found, new, known, applied):
+                judged.append((pair, *self._judge.ahead(pair, found, new)))
                 count += 1
             if len(judged) >= _KEPT_AT_ONCE:
                 self._worker.require()
@@ -259,14 +256,11 @@ class Refolding:
         self._table.keep(judged)
         return count
 
-    def _judged(self, key: bytes, old: bytes | None, new: bytes, known: bytes | None, live: int) -> Judgement | None:
-        """The judgement of a pair; None: it is known, or one side has seen events of it that the other has not."""
-        new_head, old_head = head_of_row(new), None if old is None else head_of_row(old)
-        if known is not None and decode_judgement(known).holds_for(old_head, new_head):
-            return None
-        if new_head.applied > live or (old_head is not None and old_head.applied >= self._next):
-            return None
-        return self._judge.judge(key, old, new)
+    def _can_be_judged(self, old: bytes | None, new: bytes, known: bytes | None, live: int) -> bool:
+        """Whether a pair has no judgement that holds, and neither side has seen events of it that the other has not."""
+        if known is not None and decode_judgement(known).holds_for(old, new):
+            return False
+        return head_of_row(new).applied <= live and (old is None or head_of_row(old).applied < self._next)
 
     def _require_unknown(self, key: bytes, old: bytes) -> None:
         """A pair that only the state has: its events are behind what is folded here, or not in the log any more."""

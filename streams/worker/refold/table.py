@@ -7,6 +7,7 @@ tables in the order of the batches, the mark with the rows.
 
 import fcntl
 import shutil
+import struct
 import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
@@ -16,21 +17,21 @@ import msgspec
 import rocksdict
 
 from models.errors import InfrastructureError
-from models.judgement import Judgement
 from models.rows import PartitionMark
-from streams.partition.judge import encode_judgement
 from streams.partition.state.row_codec import MARK_KEY, decode_row, is_pair_key
 from streams.worker.refold.messages import Task
 
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Of what is stored here. Another one is thrown away: everything can be folded again."""
 
 _IDENTITY: Final = b"identity"
 _ROW: Final = b"r"
-_JUDGEMENT: Final = b"j"
-"""What the keys of rows and of judgements start with; the row's key follows."""
+"""What the keys of rows start with; the row's key follows. Before a row stands its judgement, as whoever needs that
+needs both; and before the judgement its length."""
+_LENGTH: Final = struct.Struct(">I")
+_NOT_JUDGED: Final = _LENGTH.pack(0)
 
 _CACHE_BYTES: Final = 32 * 1024 * 1024
 _MEMTABLE_BYTES: Final = 16 * 1024 * 1024
@@ -177,7 +178,7 @@ class RefoldTable:
             found: bytes | None = self._db.get(_ROW + key)
         except Exception as error:
             raise self._failure(error) from error
-        return found
+        return None if found is None else _row_in(found)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every row whose key starts so, in order."""
@@ -185,7 +186,7 @@ class RefoldTable:
         for key, value in self._between(start, None):
             if not key.startswith(start):
                 return
-            yield key[1:], value
+            yield key[1:], _row_in(value)
 
     @property
     def applied(self) -> int:
@@ -194,32 +195,27 @@ class RefoldTable:
 
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
         """See :class:`~streams.partition.adoption.Refolded`."""
-        judgements = self._between(_JUDGEMENT + key + b"\0", _JUDGEMENT + b"\xff")
-        judged, judgement = next(judgements, (b"", b""))
-        for found, row in self._between(_ROW + key + b"\0", _ROW + b"\xff"):
+        for found, value in self._between(_ROW + key + b"\0", _ROW + b"\xff"):
             pair = found[1:]
-            if not is_pair_key(pair):
-                continue
-            while judged and judged[1:] < pair:
-                judged, judgement = next(judgements, (b"", b""))
-            yield pair, row, judgement if judged[1:] == pair else None
+            if is_pair_key(pair):
+                row_at = _row_at(value)
+                yield pair, value[row_at:], value[_LENGTH.size : row_at] or None
 
     def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Put rows, or remove those with None: all of them, or none."""
+        """Put rows, which are not judged then, or remove those with None: all of them, or none."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:
                 batch.delete(_ROW + key)
             else:
-                batch.put(_ROW + key, value)
+                batch.put(_ROW + key, _NOT_JUDGED + value)
         self._write(batch)
 
-    def keep(self, judged: Iterable[tuple[bytes, bytes, Judgement]]) -> None:
-        """Keep judgements, each with its pair's key and row."""
+    def keep(self, judged: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+        """Keep pairs that are judged: the key, the row and the judgement of each."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, row, judgement in judged:
-            batch.put(_ROW + key, row)
-            batch.put(_JUDGEMENT + key, encode_judgement(judgement))
+            batch.put(_ROW + key, _LENGTH.pack(len(judgement)) + judgement + row)
         self._write(batch)
 
     def close(self) -> None:
@@ -252,7 +248,7 @@ class RefoldTable:
                 raise
             self.begun_anew = " ".join(str(error).split())
         else:
-            if found == wanted and (until is None or _applied(db.get(_ROW + MARK_KEY)) < until):
+            if found == wanted and (until is None or _applied(_row_in(db.get(_ROW + MARK_KEY) or b"")) < until):
                 return db
             if found is not None:
                 self.begun_anew = "it is of other rulesets, another topic or another format, or went too far"
@@ -315,8 +311,17 @@ class LiveTable:
         return InfrastructureError(f"the copy of the state in {self._path} cannot be read: {error}")
 
 
+def _row_at(value: bytes) -> int:
+    length: int = _LENGTH.unpack_from(value)[0]
+    return _LENGTH.size + length
+
+
+def _row_in(value: bytes) -> bytes:
+    return value[_row_at(value) :] if value else b""
+
+
 def _applied(raw: bytes | None) -> int:
-    mark = None if raw is None else decode_row(raw)
+    mark = decode_row(raw) if raw else None
     return mark.applied if isinstance(mark, PartitionMark) else -1
 
 

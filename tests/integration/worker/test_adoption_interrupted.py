@@ -18,7 +18,7 @@ from tests.real_kafka.installation import LIMIT_S, Installation
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-APPLICATIONS = 9_000
+APPLICATIONS = 13_000
 """More than go over in one transaction, twice."""
 
 

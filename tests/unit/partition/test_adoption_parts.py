@@ -2,18 +2,18 @@
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from models.errors import ContractError
 from models.events import Position
-from models.judgement import Judgement
 from models.rows import HalfwayMark, PartitionMark, Row
 from streams.core.change import Change, RulesetCause, common_parts, encode_change, encode_factors
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Membership
-from streams.partition.judge import Judge, decode_judgement, encode_judgement, head_of_row, with_version
+from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.state.row_codec import MARK_KEY, decode_row, encode_row
 from tests.inputs.cases import ok, one_factor
@@ -147,17 +147,34 @@ def test_a_judgement_holds_as_long_as_both_rows_stay():
     items = [ok("a", 1, {"x": 1}), ok("b", 2, {"x": 2})]
     [(key, old)], [(_, new)] = rows_under(SUM, *items).items(), rows_under(LATEST, *items).items()
     judge = Judge(0, topics_of(), Rules(SUM), Rules(LATEST))
-    judgement = decode_judgement(encode_judgement(judge.judge(key, old, new)))
-    assert isinstance(judgement, Judgement)
+    kept, raw = judge.ahead(key, old, new)
+    judgement = decode_judgement(raw)
+    assert kept == new
     assert judgement.parts is not None
-    assert judgement.holds_for(head_of_row(old), head_of_row(new))
-    [(_, later)] = rows_under(SUM, *items, ok("c", 3, {"x": 3})).items()
-    assert not judgement.holds_for(head_of_row(later), head_of_row(new))
-    assert not judgement.holds_for(head_of_row(old), head_of_row(later))
-    assert not judgement.holds_for(None, head_of_row(new))
+    assert judgement.holds_for(old, new)
+    later = [("c", 3, {"x": 3})]
+    [old_later] = rows_under(SUM, *items, *(ok(*each) for each in later)).values()
+    [new_later] = rows_under(LATEST, *items, *(ok(*each) for each in later)).values()
+    assert not judgement.holds_for(old_later, new)
+    assert not judgement.holds_for(old, new_later)
+    assert not judgement.holds_for(None, new)
+    version = head_of_row(old).version
+    assert not judgement.holds_for(with_version(old, head_of_row(old), version + 1), new)
     alone = judge.judge(key, None, new)
-    assert alone.holds_for(None, head_of_row(new))
-    assert not alone.holds_for(head_of_row(old), head_of_row(new))
+    assert alone.holds_for(None, new)
+    assert not alone.holds_for(old, new)
+
+
+def test_a_row_of_which_nothing_differs_is_kept_with_its_version():
+    """The old row's, which the new one, folded for itself, need not have; the judgement holds for what is kept."""
+    items = [ok("a", 1, {"x": 1})]
+    [(key, old)], [(_, new)] = rows_under(SUM, *items).items(), rows_under(LATEST, *items).items()
+    old = with_version(old, head_of_row(old), 70_000)
+    kept, raw = Judge(0, topics_of(), Rules(SUM), Rules(LATEST)).ahead(key, old, new)
+    judgement = decode_judgement(raw)
+    assert judgement.parts is None
+    assert kept == with_version(new, head_of_row(new), 70_000) != new
+    assert judgement.holds_for(old, kept)
 
 
 @pytest.mark.parametrize("version", [-1, 0, 127, 128, 255, 65_536, 2**31, 2**40])
@@ -177,17 +194,18 @@ def test_a_judgement_made_ahead_gives_the_very_same_records():
     """Whether pairs were compared ahead of the adoption or at it, and whether that is still true, changes no byte."""
 
     class Ahead:
-        """What was folded again, with judgements; every other one is of other rows."""
+        """What was folded again, with judgements; every other one is of an earlier row."""
 
         def __init__(self, refolded, judge, rows):
             self._refolded, self._judge, self._rows = refolded, judge, rows
 
         def pairs_after(self, key):
             for number, (pair, new, _) in enumerate(self._refolded.pairs_after(key)):
-                judgement = self._judge.judge(pair, self._rows.get(pair), new)
+                kept, judgement = self._judge.ahead(pair, self._rows.get(pair), new)
                 if number % 2:
-                    judgement = Judgement(judgement.old_applied, -7, judgement.version)
-                yield pair, new, encode_judgement(judgement)
+                    other = replace(decode_judgement(judgement), new_start=b"another row", parts=None)
+                    judgement = msgspec.msgpack.encode(other)
+                yield pair, kept, judgement
 
     def gone_over(ahead):
         worker = AdoptingWorker(ADOPTED, PARTS)
