@@ -169,7 +169,7 @@ def test_memory_is_bounded(installation, worker, conclude, scenario, fault, reco
 
 def test_one_batch_that_unpacks_to_hundreds_of_megabytes(installation, worker, conclude):
     """The worker unpacks it a piece at a time, and folds what comes behind it."""
-    count = scale("BATCH_EVENTS", short=1_000, long=2_000)
+    count = scale("BATCH_EVENTS", short=1_000, long=1_900)
     application, home = "giant", partition_of("giant", installation.partitions)
     records = [
         ((event_key(application, f"event-{number}"), event(number, 200_000, application_id=application)[1], home), ())
