@@ -40,6 +40,7 @@ class Defect(StrEnum):
     EXECUTION_LIMIT = "execution_limit"
     APPLICATION_ERASED = "application_erased"
     INVALID_ERASURE = "invalid_erasure"
+    UNCONFIRMED_ERASURE = "unconfirmed_erasure"
     INVALID_ADOPTION = "invalid_adoption"
 
 

@@ -20,7 +20,9 @@ __all__ = [
     "DIGEST_BYTES",
     "MAX_EXECUTIONS",
     "MAX_WEIGHT",
+    "EarlierHalfwayMark",
     "EarlierMark",
+    "EarlierMark2",
     "Entry",
     "ErasedApplication",
     "Erasures",
@@ -137,7 +139,7 @@ class ErasedApplication(
     applied: int
 
 
-class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc=False, forbid_unknown_fields=True):
+class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark3", gc=False, forbid_unknown_fields=True):
     """How far a source partition is applied; written in every transaction.
 
     Attributes:
@@ -166,7 +168,17 @@ class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=
     topic_id: str = ""
 
 
-class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway1", gc=False):
+class EarlierMark2(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc=False, forbid_unknown_fields=True):
+    """A mark of format 2, of workers for which a record alone could erase an application (decision 26): likewise."""
+
+    partition: int
+    applied: int
+    ruleset: str
+    erasures: int = 0
+    topic_id: str = ""
+
+
+class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway2", gc=False):
     """A partition's mark while it goes over to another ruleset: some of its rows have gone, the others have not.
 
     Its tag is another one, so that a worker that knows nothing of this refuses it, rather than take all rows for those
@@ -189,6 +201,13 @@ class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway1", g
     def plain(self) -> PartitionMark:
         """The mark as it was before the partition began to go over."""
         return PartitionMark(**_plain(self))
+
+
+class EarlierHalfwayMark(EarlierMark2, frozen=True, array_like=True, tag="halfway1", gc=False):
+    """A halfway mark of format 1, of those workers: likewise."""
+
+    adoption: int = -1
+    gone_over: bytes = b""
 
 
 def _plain(mark: PartitionMark) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from streams.partition.tombstones import tombstone_of
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key, partition_of
 from topics.records.adoptions import ADOPTION_PREFIX
-from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, parse_erasure, salted_hash
+from topics.records.erasure_authority import ErasureAuthority, NoErasure, confirmed_erasure
+from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, salted_hash
 
 __all__ = ["PartitionFold"]
 
@@ -54,12 +55,14 @@ class PartitionFold:
         cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
         topic_id: the source topic's id; "": not known.
         switches: where another ruleset was adopted.
+        authority: knows which erasures count.
         observer: told about each event.
         publishes: whether anybody wants to know what is published, and not the rows alone.
 
     Attributes:
         mark: how far the partition is applied.
         switches: where another ruleset was adopted.
+        authority: knows which erasures count.
 
     Raises:
         ContractError: the stored rows were folded with another catalogue, or from another topic of the same name.
@@ -77,6 +80,7 @@ class PartitionFold:
         cached_weight: int,
         topic_id: str = "",
         switches: RulesetSwitches | None = None,
+        authority: ErasureAuthority | None = None,
         observer: Observer | None = None,
         publishes: bool = True,
     ) -> None:
@@ -85,12 +89,12 @@ class PartitionFold:
         self._partitions = topics.partitions
         self._source_topic = topics.executions.name
         self._republication = Republication(topics.executions)
-        self._factors_topic = topics.factors.name
         self._rules = rules
         self._max_event_bytes = max_event_bytes
         self._observer = observer or Observer()
         self._publishes = publishes
         self.switches = switches or NoSwitches()
+        self.authority = authority or NoErasure()
         self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight, partition)
         mark = stored_mark(rows, partition, rules, self._source_topic, topic_id)
         self._halfway = mark if isinstance(mark, HalfwayMark) else None
@@ -141,12 +145,12 @@ class PartitionFold:
         folded = Folded(self.mark)
         self._rows.pin(folded)
         self.switches.fetched(batch.end)
+        self.authority.fetched(self._partition, batch.end)
         applied = self.mark.applied
         # 1.
         records = [record for record in batch.records if record.offset > applied]
         folded.events = len(records)
-        end = batch.end
-        start = 0
+        start, end = 0, batch.end
         while start < len(records) and end == batch.end:
             # 2.
             stop = decoded_together(records, start)
@@ -246,7 +250,7 @@ class PartitionFold:
         """A record that is no event."""
         key = record.key or b""
         if key.startswith(ERASURE_PREFIX):
-            self._erase_application(record, parse_erasure(key, record.value or b""), folded)
+            self._erase_application(record, confirmed_erasure(record, self._partition, self.authority), folded)
         elif key.startswith(ADOPTION_PREFIX):
             self._adopt(record)
         else:
@@ -377,7 +381,7 @@ class PartitionFold:
         for key in self._rows.keys_where(lambda prefix: salted_hash(erasure.salt, prefix) == erasure.hash):
             is_pair = parse_event_key(key) is not None
             if is_pair:
-                folded.outbox.add(Outgoing(self._factors_topic, self._partition, key, None))
+                folded.outbox.add(Outgoing(self._topics.factors.name, self._partition, key, None))
             folded.erased_prefixes.add(key[: key.index(b"/") + 1])
             self._remove(key, folded, tells_of_erasure=not is_pair)
 

@@ -26,6 +26,7 @@ from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix
 from topics.reading.positions import Span
 from topics.reading.ranges import Range
+from topics.records.erasure_authority import ErasureAuthority
 from topics.records.erasures import is_about_application
 from topics.records.record import Record
 
@@ -153,8 +154,11 @@ class Replay:
                 cached_pairs=_CACHED_PAIRS,
                 cached_weight=_CACHED_WEIGHT,
                 switches=None if self.open_log is None else _Switches(self, self.open_log, partition),
+                authority=self.book.erasures,
                 observer=self.observer,
             )
+            # What is before the range's end could be read when the range was made: one look is enough for all of it.
+            self.book.erasures.fetched(partition, spans[partition].end)
             self.records[partition] = 0
             for batch, present in self._batches(log.topic, partition, spans[partition], records):
                 for part, folded in fold_in_parts(fold, batch):
@@ -212,6 +216,7 @@ class _Switches:
             offset,
             max_event_bytes=self.replay.max_event_bytes,
             application_id=self.replay.application_id,
+            erasures=self.replay.book.erasures,
         )
 
 
@@ -225,6 +230,7 @@ def folded_until(
     *,
     max_event_bytes: int,
     application_id: str | None = None,
+    erasures: ErasureAuthority | None = None,
 ) -> Iterator[Refolded]:
     """The pairs of a partition before an offset, folded from its beginning with one ruleset throughout.
 
@@ -236,11 +242,13 @@ def folded_until(
         end: the offset.
         max_event_bytes: larger events are dead letters.
         application_id: only this application; None: all.
+        erasures: knows which erasures count.
     """
     with open_log() as log, Scratch() as scratch:
         rows = scratch.table("rows")
         first = log.first(partition)
-        for _ in Replay(topics, RuleBook(rules), rows, max_event_bytes, application_id).run(
+        book = RuleBook(rules, erasures=erasures)
+        for _ in Replay(topics, book, rows, max_event_bytes, application_id).run(
             log, {partition: Range(first, first, end)}
         ):
             pass

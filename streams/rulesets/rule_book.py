@@ -1,4 +1,4 @@
-"""Which rules hold where: the rulesets that Kafka knows, made ready for the fold."""
+"""What holds at each offset: the rulesets that Kafka knows, ready for the fold, and who tells which erasures count."""
 
 from collections.abc import Callable, Container, Mapping
 from functools import cached_property
@@ -9,27 +9,37 @@ from models.rows import Row
 from streams.core.rules import Rules
 from streams.rulesets.catalogue_file import catalogue_json, parse_catalogue
 from topics.contract.declared import Topics
+from topics.reading.erasures import ConfirmedErasures
 from topics.reading.rulesets import read_rulesets
 from topics.records.adoptions import Adoption, KnownRulesets
+from topics.records.erasure_authority import ErasureAuthority, NoErasure
 from topics.writing.catalogues import require_one_content
 
 __all__ = ["RuleBook", "book_of"]
 
 
 class RuleBook:
-    """The rules of every offset.
+    """The rules of every offset, and the authority over its erasures.
 
     Args:
         configured: what the settings say; they hold in a partition in which nothing was ever adopted.
         read: gives the other catalogues, and the adoptions, when first asked for. Whoever folds a log asks after the
             log's end is known, so that no adoption before that end is missed.
+        erasures: knows which erasures count; None: none does.
 
     Attributes:
         configured: what the settings say.
+        erasures: knows which erasures count.
     """
 
-    def __init__(self, configured: Rules, read: Callable[[], KnownRulesets] = KnownRulesets) -> None:
+    def __init__(
+        self,
+        configured: Rules,
+        read: Callable[[], KnownRulesets] = KnownRulesets,
+        erasures: ErasureAuthority | None = None,
+    ) -> None:
         self.configured = configured
+        self.erasures = erasures or NoErasure()
         self._read = read
         self._prepared = {self.configured.digest: self.configured}
 
@@ -142,4 +152,4 @@ def book_of(
         require_one_content(known.catalogues, catalogue.digest, catalogue_json(catalogue))
         return known
 
-    return RuleBook(Rules(catalogue), read)
+    return RuleBook(Rules(catalogue), read, ConfirmedErasures(config, topics))

@@ -333,5 +333,6 @@ class Engine:
             cached_weight=_CACHED_WEIGHT // max(partitions, 1),
             topic_id=topic_id,
             switches=self._rulesets.switches(partition),
+            authority=self._rulesets.erasures,
             observer=self._observer,
         )

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from models.errors import ContractError
 from streams.partition.batch import Batch
+from streams.partition.kafka_questions import asks_kafka, look_up
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
 from streams.partition.sizes import framed_size
@@ -131,9 +132,9 @@ class Lane:
         self._fold.written(share.folded)
 
     async def _folded(self, batch: Batch, room: int) -> Folded:
-        """Fold a batch; in a thread where it may adopt a ruleset: which ones are adopted is read from Kafka then."""
-        if may_adopt(batch):
-            return await self.in_thread(lambda: self._fold.fold(batch, room))
+        """Fold a batch; what Kafka has to be asked for it is asked before, in a thread."""
+        if asks_kafka(batch):
+            await self.in_thread(lambda: look_up(self._fold, batch))
         return self._fold.fold(batch, room)
 
     def in_thread(self, call: Callable[[], _Result]) -> Awaitable[_Result]:

@@ -8,9 +8,10 @@ from typing import Final
 import structlog
 
 from streams.partition.batch import Batch
+from streams.partition.kafka_questions import asks_kafka
 from streams.runtime.failpoints import reach
 from streams.worker.in_flight import InFlight
-from streams.worker.lane import Lane, Share, may_adopt
+from streams.worker.lane import Lane, Share
 from streams.worker.transactions.interface import Transactions
 
 __all__ = ["commit_alone", "process"]
@@ -65,8 +66,8 @@ async def _produced(
 ) -> tuple[list[Share], Transactions, list[tuple[Lane, Batch]]]:
     """Produce as much of a round as one transaction may have.
 
-    1. Fold the first batch; all of them in a small round, or where another one may take as long as a whole partition
-       does.
+    1. Fold the first batch; all of them in a small round, or where Kafka has to be asked for another one, which may
+       take longer than a transaction should.
     2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time. Wait for other
        commits, too, until there is room.
     3. Produce what is folded in a transaction that the first one's partition leads, and fold and produce the others:
@@ -77,7 +78,7 @@ async def _produced(
     """
     # 1.
     small = _small_transactions(batches)
-    before = len(batches) if small is not None or any(may_adopt(batch) for _, batch in batches[1:]) else 1
+    before = len(batches) if small is not None or any(asks_kafka(batch) for _, batch in batches[1:]) else 1
     room = in_flight.round_bytes
     shares: list[Share] = []
     for lane, batch in batches[:before]:

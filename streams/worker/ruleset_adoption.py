@@ -17,6 +17,7 @@ from streams.rulesets.rule_book import RuleBook, book_of
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
+from topics.reading.erasures import ConfirmedErasures
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption
 from topics.writing.catalogues import keep_catalogue
 
@@ -51,6 +52,7 @@ class Rulesets:
 
     Attributes:
         own: the ruleset that this worker was started with.
+        erasures: knows which erasures count.
 
     Raises:
         ContractError: from every method: another ruleset is in the way, or is not to be had.
@@ -60,6 +62,7 @@ class Rulesets:
     def __init__(self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: bool) -> None:
         self.own = Rules(catalogue)
         self._config = connection.librdkafka()
+        self.erasures = ConfirmedErasures(self._config, topics)
         self._topics = topics
         self._catalogue = catalogue
         self._adopt = adopt

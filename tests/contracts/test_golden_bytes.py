@@ -12,7 +12,7 @@ import pytest
 
 from models.errors import BadEventError, Defect
 from models.events import Status
-from models.rows import Entry, ErasedApplication, Erasures, PartitionMark, Row
+from models.rows import Entry, ErasedApplication, Erasures, HalfwayMark, PartitionMark, Row
 from streams.partition.state.row_codec import KNOWN_FORMATS, decode_row, encode_row
 from tests.inputs.cases import event, failed, ok
 from tests.oracle.expected import Tombstone
@@ -61,9 +61,12 @@ ROWS = {
     ),
     "gone1": ErasedApplication(DIGEST, DIGEST * 2, 2**40),
     "erased1": Erasures("app/1", 2**40, (DIGEST,)),
-    "mark2": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
+    "mark3": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
+    "halfway2": HalfwayMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA", 2**40 + 1, b"app%2F1/p"),
 }
 EARLIER_ROWS = {
+    "mark2": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
+    "halfway1": HalfwayMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA", 2**40 + 1, b"app%2F1/p"),
     "mark1": PartitionMark(11, 2**40, RULESET, 3),
     "mark1-topic": PartitionMark(11, 2**40, RULESET, 3, "O4cVNdZWTA6xGSqYZTGXyA"),
 }

@@ -14,6 +14,7 @@ from tests.oracle.folds import MAX_EVENT_BYTES, decoded
 from topics.contract.declared import Topics
 from topics.contract.keys import event_key, parse_event_key, partition_of
 from topics.reading.ranges import Range
+from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
 TOPIC = "executions"
@@ -49,7 +50,7 @@ def application_log(log: KeptLog, application_id: str, end: int) -> ApplicationL
 def published(log: KeptLog, topics: Topics, rules: Rules) -> tuple[list[Record], list[Record]]:
     """The records of factor-changes and of factors that a worker makes of a log, in the order of each partition."""
     ends = {record.partition: record.offset + 1 for record in log.records}
-    replay = Replay(topics, RuleBook(rules), MemoryTable(), MAX_EVENT_BYTES)
+    replay = Replay(topics, RuleBook(rules, erasures=EveryErasure()), MemoryTable(), MAX_EVENT_BYTES)
     found: dict[str, list[Record]] = {topics.factor_changes.name: [], topics.factors.name: []}
     for replayed in replay.run(log, {partition: Range(0, 0, end) for partition, end in ends.items()}):
         for sent in replayed.folded.outgoing:

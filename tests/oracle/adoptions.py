@@ -22,6 +22,7 @@ from tests.inputs.workloads import Item
 from tests.oracle.folds import MAX_EVENT_BYTES, RECORDED_MS, StoredRows, record_of, topics_of
 from topics.reading.ranges import Range
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption, KnownRulesets
+from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
 __all__ = ["AdoptedLog", "AdoptingWorker"]
@@ -66,7 +67,7 @@ class AdoptedLog:
     def book(self) -> RuleBook:
         """The rules of every offset."""
         texts = {one.digest: catalogue_json(one).encode() for one in (self.before, self.after)}
-        return RuleBook(Rules(self.after), lambda: KnownRulesets(texts, {0: (self.adoption,)}))
+        return RuleBook(Rules(self.after), lambda: KnownRulesets(texts, {0: (self.adoption,)}), EveryErasure())
 
     def replayed(self) -> tuple[dict[bytes, bytes], list[Outgoing]]:
         """The rows of a replay, and everything that it would publish."""
@@ -132,6 +133,7 @@ class AdoptingWorker:
             cached_pairs=2,
             cached_weight=10**6,
             switches=self.switches(),
+            authority=EveryErasure(),
         )
         start = fold.mark.applied + 1
         for batch in _batches(log.records[start:], start, self.batch_records):

@@ -26,6 +26,7 @@ from tests.oracle.rules import canonical_json
 from topics.contract.declared import Topics, declare
 from topics.contract.keys import event_key
 from topics.records.decoding import decode_event
+from topics.records.erasure_authority import ErasureAuthority, EveryErasure
 
 MAX_EVENT_BYTES = 256 * 1024
 # After everything that the generators write, so that nothing lies in the far future.
@@ -181,7 +182,7 @@ def topics_of(partitions: int = 1) -> Topics:
 
 
 class Partition:
-    """The worker's fold of one partition over rows in memory.
+    """The worker's fold of one partition over rows in memory. Every erasure counts, unless somebody is to be asked.
 
     Attributes:
         rows: what is stored.
@@ -199,6 +200,7 @@ class Partition:
         cached_weight: int = 1_000_000,
         max_event_bytes: int = MAX_EVENT_BYTES,
         observer: Observer | None = None,
+        authority: ErasureAuthority | None = None,
     ) -> None:
         self.rows = StoredRows() if rows is None else rows
         self.sent: list[Outgoing] = []
@@ -212,6 +214,7 @@ class Partition:
             cached_pairs=cached_pairs,
             cached_weight=cached_weight,
             observer=observer,
+            authority=authority or EveryErasure(),
         )
 
     def begin(self, records: Sequence[Record]) -> Folded:

@@ -38,6 +38,9 @@ _TOMBSTONE_RETENTION_MS: Final = 30 * _DAY_MS
 # A catalogue of a thousand processors with ten factors each takes about 1 MiB.
 _CATALOGUE_BYTES: Final = 8 * _MIB
 
+# An entry has about two hundred bytes.
+_ENTRY_BYTES: Final = _MIB
+
 # A month to notice a dead letter, mend its cause and redrive it; originals may hold personal data, so not for ever.
 _DLQ_RETENTION_MS: Final = 30 * _DAY_MS
 # Kafka deletes whole segments only: daily ones make the 30 days true to the day, even where letters are rare.
@@ -82,12 +85,14 @@ class Topics:
     dlq: Topic
     changelog: Topic
     rulesets: Topic
+    erasures: Topic
     partitions: int
     replication_factor: int
 
     def __iter__(self) -> Iterator[Topic]:
         """Every topic, in the order in which data flows through them."""
-        yield from (self.executions, self.factor_changes, self.factors, self.dlq, self.changelog, self.rulesets)
+        yield from (self.executions, self.factor_changes, self.factors, self.dlq)
+        yield from (self.changelog, self.rulesets, self.erasures)
 
 
 def declare(
@@ -154,10 +159,17 @@ def declare(
         ),
         rulesets=Topic(
             name=f"{prefix}rulesets",
-            key="catalogue/<digest>, or adoption/<partition>/<offset>",
+            key="catalogue/<digest>, adoption/<partition>/<offset>, or binding/<number>",
             config=_compacted(_CATALOGUE_BYTES, in_sync, {}),
             why="Every catalogue that a worker ran with, and where in executions which one was adopted: a replay needs "
-            "both. Written by workers alone.",
+            "both; and for which application id these topics are. Written by workers alone.",
+        ),
+        erasures=Topic(
+            name=f"{prefix}erasures",
+            key="erasure/<partition>/<offset>",
+            config=_compacted(_ENTRY_BYTES, in_sync, {}),
+            why="Which records of executions erase an application, or lift that: a record that is not named here does "
+            "nothing. Written by whoever erases, and by nobody else. Keys are unique: compaction removes none.",
         ),
         partitions=partitions,
         replication_factor=replication_factor,

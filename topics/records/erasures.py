@@ -3,15 +3,19 @@
 Its key is ``/erasure/<hash>``, a key that no application has, and the hash is SHA-256 over a random salt and what every
 key of the application starts with: it names nobody, but whoever has the id can see that it is erased. The value has the
 salt, and whether the erasure is in force or was lifted. See ``docs/decisions/0010``.
+
+The record alone erases nothing, as whoever may publish may write any key: an *entry* in the topic ``erasures`` has to
+name its place and its content. See ``docs/decisions/0026``.
 """
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
-from models.errors import BadEventError, Defect
+from models.errors import BadEventError, ContractError, Defect
 from topics.contract.keys import application_prefix
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.record import Record
@@ -22,7 +26,10 @@ __all__ = [
     "ERASURE_PREFIX",
     "SALT_BYTES",
     "Erasure",
+    "Forgotten",
+    "entries_in",
     "erasure_of",
+    "forgotten_in",
     "is_about_application",
     "parse_erasure",
     "salted_hash",
@@ -35,6 +42,8 @@ ERASURE_HEADER: Final = "consolidator_erasure"
 """On every tombstone of an erasure: that a foreign key is removed on purpose, and for which hash."""
 
 SALT_BYTES: Final = 16
+
+_ENTRY: Final = b"erasure/"
 
 _SCHEMA_VERSION: Final = 1
 
@@ -66,8 +75,43 @@ class Erasure:
     @property
     def value(self) -> bytes:
         """The record's value."""
+        return f"{self._members()}}}".encode()
+
+    def entry_key(self, partition: int, offset: int) -> bytes:
+        """The key of the entry that confirms the record at this place of ``executions``: no other one has it."""
+        return _ENTRY + f"{partition}/{offset}".encode()
+
+    @property
+    def entry_value(self) -> bytes:
+        """The value of that entry: what the record says, so that it confirms no other one that comes to stand there."""
+        return f'{self._members()},"hash":"{self.hash.hex()}"}}'.encode()
+
+    def is_of(self, application_id: str) -> bool:
+        """Whether it is about this application."""
+        return self.hash == salted_hash(self.salt, application_prefix(application_id))
+
+    def _members(self) -> str:
         state = _LIFTED if self.lifted else _ERASED
-        return f'{{"schema_version":{_SCHEMA_VERSION},"erasure":"{state}","salt":"{self.salt.hex()}"}}'.encode()
+        return f'{{"schema_version":{_SCHEMA_VERSION},"erasure":"{state}","salt":"{self.salt.hex()}"'
+
+
+class Forgotten(NamedTuple):
+    """The last erasure of an application.
+
+    Attributes:
+        partition: of the record in ``executions``.
+        offset: likewise. What is about the application before it is not shown any more.
+        lifted: whether events were accepted again after it.
+    """
+
+    partition: int
+    offset: int
+    lifted: bool
+
+    def __str__(self) -> str:
+        """For people."""
+        lifted = "; that was lifted later, and it began anew" if self.lifted else ""
+        return f"erased at {self.partition}:{self.offset}{lifted}"
 
 
 def salted_hash(salt: bytes, prefix: bytes) -> bytes:
@@ -109,6 +153,49 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
     return erasure
 
 
+def entries_in(record: Record) -> Iterator[tuple[int, Erasure]]:
+    """What a record of ``erasures`` confirms: an offset in its partition of ``executions``, and what stands there.
+
+    Raises:
+        ContractError: it is of a later version. Ignored, it would let an application live that is erased.
+    """
+    key = record.key or b""
+    if not key.startswith(_ENTRY) or record.value is None:
+        return
+    newer = newer_version(version_of(record.value), _SCHEMA_VERSION)
+    if newer is not None:
+        raise ContractError(
+            f"{record.topic} partition {record.partition} offset {record.offset}: an entry of schema_version {newer}, "
+            f"this program knows {_SCHEMA_VERSION}: {LATER_VERSION}"
+        )
+    with suppress(ValueError, KeyError, TypeError):
+        partition, offset = map(int, key.removeprefix(_ENTRY).split(b"/"))
+        members = json.loads(record.value)
+        salt, digest = bytes.fromhex(members["salt"]), bytes.fromhex(members["hash"])
+        if partition == record.partition:
+            yield offset, Erasure(salt, digest, {_ERASED: False, _LIFTED: True}[members["erasure"]])
+
+
+def forgotten_in(entries: Mapping[int, Erasure], partition: int, application_id: str) -> Forgotten | None:
+    """The last erasure of an application; None: it was never erased.
+
+    Args:
+        entries: everything that is confirmed in the application's partition, by offset.
+        partition: that partition.
+        application_id: the application.
+    """
+    found = None
+    for offset, erasure in sorted(entries.items()):
+        if not erasure.is_of(application_id):
+            continue
+        if not erasure.lifted:
+            # Given again while it holds, it does nothing.
+            found = found if found is not None and not found.lifted else Forgotten(partition, offset, lifted=False)
+        elif found is not None:
+            found = found._replace(lifted=True)
+    return found
+
+
 def is_about_application(record: Record, application_id: str) -> bool:
     """Whether a source record is the application's: under its keys, about its erasure, or about everything."""
     key = record.key or b""
@@ -120,4 +207,4 @@ def is_about_application(record: Record, application_id: str) -> bool:
         erasure = parse_erasure(key, record.value)
     except BadEventError:
         return False
-    return erasure.hash == salted_hash(erasure.salt, application_prefix(application_id))
+    return erasure.is_of(application_id)

@@ -16,6 +16,7 @@ from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics, declare
 from topics.reading.ranges import Range
 from topics.records.adoptions import KnownRulesets
+from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
 __all__ = ["Evidence", "EvidenceCheck", "TopicNames", "checked"]
@@ -98,7 +99,8 @@ class EvidenceCheck:
         self._log = KeptLog(evidence.topics.executions, evidence.topics.partitions, evidence.executions)
         self._verification = Verification(
             evidence.topics.topics(),
-            RuleBook(Rules(evidence.catalogue), lambda: evidence.rulesets),
+            # Those that did nothing were left out when it was collected.
+            RuleBook(Rules(evidence.catalogue), lambda: evidence.rulesets, EveryErasure()),
             lambda _: MemoryTable(),
             evidence.max_event_bytes,
             application_id=evidence.application_id,

@@ -13,6 +13,7 @@ from streams.core.pair_summary import summary_of
 from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook
 from topics.records.adoptions import KnownRulesets
+from topics.records.erasure_authority import ErasureAuthority
 
 __all__ = ["PublishedReason", "explain_published", "published_book"]
 
@@ -57,19 +58,25 @@ def explain_published(inquiry: Inquiry, book: RuleBook, wanted: Sequence[Current
     return found
 
 
-def published_book(configured: Catalogue, known: KnownRulesets, wanted: Sequence[CurrentFactors]) -> RuleBook:
+def published_book(
+    configured: Catalogue,
+    known: KnownRulesets,
+    wanted: Sequence[CurrentFactors],
+    erasures: ErasureAuthority | None = None,
+) -> RuleBook:
     """The rules of every offset, beginning with those that the published records name, whatever the settings say.
 
     Args:
         configured: what the settings say.
         known: what is kept in Kafka.
         wanted: the published records.
+        erasures: knows which erasures count.
     """
-    book = RuleBook(Rules(configured), lambda: known)
+    book = RuleBook(Rules(configured), lambda: known, erasures)
     digests = {one.ruleset.digest for one in wanted} & {*known.catalogues}
     if len(digests) != 1 or configured.digest in digests:
         return book
-    return RuleBook(book.of_digest(*digests), lambda: known)
+    return RuleBook(book.of_digest(*digests), lambda: known, erasures)
 
 
 def _answered(inquiry: Inquiry, end: int) -> AsOf | str:

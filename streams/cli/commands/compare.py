@@ -38,6 +38,7 @@ from streams.replay.log_replay import LogReplay, Selection
 from streams.rulesets.catalogue_file import catalogue_json, load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from streams.runtime.exit_codes import FOUND
+from topics.reading.erasures import ConfirmedErasures
 from topics.reading.positions import Start
 from topics.reading.ranges import require_bounds
 from topics.reading.rulesets import read_rulesets
@@ -237,6 +238,7 @@ def _comparison(
             yield FileComparison(file, _Lines(lines, file, settings.max_event_bytes, report))
         return
     topics = topics_of(settings)
+    erasures = ConfirmedErasures(connection_of(settings).librdkafka(), topics)
     with progress() as display:
         task = display.add_task("folding", total=None)
 
@@ -244,7 +246,7 @@ def _comparison(
             return LogReplay(
                 connection_of(settings).librdkafka(),
                 topics,
-                RuleBook(rules),
+                RuleBook(rules, erasures=erasures),
                 selection,
                 max_event_bytes=settings.max_event_bytes,
                 on_progress=lambda offsets: display.advance(task, offsets),

@@ -26,6 +26,7 @@ from streams.configuration.settings import Settings, load_settings
 from streams.core.pair_summary import summary_json
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.exit_codes import FOUND
+from topics.reading.erasures import ConfirmedErasures
 from topics.reading.positions import AtOffset
 from topics.reading.rulesets import read_rulesets
 
@@ -146,7 +147,8 @@ def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) ->
     published = [one.value for one in wanted]
     try:
         known = read_rulesets(config, topics, settled=range(topics.partitions))
-        book = published_book(load_catalogue(settings.catalogue), known, published)
+        erasures = ConfirmedErasures(config, topics)
+        book = published_book(load_catalogue(settings.catalogue), known, published, erasures)
         inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
     except AuthorizationError:
         # Whoever may read factors need not be permitted to read events.

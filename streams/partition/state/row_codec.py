@@ -7,7 +7,17 @@ from typing import Final, Protocol, get_args
 import msgspec
 
 from models.errors import ContractError
-from models.rows import EarlierMark, ErasedApplication, Erasures, HalfwayMark, PartitionMark, Row, Rows
+from models.rows import (
+    EarlierHalfwayMark,
+    EarlierMark,
+    EarlierMark2,
+    ErasedApplication,
+    Erasures,
+    HalfwayMark,
+    PartitionMark,
+    Row,
+    Rows,
+)
 
 __all__ = ["ERASED_PREFIX", "KNOWN_FORMATS", "MARK_KEY", "RowReader", "decode_row", "encode_row", "is_pair_key"]
 
@@ -22,8 +32,10 @@ _TAGS: Final = [str(kind.__struct_config__.tag) for kind in get_args(Rows)]
 KNOWN_FORMATS: Final = {tag.rstrip("0123456789"): int(re.sub("[a-z]+", "", tag)) for tag in _TAGS}
 """The newest format of each kind of row, from its tag."""
 
+_Earlier = EarlierMark | EarlierMark2 | EarlierHalfwayMark
+
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Rows | EarlierMark).decode
+_decode: Final = msgspec.msgpack.Decoder(Rows | _Earlier).decode
 
 
 def encode_row(row: Rows) -> bytes:
@@ -45,11 +57,12 @@ def decode_row(
         ContractError: they are of a format that this program does not know.
     """
     try:
-        row: Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark | EarlierMark = _decode(raw)
+        row: Rows | _Earlier = _decode(raw)
     except msgspec.MsgspecError as error:
         raise _unreadable(raw, key, partition, str(error)) from error
-    if isinstance(row, EarlierMark):
-        return PartitionMark(row.partition, row.applied, row.ruleset, row.erasures, row.topic_id)
+    if isinstance(row, _Earlier):
+        mark = PartitionMark(row.partition, row.applied, row.ruleset, row.erasures, row.topic_id)
+        return HalfwayMark.of(mark, row.adoption, row.gone_over) if isinstance(row, EarlierHalfwayMark) else mark
     return row
 
 

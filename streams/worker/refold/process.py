@@ -27,8 +27,10 @@ from streams.partition.partition_fold import PartitionFold
 from streams.rulesets.catalogue_file import parse_catalogue
 from streams.worker.refold.messages import Answer, Report, Task, decode_answer, decode_task, encode
 from streams.worker.refold.table import LiveTable, RefoldIdentity, RefoldTable
+from topics.reading.erasures import ConfirmedErasures
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.reader import TopicReader
+from topics.records.erasure_authority import ErasureAuthority
 from topics.records.record import Record
 
 __all__ = ["Refolding", "main"]
@@ -127,10 +129,15 @@ class Refolding:
         task: what to fold.
         worker: who wants it.
         read: the records of the source from an offset to its end as it is now, and that end.
+        authority: knows which erasures count.
     """
 
     def __init__(
-        self, task: Task, worker: Worker, read: Callable[[int], AbstractContextManager[tuple[Iterator[Record], int]]]
+        self,
+        task: Task,
+        worker: Worker,
+        read: Callable[[int], AbstractContextManager[tuple[Iterator[Record], int]]],
+        authority: ErasureAuthority,
     ) -> None:
         before, after = map(_rules, (task.before, task.after))
         self._task = task
@@ -151,6 +158,7 @@ class Refolding:
             cached_pairs=_CACHED_PAIRS,
             cached_weight=_CACHED_WEIGHT,
             topic_id=task.topic_id,
+            authority=authority,
             publishes=False,
         )
 
@@ -193,6 +201,7 @@ class Refolding:
             with self._read(self._next) as (records, as_of_now):
                 end = as_of_now if self._until is None else min(as_of_now, self._until)
                 far = end - self._next
+                self._fold.authority.fetched(self._task.partition, end)
                 self._fold_records(records, end)
             if self._until is None and far <= _NEAR:
                 return
@@ -311,7 +320,7 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     worker = Worker(sys.stdin.buffer, out)
     try:
-        Refolding(task, worker, _reading(task)).run()
+        Refolding(task, worker, _reading(task), ConfirmedErasures(task.config, task.topics)).run()
     except StoppedError:
         return 0
     except ConsolidatorError as error:

@@ -20,11 +20,12 @@ from tests.oracle.expected import PairKey, Tombstone, expected
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from tests.oracle.rules import canonical_json
 from topics.contract.keys import parse_event_key, partition_of
+from topics.records.erasure_authority import EveryErasure
 
 PARTITIONS = 4
 QUESTIONS = 1_000
 CONTENT = load_catalogue()
-BOOK = RuleBook(Rules(catalogue_of(CONTENT)))
+BOOK = RuleBook(Rules(catalogue_of(CONTENT)), erasures=EveryErasure())
 TOPICS = topics_of(PARTITIONS)
 
 

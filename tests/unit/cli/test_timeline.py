@@ -7,6 +7,7 @@ from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook
 from tests.oracle.folds import catalogue_of
 from topics.records.adoptions import Adoption, KnownRulesets
+from topics.records.erasure_authority import EveryErasure
 from topics.records.erasures import Erasure
 from topics.records.record import Record
 
@@ -16,7 +17,9 @@ NEW = catalogue_of({"version": "2", "processors": {}})
 
 def book():
     kept = {one.digest: catalogue_json(one).encode() for one in (OLD, NEW)}
-    return RuleBook(Rules(OLD), lambda: KnownRulesets(kept, {0: (Adoption(0, 7, OLD.digest, NEW.digest),)}))
+    return RuleBook(
+        Rules(OLD), lambda: KnownRulesets(kept, {0: (Adoption(0, 7, OLD.digest, NEW.digest),)}), EveryErasure()
+    )
 
 
 def line(key, value, fate, event_id=""):

@@ -28,6 +28,7 @@ from tests.oracle.folds import MAX_EVENT_BYTES, RECORDED_MS, StoredRows, catalog
 from topics.reading.ranges import Range
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption, KnownRulesets
 from topics.records.dead_letter_format import CLASS
+from topics.records.erasure_authority import EveryErasure
 from topics.records.erasures import erasure_of
 from topics.records.record import Record
 
@@ -75,7 +76,9 @@ def kept(items):
 
 def book(*adoptions, configured=WIDER, catalogues=(SUM, WIDER)):
     texts = {one.digest: catalogue_json(one).encode() for one in catalogues}
-    return RuleBook(Rules(configured), lambda: KnownRulesets(texts, {0: adoptions} if adoptions else {}))
+    return RuleBook(
+        Rules(configured), lambda: KnownRulesets(texts, {0: adoptions} if adoptions else {}), EveryErasure()
+    )
 
 
 def opened(log):
@@ -159,6 +162,7 @@ def test_it_does_not_matter_where_a_batch_ends(cut):
         cached_pairs=0,
         cached_weight=1,
         switches=Switches(),
+        authority=EveryErasure(),
     )
     member = Membership("group", 1, "member")
     parts = [(0, log.records[:cut]), (cut, log.records[cut:])]

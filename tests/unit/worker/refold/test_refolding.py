@@ -23,6 +23,7 @@ from tests.inputs.workloads import believable, load_catalogue
 from tests.oracle.adoptions import AdoptedLog, AdoptingWorker
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from tests.real_kafka.worker_process import wait_until
+from topics.records.erasure_authority import EveryErasure
 
 LIMIT_S = 20
 ITEMS = believable(7, 12)
@@ -147,7 +148,7 @@ def reading(log, asked, owner):
 def refolded(directory, owner, log=ADOPTED.log, **other):
     """Run it; the offsets at which it began to read."""
     asked = []
-    Refolding(task_in(directory, **other), owner.process, reading(log, asked, owner)).run()
+    Refolding(task_in(directory, **other), owner.process, reading(log, asked, owner), EveryErasure()).run()
     return asked
 
 

@@ -1,0 +1,76 @@
+"""Confirmed erasures in Kafka: which records of ``executions`` erase an application, or lift that.
+
+A record under ``/erasure/`` counts only with an entry in the topic ``erasures``, in the same transaction: whoever may
+publish events may not write there. The broker ends a transaction partition by partition, so the record may be readable
+before its entry is. But the entry was *written* before the transaction was committed: whoever has read the record finds
+it before what is now the end of everything in the entries' partition, and waits for what is open before that end.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from topics.contract.declared import Topics
+from topics.contract.keys import partition_of
+from topics.reading.positions import Beginning
+from topics.reading.reader import TopicReader
+from topics.records.erasures import Erasure, Forgotten, entries_in, forgotten_in
+
+__all__ = ["ConfirmedErasures", "read_entries", "read_forgotten"]
+
+_NONE: Final[Mapping[int, Erasure]] = {}
+
+
+def read_entries(config: Mapping[str, str | int], topics: Topics, partition: int) -> dict[int, Erasure]:
+    """Everything that is confirmed of a partition of ``executions`` by now, by offset.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        partition: the partition.
+
+    Raises:
+        AuthorizationError: this client may not read the topic.
+        ContractError: there is no such topic, or a later version has written an entry that this one cannot read.
+        InfrastructureError: Kafka does not answer.
+    """
+    with TopicReader(config, topics.erasures.name, Beginning(), settled=[partition]) as reader:
+        span = reader.spans.get(partition)
+        records = reader.until_end({} if span is None else {partition: span})
+        return dict(entry for record in records for entry in entries_in(record))
+
+
+def read_forgotten(config: Mapping[str, str | int], topics: Topics, application_id: str) -> Forgotten | None:
+    """The last erasure of an application; raises as :func:`read_entries`."""
+    partition = partition_of(application_id, topics.partitions)
+    return forgotten_in(read_entries(config, topics, partition), partition, application_id)
+
+
+class ConfirmedErasures:
+    """Looks entries up, once for all records that were read together; whoever meets no erasure reads nothing.
+
+    Every method may be called by several threads, each with a partition of its own.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+    """
+
+    def __init__(self, config: Mapping[str, str | int], topics: Topics) -> None:
+        self._config = config
+        self._topics = topics
+        self._fetched: dict[int, int] = {}
+        self._looked_up: dict[int, int] = {}
+        self._entries: dict[int, Mapping[int, Erasure]] = {}
+
+    def fetched(self, partition: int, end: int) -> None:
+        """The records before an offset were read: whatever is confirmed of them can be looked up at once."""
+        self._fetched[partition] = max(self._fetched.get(partition, 0), end)
+
+    def confirms(self, partition: int, offset: int, erasure: Erasure) -> bool:
+        """Whether an entry says that this is what stands at an offset. Raises as :func:`read_entries`."""
+        if offset >= self._looked_up.get(partition, 0):
+            # Taken before it is read: of a record that is read meanwhile the entry may be written too late.
+            through = max(self._fetched.get(partition, 0), offset + 1)
+            self._entries[partition] = read_entries(self._config, self._topics, partition)
+            self._looked_up[partition] = through
+        return self._entries.get(partition, _NONE).get(offset) == erasure
