@@ -15,7 +15,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import SettingsError
 from streams.configuration.secret_files import FILE_SUFFIX, secrets_from_files
-from streams.configuration.values import NUMBER, WHOLE, Addresses, FilePath, StateDirectory, kind_of, shown
+from streams.configuration.values import (
+    NUMBER,
+    RULESET_NAME,
+    WHOLE,
+    Addresses,
+    FilePath,
+    StateDirectory,
+    kind_of,
+    shown,
+)
 from streams.configuration.variables import misspelt, unknown
 from streams.runtime.failpoints import PATTERN as FAILPOINT_PATTERN
 
@@ -99,11 +108,13 @@ class Settings(BaseSettings):
         "there are partitions have nothing to do.",
         default=1,
     )
-    adopt_ruleset: bool = _env(
+    adopt_ruleset: str | None = _env(
         "CONSOLIDATOR_ADOPT_RULESET",
-        "Partitions that were folded with another catalogue go over to this one: each at one record of the source, "
-        "with a change for every result that differs. Otherwise the worker refuses them.",
-        default=False,
+        "NAME/VERSION of the catalogue. Partitions that were folded with another one go over to it: each at one record "
+        "of the source, with a change for every result that differs. Otherwise the worker refuses them. It has to be "
+        "what the catalogue calls itself: left set, it adopts no other one.",
+        default=None,
+        pattern=RULESET_NAME,
     )
     session_timeout_s: Annotated[float, Field(ge=1, le=600), NUMBER] = _env(
         "CONSOLIDATOR_SESSION_TIMEOUT_S",

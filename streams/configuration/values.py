@@ -10,12 +10,13 @@ from pydantic_core import PydanticCustomError
 
 from topics.cluster.addresses import parse_servers
 
-__all__ = ["NUMBER", "WHOLE", "Addresses", "FilePath", "StateDirectory", "kind_of", "shown"]
+__all__ = ["NUMBER", "RULESET_NAME", "WHOLE", "Addresses", "FilePath", "StateDirectory", "kind_of", "shown"]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _ALTERNATIVES: Final = re.compile(r"\^\(([A-Za-z0-9_|-]+)\)\$")
 _NAMES: Final = re.compile(r"\^\[a-zA-Z0-9\._-\]\{([0-9]+),([0-9]+)\}\$")
+RULESET_NAME: Final = r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._+-]{1,100}$"
 _KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "path": "a path"}
 _LONGEST_SHOWN: Final = 60
 _LONGEST_PATH_SHOWN: Final = 1_000
@@ -99,6 +100,8 @@ def kind_of(schema: Mapping[str, Any]) -> str:
         return f"{', '.join(first)} or {last} is wanted"
     pattern = allowed.get("pattern")
     if pattern is not None:
+        if pattern == RULESET_NAME:
+            return "NAME/VERSION is wanted, as the catalogue calls itself"
         names = _NAMES.fullmatch(pattern)
         wanted = f"{names[1]} to {names[2]} letters, digits, dots, hyphens and underscores" if names else pattern
         return f"{wanted} {'are' if names else 'is'} wanted"

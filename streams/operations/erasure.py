@@ -1,109 +1,45 @@
 """Erase an application from every topic: found by payload, whatever the key; taken away by tombstones.
 
 The worker forgets the application when it reads the erasure, and refuses its events from there on; only then can
-everything be found that is about it, because nothing more comes. See ``docs/decisions/0010``.
+everything be found that is about it, because nothing more comes. An erasure counts by the entry that is written with
+it: see ``docs/decisions/0010`` and ``0026``.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Final
 
-from models.errors import BadEventError, ContractError, InfrastructureError
+from models.errors import ContractError, InfrastructureError
+from streams.operations.holdings import Holding, Search, Whose, retention_of
 from topics.cluster.admin_client import Cluster
 from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topic, Topics
-from topics.contract.drift import Setting
-from topics.contract.keys import application_prefix, partition_of
-from topics.contract.permissions import Role, permissions
+from topics.contract.keys import partition_of
+from topics.contract.permissions import Role, erasing_transactions, permissions
+from topics.reading.erasures import read_entries
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
 from topics.reading.reader import TopicReader
-from topics.records import dead_letter_format
-from topics.records.content import event_of, last_header, payload_of
 from topics.records.erasures import (
     ERASURE_HEADER,
     ERASURE_PREFIX,
     SALT_BYTES,
     Erasure,
+    Forgotten,
     erasure_of,
+    forgotten_in,
     is_about_application,
-    parse_erasure,
 )
 from topics.records.record import Record
+from topics.writing.confirmed import ConfirmedWriter
 from topics.writing.delivery import Written, write_records
 
-__all__ = ["ApplicationErasure", "Holding", "Retention", "Survey"]
+__all__ = ["ApplicationErasure", "Survey"]
 
 _POLL_S: Final = 0.2
 _DECIDED_LIMIT_S: Final = 30.0
-
-_RETENTION_SETTINGS: Final = (
-    "min.compaction.lag.ms",
-    "max.compaction.lag.ms",
-    "segment.ms",
-    "segment.bytes",
-    "min.cleanable.dirty.ratio",
-    "delete.retention.ms",
-)
-_NEVER: Final = 9_223_372_036_854_775_807
-"""Kafka's default for ``max.compaction.lag.ms``: no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Until when the bytes of what was erased remain in a topic.
-
-    Attributes:
-        settings: the topic's, by Kafka's names.
-    """
-
-    settings: Mapping[str, str]
-
-    @property
-    def earliest(self) -> timedelta:
-        """Before this time after the erasure nothing is removed: records have to be so old, in a closed segment."""
-        return timedelta(milliseconds=int(self.settings["min.compaction.lag.ms"]))
-
-    @property
-    def latest(self) -> timedelta | None:
-        """After this time the cleaner has to be at work, once the segment is closed; None: no limit is set."""
-        limit = int(self.settings["max.compaction.lag.ms"])
-        return None if limit >= _NEVER else timedelta(milliseconds=limit)
-
-    def __str__(self) -> str:
-        """For people: from when on, and what to set to shorten it."""
-        earliest = (datetime.now(UTC) + self.earliest).strftime("%Y-%m-%d")
-        limit = "no limit: max.compaction.lag.ms is not set" if self.latest is None else f"{self.latest} at most"
-        return (
-            f"bytes remain until {earliest} at least (min.compaction.lag.ms {self.settings['min.compaction.lag.ms']}), "
-            f"then until the cleaner has been there ({limit}); never in the segment that is being written "
-            f"(segment.ms {self.settings['segment.ms']}, segment.bytes {self.settings['segment.bytes']})"
-        )
-
-
-@dataclass
-class Holding:
-    """What one topic has about the application.
-
-    Attributes:
-        topic: the topic's full name.
-        retention: until when bytes remain.
-        records: records with a value.
-        keys: by partition, the keys under which they stand; those whose last record is a tombstone are left out.
-    """
-
-    topic: str
-    retention: Retention
-    records: int = 0
-    keys: dict[int, set[bytes]] = field(default_factory=dict)
-
-    @property
-    def standing(self) -> int:
-        """Keys that a tombstone is still to be written for."""
-        return sum(map(len, self.keys.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +48,25 @@ class Survey:
 
     Attributes:
         holdings: by topic, the source first.
-        erasure: the last erasure of the application in the log; None: there is none.
-        place: partition and offset of that record.
+        forgotten: its last erasure; None: it was never erased.
         salt: of the last erasure of any application in the partition; None: there is none.
+        unconfirmed: the offsets, in its partition, of records that look like its erasure and are none.
     """
 
     holdings: list[Holding]
-    erasure: Erasure | None
-    place: tuple[int, int] | None
+    forgotten: Forgotten | None
     salt: bytes | None
+    unconfirmed: list[int]
 
     @property
     def is_erased(self) -> bool:
         """Whether the application is erased as the log has it now."""
-        return self.erasure is not None and not self.erasure.lifted
+        return self.forgotten is not None and not self.forgotten.lifted
+
+    @property
+    def records(self) -> int:
+        """How many records are the application's."""
+        return sum(holding.records for holding in self.holdings)
 
 
 class ApplicationErasure:
@@ -135,12 +76,12 @@ class ApplicationErasure:
         config: for librdkafka.
         topics: the declared topics.
         group: the worker's group; it is neither joined nor moved.
-        application_id: the application.
+        application_id: the application. It may be longer than ids may be today.
         on_progress: told in words what takes time.
 
     Raises:
         AuthorizationError: the cluster does not permit what it takes; naming it.
-        ContractError: a topic is not there.
+        ContractError: a topic is not there, or the id is empty: no application has that one.
         InfrastructureError: from every method: Kafka does not answer, refuses a record, or no worker is at work.
     """
 
@@ -153,38 +94,42 @@ class ApplicationErasure:
         *,
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
+        if not application_id:
+            raise ContractError("no application has an empty id: nothing was done")
         require_permissions(permissions(Role.ERASER, topics, group), config)
         self._config = config
         self._topics = topics
         self._group = group
         self._application_id = application_id
-        self._prefix = application_prefix(application_id)
+        self._search = Search(application_id)
         self._partition = partition_of(application_id, topics.partitions)
         self._on_progress = on_progress
+        # Made for a dry run, too: whether the cluster permits it cannot be asked otherwise.
+        self._writer = ConfirmedWriter(config, erasing_transactions(group))
 
     def survey(self) -> Survey:
         """Look through the source and the dead letters, and through the application's partition of the other topics."""
         settings = Cluster(self._config).find(topic.name for topic, _ in self._searched())
-        holdings = []
-        erasure, place, salt = None, None, None
-        for topic, is_its in self._searched():
-            self._on_progress(f"searching {topic.name}")
+        for topic, _ in self._searched():
             if topic.name not in settings:
                 raise ContractError(f"there is no topic {topic.name}: run `consolidator topics apply`")
-            holding = Holding(topic.name, _retention(settings[topic.name].settings))
+        entries = read_entries(self._config, self._topics, self._partition)
+        holdings, unconfirmed = [], []
+        for topic, whose in self._searched():
+            self._on_progress(f"searching {topic.name}")
+            holding = Holding(topic.name, retention_of(settings[topic.name].settings))
             for record in self._records(topic):
                 if topic is self._topics.executions and (record.key or b"").startswith(ERASURE_PREFIX):
-                    found = _erasure_in(record)
-                    salt = salt if found is None or record.partition != self._partition else found.salt
-                    if found is not None and is_about_application(record, self._application_id):
-                        erasure, place = found, (record.partition, record.offset)
+                    if self._looks_like_its_erasure(record) and record.offset not in entries:
+                        unconfirmed.append(record.offset)
                 else:
-                    _hold(holding, record, is_its)
+                    holding.take(record, whose(record))
             holdings.append(holding)
-        return Survey(holdings, erasure, place, salt)
+        last = entries[max(entries)].salt if entries else None
+        return Survey(holdings, forgotten_in(entries, self._partition, self._application_id), last, unconfirmed)
 
     def announce(self, survey: Survey, *, lifted: bool = False) -> tuple[int, int]:
-        """Write the erasure, or that it is lifted, into the application's partition of the source.
+        """Write the erasure, or that it is lifted, into the application's partition of the source, and confirm it.
 
         Args:
             survey: what there is; an erasure is lifted with the salt that it has.
@@ -193,10 +138,10 @@ class ApplicationErasure:
         Returns:
             Partition and offset of the record.
         """
-        known = survey.erasure.salt if survey.erasure is not None else survey.salt
-        erasure = erasure_of(self._application_id, known or os.urandom(SALT_BYTES), lifted=lifted)
-        [place] = self._written([Written(self._topics.executions.name, self._partition, erasure.key, erasure.value)])
-        return place
+        known = survey.forgotten.standing if survey.forgotten is not None else ()
+        salts = [one.salt for one in known] if lifted else [survey.salt or os.urandom(SALT_BYTES)]
+        offsets = [self._written_with_entry(erasure_of(self._application_id, salt, lifted=lifted)) for salt in salts]
+        return self._partition, offsets[-1]
 
     def wait_consolidated(self, *, limit_s: float) -> None:
         """Wait until the workers have read the source as far as it goes now, and all of that can be read.
@@ -235,12 +180,12 @@ class ApplicationErasure:
         ]
         return len(self._written(tombs))
 
-    def _searched(self) -> Iterator[tuple[Topic, Callable[[Record], bool]]]:
+    def _searched(self) -> Iterator[tuple[Topic, Callable[[Record], Whose]]]:
         """The topics that are searched, each with how the application's records are known in it."""
-        yield self._topics.executions, lambda record: self._is_its(record, record.key)
-        yield self._topics.factor_changes, self._has_its_key
-        yield self._topics.factors, self._has_its_key
-        yield self._topics.dlq, lambda record: self._is_its(record, last_header(record, dead_letter_format.KEY))
+        yield self._topics.executions, self._search.source
+        yield self._topics.factor_changes, self._search.published
+        yield self._topics.factors, self._search.published
+        yield self._topics.dlq, self._search.dead_letter
 
     def _records(self, topic: Topic) -> Iterator[Record]:
         """Where foreign keys are possible, every partition; elsewhere the application's own."""
@@ -249,35 +194,21 @@ class ApplicationErasure:
         with TopicReader(self._config, topic.name, Beginning(), application_id=only) as reader:
             yield from reader.until_end()
 
-    def _has_its_key(self, record: Record) -> bool:
-        return (record.key or b"").startswith(self._prefix)
+    def _looks_like_its_erasure(self, record: Record) -> bool:
+        return record.partition == self._partition and is_about_application(record, self._application_id)
 
-    def _is_its(self, record: Record, key: bytes | None) -> bool:
-        """By its key, or by its payload; what cannot be read is its too if the id stands in it."""
-        if key is not None and key.startswith(self._prefix):
-            return True
-        id_bytes = self._application_id.encode()
-        if record.value is None or not any(sign in record.value for sign in (id_bytes, b"\\u", b"data_base64")):
-            return False
-        payload = payload_of(record)
-        if payload is None:
-            return id_bytes in record.value
-        return bool(event_of(payload).get("application_id") == self._application_id)
+    def _written_with_entry(self, erasure: Erasure) -> int:
+        partition, topics = self._partition, self._topics
+        return self._writer.write(
+            Written(topics.executions.name, partition, erasure.key, erasure.value),
+            lambda offset: Written(
+                topics.erasures.name, partition, erasure.entry_key(partition, offset), erasure.entry_value
+            ),
+        )
 
     def _written(self, records: Sequence[Written]) -> list[tuple[int, int]]:
         """Write records that say of themselves that they belong to an erasure."""
         return write_records(self._config, records, headers=[(ERASURE_HEADER, b"application")])
-
-
-def _hold(holding: Holding, record: Record, is_its: Callable[[Record], bool]) -> None:
-    """Count a record, if it is the application's; a tombstone takes away what stands under its key."""
-    key = record.key or b""
-    standing = holding.keys.setdefault(record.partition, set())
-    if record.value is None:
-        standing.discard(key)
-    elif is_its(record):
-        holding.records += 1
-        standing.add(key)
 
 
 def _behind(committed: Mapping[int, int | None], ends: Mapping[int, int]) -> tuple[int, int] | None:
@@ -285,14 +216,3 @@ def _behind(committed: Mapping[int, int | None], ends: Mapping[int, int]) -> tup
     return next(
         ((partition, end) for partition, end in sorted(ends.items()) if (committed.get(partition) or 0) < end), None
     )
-
-
-def _erasure_in(record: Record) -> Erasure | None:
-    try:
-        return parse_erasure(record.key or b"", record.value or b"")
-    except BadEventError:
-        return None
-
-
-def _retention(settings: Mapping[str, Setting]) -> Retention:
-    return Retention({name: settings[name].value for name in _RETENTION_SETTINGS if name in settings})

@@ -67,6 +67,9 @@ class Engine:
         refold_dir: where partitions are folded again that go over to another ruleset.
         on_fatal: called with an error after which the worker must not go on.
         on_client_error: told of the errors of librdkafka's clients, which try again.
+
+    Attributes:
+        accepted: set when partitions go on with this worker's ruleset.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Engine:
         self._refolds = RefoldQueue()
         self._producing = asyncio.Lock()
         self._in_flight = InFlight()
+        self.accepted = asyncio.Event()
 
     @property
     def is_idle(self) -> bool:
@@ -162,11 +166,12 @@ class Engine:
             thread = consumer.thread
             earliest = await thread.earliest_offsets(*everywhere)
             latest = await thread.end_offsets(everywhere)
-            starts = {}
+            starts, is_own = {}, False
             for partition, tp in tps.items():
                 transactions = acquired[partition]
                 changelog = changelogs[partition]
                 resumed = await self._resumed(partition, transactions)
+                is_own = is_own or resumed.catalogue is None
                 fold = self._new_fold(partition, resumed, len(partitions), topic_id)
                 starts[partition] = start_offset(
                     tp,
@@ -196,6 +201,8 @@ class Engine:
         await loop.run_in_executor(
             self._executor, RefoldDirectory.sweep, self._refold_dir, partitions - set(self._adoptions)
         )
+        if is_own:
+            self.accepted.set()
         _log.info("partitions ready", offsets={str(partition): starts[partition] for partition in sorted(starts)})
         return starts
 

@@ -12,14 +12,16 @@ from streams.core.rules import Rules
 from streams.partition.adoption import Refolded
 from streams.partition.batch import Membership, Outgoing
 from streams.partition.ruleset_switches import RulesetSwitches
+from streams.rulesets.binding import require_bound
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 from topics.reading.erasures import ConfirmedErasures
+from topics.reading.rulesets import read_rulesets
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption
-from topics.writing.catalogues import keep_catalogue
+from topics.writing.catalogues import keep_catalogue, require_one_content
 
 __all__ = ["Resumed", "Rulesets"]
 
@@ -48,7 +50,7 @@ class Rulesets:
         connection: how to reach Kafka.
         topics: the declared topics.
         catalogue: what this worker was started with.
-        adopt: whether partitions of another ruleset go over to it.
+        adopt: name and version of the ruleset to which partitions of another one go over; None: they are refused.
 
     Attributes:
         own: the ruleset that this worker was started with.
@@ -59,13 +61,31 @@ class Rulesets:
         InfrastructureError: from every method: Kafka does not answer.
     """
 
-    def __init__(self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: bool) -> None:
+    def __init__(self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: str | None) -> None:
         self.own = Rules(catalogue)
+        if adopt not in {None, self.own.name}:
+            raise ContractError(
+                f"--adopt-ruleset (CONSOLIDATOR_ADOPT_RULESET) names {adopt}, the catalogue is {self.own.name}: name "
+                "the one that is meant, or leave it out. Nothing was done"
+            )
         self._config = connection.librdkafka()
         self.erasures = ConfirmedErasures(self._config, topics)
         self._topics = topics
         self._catalogue = catalogue
-        self._adopt = adopt
+        self._adopts = adopt is not None
+
+    def admit(self, app_id: str, prefix: str) -> None:
+        """Return only when a worker of this application id may work on the topics with this worker's catalogue.
+
+        Asked before anything is done. What the topics belong to is written down where nobody has yet.
+
+        Args:
+            app_id: the application id.
+            prefix: of the topics' names.
+        """
+        known = read_rulesets(self._config, self._topics, settled=[0])
+        require_one_content(known.catalogues, self.own.digest, self.own_catalogue)
+        require_bound(self._config, self._topics, app_id, prefix, known.binding)
 
     def resume(self, partition: int, mark: PartitionMark | None) -> Resumed:
         """The rules with which a partition goes on.
@@ -85,12 +105,12 @@ class Rulesets:
         # 2.
         book = self._book(partition)
         pending = [adoption for adoption in book.adoptions(partition) if adoption.offset > mark.applied]
-        if not pending and not self._adopt:
+        if not pending and not self._adopts:
             raise ContractError(
                 f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {self.own.tag}: "
                 "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or go over to this one "
-                "(--adopt-ruleset; see first what differs: consolidator compare --catalogue), or begin anew under "
-                "another CONSOLIDATOR_APP_ID, which rebuilds all factors with it"
+                f"(--adopt-ruleset {self.own.name}; see first what differs: consolidator compare --catalogue), or "
+                "begin anew under another CONSOLIDATOR_APP_ID (topics bind), which rebuilds all factors with it"
             )
         rules = book.of_tag(mark.ruleset)
         if not pending:
@@ -126,7 +146,7 @@ class Rulesets:
     def keep(self) -> None:
         """Put this worker's catalogue into the topic of rulesets, unless it is there."""
         if self.own.digest not in self._book().digests:
-            keep_catalogue(self._config, self._topics, self.own.digest, catalogue_json(self._catalogue))
+            keep_catalogue(self._config, self._topics, self.own.digest, self.own_catalogue)
             _log.info("ruleset kept", ruleset=self.own.name, digest=self.own.digest, topic=self._topics.rulesets.name)
 
     def adopt(

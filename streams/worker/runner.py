@@ -79,10 +79,11 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
         catalogue = load_catalogue(settings.catalogue)
         connection = connection_of(settings)
         topics = topics_of(settings)
+        rulesets = Rulesets(connection, topics, catalogue, adopt=settings.adopt_ruleset)
         require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
         require(topics, connection.librdkafka())
+        rulesets.admit(settings.app_id, settings.topic_prefix)
         slot = WorkerSlot(settings.state_dir, settings.app_id)
-        rulesets = Rulesets(connection, topics, catalogue, adopt=settings.adopt_ruleset)
         asyncio.run(_serve(settings, connection, topics, rulesets, slot, beat))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with a documented code
         _die(error)
@@ -139,7 +140,8 @@ async def _serve(
     supervision.watch(_collect_garbage_rarely(), "collecting garbage")
     supervision.watch(_every_second(contact, beat), "the watch over Kafka")
     supervision.watch(tell_of_long_starts(app), "the watch over the start")
-    keeping = supervision.watch(_keep_ruleset(rulesets), "keeping the ruleset", may_end=True)
+    keep = _keep_ruleset(rulesets, app.partition_owner.accepted)
+    keeping = supervision.watch(keep, "keeping the ruleset", may_end=True)
     await _run(app, supervision, stop)
     keeping.cancel()
     _log.info("worker stopped", **observer.counts, **_lost_lines())
@@ -197,8 +199,12 @@ async def _every_second(contact: KafkaContact, beat: Callable[[], None] | None) 
         await asyncio.sleep(LOOK_S)
 
 
-async def _keep_ruleset(rulesets: Rulesets) -> None:
-    """Keep the catalogue in Kafka, beside the start: nothing waits for it until another one is adopted."""
+async def _keep_ruleset(rulesets: Rulesets, accepted: asyncio.Event) -> None:
+    """Keep the catalogue in Kafka, when partitions go on with it; one that is refused is left out.
+
+    Nothing waits for it until another one is adopted.
+    """
+    await accepted.wait()
     await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
 
 

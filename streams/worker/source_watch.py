@@ -50,7 +50,7 @@ class SourceWatch:
             raise ContractError(
                 f"the source topic {self._name} is gone: somebody deleted it. The state and what was published stay. "
                 "A new topic of that name is another one, with other events under the same offsets: create it "
-                "(consolidator topics apply), and begin anew under another CONSOLIDATOR_APP_ID"
+                "(consolidator topics apply), and begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
             )
         if identity.partitions != self._partitions:
             raise ContractError(

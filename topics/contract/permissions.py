@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from topics.contract.declared import Topics
 
-__all__ = ["Permission", "Resource", "Role", "inspection", "permissions", "transactions"]
+__all__ = ["Permission", "Resource", "Role", "erasing_transactions", "inspection", "permissions", "transactions"]
 
 
 class Role(StrEnum):
@@ -78,8 +78,11 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
             ]
         case Role.READER:
             return [
-                Permission("Read", Resource.TOPIC, topic.name, "reads what was consolidated")
-                for topic in (topics.factor_changes, topics.factors)
+                *(
+                    Permission("Read", Resource.TOPIC, topic.name, "reads what was consolidated")
+                    for topic in (topics.factor_changes, topics.factors)
+                ),
+                Permission("Read", Resource.TOPIC, topics.erasures.name, "looks whether an application is erased"),
             ]
         case Role.AUDITOR:
             reasons = {
@@ -87,6 +90,7 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
                 topics.factor_changes: "compares every change",
                 topics.factors: "compares the current factors",
                 topics.rulesets: "replays with the rulesets of then",
+                topics.erasures: "knows which erasures count",
             }
             reading = [Permission("Read", Resource.TOPIC, topic.name, why) for topic, why in reasons.items()]
             return [*reading, Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")]
@@ -105,6 +109,7 @@ def _worker(topics: Topics, app_id: str) -> Iterator[Permission]:
         topics.dlq.name: {"Write": "publishes dead letters"},
         topics.changelog.name: {"Read": "rebuilds its state", "Write": "keeps its state"},
         topics.rulesets.name: {"Read": "looks for other rulesets", "Write": "keeps its ruleset"},
+        topics.erasures.name: {"Read": "knows which erasures count"},
     }
     for topic, operations in reasons.items():
         for operation, why in operations.items():
@@ -119,12 +124,23 @@ def _eraser(topics: Topics, app_id: str) -> Iterator[Permission]:
         yield Permission("Read", Resource.TOPIC, topic.name, "finds what is about the application")
         yield Permission("Write", Resource.TOPIC, topic.name, "writes tombstones")
         yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "tells until when bytes remain")
+    yield Permission("Read", Resource.TOPIC, topics.erasures.name, "looks what is confirmed")
+    yield Permission("Write", Resource.TOPIC, topics.erasures.name, "confirms erasures, as nobody else may")
+    yield Permission("Read", Resource.TOPIC, topics.rulesets.name, "looks from where on erasures are to be confirmed")
     yield Permission("Describe", Resource.GROUP, app_id, "asks whether the workers have taken it in")
+    yield erasing_transactions(app_id)
 
 
 def transactions(app_id: str) -> Permission:
     """What the worker's transactions take."""
     return Permission("Write", Resource.TRANSACTIONAL_ID, f"{app_id}-", "one transaction a batch", prefixed=True)
+
+
+def erasing_transactions(app_id: str) -> Permission:
+    """What the transactions take in which an erasure and its entry are written."""
+    return Permission(
+        "Write", Resource.TRANSACTIONAL_ID, f"{app_id}-eraser-", "an erasure and its entry together", prefixed=True
+    )
 
 
 def inspection(topics: Topics) -> Iterator[Permission]:

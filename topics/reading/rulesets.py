@@ -1,9 +1,10 @@
 """Rulesets in Kafka: which catalogues there were, and from which offset on a partition was folded with which.
 
-The topic ``rulesets`` has two kinds of records: ``catalogue/<digest>``, a catalogue as JSON; and
-``adoption/<partition>/<offset>``, which says that a record of ``executions`` adopts a ruleset. That record itself,
-under a key that no application has, makes a replay switch at the very offset at which the worker did. It counts only if
-the other one is there, in the same transaction: whoever may publish events may not write to ``rulesets``.
+The topic ``rulesets`` has three kinds of records. ``catalogue/<digest>`` is a catalogue as JSON, and
+``binding/<number>`` says to which application id the topics belong. ``adoption/<partition>/<offset>`` says that a
+record of ``executions`` adopts a ruleset. That record itself, under a key that no application has, makes a replay
+switch at the very offset at which the worker did. It counts only if the other one is there, in the same transaction:
+whoever may publish events may not write to ``rulesets``.
 """
 
 from collections.abc import Container, Mapping
@@ -12,6 +13,7 @@ from topics.contract.declared import Topics
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
 from topics.records.adoptions import CATALOGUE_PREFIX, Adoption, KnownRulesets, adoptions_in
+from topics.records.bindings import Binding, binding_in, in_force
 
 __all__ = ["read_rulesets"]
 
@@ -31,11 +33,14 @@ def read_rulesets(config: Mapping[str, str | int], topics: Topics, *, settled: C
     """
     catalogues: dict[str, bytes] = {}
     adoptions: dict[int, dict[int, Adoption]] = {}
+    bindings: list[Binding] = []
     with TopicReader(config, topics.rulesets.name, Beginning(), settled=settled) as reader:
         for record in reader.until_end():
             key = record.key or b""
             if key.startswith(CATALOGUE_PREFIX) and record.value is not None:
                 catalogues[key.removeprefix(CATALOGUE_PREFIX).decode(errors="replace")] = record.value
+            if (binding := binding_in(record)) is not None:
+                bindings.append(binding)
             for adoption in adoptions_in(record):
                 adoptions.setdefault(adoption.partition, {})[adoption.offset] = adoption
     return KnownRulesets(
@@ -44,4 +49,5 @@ def read_rulesets(config: Mapping[str, str | int], topics: Topics, *, settled: C
             partition: tuple(by_offset[offset] for offset in sorted(by_offset))
             for partition, by_offset in adoptions.items()
         },
+        in_force(bindings),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.errors import ContractError
+from topics.records.bindings import Binding
 from topics.records.record import Record
 from topics.records.schema_version import LATER_VERSION, newer_version, version_of
 
@@ -55,10 +56,12 @@ class KnownRulesets:
     Attributes:
         catalogues: JSON by digest.
         adoptions: by partition, in the order of their offsets.
+        binding: to which application id the topics belong; None: to none yet.
     """
 
     catalogues: Mapping[str, bytes] = field(default_factory=dict)
     adoptions: Mapping[int, tuple[Adoption, ...]] = field(default_factory=dict)
+    binding: Binding | None = None
 
 
 def adoptions_in(record: Record) -> Iterator[Adoption]:

@@ -101,12 +101,17 @@ class Forgotten(NamedTuple):
     Attributes:
         partition: of the record in ``executions``.
         offset: likewise. What is about the application before it is not shown any more.
-        lifted: whether events were accepted again after it.
+        standing: what is to be lifted, so that its events are accepted again; empty: that was done.
     """
 
     partition: int
     offset: int
-    lifted: bool
+    standing: tuple[Erasure, ...]
+
+    @property
+    def lifted(self) -> bool:
+        """Whether events were accepted again after it."""
+        return not self.standing
 
     def __str__(self) -> str:
         """For people."""
@@ -184,16 +189,18 @@ def forgotten_in(entries: Mapping[int, Erasure], partition: int, application_id:
         partition: that partition.
         application_id: the application.
     """
-    found = None
+    at = None
+    standing: dict[bytes, Erasure] = {}
     for offset, erasure in sorted(entries.items()):
         if not erasure.is_of(application_id):
             continue
-        if not erasure.lifted:
+        if erasure.lifted:
+            standing.pop(erasure.hash, None)
+        elif erasure.hash not in standing:
             # Given again while it holds, it does nothing.
-            found = found if found is not None and not found.lifted else Forgotten(partition, offset, lifted=False)
-        elif found is not None:
-            found = found._replace(lifted=True)
-    return found
+            standing[erasure.hash] = erasure
+            at = offset
+    return None if at is None else Forgotten(partition, at, tuple(standing.values()))
 
 
 def is_about_application(record: Record, application_id: str) -> bool:

@@ -1,5 +1,8 @@
 """``consolidator erase``."""
 
+from dataclasses import dataclass
+from typing import Final
+
 import click
 
 from models.errors import ContractError
@@ -7,8 +10,14 @@ from streams.cli.kafka import connection_of
 from streams.cli.options import AmountType, format_option, servers_option, yes_option
 from streams.cli.output.console import note, print_json, progress, say
 from streams.configuration.connection import topics_of
-from streams.configuration.settings import load_settings
+from streams.configuration.settings import Settings, load_settings
+from streams.operations.earlier_erasures import EarlierErasures
 from streams.operations.erasure import ApplicationErasure, Survey
+from topics.contract.declared import Topics
+from topics.contract.keys import partition_of
+
+_EMPTY: Final = "no application has an empty id: nothing was done"
+_LISTED: Final = 20
 
 
 @click.command(
@@ -17,14 +26,20 @@ Examples:
   consolidator erase app-1
   consolidator erase app-1 --yes
   consolidator erase app-1 --lift --yes
+  consolidator erase --confirm-earlier
 
 Exit codes: 0 done, or told what would be done; 2 wrong usage or settings, or there is nothing to lift; 3 Kafka failed,
 or no worker is at work: what was written holds, and the command is given again.
 """
 )
-@click.argument("application")
+@click.argument("application", required=False)
 @yes_option
 @click.option("--lift", is_flag=True, help="Accept events of the application again; what was erased stays erased.")
+@click.option(
+    "--confirm-earlier",
+    is_flag=True,
+    help="After an upgrade, instead of an APPLICATION: confirm the erasures of versions that wrote no entries.",
+)
 @click.option(
     "--timeout",
     type=AmountType(1, 86_400),
@@ -35,65 +50,123 @@ or no worker is at work: what was written holds, and the command is given again.
 @format_option
 @servers_option
 def erase(
-    *, application: str, yes: bool, lift: bool, timeout: float, output_format: str, bootstrap_servers: str | None
+    *,
+    application: str | None,
+    yes: bool,
+    lift: bool,
+    confirm_earlier: bool,
+    timeout: float,
+    output_format: str,
+    bootstrap_servers: str | None,
 ) -> None:
     """Erase everything about an APPLICATION: its events, changes, factors, dead letters and state.
 
-    A dry run unless --yes is given. An erasure is written into executions: the workers forget the application there,
-    and refuse its events from then on. Then a tombstone is written for each of its records. What remains is the
-    erasure, with a salted hash instead of the id. Kafka takes the bytes away later: until when they remain, and by
-    which settings, is told for each topic. May be given again at any time.
+    A dry run unless --yes is given. An erasure is written into executions, and an entry that confirms it into the topic
+    of erasures: the workers forget the application there, and refuse its events from then on. Then a tombstone is
+    written for each of its records. What remains is the erasure, with a salted hash instead of the id. Kafka takes the
+    bytes away later: until when they remain, and by which settings, is told for each topic. May be given again at any
+    time.
 
-    JSON is one object: application_id, done, erased, tombstones, erasure (topic, partition, offset), and topics with
-    their records, keys without a tombstone, and retention settings.
+    Records that do not say whose they are (cut off, damaged) are taken where the id stands in them as a string of its
+    own, and no canonical key says otherwise. Their places are told, and those where the id is only a part of something.
+
+    JSON is one object: application_id, done, erased, tombstones, erasure (topic, partition, offset), unconfirmed
+    (offsets of records that look like its erasure and have no entry), and topics with their records, keys without a
+    tombstone, retention settings, mentioned and unclear (partition and offset). With --confirm-earlier it is one object
+    a line: topic, partition, offset, erasure (erased, lifted) and action (confirmed, would_confirm, none).
     """
+    if confirm_earlier:
+        if application is not None or lift:
+            raise click.UsageError("--confirm-earlier stands by itself: it is about all applications")
+        _confirm_earlier(load_settings(bootstrap_servers=bootstrap_servers), yes=yes, output_format=output_format)
+        return
+    if not application:
+        raise click.UsageError("which APPLICATION?" if application is None else _EMPTY)
     settings = load_settings(bootstrap_servers=bootstrap_servers)
-    topics = topics_of(settings)
+    done = _erased(settings, application, yes=yes, lift=lift, timeout=timeout)
+    if output_format == "json":
+        print_json(_members(done, application, topics_of(settings), yes=yes, lift=lift))
+    else:
+        _tell(done, application, topics_of(settings), yes=yes, lift=lift)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was found, and what was done about it.
+
+    Attributes:
+        survey: what there is.
+        place: partition and offset of the erasure's record.
+        tombstones: how many were written.
+    """
+
+    survey: Survey
+    place: tuple[int, int] | None
+    tombstones: int
+
+
+def _erased(settings: Settings, application: str, *, yes: bool, lift: bool, timeout: float) -> _Done:
     with progress() as display:
         task = display.add_task("connecting", total=None)
         erasure = ApplicationErasure(
             connection_of(settings).librdkafka(),
-            topics,
+            topics_of(settings),
             settings.app_id,
             application,
             on_progress=lambda what: display.update(task, description=what),
         )
         survey = erasure.survey()
+        if not application.strip() and not survey.records and survey.forgotten is None:
+            raise ContractError(f"{_EMPTY}; and of none whose id is blank there is a record")
         if lift and not survey.is_erased:
-            raise ContractError(f"{application} is not erased: there is nothing to lift")
-        place, tombstones = survey.place, 0
+            earlier = ": confirm it first (--confirm-earlier)" if survey.unconfirmed else ""
+            raise ContractError(f"{application} is not erased: there is nothing to lift{earlier}")
+        place = None if survey.forgotten is None else (survey.forgotten.partition, survey.forgotten.offset)
+        tombstones = 0
         if yes and (lift or not survey.is_erased):
             place = erasure.announce(survey, lifted=lift)
         if yes and not lift:
             erasure.wait_consolidated(limit_s=timeout)
             survey = erasure.survey()
             tombstones = erasure.entomb(survey)
-    if output_format == "json":
-        print_json(
+    return _Done(survey, place, tombstones)
+
+
+def _members(done: _Done, application: str, topics: Topics, *, yes: bool, lift: bool) -> dict[str, object]:
+    survey, place = done.survey, done.place
+    source = {"topic": topics.executions.name}
+    return {
+        "application_id": application,
+        "done": yes,
+        "erased": survey.is_erased and not (lift and yes),
+        "tombstones": done.tombstones,
+        "erasure": None if place is None else source | {"partition": place[0], "offset": place[1]},
+        "unconfirmed": survey.unconfirmed,
+        "topics": [
             {
-                "application_id": application,
-                "done": yes,
-                "erased": survey.is_erased and not (lift and yes),
-                "tombstones": tombstones,
-                "erasure": None
-                if place is None
-                else {"topic": topics.executions.name, "partition": place[0], "offset": place[1]},
-                "topics": [
-                    {
-                        "topic": one.topic,
-                        "records": one.records,
-                        "without_tombstone": 0 if yes and not lift else one.standing,
-                        "retention": dict(one.retention.settings),
-                    }
-                    for one in survey.holdings
-                ],
+                "topic": one.topic,
+                "records": one.records,
+                "without_tombstone": 0 if yes and not lift else one.standing,
+                "retention": dict(one.retention.settings),
+                "mentioned": _places(one.mentioned),
+                "unclear": _places(one.unclear),
             }
-        )
-        return
-    for line in _lines(survey, tombstones, done=yes, lift=lift):
+            for one in survey.holdings
+        ],
+    }
+
+
+def _tell(done: _Done, application: str, topics: Topics, *, yes: bool, lift: bool) -> None:
+    survey, place = done.survey, done.place
+    for line in _lines(survey, done.tombstones, done=yes, lift=lift):
         say(line)
     if place is not None:
         note(f"the erasure stands in {topics.executions.name} partition {place[0]} offset {place[1]}")
+    if survey.unconfirmed:
+        note(
+            f"without an entry, and so without effect: partition {partition_of(application, topics.partitions)} "
+            f"offset {', '.join(map(str, survey.unconfirmed))}; of a version before entries? See --confirm-earlier"
+        )
     if not yes:
         note("nothing was changed; --yes does it")
 
@@ -106,6 +179,10 @@ def _lines(survey: Survey, tombstones: int, *, done: bool, lift: bool) -> list[s
         lines.append(f"{one.topic}: {one.records:,} records, {one.standing:,} keys without a tombstone")
         if one.records:
             lines.append(f"  {one.retention}")
+        if one.mentioned:
+            lines.append(f"  unreadable, taken because the id stands in them: {_texts(one.mentioned)}")
+        if one.unclear:
+            lines.append(f"  unreadable, not taken: the id is only a part of something there: {_texts(one.unclear)}")
     standing = sum(one.standing for one in survey.holdings)
     lines.append(f"{tombstones:,} tombstones written" if done else f"{standing:,} tombstones would be written")
     if not done and not survey.is_erased:
@@ -115,3 +192,41 @@ def _lines(survey: Survey, tombstones: int, *, done: bool, lift: bool) -> list[s
         "(kafka-configs --alter), and set them back: no worker starts before, `topics check` names each"
     )
     return lines
+
+
+def _places(places: list[tuple[int, int]]) -> list[dict[str, int]]:
+    return [{"partition": partition, "offset": offset} for partition, offset in places]
+
+
+def _texts(places: list[tuple[int, int]]) -> str:
+    more = f" and {len(places) - _LISTED:,} more (all with --format json)" if len(places) > _LISTED else ""
+    return ", ".join(f"{partition}:{offset}" for partition, offset in places[:_LISTED]) + more
+
+
+def _confirm_earlier(settings: Settings, *, yes: bool, output_format: str) -> None:
+    """Confirm the erasures of versions that wrote no entries."""
+    topics = topics_of(settings)
+    with progress() as display:
+        task = display.add_task("connecting", total=None)
+        earlier = EarlierErasures(
+            connection_of(settings).librdkafka(),
+            topics,
+            settings.app_id,
+            on_progress=lambda what: display.update(task, description=what),
+        )
+        found = earlier.found()
+        if yes:
+            earlier.confirm(found)
+    for one in found:
+        action = ("confirmed" if yes else "would_confirm") if one.is_earlier else "none"
+        what = "lifted" if one.erasure.lifted else "erased"
+        if output_format == "json":
+            place = {"topic": topics.executions.name, "partition": one.partition, "offset": one.offset}
+            print_json(place | {"erasure": what, "action": action})
+        else:
+            says = {"none": "left: no worker took it in", "would_confirm": "to be confirmed"}.get(action, action)
+            say(f"{one.partition}:{one.offset}  {what}  {says}")
+    if not found:
+        note("every erasure has its entry")
+    elif not yes:
+        note("nothing was changed; --yes does it")

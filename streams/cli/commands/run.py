@@ -13,7 +13,7 @@ from streams.runtime.standard_error import queue_standard_error
 
 @click.command(
     epilog="Examples: consolidator run; KAFKA_BOOTSTRAP_SERVERS=broker:9092 consolidator run --catalogue rules.toml; "
-    "consolidator run --processes 4; consolidator run --catalogue next.toml --adopt-ruleset. "
+    "consolidator run --processes 4; consolidator run --catalogue next.toml --adopt-ruleset lending/7. "
     "Exit codes: 0 stopped by a signal, everything in flight committed; 2 a contract is broken (settings, catalogue, "
     "topics, state); 3 Kafka or the disk failed, nothing was acknowledged."
 )
@@ -25,8 +25,7 @@ from streams.runtime.standard_error import queue_standard_error
 @click.option("--processes", type=CountType(1, 64), help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]")
 @click.option(
     "--adopt-ruleset",
-    is_flag=True,
-    default=None,
+    metavar="NAME/VERSION",
     help="Partitions that were folded with another catalogue go over to this one. [CONSOLIDATOR_ADOPT_RULESET]",
 )
 @click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
@@ -39,7 +38,7 @@ def run(
     instance_id: str | None,
     bootstrap_servers: str | None,
     processes: int | None,
-    adopt_ruleset: bool | None,
+    adopt_ruleset: str | None,
     log_level: str | None,
     log_format: str | None,
 ) -> None:
@@ -48,9 +47,10 @@ def run(
     The topics must exist: consolidator topics apply. Start as many workers as there are partitions, on any machines;
     they share the partitions among themselves. --processes starts several at once: one for each core.
 
-    Another catalogue than the one that the state was folded with is refused, unless --adopt-ruleset is given: then each
+    Another catalogue than the one that the state was folded with is refused, unless --adopt-ruleset names it: then each
     partition goes over to it at one record of executions, and a change with the cause "ruleset" is published for every
-    result that differs. See first what differs: consolidator compare --catalogue NEW. Restart the workers one after
+    result that differs. The name and version are those of the catalogue that is meant: left set, the option adopts no
+    other one. See first what differs: consolidator compare --catalogue NEW. Restart the workers one after
     the other; one with the old catalogue that is given a partition of the new one ends with exit code 2.
     """
     end_at_signals()

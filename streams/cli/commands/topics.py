@@ -11,15 +11,18 @@ from streams.cli.options import format_option, servers_option, yes_option
 from streams.cli.output.console import cell, note, print_json, print_table, say, told_progress
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
+from streams.rulesets.binding import bind as bind_topics
+from streams.rulesets.binding import bound_to, require_no_members
 from streams.runtime.exit_codes import FOUND
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import apply as apply_topics
 from topics.cluster.provisioning import check as check_topics
-from topics.cluster.provisioning import existing
+from topics.cluster.provisioning import existing, require
 from topics.cluster.provisioning import mend as mend_topics
 from topics.contract.declared import Topic, Topics
 from topics.contract.drift import Drift, may_be_altered
 from topics.contract.permissions import Permission, Role, inspection, permissions
+from topics.records.bindings import Binding
 
 # The declaration is what was asked for; a broker that is away should not delay it for long.
 _LIST_TIMEOUT_S = 3.0
@@ -32,10 +35,11 @@ Examples:
   consolidator topics check --format json
   consolidator topics list
   consolidator topics acls --role worker --principal User:consolidator
+  consolidator topics bind
 """
 )
 def topics() -> None:
-    """Create, check and list the topics, and who has to be permitted what."""
+    """Create, check and list the topics, who has to be permitted what, and to whom they belong."""
 
 
 @topics.command(
@@ -177,6 +181,48 @@ def acls(role: str | None, principal: str, output_format: str) -> None:
     for one, needed in rows:
         table.add_row(*map(cell, _acl(one, principal, needed).values()))
     print_table(table)
+
+
+@topics.command(
+    epilog="""\b
+Examples:
+  consolidator topics bind
+  CONSOLIDATOR_APP_ID=lending-2 consolidator topics bind --yes
+
+Exit codes: 0 done, or told what would be done; 2 wrong settings, or a worker is at work; 3 Kafka failed.
+"""
+)
+@yes_option
+@servers_option
+@format_option
+def bind(*, yes: bool, bootstrap_servers: str | None, output_format: str) -> None:
+    """Show to which application id the topics belong, and move them to that of the settings.
+
+    A dry run unless --yes is given. The first worker binds the topics; workers of other ids are refused, as two of them
+    would publish every change twice. After a move, with every worker stopped before, a worker of the new id folds
+    everything from the beginning, and publishes every change once more, with the same ids. Confirm erasures of earlier
+    versions first: consolidator erase --confirm-earlier.
+
+    JSON is one object: prefix, bound_to (null: to nobody), app_id, and action (none, would_bind, bound).
+    """
+    settings = load_settings(bootstrap_servers=bootstrap_servers)
+    declared, config = topics_of(settings), connection_of(settings).librdkafka()
+    bound = bound_to(config, declared)
+    before = None if bound is None else bound.app_id
+    action = "none" if before == settings.app_id else "bound" if yes else "would_bind"
+    if action == "bound":
+        require(declared, config)
+        if before is not None:
+            require_no_members(config, before)
+        bind_topics(config, declared, Binding(settings.app_id, settings.topic_prefix, moved_from=before))
+    if output_format == "json":
+        print_json({"prefix": settings.topic_prefix, "bound_to": before, "app_id": settings.app_id, "action": action})
+        return
+    say(f"the topics of the prefix {settings.topic_prefix!r} belong to {before or 'nobody'}")
+    if action != "none":
+        say(f"they {'belong to' if yes else 'would go to'} {settings.app_id}{' now' if yes else ''}")
+    if action == "would_bind":
+        note("nothing was changed; --yes does it")
 
 
 def _acl(role: Role, principal: str, needed: Permission) -> dict[str, str]:

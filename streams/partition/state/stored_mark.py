@@ -28,13 +28,13 @@ def stored_mark(rows: RowReader, partition: int, rules: Rules, source_topic: str
         raise ContractError(
             f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {rules.tag}: "
             "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or begin anew under another "
-            "CONSOLIDATOR_APP_ID, which rebuilds all factors with the new one"
+            "CONSOLIDATOR_APP_ID (topics bind), which rebuilds all factors with the new one"
         )
     if topic_id and mark.topic_id not in {"", topic_id}:
         raise ContractError(
             f"{source_topic} partition {partition}: the topic was deleted and re-created: the state is of "
             f"the one with id {mark.topic_id} up to offset {mark.applied}, this one has id {topic_id}. Nothing of "
-            "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID"
+            "it was read. To fold it from its beginning, begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
         )
     return mark
 
@@ -44,5 +44,5 @@ def still_halfway(source_topic: str, halfway: HalfwayMark) -> ContractError:
     return ContractError(
         f"{source_topic} partition {halfway.partition}: the state is half way to the ruleset that is adopted "
         f"at offset {halfway.adoption}, and that record is not what comes next, or the topic of rulesets does not "
-        "know it any more. Restore the topics, or begin anew under another CONSOLIDATOR_APP_ID"
+        "know it any more. Restore the topics, or begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
     )

@@ -1,0 +1,115 @@
+"""Erasures that were written before entries were needed: found, and confirmed.
+
+For the workers of then a record alone erased an application. Whether such a record is one of theirs is told by its
+offset: what they had consolidated stands in the binding of the topics, which the first worker that asks for entries
+wrote, or is what the group has committed, where none has been started yet. Later ones are never confirmed: a worker has
+made dead letters of them, or will.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from models.errors import BadEventError
+from topics.cluster.authorization import require_permissions
+from topics.contract.declared import Topics
+from topics.contract.permissions import Role, permissions
+from topics.reading.erasures import read_entries
+from topics.reading.positions import Beginning
+from topics.reading.progress import GroupProgress
+from topics.reading.reader import TopicReader
+from topics.reading.rulesets import read_rulesets
+from topics.records.erasures import ERASURE_PREFIX, Erasure, parse_erasure
+from topics.writing.delivery import Written, write_records
+
+__all__ = ["EarlierErasure", "EarlierErasures"]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierErasure:
+    """A record under ``/erasure/`` without an entry.
+
+    Attributes:
+        partition: where it stands in ``executions``.
+        offset: likewise.
+        erasure: what it says.
+        is_earlier: whether the workers of then took it in; otherwise it is none, and never will be.
+    """
+
+    partition: int
+    offset: int
+    erasure: Erasure
+    is_earlier: bool
+
+
+class EarlierErasures:
+    """Those of an installation.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        group: the worker's group; it is neither joined nor moved.
+        on_progress: told in words what takes time.
+
+    Raises:
+        AuthorizationError: the cluster does not permit what it takes; naming it.
+        ContractError: a topic is not there.
+        InfrastructureError: from every method: Kafka does not answer, or refuses a record.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        topics: Topics,
+        group: str,
+        *,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        require_permissions(permissions(Role.ERASER, topics, group), config)
+        self._config = config
+        self._topics = topics
+        self._group = group
+        self._on_progress = on_progress
+
+    def found(self) -> list[EarlierErasure]:
+        """Every record that looks like an erasure and has no entry, in the order of each partition."""
+        self._on_progress(f"searching {self._topics.executions.name}")
+        found = []
+        with TopicReader(self._config, self._topics.executions.name, Beginning()) as reader:
+            for record in reader.until_end():
+                if not (record.key or b"").startswith(ERASURE_PREFIX):
+                    continue
+                # What is none now was none then.
+                with suppress(BadEventError):
+                    erasure = parse_erasure(record.key or b"", record.value or b"")
+                    found.append((record.partition, record.offset, erasure))
+        # Read after the records: the entry of each that counts is there.
+        partitions = sorted({partition for partition, _, _ in found})
+        entries = {partition: read_entries(self._config, self._topics, partition) for partition in partitions}
+        taken_over = self._taken_over() if found else {}
+        return [
+            EarlierErasure(partition, offset, erasure, is_earlier=offset < taken_over.get(partition, 0))
+            for partition, offset, erasure in sorted(found, key=lambda one: one[:2])
+            if entries[partition].get(offset) != erasure
+        ]
+
+    def confirm(self, found: list[EarlierErasure]) -> int:
+        """Write an entry for each that the workers of then took in; returns how many."""
+        records = [
+            Written(
+                self._topics.erasures.name,
+                one.partition,
+                one.erasure.entry_key(one.partition, one.offset),
+                one.erasure.entry_value,
+            )
+            for one in found
+            if one.is_earlier
+        ]
+        return len(write_records(self._config, records))
+
+    def _taken_over(self) -> Mapping[int, int]:
+        binding = read_rulesets(self._config, self._topics, settled=[0]).binding
+        if binding is not None:
+            return binding.taken_over
+        with GroupProgress(self._config, self._group, self._topics) as progress:
+            return {partition: offset or 0 for partition, offset in progress.committed().items()}

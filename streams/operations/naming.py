@@ -1,0 +1,177 @@
+"""Whose a record is, by its value: the application that it names, however JSON spells it, and whoever wrote it how.
+
+What is JSON names its application by the member ``application_id``. What is none (cut off, damaged, of another format)
+is taken apart as far as it goes: by that member, if it can be made out; otherwise by every string in it.
+"""
+
+import binascii
+import json
+import re
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from typing import Final
+
+__all__ = ["Naming"]
+
+_MEMBER: Final = "application_id"
+_MOST_UNPACKED: Final = 16 * 1024 * 1024
+_MOST_NESTED: Final = 4
+"""JSON in a string in JSON in a string: what somebody's pipeline made of an event."""
+
+# The longer ones first: the mark of UTF-16 begins one of UTF-32.
+_ENCODINGS: Final = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"{\x00\x00\x00", "utf-32-le"),
+    (b"\x00\x00\x00{", "utf-32-be"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"{\x00", "utf-16-le"),
+    (b"\x00{", "utf-16-be"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+)
+_GZIP: Final = b"\x1f\x8b"
+_GZIP_BITS: Final = 31
+
+_QUOTES: Final = re.compile(r'\\.|"', re.DOTALL)
+_ESCAPES: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_SHORT: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_COLON: Final = re.compile(r"\s*:\s*")
+_LITERAL: Final = re.compile(r"\s*:\s*([^\s,}\]\"]+)[\s,}\]]")
+_IN_WORDS: Final = frozenset("_-.:/%@+~#$!*\\")
+"""What an id may have besides letters and digits: beside one of these it may be a part of a longer one."""
+
+
+class _Pairs(list[tuple[str, object]]):
+    """An object with every member, as often as it stands there."""
+
+
+class Naming:
+    """One application, and whether values name it.
+
+    Args:
+        application_id: the application; not empty.
+    """
+
+    def __init__(self, application_id: str) -> None:
+        self._id = application_id
+        self._signs = (application_id.encode(), b"\\", b"data_base64", _GZIP)
+        self._beginnings = tuple(sign for sign, _ in _ENCODINGS)
+
+    def may_name(self, value: bytes) -> bool:
+        """Whether it is worth a closer look; most values of others are not."""
+        return any(sign in value for sign in self._signs) or value.startswith(self._beginnings)
+
+    def names(self, value: bytes) -> bool | None:
+        """Whether a value names the application as its own; None: it does not say whose it is."""
+        found = _named(_text_of(value))
+        return None if found is None else self._id in found
+
+    def mentions(self, value: bytes) -> bool:
+        """Whether the application's id stands by itself in a value that does not say whose it is."""
+        return bool(self._id.strip()) and self._mentioned(_text_of(value), _MOST_NESTED)
+
+    def is_part_of(self, value: bytes) -> bool:
+        """Whether it stands there at all, if only as a part of something longer."""
+        text = _text_of(value)
+        return bool(self._id.strip()) and (self._id in text or self._id in _unescaped(text))
+
+    def _mentioned(self, text: str, nested: int) -> bool:
+        strings = _strings(text)
+        if any(_unescaped(string) == self._id for string in strings):
+            return True
+        if not any(_COLON.match(text, end + 1) for _, end in _quoted(text)) and _stands_in(self._id, text):
+            return True
+        # Every other one: between them is what stands outside of strings.
+        inner = (_unescaped(string) for string in strings[::2] if "\\" in string)
+        return nested > 0 and any('"' in string and self._mentioned(string, nested - 1) for string in inner)
+
+
+def _text_of(value: bytes) -> str:
+    """A value as text, whatever the encoding."""
+    if value.startswith(_GZIP):
+        with suppress(zlib.error):
+            value = zlib.decompressobj(_GZIP_BITS).decompress(value, _MOST_UNPACKED)
+    for beginning, encoding in _ENCODINGS:
+        if value.startswith(beginning):
+            with suppress(UnicodeDecodeError):
+                return value.decode(encoding)
+    return value.decode(errors="surrogateescape")
+
+
+def _named(text: str) -> Sequence[str] | None:
+    """The ids of the applications that a text says it is about; None: it does not say."""
+    try:
+        parsed = json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, strict=False)
+    except (ValueError, RecursionError):
+        return [*_made_out(text)] or None
+    return (_named_in(parsed) if isinstance(parsed, _Pairs) else [*_made_out(text)]) or None
+
+
+def _named_in(members: _Pairs) -> list[str]:
+    """The event's, which is inside of a structured CloudEvent."""
+    found: list[str] = []
+    if any(name == "specversion" for name, _ in members):
+        for name, value in members:
+            if name == "data" and isinstance(value, _Pairs):
+                found += _named_in(value)
+            elif name == "data_base64" and isinstance(value, str):
+                with suppress(binascii.Error, ValueError):
+                    found += _named(_text_of(b64decode(value))) or ()
+    return found or [value for name, value in members if name == _MEMBER and isinstance(value, str)]
+
+
+def _made_out(text: str) -> Iterator[str]:
+    """What stands behind the member's name in a text that is no JSON, or has it deeper inside."""
+    ends = _quoted(text)
+    for at, (start, end) in enumerate(ends):
+        if _unescaped(text[start:end]) != _MEMBER or _COLON.match(text, end + 1) is None:
+            continue
+        literal = _LITERAL.match(text, end + 1)
+        if literal is not None:
+            yield literal[1]
+        elif at + 2 < len(ends) and not text[end + 1 : ends[at + 2][0] - 1].strip(" \t\r\n:"):
+            yield _unescaped(text[slice(*ends[at + 2])])
+
+
+def _strings(text: str) -> list[str]:
+    return [text[start:end] for start, end in _quoted(text)]
+
+
+def _quoted(text: str) -> list[tuple[int, int]]:
+    """What stands between each quotation mark and the next one: strings, and in turn what is between them.
+
+    Where something is missing at the beginning it is the other way round, so both count.
+    """
+    marks = [found.start() for found in _QUOTES.finditer(text) if found[0] == '"']
+    return [(start + 1, end) for start, end in pairwise(marks)]
+
+
+def _unescaped(string: str) -> str:
+    if "\\" not in string:
+        return string
+    text = _ESCAPES.sub(lambda found: chr(int(found[1], 16)) if found[1] else _SHORT.get(found[2], found[2]), string)
+    # Two halves of a surrogate pair are one character.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _has_halves(text) else text
+
+
+def _has_halves(text: str) -> bool:
+    return any("\ud800" <= character <= "\udbff" for character in text)
+
+
+def _stands_in(word: str, text: str) -> bool:
+    """Whether a word stands in a text with nothing beside it that could belong to it."""
+    at = text.find(word)
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(word) : at + len(word) + 1]
+        if not (_belongs(before) or _belongs(after)):
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _belongs(character: str) -> bool:
+    return character.isalnum() or character in _IN_WORDS if character else False

@@ -1,0 +1,88 @@
+"""To which application id the topics of a prefix belong: a record in ``rulesets``, where workers alone may write.
+
+Two workers with different application ids on the same topics would publish every change twice, and neither would know
+of the other. The first record binds, in the order of the log; a later one counts only if it says from which id it moves
+them. Each has a key of its own, so that compaction removes none.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from models.errors import ContractError
+from topics.records.record import Record
+from topics.records.schema_version import LATER_VERSION, newer_version, version_of
+
+__all__ = ["Binding", "binding_in", "in_force"]
+
+_BINDING: Final = b"binding/"
+
+_SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """These topics belong to an application id.
+
+    Attributes:
+        app_id: the application id.
+        prefix: of the topics' names.
+        moved_from: the id that they belonged to before; None: it is the first one.
+        taken_over: by partition of ``executions``, the offset before which earlier versions had consolidated: for them
+            the record of an erasure counted without an entry. Empty: there were none.
+    """
+
+    app_id: str
+    prefix: str
+    moved_from: str | None = None
+    taken_over: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """A new key, which no other record has."""
+        return _BINDING + uuid4().hex.encode()
+
+    @property
+    def value(self) -> bytes:
+        """The record's value."""
+        members = {
+            "schema_version": _SCHEMA_VERSION,
+            "app_id": self.app_id,
+            "prefix": self.prefix,
+            "moved_from": self.moved_from,
+            "taken_over": {str(partition): offset for partition, offset in self.taken_over.items()},
+        }
+        return json.dumps(members).encode()
+
+
+def binding_in(record: Record) -> Binding | None:
+    """The binding that a record is; None: it is none.
+
+    Raises:
+        ContractError: it is of a later version. Ignored, the topics would seem to belong to nobody.
+    """
+    if not (record.key or b"").startswith(_BINDING) or record.value is None:
+        return None
+    newer = newer_version(version_of(record.value), _SCHEMA_VERSION)
+    if newer is not None:
+        raise ContractError(
+            f"{record.topic} partition {record.partition} offset {record.offset}: a binding of schema_version "
+            f"{newer}, this program knows {_SCHEMA_VERSION}: {LATER_VERSION}"
+        )
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        members = json.loads(record.value)
+        taken_over = {int(partition): int(offset) for partition, offset in members["taken_over"].items()}
+        return Binding(str(members["app_id"]), str(members["prefix"]), members["moved_from"], taken_over)
+    return None
+
+
+def in_force(bindings: Iterable[Binding]) -> Binding | None:
+    """The binding that holds, of all in the order of the log; None: nothing is bound."""
+    found = None
+    for binding in bindings:
+        if found is None or binding.moved_from == found.app_id:
+            found = binding
+    return found
