@@ -84,8 +84,7 @@ class EarlierErasures:
                     erasure = parse_erasure(record.key or b"", record.value or b"")
                     found.append((record.partition, record.offset, erasure))
         # Read after the records: the entry of each that counts is there.
-        partitions = sorted({partition for partition, _, _ in found})
-        entries = {partition: read_entries(self._config, self._topics, partition) for partition in partitions}
+        entries = read_entries(self._config, self._topics, range(self._topics.partitions))
         taken_over = self._taken_over() if found else {}
         return [
             EarlierErasure(partition, offset, erasure, is_earlier=offset < taken_over.get(partition, 0))

@@ -113,7 +113,7 @@ class ApplicationErasure:
         for topic, _ in self._searched():
             if topic.name not in settings:
                 raise ContractError(f"there is no topic {topic.name}: run `consolidator topics apply`")
-        entries = read_entries(self._config, self._topics, self._partition)
+        entries = read_entries(self._config, self._topics, [self._partition])[self._partition]
         holdings, unconfirmed = [], []
         for topic, whose in self._searched():
             self._on_progress(f"searching {topic.name}")

@@ -67,7 +67,7 @@ class Naming:
 
     def names(self, value: bytes) -> bool | None:
         """Whether a value names the application as its own; None: it does not say whose it is."""
-        found = _named(_text_of(value))
+        found = _named(_text_of(value), _MOST_NESTED)
         return None if found is None else self._id in found
 
     def mentions(self, value: bytes) -> bool:
@@ -85,9 +85,7 @@ class Naming:
             return True
         if not any(_COLON.match(text, end + 1) for _, end in _quoted(text)) and _stands_in(self._id, text):
             return True
-        # Every other one: between them is what stands outside of strings.
-        inner = (_unescaped(string) for string in strings[::2] if "\\" in string)
-        return nested > 0 and any('"' in string and self._mentioned(string, nested - 1) for string in inner)
+        return nested > 0 and any(self._mentioned(inner, nested - 1) for inner in _nested(text))
 
 
 def _text_of(value: bytes) -> str:
@@ -102,13 +100,15 @@ def _text_of(value: bytes) -> str:
     return value.decode(errors="surrogateescape")
 
 
-def _named(text: str) -> Sequence[str] | None:
+def _named(text: str, nested: int) -> Sequence[str] | None:
     """The ids of the applications that a text says it is about; None: it does not say."""
-    try:
+    parsed: object = None
+    with suppress(ValueError, RecursionError):
         parsed = json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, strict=False)
-    except (ValueError, RecursionError):
-        return [*_made_out(text)] or None
-    return (_named_in(parsed) if isinstance(parsed, _Pairs) else [*_made_out(text)]) or None
+    found = _named_in(parsed) if isinstance(parsed, _Pairs) else [*_made_out(text)]
+    if not found and nested > 0:
+        found = [name for inner in _nested(text) for name in _named(inner, nested - 1) or ()]
+    return found or None
 
 
 def _named_in(members: _Pairs) -> list[str]:
@@ -120,7 +120,7 @@ def _named_in(members: _Pairs) -> list[str]:
                 found += _named_in(value)
             elif name == "data_base64" and isinstance(value, str):
                 with suppress(binascii.Error, ValueError):
-                    found += _named(_text_of(b64decode(value))) or ()
+                    found += _named(_text_of(b64decode(value)), 0) or ()
     return found or [value for name, value in members if name == _MEMBER and isinstance(value, str)]
 
 
@@ -135,6 +135,14 @@ def _made_out(text: str) -> Iterator[str]:
             yield literal[1]
         elif at + 2 < len(ends) and not text[end + 1 : ends[at + 2][0] - 1].strip(" \t\r\n:"):
             yield _unescaped(text[slice(*ends[at + 2])])
+
+
+def _nested(text: str) -> Iterator[str]:
+    """The strings of a text that are JSON themselves."""
+    # Every other one: between them is what stands outside of strings.
+    for string in _strings(text)[::2]:
+        if "\\" in string and (inner := _unescaped(string)).lstrip().startswith(("{", "[")):
+            yield inner
 
 
 def _strings(text: str) -> list[str]:

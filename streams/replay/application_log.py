@@ -14,10 +14,11 @@ from topics.contract.declared import Topics
 from topics.reading.positions import Span
 from topics.reading.ranges import Range
 from topics.reading.reader import TopicReader
-from topics.records.erasures import is_about_application
+from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.erasures import Forgotten, is_about_application
 from topics.records.record import Record
 
-__all__ = ["ApplicationLog", "KeptLog", "read_application"]
+__all__ = ["ApplicationLog", "KeptLog", "read_application", "without_forgotten"]
 
 _OFFSETS_A_STEP: Final = 4_000
 
@@ -61,6 +62,8 @@ class ApplicationLog:
         partition: the partition that they are in.
         first: the first offset that the partition still has.
         end: before which the log ends.
+        forgotten: the application's last erasure; None: it was never erased.
+        hidden: how many records are left out, because they are from before it.
     """
 
     application_id: str
@@ -68,6 +71,14 @@ class ApplicationLog:
     partition: int
     first: int
     end: int
+    forgotten: Forgotten | None = None
+    hidden: int = 0
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing may be told: the application is erased, or was so where the log ends."""
+        forgotten = self.forgotten
+        return forgotten is not None and (not forgotten.lifted or self.end <= forgotten.offset)
 
     @property
     def records(self) -> list[Record]:
@@ -96,6 +107,26 @@ class ApplicationLog:
     def cut(self, end: int) -> "ApplicationLog":
         """The log as it was when it ended before this offset."""
         return replace(self, end=min(self.end, end))
+
+
+def without_forgotten(log: ApplicationLog, forgotten: Forgotten | None) -> ApplicationLog:
+    """The log without what an erasure has made disappear, whether its bytes are there still or not.
+
+    A fold comes to the same behind the erasure. Adoptions of rulesets are nobody's, and stay.
+
+    Args:
+        log: the application's log.
+        forgotten: the application's last erasure.
+    """
+    if forgotten is None:
+        return log
+    kept = [one for one in log.log.records if one.offset >= forgotten.offset or _adopts(one)]
+    hidden = len(log.log.records) - len(kept)
+    return replace(log, log=replace(log.log, records=kept), forgotten=forgotten, hidden=hidden)
+
+
+def _adopts(record: Record) -> bool:
+    return (record.key or b"").startswith(ADOPTION_PREFIX)
 
 
 def read_application(

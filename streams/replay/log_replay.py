@@ -65,6 +65,10 @@ class LogReplay:
         max_event_bytes: larger events become dead letters.
         on_progress: told after each batch how many offsets it went through.
 
+    Attributes:
+        ranges: what is folded, by partition.
+        hidden: how many changes were not shown, as their application was erased later.
+
     Raises:
         ContractError: the topic, a partition or an offset is not there.
         InfrastructureError: Kafka or the disk failed.
@@ -82,6 +86,8 @@ class LogReplay:
     ) -> None:
         self._topics = topics
         self._selection = selection
+        self._erasures = book.erasures
+        self.hidden = 0
         self._stack = ExitStack()
         self._stack.enter_context(without_collector())
         try:
@@ -111,18 +117,27 @@ class LogReplay:
         self._stack.close()
 
     def run(self) -> Iterator[ShownChange]:
-        """Fold everything; yields the changes that are asked for, in the order of the digest."""
+        """Fold everything; yields the changes that are asked for, in the order of the digest.
+
+        What is from before an erasure counts for the digest, and is not shown.
+        """
         for replayed in self._replay.run(self._reader, self.ranges):
             partition = replayed.batch.partition
             for change in self._shown(replayed, self.ranges[partition].start):
                 self._digests[partition].add(record_digest(change.sent.key, change.sent.value or b""))
-                yield change
+                if self._is_forgotten(partition, head_of(change.sent.value or b"").application_id, change.offset):
+                    self.hidden += 1
+                else:
+                    yield change
 
     def pairs(self) -> Iterator[Pair]:
         """After :meth:`run`: the pairs that an event in the range changed, as they are at its end, in order of keys."""
         for pair in self._replay.pairs():
             row = pair.row
-            span = self.ranges[partition_of(row.application_id, self._topics.partitions)]
+            partition = partition_of(row.application_id, self._topics.partitions)
+            span = self.ranges[partition]
+            if self._is_forgotten(partition, row.application_id, row.applied):
+                continue
             if max(row.applied, row.version) >= span.start and self._selection.processor in {None, row.processor}:
                 yield pair
 
@@ -132,6 +147,11 @@ class LogReplay:
             PartitionStanding.of(partition, span, self._replay.records.get(partition, 0), self._digests[partition])
             for partition, span in self.ranges.items()
         ]
+
+    def _is_forgotten(self, partition: int, application_id: str, offset: int) -> bool:
+        """Whether an application was erased behind an offset."""
+        forgotten = self._erasures.forgotten(partition, application_id)
+        return forgotten is not None and offset < forgotten.offset
 
     def _shown(self, replayed: ReplayedBatch, start: int) -> Iterator[ShownChange]:
         times = {record.offset: record.timestamp for record in replayed.batch.records}

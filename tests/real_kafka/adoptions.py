@@ -7,12 +7,21 @@ from typing import Any
 from click.testing import CliRunner
 
 from streams.cli.main import cli
+from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from tests.inputs.workloads import load_catalogue, parse_json, to_json
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.worker_process import WorkerProcess
 from topics.records.adoptions import ADOPTION_PREFIX
 
-__all__ = ["adopted_changes", "adoptions", "gone_over", "next_catalogue_in", "verified", "wait_gone_over"]
+__all__ = [
+    "adopted_changes",
+    "adoptions",
+    "going_over",
+    "gone_over",
+    "next_catalogue_in",
+    "verified",
+    "wait_gone_over",
+]
 
 
 def next_catalogue_in(directory: Path) -> Path:
@@ -26,6 +35,14 @@ def next_catalogue_in(directory: Path) -> Path:
     path = directory / "next.json"
     path.write_bytes(to_json(catalogue))
     return path
+
+
+def going_over(catalogue: Path) -> dict[str, str]:
+    """The settings of a worker that takes partitions over to a catalogue."""
+    return {
+        "CONSOLIDATOR_CATALOGUE": str(catalogue),
+        "CONSOLIDATOR_ADOPT_RULESET": load_rules(catalogue).ruleset.name,
+    }
 
 
 def verified(installation: Installation, catalogue: Path) -> dict[str, Any]:

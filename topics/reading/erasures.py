@@ -6,7 +6,7 @@ before its entry is. But the entry was *written* before the transaction was comm
 it before what is now the end of everything in the entries' partition, and waits for what is open before that end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from topics.contract.declared import Topics
@@ -20,29 +20,33 @@ __all__ = ["ConfirmedErasures", "read_entries", "read_forgotten"]
 _NONE: Final[Mapping[int, Erasure]] = {}
 
 
-def read_entries(config: Mapping[str, str | int], topics: Topics, partition: int) -> dict[int, Erasure]:
-    """Everything that is confirmed of a partition of ``executions`` by now, by offset.
+def read_entries(
+    config: Mapping[str, str | int], topics: Topics, partitions: Collection[int]
+) -> dict[int, dict[int, Erasure]]:
+    """Everything that is confirmed of partitions of ``executions`` by now: by partition, and by offset.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        partition: the partition.
+        partitions: the partitions; what is open in them is waited for.
 
     Raises:
         AuthorizationError: this client may not read the topic.
         ContractError: there is no such topic, or a later version has written an entry that this one cannot read.
         InfrastructureError: Kafka does not answer.
     """
-    with TopicReader(config, topics.erasures.name, Beginning(), settled=[partition]) as reader:
-        span = reader.spans.get(partition)
-        records = reader.until_end({} if span is None else {partition: span})
-        return dict(entry for record in records for entry in entries_in(record))
+    found: dict[int, dict[int, Erasure]] = {partition: {} for partition in partitions}
+    with TopicReader(config, topics.erasures.name, Beginning(), settled=partitions) as reader:
+        spans = {partition: span for partition, span in reader.spans.items() if partition in found}
+        for record in reader.until_end(spans):
+            found[record.partition].update(entries_in(record))
+    return found
 
 
 def read_forgotten(config: Mapping[str, str | int], topics: Topics, application_id: str) -> Forgotten | None:
     """The last erasure of an application; raises as :func:`read_entries`."""
     partition = partition_of(application_id, topics.partitions)
-    return forgotten_in(read_entries(config, topics, partition), partition, application_id)
+    return forgotten_in(read_entries(config, topics, [partition])[partition], partition, application_id)
 
 
 class ConfirmedErasures:
@@ -71,6 +75,14 @@ class ConfirmedErasures:
         if offset >= self._looked_up.get(partition, 0):
             # Taken before it is read: of a record that is read meanwhile the entry may be written too late.
             through = max(self._fetched.get(partition, 0), offset + 1)
-            self._entries[partition] = read_entries(self._config, self._topics, partition)
+            self._entries |= read_entries(self._config, self._topics, [partition])
             self._looked_up[partition] = through
         return self._entries.get(partition, _NONE).get(offset) == erasure
+
+    def forgotten(self, partition: int, application_id: str) -> Forgotten | None:
+        """The last erasure of an application, as it was known when a partition was first asked about, or later."""
+        if partition not in self._entries:
+            # Of all at once: whoever asks of one application may ask of every other.
+            self._entries = read_entries(self._config, self._topics, range(self._topics.partitions)) | self._entries
+        entries = self._entries[partition]
+        return forgotten_in(entries, partition, application_id) if entries else None

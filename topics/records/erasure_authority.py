@@ -6,7 +6,7 @@ Worker, refold, replay and everything that is built upon a replay fold such a re
 from typing import Protocol
 
 from models.errors import BadEventError, Defect
-from topics.records.erasures import Erasure, parse_erasure
+from topics.records.erasures import Erasure, Forgotten, parse_erasure
 
 __all__ = ["ErasureAuthority", "EveryErasure", "NoErasure", "confirmed_erasure"]
 
@@ -43,6 +43,12 @@ class ErasureAuthority(Protocol):
             InfrastructureError: Kafka does not answer.
         """
 
+    def forgotten(self, partition: int, application_id: str) -> Forgotten | None:
+        """The last erasure of an application of a partition, as it is known by now; None: it was never erased.
+
+        Raises as :meth:`confirms`. For readers: what is before it is not shown.
+        """
+
 
 class NoErasure:
     """Nothing is confirmed: whoever folds without asking erases nothing."""
@@ -54,6 +60,10 @@ class NoErasure:
         """See :class:`ErasureAuthority`."""
         return False
 
+    def forgotten(self, partition: int, application_id: str) -> Forgotten | None:  # noqa: ARG002
+        """See :class:`ErasureAuthority`."""
+        return None
+
 
 class EveryErasure:
     """Every record counts: for logs out of which somebody has sorted what is not confirmed, as evidence is made."""
@@ -64,6 +74,10 @@ class EveryErasure:
     def confirms(self, partition: int, offset: int, erasure: Erasure) -> bool:  # noqa: ARG002
         """See :class:`ErasureAuthority`."""
         return True
+
+    def forgotten(self, partition: int, application_id: str) -> Forgotten | None:  # noqa: ARG002
+        """See :class:`ErasureAuthority`."""
+        return None
 
 
 def confirmed_erasure(record: Placed, partition: int, authority: ErasureAuthority) -> Erasure:

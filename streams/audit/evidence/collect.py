@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from models.catalogue import Catalogue
+from models.errors import BadEventError
 from streams.audit.evidence.bundle import Evidence, TopicNames
 from streams.audit.history.as_of import erased_events
 from streams.audit.verification.in_kafka import consolidated_end, consolidated_offsets
-from streams.replay.application_log import read_application
+from streams.replay.application_log import read_application, without_forgotten
 from streams.replay.replay import head_of
 from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import book_of
@@ -17,9 +18,11 @@ from topics.contract.keys import application_prefix, parse_event_key
 from topics.reading.positions import Beginning
 from topics.reading.ranges import Range
 from topics.reading.reader import TopicReader
+from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
+from topics.records.erasures import ERASURE_PREFIX, Forgotten
 from topics.records.record import Record
 
-__all__ = ["collect_evidence"]
+__all__ = ["ErasedError", "collect_evidence"]
 
 
 def collect_evidence(
@@ -36,7 +39,9 @@ def collect_evidence(
 
     1. Ask how far the worker's group has consolidated.
     2. Read what was published, and then the source: no change has its cause behind its end.
-    3. Leave out what was caused behind the group's offset, and the events that were erased.
+    3. Leave out what was caused behind the group's offset, the events that were erased, and what is from before an
+       erasure of the application. Records that look like an erasure and are none are left out as well: what is in
+       evidence counts.
 
     Args:
         config: for librdkafka.
@@ -49,6 +54,7 @@ def collect_evidence(
 
     Raises:
         ContractError: a topic does not exist, or has other partitions than declared.
+        ErasedError: the application is erased.
         InfrastructureError: Kafka does not answer.
     """
     # 1.
@@ -61,13 +67,23 @@ def collect_evidence(
     on_progress(topics.executions.name)
     with source_reader(config, topics, application_id) as reader:
         log = read_application(reader, topics, application_id)
+    book = book_of(catalogue, config, topics, settled=[log.partition])
+    book.erasures.fetched(log.partition, log.end)
+    forgotten = book.erasures.forgotten(log.partition, application_id)
+    if forgotten is not None and not forgotten.lifted:
+        raise ErasedError(forgotten)
     # 3.
     span = Range(log.first, log.first, log.end)
     causes = [cause for record in changes if (cause := _cause_of(record)) is not None and cause < log.end]
     end = consolidated_end(span, committed.get(log.partition), max(causes, default=None))
-    log = log.cut(end)
+    log = without_forgotten(log.cut(end), forgotten)
+    since = 0 if forgotten is None else forgotten.offset
     erased = erased_events(log)
-    kept = [record for record in log.records if record.value is None or _event_id(record) not in erased]
+    kept = [
+        record
+        for record in log.records
+        if (record.value is None or _event_id(record) not in erased) and _counts(record, book.erasures)
+    ]
     return Evidence(
         application_id,
         TopicNames.of(topics),
@@ -76,12 +92,35 @@ def collect_evidence(
         end,
         max_event_bytes,
         catalogue,
-        book_of(catalogue, config, topics, settled=[log.partition]).known_of(log.partition),
+        book.known_of(log.partition),
         kept,
-        list(_until(changes, end, span.end)),
-        list(_until(factors, end, span.end)),
-        len(log.records) - len(kept),
+        list(_between(changes, since, end, span.end)),
+        list(_between(factors, since, end, span.end)),
+        len(log.records) - len(kept) + log.hidden,
     )
+
+
+class ErasedError(Exception):
+    """There is no evidence about an application that is erased.
+
+    Args:
+        forgotten: its erasure.
+    """
+
+    def __init__(self, forgotten: Forgotten) -> None:
+        super().__init__(str(forgotten))
+        self.forgotten = forgotten
+
+
+def _counts(record: Record, authority: ErasureAuthority) -> bool:
+    """Whether a record is what it looks like: for one under ``/erasure/`` an entry has to say so."""
+    if not (record.key or b"").startswith(ERASURE_PREFIX):
+        return True
+    try:
+        confirmed_erasure(record, record.partition, authority)
+    except BadEventError:
+        return False
+    return True
 
 
 def _about(config: Mapping[str, str | int], topic: str, application_id: str) -> list[Record]:
@@ -90,11 +129,14 @@ def _about(config: Mapping[str, str | int], topic: str, application_id: str) -> 
         return [record for record in reader.until_end() if (record.key or b"").startswith(prefix)]
 
 
-def _until(records: list[Record], end: int, behind: int) -> Iterator[Record]:
-    """Without what was caused later; what names a cause that is not even in the log stays in: it is no honest one."""
+def _between(records: list[Record], since: int, end: int, behind: int) -> Iterator[Record]:
+    """Without what was caused later, or before an erasure; but what names a cause that is not even in the log stays in.
+
+    It is no honest one.
+    """
     for record in records:
         cause = _cause_of(record)
-        if cause is None or not end <= cause < behind:
+        if cause is None or not (end <= cause < behind or cause < since):
             yield record
 
 

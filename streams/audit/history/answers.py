@@ -12,8 +12,17 @@ from streams.core.change import MAX_LISTED
 from streams.core.pair_summary import PairSummary, summary_of
 from streams.rulesets.rule_book import RuleBook
 from topics.reading.positions import offsets_text
+from topics.records.erasures import Forgotten
 
-__all__ = ["Difference", "change_members", "differences", "executions_of", "standing_members", "standing_text"]
+__all__ = [
+    "Difference",
+    "change_members",
+    "differences",
+    "executions_of",
+    "forgotten_members",
+    "standing_members",
+    "standing_text",
+]
 
 
 def executions_of(processor: ProcessorAsOf) -> Executions:
@@ -58,6 +67,16 @@ def standing_members(answer: AsOf) -> dict[str, object]:
         "from": log.first,
         "to": log.end,
         "complete_from": log.first,
+    } | ({} if log.forgotten is None else {"erased": forgotten_members(log.log.topic, log.forgotten)})
+
+
+def forgotten_members(topic: str, forgotten: Forgotten) -> dict[str, object]:
+    """Where an application was erased."""
+    return {
+        "topic": topic,
+        "partition": forgotten.partition,
+        "offset": forgotten.offset,
+        "lifted": forgotten.lifted,
     }
 
 
@@ -66,6 +85,7 @@ def standing_text(answer: AsOf) -> str:
     log = answer.log
     sense = "as known" if answer.true_at is None else f"as true at {rfc3339(answer.true_at)}, known"
     gone = f"; events before offset {log.first} are gone: complete from there only" if log.first else ""
+    gone += "" if log.forgotten is None else f"; {log.forgotten}"
     return f"{sense} from {log.log.topic} partition {log.partition}, {offsets_text(log.first, log.end)}{gone}"
 
 

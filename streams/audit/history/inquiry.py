@@ -6,7 +6,7 @@ from typing import Final
 from models.errors import ContractError
 from streams.audit.history.as_of import AsOf, known_as_of, true_as_of
 from streams.audit.history.timeline import Entry, timeline
-from streams.replay.application_log import ApplicationLog, read_application
+from streams.replay.application_log import ApplicationLog, read_application, without_forgotten
 from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
@@ -34,7 +34,7 @@ class Inquiry:
         on_progress: told how many offsets were gone through, and of how many.
 
     Attributes:
-        log: everything under its keys.
+        log: everything under its keys, without what is from before its erasure.
 
     Raises:
         ContractError: the topic or the offset is not there, or the offset is another partition's.
@@ -58,9 +58,12 @@ class Inquiry:
         with source_reader(config, topics, application_id) as reader:
             ((self._partition, span),) = reader.spans.items()
             self._ends = {moment: self._end(reader, application_id, moment) for moment in moments}
-            self.log: ApplicationLog = read_application(
+            log = read_application(
                 reader, topics, application_id, on_progress=lambda count: on_progress(count, span.end - span.start)
             )
+        # Asked behind the log: whatever erasure is in it is known.
+        book.erasures.fetched(log.partition, log.end)
+        self.log: ApplicationLog = without_forgotten(log, book.erasures.forgotten(log.partition, application_id))
 
     def known(self, moment: Moment) -> AsOf:
         """What was known at one of the moments that were given."""

@@ -1,6 +1,6 @@
 """The timeline of an application: every source record under its keys, what became of it, and what it changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from models.errors import BadEventError
@@ -50,7 +50,7 @@ class Entry:
         fate: what became of it.
         event_id: the event's identity, or the key's.
         event: the event, where it was folded or is a copy.
-        reason: why it was refused; names no values.
+        reason: why it was refused, and of an erasure, what is not shown for it; names no values.
         changes: what it changed: nothing, one processor, or several, by a tombstone.
     """
 
@@ -78,7 +78,16 @@ def timeline(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_b
         for sent in changes_of(replayed.folded, topics):
             value = sent.value or b""
             changes.setdefault(head_of(value).version.offset, []).append(change_from(value))
-    return [_entry(record, fates, tuple(changes.get(record.offset, ()))) for record in log.records]
+    entries = [_entry(record, fates, tuple(changes.get(record.offset, ()))) for record in log.records]
+    forgotten = log.forgotten
+    if forgotten is None:
+        return entries
+    hides = f"{forgotten}: {log.hidden} records from before it are not shown"
+    return [
+        replace(entry, reason=hides) if entry.record.offset == forgotten.offset and not entry.reason else entry
+        for entry in entries
+        if entry.record.offset >= forgotten.offset
+    ]
 
 
 def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -> Entry:

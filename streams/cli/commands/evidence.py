@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from streams.audit.evidence.bundle import EvidenceCheck, checked
-from streams.audit.evidence.collect import collect_evidence
+from streams.audit.evidence.collect import ErasedError, collect_evidence
 from streams.audit.evidence.files import EvidenceFiles, write_evidence
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.kafka import connection_of
 from streams.cli.options import catalogue_option, format_option, servers_option
 from streams.cli.output.console import note, progress, say
+from streams.cli.output.erased import nothing_but_erased
 from streams.cli.output.verification import report_lines
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
@@ -76,25 +77,29 @@ def collect(
 ) -> None:
     """Write an application's source events, changes, factors, offsets and catalogue into a directory, and check them.
 
-    No consumer group is touched. Events that were erased are left out. Keep the seal elsewhere: it is the digest of the
-    whole, and tells it from any other.
+    No consumer group is touched. Events that were erased are left out, as is everything from before the application's
+    erasure; while that stands there is no evidence, and its place is told. Keep the seal elsewhere: it is the digest of
+    the whole, and tells it from any other.
 
     JSON is one object: application_id, directory, seal, records, erased_events_left_out and verification, as "replay
     --verify" gives it.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    with progress() as display:
-        task = display.add_task("collecting", total=None)
-        found = collect_evidence(
-            config,
-            topics,
-            catalogue_in_force(settings, config, topics),
-            application,
-            group=settings.app_id,
-            max_event_bytes=settings.max_event_bytes,
-            on_progress=lambda topic: display.update(task, description=f"reading {topic}"),
-        )
+    try:
+        with progress() as display:
+            task = display.add_task("collecting", total=None)
+            found = collect_evidence(
+                config,
+                topics,
+                catalogue_in_force(settings, config, topics),
+                application,
+                group=settings.app_id,
+                max_event_bytes=settings.max_event_bytes,
+                on_progress=lambda topic: display.update(task, description=f"reading {topic}"),
+            )
+    except ErasedError as error:
+        nothing_but_erased(application, topics.executions.name, error.forgotten, output_format)
     if not (found.executions or found.changes or found.factors):
         note(f"{topics.executions.name} has nothing about application {application}")
         raise SystemExit(FOUND)

@@ -19,6 +19,7 @@ from streams.cli.kafka import connection_of
 from streams.cli.options import MomentType, TimezoneType, format_option, processor_option, servers_option
 from streams.cli.output.changes import change_lines, why_lines
 from streams.cli.output.console import note, print_table, write_lines
+from streams.cli.output.erased import nothing_but_erased
 from streams.cli.output.explanation import explanation_lines, unexplained_lines
 from streams.cli.output.pairs import pair_table
 from streams.configuration.connection import topics_of
@@ -26,7 +27,7 @@ from streams.configuration.settings import Settings, load_settings
 from streams.core.pair_summary import summary_json
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.exit_codes import FOUND
-from topics.reading.erasures import ConfirmedErasures
+from topics.reading.erasures import ConfirmedErasures, read_forgotten
 from topics.reading.positions import AtOffset
 from topics.reading.rulesets import read_rulesets
 
@@ -102,6 +103,9 @@ def factors(
     failures, rejected, left_out, refused, truncated; null where the source does not give what was published, with the
     reason as problem.
 
+    Of an application that was erased nothing from before that is shown: its place is told, and JSON is one object,
+    application_id and erased (topic, partition, offset, lifted), with exit code 1.
+
     As of a time or an offset, the source is folded again by the worker's own rules, up to there; JSON has as_of as its
     last member, the offsets that the answer stands on. With --compare it is one object a line for each processor that
     differs: application_id, processor, before, after (null where it was not there), changed and as_of.
@@ -119,6 +123,12 @@ def factors(
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
     known = read_current(config, topics.factors.name, application)
+    # Asked behind them: the workers may not have come to the erasure yet.
+    forgotten = read_forgotten(config, topics, application)
+    if forgotten is not None:
+        known = [one for one in known if one.value.version.offset > forgotten.offset and forgotten.lifted]
+        if not known:
+            nothing_but_erased(application, topics.executions.name, forgotten, output_format)
     wanted = [one for one in known if processor in (None, one.value.processor)]
     if not wanted:
         note(_nothing_known(application, processor, known))

@@ -25,6 +25,7 @@ from streams.cli.kafka import connection_of
 from streams.cli.options import note_future
 from streams.cli.output.changes import difference_text, folded_change_lines
 from streams.cli.output.console import note, print_table, progress, say, write_lines
+from streams.cli.output.erased import nothing_but_erased
 from streams.cli.output.explanation import explanation_lines
 from streams.cli.output.pairs import executions_text, pair_table
 from streams.configuration.connection import topics_of
@@ -120,6 +121,8 @@ def answer_as_of(
     book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     inquiry = _inquiry(settings, book, application, question)
     answer = _asked(inquiry, question.known, question.true_at)
+    if answer.log.is_forgotten and answer.log.forgotten is not None:
+        nothing_but_erased(application, answer.log.log.topic, answer.log.forgotten, output_format)
     if question.compare_known is not None:
         other = _asked(inquiry, question.compare_known, question.compare_true_at)
         _print_comparison(answer, other, book, processor, output_format)

@@ -64,7 +64,8 @@ def history(
     JSON is one object a line for each record: topic, partition, offset, recorded_at (by the broker), fate (folded,
     copy, tombstone, erased, erasure, ruleset, refused, published_again), event_id (null where there is none), event
     (null where there is none: execution_id, processor, status, attempt, code, supersedes, occurred_at), reason (of a
-    refusal), and changes, as in "factors".
+    refusal; of an erasure, what is not shown for it), and changes, as in "factors". What is from before the
+    application's erasure is not shown.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
@@ -79,6 +80,8 @@ def history(
             max_event_bytes=settings.max_event_bytes,
             on_progress=lambda count, total: display.update(task, total=total, advance=count),
         )
+    if inquiry.log.forgotten is not None:
+        note(f"application {application}: {inquiry.log.forgotten}; nothing from before that is shown")
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
     if not entries:
         note(f"{topics.executions.name} has nothing of this about application {application}")

@@ -72,6 +72,8 @@ def replay_log(
             if not changes:
                 _print_pairs(replay.pairs(), book, topics, output_format, output)
             standings = replay.standings()
+    if replay.hidden:
+        note(f"{replay.hidden:,} changes of applications that were erased later are not shown")
     rules = book.configured
     note(f"stands on {topics.executions.name}, ruleset {rules.name} ({rules.digest})")
     for standing in standings:

@@ -37,7 +37,8 @@ def _control_text(entry: Entry, book: RuleBook) -> str:
         return "a ruleset was adopted" if rules is None else f"ruleset {rules.name} was adopted"
     if entry.fate is Fate.ERASURE:
         erasure = parse_erasure(entry.record.key or b"", entry.record.value or b"")
-        return "the application's erasure was lifted" if erasure.lifted else "the application was erased"
+        what = "the application's erasure was lifted" if erasure.lifted else "the application was erased"
+        return f"{what}; {entry.reason}" if entry.reason else what
     event = f", event {entry.event_id}" if entry.event_id else ""
     reason = f": {entry.reason}" if entry.reason else ""
     return f"{entry.fate.replace('_', ' ')}{event}{reason}"

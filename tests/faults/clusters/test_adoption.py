@@ -23,7 +23,7 @@ from tests.fault_runs.figures import Figures
 from tests.fault_runs.scale import LONG, SEED, scale
 from tests.fault_runs.steady_load import SteadyLoad
 from tests.inputs.design_workload import design_workload
-from tests.real_kafka.adoptions import adoptions, gone_over, next_catalogue_in, verified
+from tests.real_kafka.adoptions import adoptions, going_over, gone_over, next_catalogue_in, verified
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_until
 from topics.contract.keys import partition_of
@@ -106,7 +106,7 @@ class Crew:
 
     def __init__(self, installation: Installation, catalogue: Path) -> None:
         self._installation = installation
-        self._over = {"CONSOLIDATOR_CATALOGUE": str(catalogue), "CONSOLIDATOR_ADOPT_RULESET": "true"}
+        self._over = going_over(catalogue)
         self._lock = threading.Lock()
         self._mourned: set[int] = set()
         self._progress = 0

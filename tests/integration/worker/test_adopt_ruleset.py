@@ -13,6 +13,7 @@ from tests.inputs.workloads import Rates, believable, parse_json
 from tests.real_kafka.adoptions import (
     adopted_changes,
     adoptions,
+    going_over,
     gone_over,
     next_catalogue_in,
     verified,
@@ -77,8 +78,7 @@ def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
         new.append(
             installation.start(
                 CONSOLIDATOR_INSTANCE_ID=name,
-                CONSOLIDATOR_CATALOGUE=str(next_catalogue),
-                CONSOLIDATOR_ADOPT_RULESET="true",
+                **going_over(next_catalogue),
             )
         )
         wait_gone_over(*new, partitions=installation.partitions * len(new) // len(old))
@@ -131,7 +131,7 @@ def test_killed_between_the_adoption_and_its_fold(installation, next_catalogue):
     installation.wait_consumed(worker)
     worker.stop()
     second()
-    over = {"CONSOLIDATOR_CATALOGUE": str(next_catalogue), "CONSOLIDATOR_ADOPT_RULESET": "true"}
+    over = going_over(next_catalogue)
     # One partition after the other: at the last one's adoption all others have gone over.
     killed = installation.start(CONSOLIDATOR_FAILPOINT=f"announced:kill:{installation.partitions}", **over)
     killed.wait_exit()
@@ -157,7 +157,7 @@ def test_an_empty_disk_after_the_switch(installation, next_catalogue):
     installation.wait_consumed(worker)
     worker.stop()
     over = {"CONSOLIDATOR_CATALOGUE": str(next_catalogue)}
-    worker = installation.start(CONSOLIDATOR_ADOPT_RULESET="true", **over).wait_ready(installation.partitions)
+    worker = installation.start(**going_over(next_catalogue)).wait_ready(installation.partitions)
     wait_gone_over(worker, partitions=installation.partitions)
     installation.wait_consumed(worker)
     worker.stop()

@@ -9,6 +9,7 @@ from tests.inputs.workloads import parse_json
 from tests.real_kafka.adoptions import (
     adopted_changes,
     adoptions,
+    going_over,
     gone_over,
     next_catalogue_in,
     verified,
@@ -59,9 +60,9 @@ def test_killed_half_way_an_empty_disk_completes_it(one_partition, tmp_path):
     over = {"CONSOLIDATOR_CATALOGUE": str(catalogue)}
 
     def start(disk, **variables):
-        return one_partition.start(CONSOLIDATOR_STATE_DIR=str(tmp_path / disk), **over, **variables)
+        return one_partition.start(CONSOLIDATOR_STATE_DIR=str(tmp_path / disk), **over | variables)
 
-    before = start("state", CONSOLIDATOR_ADOPT_RULESET="true", CONSOLIDATOR_FAILPOINT="announced:kill:1")
+    before = start("state", **going_over(catalogue), CONSOLIDATOR_FAILPOINT="announced:kill:1")
     before.wait_exit()
     assert adoptions(one_partition) == {0: 1}
     assert adopted_changes(one_partition) == []

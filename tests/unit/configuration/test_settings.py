@@ -32,7 +32,7 @@ def refusal(**flags):
         ("CONSOLIDATOR_AUDIT_WINDOW_DAYS", "-1", " is '-1': a whole number of at least 0 is wanted"),
         ("CONSOLIDATOR_SESSION_TIMEOUT_S", "nan", " is 'nan': a number from 1 to 600 is wanted"),
         ("CONSOLIDATOR_SESSION_TIMEOUT_S", "1_0.5", " is '1_0.5': a number from 1 to 600 is wanted"),
-        ("CONSOLIDATOR_ADOPT_RULESET", "perhaps", " is 'perhaps': true or false is wanted"),
+        ("CONSOLIDATOR_ADOPT_RULESET", "true", " is 'true': NAME/VERSION is wanted, as the catalogue calls itself"),
         ("CONSOLIDATOR_LOG_LEVEL", "\x1b[2J", " is '\\x1b[2J': debug, info, warning or error is wanted"),
         (
             "CONSOLIDATOR_APP_ID",

@@ -17,6 +17,7 @@ from streams.worker import assignment as module
 from streams.worker.assignment import Engine
 from streams.worker.ruleset_adoption import Resumed
 from tests.oracle.folds import topics_of
+from topics.records.erasure_authority import NoErasure
 
 LIMIT_S = 10
 
@@ -39,6 +40,7 @@ class HeldRulesets:
 
     def __init__(self) -> None:
         self.own = Rules(load_catalogue(None))
+        self.erasures = NoErasure()
         self.resumed: list[int] = []
         self.asked, self.go_on = threading.Event(), threading.Event()
         self.error: Exception | None = None

@@ -46,6 +46,7 @@ def test_topics_have_the_names_of_the_contract():
         "executions.dlq",
         "consolidator-consolidation-changelog",
         "rulesets",
+        "erasures",
     ]
 
 
