@@ -24,6 +24,9 @@ OTHER_VERDICTS = frozenset({*TOO_LONG, *NOT_DECLARED, "verdict-" + "v" * 600})
 """The applications of the fixture for which today's rules say something else than that commit's, as decision 18 lists
 it: their event has an id or a name that is too long, or factors that nobody declares, which is a quality issue now."""
 
+EARLIER_ERASURES = 3
+"""Two erasures, and that one was lifted; they have no entries."""
+
 PROCESSOR = "bank_statement"
 
 
@@ -86,6 +89,8 @@ def test_an_installation_is_taken_over(kept, disk):
         shutil.rmtree(kept.state_dir / about["settings"]["CONSOLIDATOR_APP_ID"])
     before = kept.ends(kept.topics.factor_changes.name)
     kept.create_topics()
+    told = run(kept, "erase", "--confirm-earlier")
+    assert ({one["action"] for one in told}, len(told)) == ({"would_confirm"}, EARLIER_ERASURES)
     worker = settled(kept)
     wiped = worker.entries(WIPED)
     assert len(wiped) == (0 if disk == "an empty disk" else kept.partitions)
@@ -96,6 +101,11 @@ def test_an_installation_is_taken_over(kept, disk):
     kept.wait_consumed(worker)
     worker.stop()
 
+    # Which of them counted for the workers of then is known after today's have been at work, too.
+    assert differing(kept) > OTHER_VERDICTS, "its erasures have no entries yet"
+    confirmed = run(kept, "erase", "--confirm-earlier", "--yes")
+    assert [one | {"action": "would_confirm"} for one in confirmed] == told
+    assert run(kept, "erase", "--confirm-earlier") == []
     assert differing(kept) == OTHER_VERDICTS
     new = [
         parse_json(record.value)
@@ -118,6 +128,8 @@ def test_an_installation_is_taken_over(kept, disk):
 def test_what_an_earlier_commit_said_is_said_today(kept):
     """Its log is replayed to the same factors, its dead letters are listed, and its evidence is whole."""
     about = kept.about
+    kept.create_topics()
+    run(kept, "erase", "--confirm-earlier", "--yes")
     ends = [f"{partition}:{offset}" for partition, offset in enumerate(about["consolidated_to"])]
     to = [part for end in ends for part in ("--to", end)]
 
