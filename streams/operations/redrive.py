@@ -124,6 +124,10 @@ def _reason_against(letter: Listed, source: str, *, again: bool) -> str | None:
         return f"it is of {letter.source_topic} partition {letter.source_partition}"
     if letter.error_class == Defect.APPLICATION_ERASED:
         return "its application was erased: nothing of the event was kept"
+    if letter.error_class in {Defect.INVALID_ERASURE, Defect.UNCONFIRMED_ERASURE}:
+        return (
+            "an erasure counts at the offset at which it was written, and nowhere else: `consolidator erase` writes one"
+        )
     if letter.state is State.REDRIVEN:
         return "it was redriven before"
     if letter.state is State.CAME_BACK and not again:

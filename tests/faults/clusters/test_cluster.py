@@ -101,7 +101,7 @@ def laws(scene, conclude):
 
 
 def test_topics_are_applied_although_brokers_hear_of_them_one_by_one(cluster, tmp_path):
-    """Whichever broker is asked after the creation, ``topics apply`` finds all six topics as declared."""
+    """Whichever broker is asked after the creation, ``topics apply`` finds all seven topics as declared."""
     for number in range(APPLICATIONS_OF_TOPICS):
         installation = Installation(
             cluster.bootstrap_servers, tmp_path / str(number), CONSOLIDATOR_REPLICATION_FACTOR="3"
