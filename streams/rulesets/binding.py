@@ -28,8 +28,8 @@ def bound_to(config: Mapping[str, str | int], topics: Topics) -> Binding | None:
 
 def require_bound(
     config: Mapping[str, str | int], topics: Topics, app_id: str, prefix: str, binding: Binding | None
-) -> None:
-    """Return only when the topics belong to this application id; where they belong to nobody they do from now on.
+) -> Binding:
+    """The topics' binding, which is this application id's; where they belong to nobody they are this one's from now on.
 
     An installation without a binding, as earlier versions left it, belongs to the id whose changelog has its state.
 
@@ -65,6 +65,7 @@ def require_bound(
             f"{topics.rulesets.name} was bound under the prefix {binding.prefix!r}, this worker's is {prefix!r}: it is "
             "a copy of another installation's. Use topics that are created by `consolidator topics apply`"
         )
+    return binding
 
 
 def bind(config: Mapping[str, str | int], topics: Topics, binding: Binding) -> Binding:

@@ -280,6 +280,7 @@ class Engine:
             max_event_bytes=self._max_event_bytes,
             gone_over=fold.gone_over,
             until=resumed.adopted_at,
+            taken_over=self._rulesets.taken_over.get(partition, 0),
         )
 
         def let_go() -> None:

@@ -55,6 +55,7 @@ class Rulesets:
     Attributes:
         own: the ruleset that this worker was started with.
         erasures: knows which erasures count.
+        taken_over: by partition, up to where earlier versions had consolidated, for which erasures needed no entry.
 
     Raises:
         ContractError: from every method: another ruleset is in the way, or is not to be had.
@@ -70,6 +71,7 @@ class Rulesets:
             )
         self._config = connection.librdkafka()
         self.erasures = ConfirmedErasures(self._config, topics)
+        self.taken_over: dict[int, int] = {}
         self._topics = topics
         self._catalogue = catalogue
         self._adopts = adopt is not None
@@ -85,7 +87,8 @@ class Rulesets:
         """
         known = read_rulesets(self._config, self._topics, settled=[0])
         require_one_content(known.catalogues, self.own.digest, self.own_catalogue)
-        require_bound(self._config, self._topics, app_id, prefix, known.binding)
+        binding = require_bound(self._config, self._topics, app_id, prefix, known.binding)
+        self.taken_over = dict(binding.taken_over)
 
     def resume(self, partition: int, mark: PartitionMark | None) -> Resumed:
         """The rules with which a partition goes on.

@@ -5,10 +5,10 @@ Worker, refold, replay and everything that is built upon a replay fold such a re
 
 from typing import Protocol
 
-from models.errors import BadEventError, Defect
+from models.errors import BadEventError, ContractError, Defect
 from topics.records.erasures import Erasure, Forgotten, parse_erasure
 
-__all__ = ["ErasureAuthority", "EveryErasure", "NoErasure", "confirmed_erasure"]
+__all__ = ["ErasureAuthority", "EveryErasure", "NoErasure", "NoneEarlier", "confirmed_erasure"]
 
 
 class Placed(Protocol):
@@ -78,6 +78,34 @@ class EveryErasure:
     def forgotten(self, partition: int, application_id: str) -> Forgotten | None:  # noqa: ARG002
         """See :class:`ErasureAuthority`."""
         return None
+
+
+class NoneEarlier:
+    """Asks another authority, and refuses to go on where an erasure of an earlier version is not confirmed yet.
+
+    For whoever makes state anew: what workers of then have forgotten would come back.
+
+    Args:
+        authority: the other one.
+        taken_over: the offset before which earlier versions had consolidated the partition.
+    """
+
+    def __init__(self, authority: ErasureAuthority, taken_over: int) -> None:
+        self._authority = authority
+        self._taken_over = taken_over
+        self.fetched = authority.fetched
+        self.forgotten = authority.forgotten
+
+    def confirms(self, partition: int, offset: int, erasure: Erasure) -> bool:
+        """See :class:`ErasureAuthority`."""
+        found = self._authority.confirms(partition, offset, erasure)
+        if not found and offset < self._taken_over:
+            raise ContractError(
+                f"partition {partition} offset {offset}: an erasure of an earlier version has no entry, so what was "
+                "erased would come back. Nothing was adopted. Look at it and confirm it (consolidator erase "
+                "--confirm-earlier), then start again"
+            )
+        return found
 
 
 def confirmed_erasure(record: Placed, partition: int, authority: ErasureAuthority) -> Erasure:

@@ -1,9 +1,9 @@
 """A record and an entry that names its place, in one transaction: both are there, or neither is."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -49,14 +49,6 @@ class ConfirmedWriter:
         )
         self._patiently(lambda: self._producer.init_transactions(_STEP_S))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._producer.purge()
-
     def write(self, record: Written, entry_at: Callable[[int], Written]) -> int:
         """Write a record, and the entry that names its offset.
 
@@ -71,14 +63,15 @@ class ConfirmedWriter:
             AuthorizationError: the cluster does not permit it; nothing was written.
             InfrastructureError: Kafka refused it or does not answer.
         """
-        self._producer.begin_transaction()
+        self._patiently(self._producer.begin_transaction)
         try:
             offset = self._delivered(record)
             self._delivered(entry_at(offset))
         except BaseException:
-            # Aborted by the broker where this fails, too: the transaction's time is short.
             self._producer.purge()
-            self._patiently(lambda: self._producer.abort_transaction(_STEP_S))
+            # Where this fails the broker does it: the transaction's time is short.
+            with suppress(ConsolidatorError):
+                self._patiently(lambda: self._producer.abort_transaction(_STEP_S))
             raise
         self._patiently(lambda: self._producer.commit_transaction(_STEP_S))
         return offset
@@ -90,7 +83,7 @@ class ConfirmedWriter:
             told.append((error, None if error is not None else delivered_offset(message)))
 
         topic, partition, key, value = record
-        self._producer.produce(topic, value, key, partition, on_delivery=delivered)
+        self._patiently(lambda: self._producer.produce(topic, value, key, partition, on_delivery=delivered))
         self._producer.flush(_LIMIT_S)
         if not told:
             raise InfrastructureError(f"{topic}: no acknowledgement for {_LIMIT_S:.0f} s; nothing was written")

@@ -34,6 +34,7 @@ class Task(msgspec.Struct, frozen=True):
         max_event_bytes: larger events are dead letters.
         gone_over: the key up to which the partition has gone over, in hexadecimal digits; empty: it has not begun.
         until: the offset before which to end; None: not known yet.
+        taken_over: the offset before which versions had consolidated the partition for which erasures needed no entry.
     """
 
     config: dict[str, str | int]
@@ -46,6 +47,7 @@ class Task(msgspec.Struct, frozen=True):
     max_event_bytes: int
     gone_over: str = ""
     until: int | None = None
+    taken_over: int = 0
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +109,7 @@ def task_of(
     max_event_bytes: int,
     gone_over: bytes,
     until: int | None,
+    taken_over: int = 0,
 ) -> Task:
     """The task of a partition, without a directory.
 
@@ -118,6 +121,7 @@ def task_of(
         max_event_bytes: larger events are dead letters.
         gone_over: the key up to which the partition has gone over.
         until: the offset before which to end, where it is known.
+        taken_over: see :class:`Task`.
     """
     before, after = catalogues
     return Task(
@@ -131,4 +135,5 @@ def task_of(
         max_event_bytes,
         gone_over.hex(),
         until,
+        taken_over,
     )

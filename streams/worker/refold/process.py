@@ -30,7 +30,7 @@ from streams.worker.refold.table import LiveTable, RefoldIdentity, RefoldTable
 from topics.reading.erasures import ConfirmedErasures
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.reader import TopicReader
-from topics.records.erasure_authority import ErasureAuthority
+from topics.records.erasure_authority import ErasureAuthority, NoneEarlier
 from topics.records.record import Record
 
 __all__ = ["Refolding", "main"]
@@ -320,7 +320,8 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     worker = Worker(sys.stdin.buffer, out)
     try:
-        Refolding(task, worker, _reading(task), ConfirmedErasures(task.config, task.topics)).run()
+        authority = NoneEarlier(ConfirmedErasures(task.config, task.topics), task.taken_over)
+        Refolding(task, worker, _reading(task), authority).run()
     except StoppedError:
         return 0
     except ConsolidatorError as error:

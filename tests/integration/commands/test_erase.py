@@ -157,11 +157,15 @@ def test_every_reader_says_where_it_was_erased_and_shows_no_value(installation, 
     readers(FOUND)
     run("erase", application, "--lift", "--yes")
     installation.publish([event(application, 5, "23")])
+    forged = erasure_of(application, bytes(16))
+    installation.publish_raw([(forged.key, forged.value, home)])
     installation.wait_consumed(worker)
     assert "23" in run("factors", application).stdout
     told = run("factors", application, "--at-offset", before, code=FOUND)
     assert place in told.stderr
     assert "lifted" in told.stderr
+    [*_, last] = lines(run("history", application, "--format", "json"))
+    assert (last["fate"], last["reason"].partition(":")[0]) == ("refused", "unconfirmed_erasure")
     [written] = lines(run("evidence", application, "--out", str(tmp_path / "evidence"), "--format", "json"))
     assert written["verification"]["differences"] == 0
     assert SECRET not in "".join(path.read_text() for path in (tmp_path / "evidence").iterdir())

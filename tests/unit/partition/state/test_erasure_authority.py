@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.errors import ContractError
 from streams.core.rules import Rules
 from streams.partition.batch import Batch
 from streams.partition.kafka_questions import asks_kafka, look_up
@@ -18,7 +19,7 @@ from tests.inputs.cases import ok, one_factor
 from tests.oracle.folds import MAX_EVENT_BYTES, Partition, Record, catalogue_of, record_of, topics_of
 from topics.reading.ranges import Range
 from topics.records.dead_letter_format import CLASS
-from topics.records.erasure_authority import EveryErasure, NoErasure
+from topics.records.erasure_authority import EveryErasure, NoErasure, NoneEarlier
 from topics.records.erasures import erasure_of, parse_erasure
 from topics.records.record import Record as KafkaRecord
 
@@ -149,3 +150,14 @@ def test_kafka_is_asked_before_the_fold_and_only_where_there_is_a_reason():
     assert asks_kafka(batch)
     look_up(partition.fold, batch)
     assert entries.asked == [1], "the first one is applied, and the last one is no erasure"
+
+
+def test_whoever_makes_state_anew_stops_at_an_erasure_that_is_not_confirmed_yet():
+    """What earlier workers have forgotten would come back; a forged one of today is a dead letter there, too."""
+    records = [record_of(0, ok("a", 1)), erasure_at(1), erasure_at(2)]
+    with pytest.raises(ContractError, match=r"partition 0 offset 1: .*--confirm-earlier"):
+        folded(records, NoneEarlier(Entries(), taken_over=2))
+    confirmed = folded(records, NoneEarlier(Entries(records[1]), taken_over=2))
+    assert letters_of(confirmed) == ["unconfirmed_erasure"]
+    assert confirmed.fold.mark.erasures == 1
+    assert NoneEarlier(Entries(), taken_over=2).forgotten(0, "app") is None
