@@ -16,6 +16,7 @@ from topics.contract.permissions import Resource, Role, permissions
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 REFUSED = 2
+NOTHING_KNOWN = 1
 START_LIMIT_S = 45.0
 STOP_LIMIT_S = 45.0
 """From a permission's end to the worker's: a fetch or a heartbeat has to ask for it first."""
@@ -167,11 +168,12 @@ def test_a_publisher_that_lacks_one_permission_names_it(shared, place):
 
 @each_of(Role.READER)
 def test_a_reader_that_lacks_one_permission_names_it(shared, place):
-    """``tail`` and ``factors`` need Read on their topic, no group, and say so."""
+    """``tail`` and ``factors`` need Read on their topic, no group, and say so; ``factors`` on that of erasures, too."""
     missing = shared.needed(Role.READER)[place]
-    command = ("tail", missing.name.removeprefix(f"{shared.name}."), "--from", "beginning", "--until-end")
+    kind = missing.name.removeprefix(f"{shared.name}.")
+    command = ("factors", "nobody") if kind == "erasures" else ("tail", kind, "--from", "beginning", "--until-end")
     shared.permit(Role.READER)
-    assert shared.command(*command).code == 0
+    assert shared.command(*command).code == (NOTHING_KNOWN if kind == "erasures" else 0)
     shared.broker.permit([one for one in shared.needed(Role.READER) if one != missing])
     refused = shared.command(*command)
     assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused

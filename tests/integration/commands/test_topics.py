@@ -214,7 +214,7 @@ def test_command_line_applies_checks_and_lists(kafka, topics, tmp_path):
     assert {json.loads(line)["state"] for line in applied.stdout.splitlines()} == {"created"}
     assert runner.invoke(cli, ["topics", "check"]).exit_code == 0
     listed = runner.invoke(cli, ["topics", "list", "--format", "json"])
-    assert [json.loads(line)["exists"] for line in listed.stdout.splitlines()] == [True] * 6
+    assert [json.loads(line)["exists"] for line in listed.stdout.splitlines()] == [True] * 7
 
 
 def test_command_line_names_each_drift(kafka, topics, config, admin, tmp_path):
@@ -234,7 +234,7 @@ def test_list_works_without_a_broker(topics, tmp_path):
     runner = CliRunner(env=environment("127.0.0.1:1", topics, tmp_path))
     listed = runner.invoke(cli, ["topics", "list", "--format", "json"])
     assert listed.exit_code == 0
-    assert [json.loads(line)["exists"] for line in listed.stdout.splitlines()] == [None] * 6
+    assert [json.loads(line)["exists"] for line in listed.stdout.splitlines()] == [None] * 7
 
 
 def test_the_fixture_is_a_real_broker(admin):
