@@ -328,9 +328,7 @@ def make(maker: Maker, commit: str) -> dict[str, Any]:
         pass
     # 4.
     over = {"CONSOLIDATOR_CATALOGUE": str(maker.next_catalogue)}
-    content = json.loads(maker.next_catalogue.read_text(encoding="utf-8"))
-    # Commits up to the one that asks for the name want "true".
-    with maker.worker(CONSOLIDATOR_ADOPT_RULESET=f"{content['name']}/{content['version']}", **over):
+    with maker.worker(CONSOLIDATOR_ADOPT_RULESET=f"{CATALOGUE['name']}/2", **over):
         maker.wait_consumed()
         maker.publish(part(3))
         maker.wait_consumed()
