@@ -72,7 +72,7 @@ async def idle_app(directory: Path) -> AsyncIterator[ConsolidatorApp]:
         settings,
         connection,
         topics,
-        Rulesets(connection, topics, load_catalogue(None), adopt=False),
+        Rulesets(connection, topics, load_catalogue(None), adopt=None),
         data_dir=directory,
         observer=LoggingObserver(EventLog("error", "json")),
         supervision=Supervision(unexpected, passes=lambda _error: False),
