@@ -53,7 +53,8 @@ def test_topics_have_the_names_of_the_contract():
 def test_a_prefix_stands_before_every_shared_topic():
     """Two environments on one cluster share no topic: the prefix or the application's id tells them apart."""
     names = [topic.name for topic in declared(prefix="uat.", app_id="uat")]
-    shared = ["uat.executions", "uat.factor-changes", "uat.factors", "uat.executions.dlq", "uat.rulesets"]
+    shared = ["uat.executions", "uat.factor-changes", "uat.factors", "uat.executions.dlq"]
+    shared += ["uat.rulesets", "uat.erasures"]
     assert sorted(names) == sorted([*shared, "uat-consolidation-changelog"])
 
 
