@@ -14,11 +14,13 @@ from benchmarks.load.workload import Workload
 from benchmarks.sides.plain_consolidation import reference
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
+from streams.rulesets.binding import bind, bound_to
 from tests.inputs.design_workload import Message
 from topics.cluster.admin_client import Cluster
 from topics.cluster.provisioning import apply
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
+from topics.records.bindings import Binding
 
 __all__ = [
     "HeldBack",
@@ -26,6 +28,7 @@ __all__ = [
     "create",
     "create_topic",
     "declared_topics",
+    "hand_over",
     "keyed",
     "produce",
     "publish",
@@ -76,6 +79,14 @@ def worker_variables(session: Session, source_prefix: str, app_id: str, workload
 def declared_topics(variables: Mapping[str, str]) -> Topics:
     """The topics that these settings mean."""
     return topics_of(Settings.model_validate(dict(variables)))
+
+
+def hand_over(session: Session, source_prefix: str, app_id: str, topics: Topics) -> None:
+    """Let a source's topics belong to an application id: each run of the worker is a new one on the same events."""
+    bound = bound_to(session.config, topics)
+    before = None if bound is None else bound.app_id
+    if before != app_id:
+        bind(session.config, topics, Binding(app_id, source_prefix, moved_from=before))
 
 
 def create(session: Session, name: str, workload: Workload, *, for_peers: bool) -> Source:

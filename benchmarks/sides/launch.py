@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.load.session import Session
-from benchmarks.load.source import Source, create_topic, declared_topics, worker_variables
+from benchmarks.load.source import Source, create_topic, declared_topics, hand_over, worker_variables
 from benchmarks.sides.environments import compiled_python, kafka_streams_classpath, quix_python
 from benchmarks.sides.processes import READY, Launch
 from topics.cluster.provisioning import apply
@@ -63,6 +63,7 @@ def _worker(count: int, *, compiled: bool = True) -> Callable[[Session, Source, 
         variables = worker_variables(session, source.prefix, name, source.workload)
         topics = declared_topics(variables)
         apply(topics, session.config)
+        hand_over(session, source.prefix, name, topics)
         python = compiled_python(session.cache) if compiled else (sys.executable,)
         return Launch(
             command=(*python, "-m", "streams.cli", "run"),
