@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from threading import Thread
+from time import monotonic
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -15,6 +16,7 @@ from streams.partition.batch import Batch, Membership, Outgoing
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.fault_runs.load import publish_load
+from tests.fault_runs.scale import scale
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.transactions import active_producers, committed_transactions, remembered_ids
 from tests.real_kafka.worker_process import wait_until
@@ -22,8 +24,11 @@ from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 
-EXPIRY_MS = 8_000
-CLEAN_UP_MS = 500
+EXPIRY_MS = scale("EXPIRY_MS", short=8_000, long=20_000)
+CLEAN_UP_MS = scale("CLEAN_UP_MS", short=500, long=5_000)
+REST_S = scale("REST_S", short=0, long=60)
+"""How long at least a worker has one kind of transaction only, or none."""
+
 LIMIT_S = 40.0
 LARGE = 6_000
 """Events at once, most times more than a small round has."""
@@ -53,7 +58,7 @@ def running(directory, cache_dir, properties):
 
 @pytest.fixture(scope="module")
 def forgetful_kafka(tmp_path_factory, kafka_cache_dir):
-    """A broker that forgets ids that rested for eight seconds."""
+    """A broker that forgets ids that rested for some seconds."""
     with running(tmp_path_factory.mktemp("forgetful"), kafka_cache_dir, FORGETS_IDS | FORGETS_RECORDS) as servers:
         yield servers
 
@@ -276,7 +281,7 @@ def test_producers_whose_records_a_leader_has_forgotten_go_on(tmp_path, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(400 + 4 * REST_S)
 def test_a_worker_goes_on_after_each_kind_of_rest(installation):
     """Nothing at all, small rounds only, large batches only, until the broker has forgotten the ids that rested."""
     small = {name for name in ids(installation, *range(4)) if name.endswith(("-a", "-b"))}
@@ -300,23 +305,26 @@ def test_a_worker_goes_on_after_each_kind_of_rest(installation):
         return committed_transactions(installation.config, installation.name).get(kind, 0)
 
     def until_forgotten(which, meanwhile):
-        servers = installation.variables["KAFKA_BOOTSTRAP_SERVERS"]
+        servers, begun = installation.variables["KAFKA_BOOTSTRAP_SERVERS"], monotonic()
 
         def forgotten():
             meanwhile()
-            return not remembered_ids(servers, which)
+            return monotonic() - begun >= REST_S and not remembered_ids(servers, which)
 
-        wait_until(forgotten, "the ids to be forgotten", limit_s=3 * LIMIT_S, details=worker.tail)
+        wait_until(forgotten, "the ids to be forgotten", limit_s=REST_S + 3 * LIMIT_S, details=worker.tail)
 
     # Nothing at all.
-    wait_forgotten(installation, small | large)
+    until_forgotten(small | large, lambda: None)
     publish(FEW)
     # Small rounds only.
     until_forgotten(large, lambda: publish(FEW))
     publish_large()
     # Large batches only, as far as these are: what comes of a publication's end may be small.
     wait_forgotten(installation, small | large)
+    begun = monotonic()
     publish_large()
+    while monotonic() - begun < REST_S:
+        publish_large()
     wait_forgotten(installation, small)
     publish(FEW)
     assert worker.entries(INITIALISED)
