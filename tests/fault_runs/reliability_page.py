@@ -2,8 +2,9 @@
 
     python -m tests.fault_runs.reliability_page docs/reliability.jsonl > docs/reliability.md
 
-The figures are those that the scenarios saved with CONSOLIDATOR_FAULT_REPORT; runs of the same scenario are added up. A
-contract test compares the committed page with the committed figures, so none can be written by hand.
+The figures are those that the scenarios saved with CONSOLIDATOR_FAULT_REPORT; runs of the same scenario on the same
+commit are added up, and each commit has tables of its own. A contract test compares the committed page with the
+committed figures, so none can be written by hand.
 """
 
 import sys
@@ -27,8 +28,9 @@ This page is generated from the figures of runs (`reliability.jsonl`), on 2 busy
     CONSOLIDATOR_FAULTS=long CONSOLIDATOR_FAULT_REPORT=docs/reliability.jsonl pytest tests/faults
     python -m tests.fault_runs.reliability_page docs/reliability.jsonl > docs/reliability.md
 
-{commits} *Small rounds* and *large batches* are the two kinds of transactions with which a worker commits
-([decision 0017](decisions/0017-small-rounds.md)): how many of each were committed.
+Without `CONSOLIDATOR_FAULTS=long` the scenarios take their short form: fewer faults and fewer events. *Small rounds*
+and *large batches* are the two kinds of transactions with which a worker commits ([decision
+0017](decisions/0017-small-rounds.md)): how many of each were committed.
 
 "Wrong" counts what is altered, out of order or not the oracle's. Recovery is from the restart of the worker, or from
 the fault, to newly committed work.
@@ -43,7 +45,16 @@ _KINDS = ("small rounds", "large batches")
 
 
 def reliability_page(runs: Iterable[Figures]) -> str:
-    """Render ``docs/reliability.md``: one table of all scenarios, one of the figures that only some have."""
+    """Render ``docs/reliability.md``: for each commit, the last one first, what was seen on it."""
+    by_commit: dict[tuple[str, ...], list[Figures]] = {}
+    for run in runs:
+        by_commit.setdefault(run.commits, []).append(run)
+    sections = [_section(commits, seen) for commits, seen in reversed(by_commit.items())]
+    return "\n".join([_INTRODUCTION, *sections])
+
+
+def _section(commits: tuple[str, ...], runs: Iterable[Figures]) -> str:
+    """What was seen on one commit: a table of all scenarios, one of the figures that only some have, and the seeds."""
     scenarios = list(summed(runs).values())
     table = [_HEADINGS, ("---",) * 3 + ("---:",) * 9, *(_cells(scenario) for scenario in scenarios)]
     others = [
@@ -51,13 +62,12 @@ def reliability_page(runs: Iterable[Figures]) -> str:
         for scenario in scenarios
         for name, value in scenario.more.items()
     ]
-    commits = dict.fromkeys(commit for scenario in scenarios for commit in scenario.commits)
-    seen = f"Seen on commit {', '.join(commits)}." if commits else "The commit was not recorded."
-    parts = [_INTRODUCTION.replace("{commits}", seen), _table(table), "", _total(scenarios), ""]
+    title = f"Seen on commit {', '.join(commits)}" if commits else "Seen on a commit that was not recorded"
+    parts = [f"## {title}\n", _table(table), "", _total(scenarios), ""]
     if others:
-        parts += ["## Other figures\n", _table([("scenario", "figure", "value"), ("---", "---", "---:"), *others]), ""]
+        parts += ["### Other figures\n", _table([("scenario", "figure", "value"), ("---", "---", "---:"), *others]), ""]
     seeds = [f"- {s.scenario}: {', '.join(map(str, dict.fromkeys(s.seeds)))}" for s in scenarios if s.seeds]
-    parts += ["## Seeds\n", "CONSOLIDATOR_FAULT_SEED repeats a run.\n", *seeds]
+    parts += ["### Seeds\n", "CONSOLIDATOR_FAULT_SEED repeats a run.\n", *seeds]
     return "\n".join(parts) + "\n"
 
 

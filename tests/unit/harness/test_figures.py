@@ -63,9 +63,13 @@ def test_the_page_shows_every_problem_and_adds_them_up(runs):
     assert "In all: 6 faults, 1,017 events, 6 lost, duplicated, wrong or mismatched." in page
     assert "| disk \\| full | rows/s | 120,000 |" in page
     assert "- kill: 1, 2" in page
-    assert "The commit was not recorded." in page
+    assert "## Seen on a commit that was not recorded" in page
 
 
-def test_the_page_says_of_which_commits_it_is(runs):
-    page = reliability_page([replace(runs[0], commits=("abc1234",)), replace(runs[1], commits=("def5678",))])
-    assert "Seen on commit abc1234, def5678." in page
+def test_each_commit_has_tables_of_its_own(runs):
+    """The last one first; what was seen on different commits is not added up."""
+    earlier, later = replace(runs[0], commits=("abc1234",)), replace(runs[1], commits=("def5678",))
+    page = reliability_page([earlier, later])
+    before, after = page.index("## Seen on commit abc1234"), page.index("## Seen on commit def5678")
+    assert after < before
+    assert page.count(f"| {earlier.scenario} | {earlier.fault} |") == 2
