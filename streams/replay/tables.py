@@ -7,13 +7,14 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import rocksdict
 
 from models.errors import InfrastructureError
 from streams.partition.state.row_codec import MARK_KEY
 from streams.replay.scratch_directory import ScratchDirectory
+from streams.runtime.rocksdb import all_between, all_with_prefix, batch_of, options_of, without_log
 
 __all__ = ["MemoryTable", "Scratch", "ScratchTable", "Table", "place_key", "place_of"]
 
@@ -21,11 +22,7 @@ _CACHE_BYTES: Final = 64 * 1024 * 1024
 """Block cache of all tables together: half of a worker's, as a replay mostly writes."""
 
 _MEMTABLE_BYTES: Final = 16 * 1024 * 1024
-_MEMTABLES: Final = 2
-"""Per table; there are at most five."""
-
-_BLOOM_BITS_PER_KEY: Final = 10
-"""One false positive in a hundred, as in the worker: most look-ups are of keys that are not there."""
+"""Twice per table; there are at most five."""
 
 _PLACE: Final = struct.Struct(">IQQ")
 """Partition and two offsets, big-endian: bytes sort like the numbers."""
@@ -83,9 +80,7 @@ class ScratchTable:
 
     def __init__(self, path: Path, options: rocksdict.Options) -> None:
         self._path = path
-        self._without_log = rocksdict.WriteOptions()
-        # A property, which the package's type hints take for a method.
-        self._without_log.disable_wal = True  # type: ignore[method-assign, assignment]
+        self._without_log = without_log()
         try:
             self._db = rocksdict.Rdict(str(path), options=options)
         except Exception as error:
@@ -101,34 +96,21 @@ class ScratchTable:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See :class:`Table`."""
-        for key, value in self.between(prefix, None):
-            if not key.startswith(prefix):
-                return
-            yield key, value
+        try:
+            yield from all_with_prefix(self._db, prefix)
+        except Exception as error:
+            raise self._failure(error) from error
 
     def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """See :class:`Table`."""
         try:
-            cursor = self._db.iter()
-            cursor.seek(first)
-            while cursor.valid():
-                key = cursor.key()
-                if end is not None and key >= end:
-                    return
-                yield key, cursor.value()
-                cursor.next()
-            cursor.status()
+            yield from all_between(self._db, first, end)
         except Exception as error:
             raise self._failure(error) from error
 
     def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """See :class:`Table`."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in rows:
-            if value is None:
-                batch.delete(key)
-            elif key != MARK_KEY:
-                batch.put(key, value)
+        batch = batch_of((key, value) for key, value in rows if key != MARK_KEY)
         try:
             self._db.write(batch, self._without_log)
         except Exception as error:
@@ -174,20 +156,10 @@ class Scratch:
 
     def table(self, name: str) -> ScratchTable:
         """Open a new table."""
-        table = ScratchTable(self._directory.path / name, self._options())
+        options = options_of(self._cache, memtable_bytes=_MEMTABLE_BYTES)
+        table = ScratchTable(self._directory.path / name, options)
         self._tables.append(table)
         return table
-
-    def _options(self) -> Any:
-        options = rocksdict.Options(raw_mode=True)
-        options.create_if_missing(create_if_missing=True)
-        options.set_write_buffer_size(_MEMTABLE_BYTES)
-        options.set_max_write_buffer_number(_MEMTABLES)
-        tables = rocksdict.BlockBasedOptions()
-        tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
-        tables.set_block_cache(self._cache)
-        options.set_block_based_table_factory(tables)
-        return options
 
 
 def place_key(partition: int, offset: int, tie: int = 0) -> bytes:

@@ -11,7 +11,7 @@ import struct
 import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Final, Self
 
 import msgspec
 import rocksdict
@@ -19,6 +19,7 @@ import rocksdict
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.state.row_codec import MARK_KEY, decode_row, is_pair_key
+from streams.runtime.rocksdb import all_between, all_with_prefix, batch_of, options_of, without_log
 from streams.worker.refold.messages import Task
 
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
@@ -35,8 +36,6 @@ _NOT_JUDGED: Final = _LENGTH.pack(0)
 
 _CACHE_BYTES: Final = 32 * 1024 * 1024
 _MEMTABLE_BYTES: Final = 16 * 1024 * 1024
-_MEMTABLES: Final = 2
-_BLOOM_BITS_PER_KEY: Final = 10
 
 
 _KEPT_S: Final = 7 * 24 * 3_600.0
@@ -157,9 +156,7 @@ class RefoldTable:
     def __init__(self, path: Path, identity: RefoldIdentity, until: int | None = None) -> None:
         self._path = path
         self.begun_anew = ""
-        self._without_log = rocksdict.WriteOptions()
-        # A property, which the package's type hints take for a method.
-        self._without_log.disable_wal = True  # type: ignore[method-assign, assignment]
+        self._without_log = without_log()
         wanted = msgspec.msgpack.encode(identity)
         try:
             self._db = self._open(path, wanted, until)
@@ -182,11 +179,11 @@ class RefoldTable:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every row whose key starts so, in order."""
-        start = _ROW + prefix
-        for key, value in self._between(start, None):
-            if not key.startswith(start):
-                return
-            yield key[1:], _row_in(value)
+        try:
+            for key, value in all_with_prefix(self._db, _ROW + prefix):
+                yield key[1:], _row_in(value)
+        except Exception as error:
+            raise self._failure(error) from error
 
     @property
     def applied(self) -> int:
@@ -203,20 +200,11 @@ class RefoldTable:
 
     def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Put rows, which are not judged then, or remove those with None: all of them, or none."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in rows:
-            if value is None:
-                batch.delete(_ROW + key)
-            else:
-                batch.put(_ROW + key, _NOT_JUDGED + value)
-        self._write(batch)
+        self._write((_ROW + key, None if value is None else _NOT_JUDGED + value) for key, value in rows)
 
     def keep(self, judged: Iterable[tuple[bytes, bytes, bytes]]) -> None:
         """Keep pairs that are judged: the key, the row and the judgement of each."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, row, judgement in judged:
-            batch.put(_ROW + key, _LENGTH.pack(len(judgement)) + judgement + row)
-        self._write(batch)
+        self._write((_ROW + key, _LENGTH.pack(len(judgement)) + judgement + row) for key, row, judgement in judged)
 
     def close(self) -> None:
         """Close it; everything is on the disk then."""
@@ -226,7 +214,8 @@ class RefoldTable:
         except Exception as error:
             raise self._failure(error) from error
 
-    def _write(self, batch: rocksdict.WriteBatch) -> None:
+    def _write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        batch = batch_of(rows)
         try:
             self._db.write(batch, self._without_log)
         except Exception as error:
@@ -234,7 +223,7 @@ class RefoldTable:
 
     def _between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         try:
-            yield from _between(self._db, first, end)
+            yield from all_between(self._db, first, end)
         except Exception as error:
             raise self._failure(error) from error
 
@@ -301,7 +290,7 @@ class LiveTable:
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The pairs behind a key, in the order of their keys, with their rows."""
         try:
-            for found, row in _between(self._db, key + b"\0", None):
+            for found, row in all_between(self._db, key + b"\0", None):
                 if is_pair_key(found):
                     yield found, row
         except Exception as error:
@@ -325,25 +314,5 @@ def _applied(raw: bytes | None) -> int:
     return mark.applied if isinstance(mark, PartitionMark) else -1
 
 
-def _between(db: Any, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-    cursor = db.iter()
-    cursor.seek(first)
-    while cursor.valid():
-        key = cursor.key()
-        if end is not None and key >= end:
-            return
-        yield key, cursor.value()
-        cursor.next()
-    cursor.status()
-
-
-def _options() -> Any:
-    options = rocksdict.Options(raw_mode=True)
-    options.create_if_missing(create_if_missing=True)
-    options.set_write_buffer_size(_MEMTABLE_BYTES)
-    options.set_max_write_buffer_number(_MEMTABLES)
-    tables = rocksdict.BlockBasedOptions()
-    tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
-    tables.set_block_cache(rocksdict.Cache(_CACHE_BYTES))
-    options.set_block_based_table_factory(tables)
-    return options
+def _options() -> rocksdict.Options:
+    return options_of(rocksdict.Cache(_CACHE_BYTES), memtable_bytes=_MEMTABLE_BYTES)

@@ -14,6 +14,7 @@ import rocksdict
 import structlog
 
 from models.errors import ConsolidatorError, InfrastructureError
+from streams.runtime.rocksdb import all_with_prefix
 
 __all__ = ["Database"]
 
@@ -76,13 +77,7 @@ class Database:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every key that starts so, with its bytes."""
         try:
-            cursor = self._db.iter()
-            cursor.seek(prefix)
-            while cursor.valid() and cursor.key().startswith(prefix):
-                yield cursor.key(), cursor.value()
-                cursor.next()
-            # An unreadable block ends the iteration like the last key does.
-            cursor.status()
+            yield from all_with_prefix(self._db, prefix)
         except Exception as error:
             raise self._failure(error) from error
 

@@ -12,6 +12,7 @@ from faust.stores.rocksdb import Store
 from faust.types import TP
 
 from streams.partition.state.row_codec import RowReader
+from streams.runtime.rocksdb import batch_of, options_of
 from streams.worker.table.database import Database
 
 __all__ = ["BatchStore", "BatchTable"]
@@ -20,15 +21,11 @@ _CACHE_BYTES = 128 * 1024 * 1024
 """Block cache of all partitions together. Faust's default is 2 GiB for each partition."""
 
 _MEMTABLE_BYTES = 8 * 1024 * 1024
-_MEMTABLES = 2
-"""Per partition: 64 partitions stay at 1 GiB at worst. Faust's default is 3 of 64 MiB each."""
+"""Twice per partition: 64 partitions stay at 1 GiB at worst. Faust's default is 3 of 64 MiB each."""
 
 _MANIFEST_BYTES = 1
 """RocksDB's list of files, some kilobytes, is begun anew with each new file, some times a second at most: see
 ``Database.compact``. That costs a third of a microsecond a row at most, in the thread that commits."""
-
-_BLOOM_BITS_PER_KEY = 10
-"""One false positive in a hundred: most look-ups of a new application never touch the disk."""
 
 
 class BatchStore(Store):
@@ -76,12 +73,7 @@ class BatchStore(Store):
             changelog_offset: the changelog record up to which the database is now complete.
             as_of_ms: when that record was written, milliseconds since the epoch; None: now.
         """
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in rows:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+        batch = batch_of(rows)
         batch.put(self.offset_key, str(changelog_offset).encode())
         database = self._db_for_partition(partition)
         before_ms = self._as_of_ms[partition]
@@ -148,15 +140,8 @@ class BatchStore(Store):
         return int(as_of) if as_of is not None and as_of.isdigit() else None
 
     def _options(self) -> rocksdict.Options:
-        options = rocksdict.Options(raw_mode=True)
-        options.create_if_missing(create_if_missing=True)
-        options.set_write_buffer_size(_MEMTABLE_BYTES)
-        options.set_max_write_buffer_number(_MEMTABLES)
+        options = options_of(self._cache, memtable_bytes=_MEMTABLE_BYTES)
         options.set_max_manifest_file_size(_MANIFEST_BYTES)
-        tables = rocksdict.BlockBasedOptions()
-        tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
-        tables.set_block_cache(self._cache)
-        options.set_block_based_table_factory(tables)
         return options
 
     def revoke_partitions(self, table: Any, tps: set[TP]) -> None:

@@ -1,0 +1,81 @@
+"""How every RocksDB of this program is opened, read through and written: in one place, as each would forget something.
+
+Keys and values are bytes, tables have bloom filters, and the block cache is the caller's: one for as many databases as
+share a budget (``docs/limits.md``).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import rocksdict
+
+__all__ = ["all_between", "all_with_prefix", "batch_of", "options_of", "without_log"]
+
+_MEMTABLES: Final = 2
+"""Of one database: one is written to while the other one goes to the disk."""
+
+_BLOOM_BITS_PER_KEY: Final = 10
+"""One false positive in a hundred: most look-ups are of keys that are not there, and never touch the disk."""
+
+
+def options_of(cache: rocksdict.Cache, *, memtable_bytes: int) -> rocksdict.Options:
+    """How a database is opened, or made.
+
+    Args:
+        cache: for the blocks that are read.
+        memtable_bytes: what is written before it goes to the disk; twice that is in memory at most.
+    """
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(create_if_missing=True)
+    options.set_write_buffer_size(memtable_bytes)
+    options.set_max_write_buffer_number(_MEMTABLES)
+    tables = rocksdict.BlockBasedOptions()
+    tables.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
+    tables.set_block_cache(cache)
+    options.set_block_based_table_factory(tables)
+    return options
+
+
+def without_log() -> rocksdict.WriteOptions:
+    """For what can be made again: nothing is written ahead, so a kill loses what is in memory."""
+    options = rocksdict.WriteOptions()
+    # A property, which the package's type hints take for a method.
+    options.disable_wal = True  # type: ignore[method-assign, assignment]
+    return options
+
+
+def batch_of(rows: Iterable[tuple[bytes, bytes | None]]) -> rocksdict.WriteBatch:
+    """What puts rows, or removes those with None: all of them, or none."""
+    batch = rocksdict.WriteBatch(raw_mode=True)
+    for key, value in rows:
+        if value is None:
+            batch.delete(key)
+        else:
+            batch.put(key, value)
+    return batch
+
+
+def all_between(db: rocksdict.Rdict, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    """Every key from one up to, and without, another, in order, with its bytes. None: up to the last one.
+
+    Raises:
+        Exception: RocksDB's, where a block cannot be read: it ends the iteration like the last key does, and says so
+            only when it is asked.
+    """
+    cursor = db.iter()
+    cursor.seek(first)
+    while cursor.valid():
+        key = cursor.key()
+        if end is not None and key >= end:
+            return
+        yield key, cursor.value()
+        cursor.next()
+    cursor.status()
+
+
+def all_with_prefix(db: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Every key that starts so, in order, with its bytes; raises as :func:`all_between`."""
+    for key, value in all_between(db, prefix, None):
+        if not key.startswith(prefix):
+            return
+        yield key, value
