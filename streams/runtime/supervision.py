@@ -33,12 +33,15 @@ class Supervision:
     def __init__(self, end: Callable[[BaseException], object], passes: Callable[[BaseException], bool]) -> None:
         self._end = end
         self._passes = passes
-        self._first = threading.Lock()
+        self._telling = threading.RLock()
+        self._has_failed = False
         self._is_stopping = False
 
     def fail(self, error: BaseException) -> None:
         """End the process, unless another failure has come first and is doing so."""
-        if self._first.acquire(blocking=False):
+        with self._telling:
+            is_first, self._has_failed = not self._has_failed, True
+        if is_first:
             self._end(error)
 
     def stopping(self) -> None:
@@ -48,16 +51,22 @@ class Supervision:
     def fail_unless_stopping(self, error: BaseException) -> None:
         """End the process, unless it is about to end anyway: then what fails is only logged."""
         if self._is_stopping:
-            _log.warning("a failure while the worker stops", error=repr(error))
+            self._tell("a failure while the worker stops", error=repr(error))
         else:
             self.fail(error)
 
     def background_failure(self, error: BaseException, where: str) -> None:
         """Hear of a failure that nobody waits for: it ends the process, unless it passes or everything ends anyway."""
         if self._is_stopping or self._passes(error):
-            _log.warning("a background task failed", task=where, error=repr(error))
+            self._tell("a background task failed", task=where, error=repr(error))
         else:
             self.fail(error)
+
+    def _tell(self, event: str, **fields: str) -> None:
+        """Log what ends nothing. After the first failure nothing is told: its sentence is the last one."""
+        with self._telling:
+            if not self._has_failed:
+                _log.warning(event, **fields)
 
     def watch(self, work: Coroutine[Any, Any, object], name: str, *, may_end: bool = False) -> asyncio.Task[object]:
         """Run a task that may not fail.
@@ -111,7 +120,7 @@ class Supervision:
         error = context.get("exception")
         message = str(context.get("message", "asyncio complains"))
         if error is None:
-            _log.warning("the event loop complains", of=message)
+            self._tell("the event loop complains", of=message)
         else:
             self.background_failure(error, message)
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from models.errors import InfrastructureError
 from streams.runtime import supervision as module
@@ -61,6 +62,25 @@ def test_only_the_first_failure_ends_the_process(supervision, ends):
     supervision.fail(first)
     supervision.fail(second)
     assert ends.errors == [first]
+
+
+def test_after_the_first_failure_nothing_more_is_told(supervision, ends):
+    """Its sentence is the last one in the log, whatever other tasks and threads complain of while the process ends."""
+    complaints = [
+        lambda: supervision.background_failure(OSError("lost"), "a task"),
+        lambda: supervision._complaint(None, {"message": "odd"}),
+    ]
+    with capture_logs() as told:
+        for complain in complaints:
+            complain()
+        assert len(told) == len(complaints)
+        supervision.fail(ValueError("first"))
+        supervision.stopping()
+        supervision.fail_unless_stopping(ValueError("second"))
+        for complain in complaints:
+            complain()
+    assert len(told) == len(complaints)
+    assert [str(error) for error in ends.errors] == ["first"]
 
 
 def test_a_watched_task_may_not_fail(supervision, ends):
