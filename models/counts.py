@@ -1,4 +1,4 @@
-"""How many executions are active, by what became of them; and the outcome that follows."""
+"""The counts of active executions by result, and the outcome that follows from them."""
 
 from typing import Final
 

@@ -29,7 +29,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
-# What happens at one time is folded at one time: a hit takes a tenth of writing a time out.
+# Events of one second are mostly folded together, and a cached second takes a tenth of the time to format.
 _CACHED_SECONDS: Final = 4_096
 
 MIN_MICROS: Final = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND

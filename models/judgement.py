@@ -1,4 +1,4 @@
-"""What another ruleset makes of one (application, processor), put beside what it was."""
+"""The comparison of one (application, processor) under two rulesets."""
 
 import msgspec
 
@@ -6,14 +6,14 @@ __all__ = ["Judgement"]
 
 
 class Judgement(msgspec.Struct, frozen=True, array_like=True, tag="judged2", gc=False):
-    """What another ruleset makes of a pair.
+    """The comparison of a pair under two rulesets.
 
-    The rows that were put beside each other are told by how they begin: with the pair, the ruleset and the last event.
+    It names the two compared rows by their first bytes, which hold the pair, the ruleset and the last event.
 
     Attributes:
-        old_start: of the row of the old ruleset, with its version; empty: there was none.
-        new_start: of the row of the new one.
-        version: of the row of the old ruleset; it stays where nothing differs. -1: there was none.
+        old_start: first bytes of the row of the old ruleset, with its version; empty: there was no such row.
+        new_start: first bytes of the row of the new ruleset.
+        version: the version of the row of the old ruleset, kept where nothing differs; -1: there was no such row.
         parts: what is published, see :func:`~streams.core.change.difference_parts`; None: nothing differs.
     """
 

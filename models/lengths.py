@@ -20,16 +20,16 @@ __all__ = [
 ]
 
 MAX_ID_BYTES: Final = 512
-"""Of an application's, an execution's or an event's id: fourteen UUIDs, and hashing it stays below 30 microseconds."""
+"""Most bytes of an application's, an execution's or an event's id: room for fourteen UUIDs; hashed in under 30 µs."""
 
 MAX_NAME_BYTES: Final = 256
-"""Of a processor's name, a factor's name, or an error's code: they are labels and columns, written by people."""
+"""Most bytes of a processor's name, a factor's name or an error's code: people write them, as labels and columns."""
 
 MAX_TIME_BYTES: Final = 64
-"""Of a time: 20 to 25 characters are enough, the rest is room for decimals that are cut off anyway."""
+"""Most bytes of a time: 20 to 25 are enough, the rest is room for decimals, which are cut off."""
 
 MAX_KEY_BYTES: Final = 3 * MAX_ID_BYTES + 1 + MAX_ID_BYTES
-"""Of a canonical key: in the application's id a ``/`` or ``%`` takes three bytes."""
+"""Most bytes of a canonical key: in the application's id each ``/`` or ``%`` takes three bytes."""
 
 WIDEST_CHARACTER: Final = 4
 """Bytes that a character takes in UTF-8, at most."""

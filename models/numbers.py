@@ -52,7 +52,7 @@ _LIMITS: Final = Context(
 )
 
 _POWERS: Final = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
-"""Of ten: looked up, as raising takes longer than all the rest of reading a number."""
+"""The powers of ten, as a table: computing one takes longer than all the rest of reading a number."""
 
 
 def within_limits(number: int | Decimal) -> bool:

@@ -1,4 +1,4 @@
-"""What a consolidation came to, told from counts alone (the mission's scenarios)."""
+"""The outcome of a consolidation. It follows from counts alone (the mission's scenarios)."""
 
 from enum import StrEnum
 

@@ -21,7 +21,7 @@ class Issue(StrEnum):
 
 
 class QualityIssue(NamedTuple):
-    """One issue; it names the factor or the member that it is about, never a value."""
+    """One issue. It names the factor or the member that it is about, never a value."""
 
     issue: Issue
     factor: str | None = None

@@ -41,7 +41,7 @@ MAX_WEIGHT = 1_500_000
 the topics allow a record."""
 
 DIGEST_BYTES = 16
-"""Of an event's SHA-256 kept in a row: enough to tell two contents of one event id apart."""
+"""How many bytes of an event's SHA-256 a row keeps: enough to tell two contents of one event id apart."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
@@ -159,7 +159,7 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark3", g
 
 
 class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=False, forbid_unknown_fields=True):
-    """A mark of format 1, which commit d333f77 and those before it write: read, and never written any more."""
+    """A mark of format 1, which commit d333f77 and earlier ones write. Read, not written."""
 
     partition: int
     applied: int
@@ -169,7 +169,7 @@ class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=
 
 
 class EarlierMark2(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc=False, forbid_unknown_fields=True):
-    """A mark of format 2, of workers for which a record alone could erase an application (decision 26): likewise."""
+    """A mark of format 2, of workers that erased without an entry (decision 26). Read, not written."""
 
     partition: int
     applied: int
@@ -179,10 +179,10 @@ class EarlierMark2(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc
 
 
 class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway2", gc=False):
-    """A partition's mark while it goes over to another ruleset: some of its rows have gone, the others have not.
+    """A partition's mark while it goes over to another ruleset: some rows are of the new one, the others are not.
 
-    Its tag is another one, so that a worker that knows nothing of this refuses it, rather than take all rows for those
-    of the ruleset that the mark names.
+    It has a tag of its own. An earlier worker, which does not know the tag, refuses it; otherwise it would take every
+    row for one of the ruleset that the mark names.
 
     Attributes:
         adoption: source offset of the record that adopts the other ruleset; it counts as applied with the last row.
@@ -204,7 +204,7 @@ class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway2", g
 
 
 class EarlierHalfwayMark(EarlierMark2, frozen=True, array_like=True, tag="halfway1", gc=False):
-    """A halfway mark of format 1, of those workers: likewise."""
+    """A halfway mark of format 1, of the same workers. Read, not written."""
 
     adoption: int = -1
     gone_over: bytes = b""

@@ -27,7 +27,7 @@ _FIRST_LOOK: Final = 16
 """Offsets before a partition's end that are looked at first; the last one is a transaction's marker, and no record."""
 
 _NEXT_LOOK: Final = 32
-"""So many times as far back goes the next look: a tombstone names no ruleset."""
+"""If the last records are all tombstones, which name no ruleset, the next look goes back this many times as far."""
 
 
 def catalogue_in_force(settings: Settings, config: Mapping[str, str | int], topics: Topics) -> Catalogue:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = 1
-"""Of changes and of current factors."""
+"""The newest version of changes and current factors that this code reads."""
 
 
 class Ruleset(msgspec.Struct, frozen=True):

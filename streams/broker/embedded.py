@@ -68,7 +68,7 @@ def start_broker(
         cache_dir: where the jars are kept; shared by any number of brokers.
         port: the port for clients on 127.0.0.1; None: the last one if it is free.
         properties: Kafka properties that win over the chosen ones; without effect on a broker that is running.
-        on_progress: told in words what takes time.
+        on_progress: called with a text that says what takes time.
 
     Raises:
         ContractError: the port is taken, the broker is running on another one, or the extra with Java is not installed.
@@ -112,7 +112,7 @@ def stop_broker(data_dir: Path, *, on_progress: Callable[[str], None] | None = N
 
     Args:
         data_dir: as given to :func:`start_broker`.
-        on_progress: told when an orderly stop takes too long and the process is killed.
+        on_progress: called when an orderly stop takes too long and the process is killed.
 
     Raises:
         InfrastructureError: it cannot be stopped.

@@ -68,7 +68,7 @@ def ensure_jars(
 
     Args:
         cache_dir: the jars lie in ``kafka-<version>`` below it.
-        on_progress: told in words how a download goes; not called when nothing is missing.
+        on_progress: called with a text about the download; not called when nothing is missing.
         jars: what is wanted; the lock file of this package if None.
 
     Raises:

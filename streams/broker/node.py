@@ -150,7 +150,7 @@ def _last_lines(text: str) -> str:
     return "\n".join(text.splitlines()[-_LAST_LINES:])
 
 
-# A broker that is still starting closes connections: that is what is waited for, not news.
+# A broker that is still starting closes connections. That is expected here, so nothing is logged about it.
 _SILENT = logging.getLogger("streams.broker.ready")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False

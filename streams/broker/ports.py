@@ -56,7 +56,7 @@ def choose_ports(wanted: int | None, remembered: Ports | None, tell: Callable[[s
     Args:
         wanted: the client port that was asked for.
         remembered: the ports of the last start, kept if they are free.
-        tell: told when the remembered port is taken and clients have to look at another one.
+        tell: called when the remembered port is taken and clients have to use another one.
 
     Raises:
         ContractError: the port that was asked for is taken.

@@ -20,7 +20,7 @@ def connection_of(
     Args:
         settings: where to look.
         start_broker: start the embedded broker when no other is set.
-        on_progress: told in words what takes time while it starts.
+        on_progress: called with a text that says what takes time while it starts.
 
     Raises:
         ContractError: see :func:`streams.configuration.connection.connection_of`.

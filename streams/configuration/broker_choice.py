@@ -27,7 +27,7 @@ def bootstrap_servers(settings: Settings, *, start: bool, on_progress: Callable[
     Args:
         settings: where to look.
         start: start the embedded broker if there is no other.
-        on_progress: told in words what takes time.
+        on_progress: called with a text that says what takes time.
 
     Raises:
         ContractError: there is no broker, and none was to be started.

@@ -36,7 +36,7 @@ def _env(name: str, description: str, **constraints: Any) -> Any:
 
 
 class SettingsWarning(UserWarning):
-    """Something in the environment looks like a setting and is none."""
+    """A variable in the environment looks like a setting and is not one."""
 
 
 class Settings(BaseSettings):

@@ -74,7 +74,7 @@ def _addresses(value: str) -> str:
 
 
 WHOLE: Final = _spelt(_WHOLE)
-"""Behind a number's limits: in front of them they would be missing from the schema."""
+"""To be listed after a number's limits: before them, the limits would be missing from the schema."""
 NUMBER: Final = _spelt(_NUMBER)
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 StateDirectory = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_state_directory)]

@@ -14,7 +14,7 @@ _INJECTED: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
 """What Kubernetes puts into every container for a service that is called ``consolidator`` or ``kafka``."""
 
 _OF_TESTS: Final = ("CONSOLIDATOR_FAULT", "CONSOLIDATOR_TEST_")
-"""Of the fault scenarios, and of workers that a test has changed."""
+"""Prefixes of variables for the fault scenarios and for workers that a test changes."""
 
 _CLOSE: Final = 0.8
 """PARTITION and PARTITIONS are 0.95 alike, BROKERS and BOOTSTRAP_SERVERS 0.5."""

@@ -332,4 +332,4 @@ def _issues(issues: Sequence[QualityIssue]) -> str:
 
 
 _NOT_YET: Final = RulesetCause("", "", 0, Position("", 0, 0))
-"""Of a change that is written before it is known where the adoption stands."""
+"""The cause of a change that is written before the adoption's offset is known."""

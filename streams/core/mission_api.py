@@ -50,7 +50,7 @@ class ExecutionRecord(BaseModel):
         sequence: the producer's counter within the execution.
         error_code: why it failed.
         supersedes: the execution that this one replaces.
-        event_id: the identity of the event that told so.
+        event_id: the identity of the event that this record comes from.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -218,7 +218,7 @@ _REDUCERS: Final[Mapping[Reducer, Callable[[Sequence[Any]], _Value | int]]] = {
 }
 
 
-class _Told(NamedTuple):
+class _RankedEvent(NamedTuple):
     """An event of an execution, and what sorts the ends of one execution."""
 
     order: tuple[int, int, datetime, str, str]
@@ -240,14 +240,14 @@ class ExecutionRepository:
         self, executions: Iterable[LifecycleEvent | ExecutionRecord], *, catalogue: Catalogue | None = None
     ) -> None:
         self._catalogue = catalogue
-        self._pairs: dict[tuple[str, str], dict[str, list[_Told]]] = {}
+        self._pairs: dict[tuple[str, str], dict[str, list[_RankedEvent]]] = {}
         for execution in executions:
-            told = _told(execution)
-            record = told.record
+            ranked = _ranked(execution)
+            record = ranked.record
             if record.application_id is None:
                 raise ValueError(f"execution {record.execution_id!r} has no application_id")
             pair = self._pairs.setdefault((record.application_id, record.processor), {})
-            pair.setdefault(record.execution_id, []).append(told)
+            pair.setdefault(record.execution_id, []).append(ranked)
 
     def get_active_executions(self, application_id: str, processor: str) -> list[ExecutionRecord]:
         """The active executions, completed AND failed, each by its last end, in execution order.
@@ -274,32 +274,32 @@ class ExecutionRepository:
         return rule is not None and rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS
 
 
-def _told(execution: LifecycleEvent | ExecutionRecord) -> _Told:
+def _ranked(execution: LifecycleEvent | ExecutionRecord) -> _RankedEvent:
     if isinstance(execution, LifecycleEvent):
         record, content = ExecutionRecord.of(execution), execution.digest.hex()
     else:
         record, content = execution, repr(execution)
     sequence = -1 if record.sequence is None else record.sequence
-    return _Told((record.attempt or 0, sequence, record.occurred_at, record.event_id or "", content), record)
+    return _RankedEvent((record.attempt or 0, sequence, record.occurred_at, record.event_id or "", content), record)
 
 
-def _end(events: Iterable[_Told]) -> ExecutionRecord | None:
+def _end(events: Iterable[_RankedEvent]) -> ExecutionRecord | None:
     """The last completed or failed event: a later attempt that has only begun undoes nothing."""
-    ends = [told for told in events if told.record.status in _ENDS]
-    return max(ends, key=lambda told: told.order).record if ends else None
+    ends = [event for event in events if event.record.status in _ENDS]
+    return max(ends, key=lambda event: event.order).record if ends else None
 
 
-def _closed(events: Iterable[_Told], by: frozenset[str], end: ExecutionRecord) -> bool:
+def _closed(events: Iterable[_RankedEvent], by: frozenset[str], end: ExecutionRecord) -> bool:
     """Whether an event of such a status reaches the attempt of the end."""
-    closing = [told.record.attempt for told in events if told.record.status in by]
+    closing = [event.record.attempt for event in events if event.record.status in by]
     return any(attempt is None or attempt >= (end.attempt or 0) for attempt in closing)
 
 
-def _targets(events: Sequence[_Told], *, keep_previous: bool) -> set[str]:
+def _targets(events: Sequence[_RankedEvent], *, keep_previous: bool) -> set[str]:
     """Which executions this one throws out: none before it has an end, and none once it is cancelled."""
     end = _end(events)
     if end is None or _closed(events, frozenset({"cancelled"}), end):
         return set()
     if keep_previous and end.status != "completed":
         return set()
-    return {told.record.supersedes for told in events if told.record.supersedes is not None}
+    return {event.record.supersedes for event in events if event.record.supersedes is not None}

@@ -1,4 +1,4 @@
-"""Where an execution stands, from the set of its events: the state machine of design section 2.
+"""Where an execution stands, from the set of its events: a state machine without transitions.
 
     requested, started ──► OPEN ──► completed ──► COMPLETED ┐
                              │  └─► failed ─────► FAILED    ├─► OUT (superseded, cancelled, or evicted)

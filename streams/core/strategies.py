@@ -150,7 +150,7 @@ class _LatestAlone:
 
 
 MERGE: Final[Strategy] = _Merge()
-"""For a processor that the catalogue does not know."""
+"""The strategy for a processor that the catalogue does not name."""
 
 
 def strategy_of(rule: ProcessorRule | None) -> Strategy:

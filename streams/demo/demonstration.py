@@ -45,8 +45,8 @@ def demonstrate(
         seed: of the day.
         applications: of the day.
         began: ``time.monotonic()`` when the command began.
-        tell: told in words what takes time.
-        count: told how far it has come, many times.
+        tell: called with a text that says what takes time.
+        count: called many times with how far it has come.
 
     Raises:
         ContractError: settings or the cluster do not allow it.

@@ -91,7 +91,7 @@ class Installation:
         """Start the broker if none is there, create the topics, start the worker.
 
         Args:
-            tell: told in words what takes time.
+            tell: called with a text that says what takes time.
 
         Raises:
             ContractError: settings or the cluster do not allow it.
@@ -111,7 +111,7 @@ class Installation:
         """Find one again that was kept, so that :meth:`close` takes it away.
 
         Args:
-            tell: told in words what takes time.
+            tell: called with a text that says what takes time.
 
         Raises:
             ContractError: settings do not allow it.
@@ -131,7 +131,7 @@ class Installation:
         """Stop and delete everything that :meth:`open` started and made, as far as it came. May be called twice.
 
         Args:
-            tell: told in words what takes time.
+            tell: called with a text that says what takes time.
         """
         # Else a second Ctrl-C would leave half of it running.
         with deferred_signals():

@@ -46,7 +46,7 @@ def publish(
         arrivals: in their order.
         topics: the declared topics.
         config: for librdkafka.
-        on_acknowledged: told how many of our own producer's events are acknowledged so far.
+        on_acknowledged: called with how many of our own producer's events are acknowledged so far.
 
     Raises:
         InfrastructureError: Kafka refused one or does not answer.

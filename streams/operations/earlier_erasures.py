@@ -49,7 +49,7 @@ class EarlierErasures:
         config: for librdkafka.
         topics: the declared topics.
         group: the worker's group; it is neither joined nor moved.
-        on_progress: told in words what takes time.
+        on_progress: called with a text that says what takes time.
 
     Raises:
         AuthorizationError: the cluster does not permit what it takes; naming it.

@@ -77,7 +77,7 @@ class ApplicationErasure:
         topics: the declared topics.
         group: the worker's group; it is neither joined nor moved.
         application_id: the application. It may be longer than ids may be today.
-        on_progress: told in words what takes time.
+        on_progress: called with a text that says what takes time.
 
     Raises:
         AuthorizationError: the cluster does not permit what it takes; naming it.
@@ -147,7 +147,7 @@ class ApplicationErasure:
         """Wait until the workers have read the source as far as it goes now, and all of that can be read.
 
         Args:
-            limit_s: so long.
+            limit_s: how long to wait, in seconds.
         """
         self._on_progress("waiting for the workers")
         name = self._topics.executions.name

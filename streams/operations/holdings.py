@@ -127,7 +127,7 @@ class Search:
         self._naming = Naming(application_id)
 
     def published(self, record: Record) -> Whose:
-        """Of what a worker has published, under the application's key."""
+        """Whose a published record is: a worker publishes under the application's key."""
         return Whose.ITS if (record.key or b"").startswith(self._prefix) else Whose.OTHERS
 
     def source(self, record: Record) -> Whose:

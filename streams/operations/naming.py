@@ -1,7 +1,7 @@
-"""Whose a record is, by its value: the application that it names, however JSON spells it, and whoever wrote it how.
+"""Which application a record belongs to, by its value, however JSON spells the id.
 
-What is JSON names its application by the member ``application_id``. What is none (cut off, damaged, of another format)
-is taken apart as far as it goes: by that member, if it can be made out; otherwise by every string in it.
+A JSON value names its application in the member ``application_id``. A value that is not JSON (cut off, damaged, of
+another format) is searched for that member; if it cannot be found, every string in the value counts.
 """
 
 import binascii
@@ -50,7 +50,7 @@ class _Pairs(list[tuple[str, object]]):
 
 
 class Naming:
-    """One application, and whether values name it.
+    """Finds out whether a value names one application.
 
     Args:
         application_id: the application; not empty.

@@ -33,10 +33,11 @@ from topics.records.record import Record
 __all__ = ["Choice", "Decision", "Redrive", "decide"]
 
 _STEP_TIMEOUT_S: Final = 30.0
-"""For each blocking step; a broker that takes longer counts as failed."""
+"""How long a blocking step may take, in seconds; a broker that takes longer counts as failed."""
 
 _TRANSACTION_TIMEOUT_MS: Final = 60_000
-"""After which the broker aborts a redrive that died; until then the worker waits before its first record."""
+"""When the broker aborts the transaction of a redrive that died. Until then the worker waits before its first
+record."""
 
 _STABLE_TIMEOUT_S: Final = 90.0
 """A worker's transaction lasts 60 s at most, and the broker looks for those that died every 10 s."""
@@ -71,7 +72,7 @@ class Choice:
         places: only these; None: wherever they stand.
         error_classes: only those with one of these defects; None: any.
         again: put back too what came back from an earlier redrive.
-        limit: put back at most so many; the others are not decided about.
+        limit: most letters that are put back; the others are left undecided.
     """
 
     places: Collection[Place] | None = None
@@ -197,7 +198,7 @@ class Redrive:
         Args:
             records: of the dead letters' topic, with the chosen ones among them.
             chosen: where the letters stand; all have to be found.
-            on_progress: told how many are produced so far.
+            on_progress: called with how many are produced so far.
             find: gives the source record of a letter that was too large to hold it; None: it is gone.
 
         Raises:

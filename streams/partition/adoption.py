@@ -1,7 +1,7 @@
 """A partition goes over to another ruleset: pair after pair, in the order of their keys, in parts of bounded size.
 
-Each part is a transaction of its own. What is published does not depend on where a part ends, and neither does what is
-left to do after one: the mark says how far it is (:class:`models.rows.HalfwayMark`).
+Each part is a transaction of its own. The mark says how far the partition is (:class:`models.rows.HalfwayMark`), so the
+result does not depend on where a part ends.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ __all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded"]
 
 PART_PAIRS: Final = 6_000
 _PART_BYTES: Final = 16 * 1024 * 1024
-"""Of a transaction, rows and what is published together: large enough that what a transaction costs hardly shows, and
-small enough that it is in memory three times without being noticed, and given up in a moment."""
+"""Most bytes of one part, rows and published records together. It is large enough that a transaction's cost hardly
+shows, and small enough to be in memory three times, and to be given up quickly."""
 
 
 class Refolded(Protocol):
@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
 
 class GoingOver:
-    """Puts each pair beside what it was, and publishes what differs.
+    """Compares each pair under both rulesets, and publishes what differs.
 
     Args:
         judge: compares the pairs.
@@ -93,7 +93,7 @@ class GoingOver:
             new: the same pairs as the other ruleset has them, see :meth:`Refolded.pairs_after`.
 
         Raises:
-            ContractError: a pair, or an event of one, is not among the new ones.
+            ContractError: the new pairs lack a pair, or an event of one.
         """
         key, raw = next(old, _END)
         until = b""
@@ -115,7 +115,7 @@ class GoingOver:
         judgement = None if judged is None else decode_judgement(judged)
         if judgement is not None and judgement.holds_for(old_raw, new_raw):
             if judgement.parts is None:
-                # As nearly every pair: the row has its version already.
+                # Nearly every pair is like this: the row has its version already.
                 self._rows[key] = new_raw
                 self._size += len(new_raw)
                 return
@@ -145,11 +145,11 @@ class GoingOver:
         self._size += len(row) + len(change) + len(factors)
 
     def _part(self, until: bytes, *, is_last: bool) -> Part:
-        """What was taken since the last part: changes first, as in every transaction."""
+        """A part of what was taken since the last one: changes first, as in every transaction."""
         part = Part(self._rows, self._changes + self._factors, until, is_last)
         self._rows, self._changes, self._factors, self._size = {}, [], [], 0
         return part
 
 
 _END: Final = (b"", b"")
-"""Behind the last pair: no key is empty."""
+"""Stands for the end of the pairs: no pair has an empty key."""

@@ -12,7 +12,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 class SourceRecord(Protocol):
-    """What the fold reads of a Kafka record; aiokafka's and the replay's records both are such."""
+    """The fields of a Kafka record that the fold reads. aiokafka's records and the replay's have them."""
 
     @property
     def offset(self) -> int:
@@ -68,7 +68,7 @@ class Batch:
     size: int = 0
 
     def cut(self, end: int) -> tuple["Batch", "Batch | None"]:
-        """What comes before an offset, and the rest; None: there is none.
+        """Cut the batch at an offset: the part before it, and the rest; None: nothing is left.
 
         Args:
             end: an offset of the batch, or its end.
@@ -80,15 +80,15 @@ class Batch:
         return replace(self, end=end, records=taken), replace(self, start=end, records=rest)
 
     def until(self, offset: int) -> "Batch":
-        """What is before an offset."""
+        """The part of the batch before an offset."""
         return replace(self, end=offset, records=[record for record in self.records if record.offset < offset])
 
     def at(self, record: SourceRecord, *, is_applied: bool) -> "Batch":
-        """One of its records alone, with all that comes of it, or with some of it: its offset stays before it then."""
+        """A batch of one record; if it is not applied completely yet, the batch's end stays before the record."""
         return replace(self, start=record.offset, end=record.offset + is_applied, records=(record,))
 
     def behind(self, offset: int) -> "Batch":
-        """What is behind an offset."""
+        """The part of the batch after an offset."""
         records = [record for record in self.records if record.offset > offset]
         return replace(self, start=offset + 1, records=records)
 

@@ -1,4 +1,4 @@
-"""How large a change may be: it is known before the event is applied, so that one too large becomes a dead letter.
+"""The size of a change, known before the event is applied, so that an event with too large a change is a dead letter.
 
 What a row weighs bounds the factors in its changes, before and after (:mod:`models.weights`). What was odd about the
 causing event stands in its change as well, and is bounded by nothing but the event's own size: 1 MiB of nulls makes
@@ -19,14 +19,14 @@ _CHANGE_FACTOR: Final = 5
 """A change is at most five times as large as its row weighs: what the weights are made for (models.weights)."""
 
 _CHANGE_BYTES: Final = 2 * 1024
-"""What stands around that: ids, the ruleset, the cause; the key, and the headers of a CloudEvent."""
+"""Bytes of the rest of a change: ids, the ruleset, the cause, the key, and the headers of a CloudEvent."""
 
 _LONG_IDS_BYTES: Final = 16 * 1024
-"""The same with the longest ids that there may be."""
+"""Bytes of the rest of a change with the longest ids."""
 
 _ISSUE_BYTES: Final = 64
 _WIDEST_CHARACTER: Final = 6
-"""A quality issue, and a character of the factor's name in it: JSON writes a control character as \\u0000."""
+"""Bytes of a quality issue, and of a character of the factor's name in it: a control character becomes ``\\u0000``."""
 
 
 def change_size(weight: int, issues: tuple[QualityIssue, ...]) -> int:
@@ -50,8 +50,8 @@ class ChangeLimit:
         topics: the declared topics.
 
     Attributes:
-        most_bytes: what that is.
-        unseen_bytes: up to what :func:`change_size` a change is not looked at.
+        most_bytes: the limit.
+        unseen_bytes: a change whose :func:`change_size` is at most this certainly fits.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -59,7 +59,7 @@ class ChangeLimit:
         self.unseen_bytes: Final = self.most_bytes - _LONG_IDS_BYTES
 
     def require(self, change: Change, ruleset_json: str) -> None:
-        """A change that an event would make, and that :func:`change_size` says may be too large: it is written out.
+        """Refuse a change that is too large. It is written out to measure it, as :func:`change_size` is an upper bound.
 
         Args:
             change: the change.

@@ -1,4 +1,4 @@
-"""Where a record becomes a dead letter; why it does, ``topics/records/decoding.py`` and the fold say."""
+"""Makes the dead letter of a record. The reasons come from ``topics/records/decoding.py`` and the fold."""
 
 from models.errors import BadEventError, Defect
 from models.events import Position

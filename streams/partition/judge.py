@@ -1,4 +1,4 @@
-"""What another ruleset makes of one pair, put beside what it was; made ahead of the adoption, or at it.
+"""The comparison of one pair under two rulesets, made ahead of the adoption or at it.
 
 A judgement holds for one state of the pair's two rows, that of the old ruleset and that of the new one. Both rows name
 the event that changed them last, so whether it still holds is seen from how they begin.
@@ -45,16 +45,15 @@ class Judge:
         self.after: Final = after
 
     def judge(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> Judgement:
-        """Put one pair beside what it was.
+        """Compare one pair under both rulesets.
 
         Args:
-            key: of its row.
+            key: the key of its row.
             old_raw: its row of the old ruleset; None: there is none.
-            new_raw: its row of the new one, folded from the same events.
+            new_raw: its row of the new ruleset, folded from the same events.
 
         Raises:
-            ContractError: an event of the old row is not in the new one, which was folded from the log: it is not
-                there any more.
+            ContractError: the old row has an event that the new one lacks: the log no longer has it.
         """
         row = decode_row(new_raw)
         assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
@@ -74,7 +73,7 @@ class Judge:
         return Judgement(_start_of(old_raw, with_version=True), _start_of(new_raw), old_row.version, parts)
 
     def ahead(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> tuple[bytes, bytes]:
-        """Put one pair beside what it was, ahead of the adoption; arguments and errors as of :meth:`judge`.
+        """Compare one pair ahead of the adoption; arguments and errors as of :meth:`judge`.
 
         Returns:
             Its row of the new ruleset, with the version that it will have if nothing differs, and the judgement.
@@ -85,7 +84,7 @@ class Judge:
         return new_raw, _encode(judgement)
 
     def incomplete(self, key: bytes) -> ContractError:
-        """The log has not all events of a pair any more."""
+        """The error that the log no longer has all events of a pair."""
         return ContractError(
             f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
             f"of {key.decode(errors='backslashreplace')} for one, or are dead letters by now: another ruleset cannot "
@@ -95,7 +94,7 @@ class Judge:
 
 
 def _start_of(raw: bytes, *, with_version: bool = False) -> bytes:
-    """How a row begins, behind its length: up to the last event, or the version."""
+    """The first bytes of a row, after its length: up to the last event, or to the version."""
     head = head_of_row(raw)
     start: bytes = _encode(head)[1:]
     return start if with_version else start[: -len(_encode(head.version))]
@@ -104,7 +103,7 @@ def _start_of(raw: bytes, *, with_version: bool = False) -> bytes:
 def with_version(raw: bytes, head: RowHead, version: int) -> bytes:
     """A pair's row with another version.
 
-    Most of a row is its executions: they are not looked at where the row begins as it is written today.
+    Most of a row is its executions. They are not decoded if the first fields are encoded as this program does it.
 
     Args:
         raw: the row.
@@ -115,7 +114,7 @@ def with_version(raw: bytes, head: RowHead, version: int) -> bytes:
         return raw
     before = _encode(head)
     if raw[1 : len(before)] == before[1:]:
-        # Behind the array's length, of one byte, which counts the fields that a head has not.
+        # The first byte is the array's length. It also counts the fields that a head does not have, so it is kept.
         return raw[:1] + _encode(msgspec.structs.replace(head, version=version))[1:] + raw[len(before) :]
     row = decode_row(raw)
     assert isinstance(row, Row)  # noqa: S101 - the key tells the kind

@@ -1,4 +1,4 @@
-"""What a fold has to ask Kafka about a batch: asked before it, so that the fold never waits."""
+"""Questions to Kafka about a batch, asked before the batch is folded, so that the fold never waits."""
 
 from contextlib import suppress
 
@@ -15,17 +15,17 @@ _PREFIXES = (ADOPTION_PREFIX, ERASURE_PREFIX)
 
 
 def asks_kafka(batch: Batch) -> bool:
-    """Whether any of the batch's records is one that holds only if another topic says so."""
+    """Whether any of the batch's records counts only if an entry in another topic confirms it."""
     return any(record.key is not None and record.key.startswith(_PREFIXES) for record in batch.records)
 
 
 def look_up(fold: PartitionFold, batch: Batch) -> None:
-    """Ask for everything that the fold of a batch will want to know; the fold then finds it remembered.
+    """Ask for everything that the fold of a batch will need; the fold then finds the answers in memory.
 
     Blocks. The fold must not go on meanwhile.
 
     Raises:
-        ContractError: another ruleset is adopted than can be had, or the entries cannot be.
+        ContractError: the adopted ruleset, or the entries, cannot be read.
         InfrastructureError: Kafka does not answer.
     """
     applied, partition = fold.mark.applied, batch.partition

@@ -1,4 +1,4 @@
-"""Who is told about each event of a partition."""
+"""The interface through which a partition's fold reports each event."""
 
 from mypy_extensions import mypyc_attr
 
@@ -11,10 +11,10 @@ __all__ = ["Observer"]
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Observer:
-    """Told about each event; the worker counts and logs, a replay does not care."""
+    """Called for each event. The worker's observer counts and logs; this one, for a replay, does nothing."""
 
     def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
-        """An event was put into the state, a copy or not."""
+        """An event was folded; the state may have had it already."""
 
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
         """The first event of a pair whose processor the catalogue does not have: its factors are merged."""
@@ -26,10 +26,10 @@ class Observer:
         """A record had a foreign key or partition and goes out again under its canonical one."""
 
     def erased(self, position: Position) -> None:
-        """A record erased a whole application, which nothing names any more."""
+        """A record erased a whole application. Its id is not passed on."""
 
     def adopted(self, position: Position, ruleset: str) -> None:
-        """From a record on another ruleset holds."""
+        """The partition has gone over to another ruleset at this record."""
 
     def batch_ended(self) -> None:
-        """All records of a batch were told."""
+        """All records of a batch were reported."""

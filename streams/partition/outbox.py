@@ -1,4 +1,4 @@
-"""What one batch says, in order, and how it becomes records.
+"""What one batch publishes, in order, and how it becomes records.
 
 Changes are written out some thousand at a time, not one by one in between: a CPU's caches hold the code that decodes,
 that folds, or that writes, but not all of it at once (``docs/decisions/0013``).
@@ -18,10 +18,10 @@ __all__ = ["Outbox"]
 
 
 _ENVELOPE_BYTES: Final = 512
-"""The key and the headers of a record of ours, about: counted one by one they would take a tenth of the fold's time."""
+"""About the bytes of a published record's key and headers. Counting each would take a tenth of the fold's time."""
 
 
-class _Told(NamedTuple):
+class _PairChange(NamedTuple):
     """A change of a pair, and the ruleset that it was made with, as JSON text."""
 
     row_key: bytes
@@ -31,48 +31,48 @@ class _Told(NamedTuple):
 
 @dataclass(slots=True)
 class Outbox:
-    """What one batch says, in order.
+    """What one batch publishes, in order.
 
     Attributes:
-        unwritten: at most the bytes that come of what was folded since it was last written; whoever folds counts.
-        size: the bytes of what is written, about as they lie in memory.
+        unwritten: at most the bytes of the records that are not written yet. The caller, which folds, adds to it.
+        size: about the bytes that the written records take in memory.
     """
 
     unwritten: int = 0
     size: int = 0
-    _said: list[Outgoing | _Told] = field(default_factory=list)
-    _latest: dict[bytes, _Told] = field(default_factory=dict)
+    _pending: list[Outgoing | _PairChange] = field(default_factory=list)
+    _latest: dict[bytes, _PairChange] = field(default_factory=dict)
     _written: list[Outgoing] = field(default_factory=list)
     _factors: dict[bytes, Outgoing] = field(default_factory=dict)
 
     def add(self, record: Outgoing) -> None:
-        """Say something that is a record already."""
-        self._said.append(record)
+        """Add a record that is complete already: a dead letter, a re-publication or a tombstone."""
+        self._pending.append(record)
         size = memory_size(record.key, record.value, record.headers or ())
         self.size += size
         self.unwritten += size
 
     def tell(self, row_key: bytes, change: Change, ruleset_json: str) -> None:
-        """Say what has changed in a pair; its last change in the batch gives its ``factors`` record."""
-        told = _Told(row_key, change, ruleset_json)
-        self._said.append(told)
-        self._latest[row_key] = told
+        """Add the change of a pair; the pair's last change in the batch gives its ``factors`` record."""
+        pair_change = _PairChange(row_key, change, ruleset_json)
+        self._pending.append(pair_change)
+        self._latest[row_key] = pair_change
 
     def withdraw_factors(self, row_key: bytes) -> None:
-        """A pair is gone: it has no ``factors`` record, whatever was told of it before."""
+        """Drop the ``factors`` record of a pair that was removed, whichever of its changes came before."""
         self._latest.pop(row_key, None)
         self._forget_factors(row_key)
 
     def write(self, topics: Topics, partition: int) -> None:
-        """Make records of what was said since the last time."""
+        """Make records of everything that was added since the last call."""
         changes_topic, factors_topic = topics.factor_changes.name, topics.factors.name
         written, factors, latest = self._written, self._factors, self._latest
         size = 0
-        for said in self._said:
-            if isinstance(said, Outgoing):
-                written.append(said)
+        for pending in self._pending:
+            if isinstance(pending, Outgoing):
+                written.append(pending)
                 continue
-            row_key, change, ruleset_json = said
+            row_key, change, ruleset_json = pending
             identity = change.id
             common = common_parts(change, ruleset_json)
             ce_id, subject = identity.encode(), change.application_id.encode()
@@ -81,7 +81,7 @@ class Outbox:
             headers = change_headers(ce_id, subject)
             written.append(Outgoing(changes_topic, partition, key, value, headers))
             size += _ENVELOPE_BYTES + len(value)
-            if latest.get(row_key) is said:
+            if latest.get(row_key) is pending:
                 if row_key in factors:
                     self._forget_factors(row_key)
                 headers = factors_headers(ce_id, subject)
@@ -89,14 +89,14 @@ class Outbox:
                 factors[row_key] = Outgoing(factors_topic, partition, row_key, value, headers)
                 size += _ENVELOPE_BYTES + len(value)
         self.size += size
-        self._said.clear()
+        self._pending.clear()
         self._latest.clear()
         self.unwritten = 0
 
     def drained(self, topics: Topics, partition: int) -> list[Outgoing]:
-        """Everything as records: what was said, then the ``factors`` of each pair that changed. Nothing is left here.
+        """Everything as records, and empty the outbox: what was added, then the ``factors`` of each changed pair.
 
-        They come in the order of the pairs' last changes, so that the versions of an application never go back.
+        The ``factors`` records are in the order of the pairs' last changes, so that versions never go back.
         """
         self.write(topics, partition)
         records = [*self._written, *self._factors.values()]

@@ -38,8 +38,8 @@ from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, sal
 __all__ = ["PartitionFold"]
 
 _UNWRITTEN_BYTES: Final = 16 * 1024 * 1024
-"""At most the bytes of the changes that are written out together: some 3,000 in the design's workload. A change that
-is not written yet holds everything before and after it."""
+"""Most bytes of changes that are kept as values before they are written out: about 3,000 changes in the design's
+workload. Until then each of them keeps the whole state before and after it in memory."""
 
 
 class PartitionFold:
@@ -56,8 +56,8 @@ class PartitionFold:
         topic_id: the source topic's id; "": not known.
         switches: where another ruleset was adopted.
         authority: knows which erasures count.
-        observer: told about each event.
-        publishes: whether anybody wants to know what is published, and not the rows alone.
+        observer: called for each event.
+        publishes: whether the records to publish are needed; if not, only the rows are.
 
     Attributes:
         mark: how far the partition is applied.
@@ -109,10 +109,10 @@ class PartitionFold:
         return b"" if self._halfway is None else self._halfway.gone_over
 
     def adoption_in(self, batch: Batch) -> Adopting | None:
-        """The first record of a batch that adopts another ruleset than the partition has; None: there is none.
+        """The first record of a batch that adopts another ruleset than the partition has; None: no record does.
 
         Raises:
-            ContractError: it adopts one that is not to be had, or not this worker's.
+            ContractError: the ruleset is not in Kafka, or is not this worker's.
         """
         self.switches.fetched(batch.end)
         for record in batch.records:
@@ -125,20 +125,20 @@ class PartitionFold:
     def fold(self, batch: Batch, room: int = sys.maxsize) -> Folded:
         """Fold a batch, or as much of it as there is room for.
 
-        No other ruleset is adopted in it, see :meth:`adoption_in`. The result stays pinned until :meth:`written` is
-        called for it.
+        The batch must not contain an adoption, see :meth:`adoption_in`. The result's rows stay pinned in the cache
+        until :meth:`written` is called for it.
 
         Step by step for many records, and not for one after the other: see :mod:`streams.partition.outbox`.
 
         1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
         2. Decode some.
         3. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
-           dead letter. Where what comes of them fills the room, the batch ends with this record.
+           dead letter. The batch ends with the record whose output fills the room.
         4. Write what is to be published, with the ``factors`` record of each pair that changed.
 
         Args:
             batch: the batch.
-            room: bytes that may come of it, about as they lie in memory; one record is folded in any case.
+            room: most bytes of output, about as they lie in memory; one record is folded in any case.
         """
         if self._halfway is not None:
             raise still_halfway(self._source_topic, self._halfway)
@@ -176,7 +176,7 @@ class PartitionFold:
         folded: Folded,
         room: int,
     ) -> int | None:
-        """Apply one record after the other; the offset of the one that filled the room, None: there is room left."""
+        """Apply the records in order; return the offset of the one that filled the room, or None."""
         outbox = folded.outbox
         most_unwritten = min(_UNWRITTEN_BYTES, room) if self._publishes else sys.maxsize
         for record, event in zip(records, events, strict=True):
@@ -190,7 +190,7 @@ class PartitionFold:
             except BadEventError as error:
                 self._reject(record, error, folded)
             if outbox.unwritten > most_unwritten:
-                # How much comes of it is not known before it is written.
+                # The size of the output is known only when it is written.
                 outbox.write(self._topics, self._partition)
                 if folded.size >= room:
                     return record.offset
@@ -243,7 +243,7 @@ class PartitionFold:
             yield folded
 
     def written(self, folded: Folded) -> None:
-        """RocksDB has the rows of this batch: they need no pinning any more."""
+        """Unpin the rows of a batch: RocksDB has them now."""
         self._rows.unpin(folded)
 
     def _control(self, record: SourceRecord, folded: Folded) -> None:
@@ -352,7 +352,7 @@ class PartitionFold:
         return any(holds_event(pair, event_id) for _, pair in pairs)
 
     def _adopt(self, record: SourceRecord) -> None:
-        """A record that looks like an adoption, and is none, or one of the ruleset that the partition has already."""
+        """A record under ``/ruleset/``: no entry confirms it, or the partition has its ruleset already."""
         rules = self.switches.rules_at(record.offset)
         if rules is None:
             raise BadEventError(

@@ -10,7 +10,7 @@ from topics.records.dead_letter_format import content_bytes
 __all__ = ["Republication"]
 
 _BATCH_BYTES: Final = 1_024
-"""What Kafka puts around a record: under a hundred bytes, and room."""
+"""Room for what Kafka puts around a record, which is under a hundred bytes."""
 
 
 class Republication:

@@ -1,4 +1,4 @@
-"""What one batch comes to: records to produce and rows to write; all of it takes effect, or nothing."""
+"""The result of folding one batch: records to produce and rows to write. All of it takes effect, or nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ StoredRow = tuple[bytes, bytes | None]
 
 @dataclass(slots=True)
 class Folded:
-    """What one batch comes to: all of it, or nothing, takes effect.
+    """The result of folding one batch.
 
     Attributes:
-        mark: how far the partition is applied; half way to another ruleset, how far it is there.
+        mark: how far the partition is applied; in a part of an adoption, how far the adoption is.
         events: records that were folded.
         outbox: changes, re-publications and dead letters, in order.
         outgoing: the same and the ``factors`` of each pair that changed, as records, once everything is folded.
@@ -55,13 +55,13 @@ class Folded:
 
     @property
     def size(self) -> int:
-        """About the bytes of everything that it comes to, as they lie in memory; every changed row is looked at."""
+        """About the bytes that the result takes in memory. Computing it looks at every changed row."""
         weight = self.erasures_bytes + sum([pair.row.weight for pair in self.pairs.values()])
         return self.outbox.size + ROW_COPIES * weight
 
     @property
     def is_halfway(self) -> bool:
-        """Whether more of the same record follows: a partition goes over to another ruleset in several parts."""
+        """Whether this is a part of an adoption, and not the last one."""
         return isinstance(self.mark, HalfwayMark)
 
     def rows(self) -> Iterator[StoredRow]:

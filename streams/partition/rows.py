@@ -19,13 +19,13 @@ class PartitionRows:
 
     Args:
         stored: the stored rows.
-        rules: with which they are loaded.
+        rules: the rules with which rows are loaded.
         cached_pairs: how many unpinned pairs stay decoded in memory.
         cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
         partition: which one it is, for an error's text.
 
     Attributes:
-        rules: with which they are loaded.
+        rules: the rules with which rows are loaded.
     """
 
     def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int, partition: int) -> None:
@@ -36,25 +36,25 @@ class PartitionRows:
         self._pinned: list[Folded] = []
 
     def pin(self, folded: Folded) -> None:
-        """From here on, what this batch changes is newer than what is stored."""
+        """Keep the rows that this batch changes in memory: from here on they are newer than the stored ones."""
         self._pinned.append(folded)
 
     def unpin(self, folded: Folded) -> None:
-        """What this batch changed is stored."""
+        """Let the rows of this batch be forgotten: they are stored."""
         self._pinned.remove(folded)
         self._pairs.shrink([pinned.pairs for pinned in self._pinned])
 
     def adopt(self, rules: Rules) -> None:
-        """Load everything anew, with these rules: every pair was rewritten."""
+        """Forget all decoded pairs and use these rules: every row was rewritten."""
         self._pairs.clear()
         self.rules = rules
 
     def put(self, key: bytes, pair: Pair) -> None:
-        """A pair has changed, in the batch that was pinned last."""
+        """Keep a pair that has changed in the batch that was pinned last."""
         self._pairs.put(key, pair)
 
     def drop(self, key: bytes) -> None:
-        """A row is gone, in the batch that was pinned last."""
+        """Forget a row that was removed in the batch that was pinned last."""
         self._pairs.drop(key)
 
     def cached(self, key: bytes) -> Pair | None:
@@ -62,11 +62,11 @@ class PartitionRows:
         return self._pairs.get(key)
 
     def pair(self, key: bytes) -> Pair | None:
-        """A pair, if it is there."""
+        """A pair: decoded, or loaded from the stored rows; None: there is none."""
         return self.cached(key) or self.loaded(key)
 
     def loaded(self, key: bytes) -> Pair | None:
-        """A pair that is not decoded in memory, if it is there."""
+        """A pair that is not decoded in memory, from its stored row; None: there is none."""
         raw = self._raw(key)
         if raw is None:
             return None
@@ -94,10 +94,10 @@ class PartitionRows:
         return [(key, pair) for key, pair in found if pair is not None]
 
     def keys_where(self, wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """The keys of all rows of applications, whose rows' keys start with something wanted. Every row is looked at.
+        """The keys of all rows of the wanted applications. Every row of the partition is looked at.
 
         Args:
-            wanted: told what the keys of an application start with; once for keys that follow each other.
+            wanted: whether an application is wanted, by the prefix of its keys; called once for consecutive keys.
         """
         found = set()
         prefix, is_wanted = b"", False
@@ -114,7 +114,7 @@ class PartitionRows:
 
         Args:
             after: the key; empty: all pairs.
-            is_home: told an application's id: whether it is this partition's. A replay has those of all in one table.
+            is_home: whether an application id is this partition's: a replay has all partitions in one table.
         """
         prefix, is_wanted = b"", False
         for key, raw in self._stored.scan(b""):
@@ -122,10 +122,10 @@ class PartitionRows:
                 continue
             if not prefix or not key.startswith(prefix):
                 prefix = key[: key.find(b"/") + 1]
-                # Only to parse it: an event's key would continue so.
+                # The slash makes it parseable: an event's key has more text there.
                 identity = parse_event_key(prefix + b"/")
                 is_wanted = identity is not None and is_home(identity[0])
-            # The prefix alone is the key of what is remembered of the application's erased events.
+            # The prefix alone is the key of the row that lists the application's erased events.
             if is_wanted and key != prefix:
                 yield key, raw
 

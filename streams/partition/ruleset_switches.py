@@ -1,4 +1,4 @@
-"""What the fold needs to go over to another ruleset at a record of the source."""
+"""The interface through which a fold learns where another ruleset was adopted."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -13,13 +13,13 @@ class RulesetSwitches(Protocol):
     """The adoptions of one partition."""
 
     def fetched(self, end: int) -> None:
-        """The records before an offset were read: whatever is adopted there can be looked up at once."""
+        """Note that the records before an offset were read: their adoptions can be looked up together."""
 
     def rules_at(self, offset: int) -> Rules | None:
-        """The rules that the record at an offset adopts; None: none, it only looks as if.
+        """The rules that the record at an offset adopts; None: no entry confirms the record, so it adopts nothing.
 
         Raises:
-            ContractError: they are not to be had, or not this worker's.
+            ContractError: the rules are not in Kafka, or are not this worker's.
         """
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:

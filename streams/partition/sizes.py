@@ -1,4 +1,4 @@
-"""What records take: in Kafka's format, and in memory. Both are counted from above, and without being written."""
+"""The size of records, in Kafka's format and in memory: upper bounds, computed without writing them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,17 +9,17 @@ from streams.partition.batch import SourceRecord
 __all__ = ["BATCH_BYTES", "HEADER_OBJECT_BYTES", "decoded_together", "framed_size", "memory_size"]
 
 BATCH_BYTES: Final = 61
-"""What Kafka's format puts before the records of a batch."""
+"""Bytes that Kafka's format puts before the records of a batch."""
 
 _RECORD_BYTES: Final = 36
-"""Around a record's key, value and headers: six numbers of at most five bytes, and the attributes."""
+"""Most bytes around a record's key, value and headers: six numbers of at most five bytes, and the attributes."""
 
 _HEADER_BYTES: Final = 10
-"""Around a header's name and value: two numbers."""
+"""Most bytes around a header's name and value: two numbers."""
 
 _DECODED_RECORDS: Final = 4_000
 _DECODED_BYTES: Final = 2 * 1024 * 1024
-"""Decoded together, at most: an event of numbers takes twenty times its bytes when it is decoded."""
+"""Most records, and most bytes, that are decoded together: a decoded event of numbers takes twenty times its bytes."""
 
 HEADER_OBJECT_BYTES: Final = 150
 """What a header takes in memory besides its text: a producer gets 16,000 empty ones into 64 KiB."""
@@ -57,11 +57,14 @@ def memory_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[
 
 
 def decoded_together(records: Sequence[SourceRecord], start: int) -> int:
-    """Where those of a batch end that are decoded together; at least one is.
+    """How far the records of a batch are decoded together; at least one record is.
 
     Args:
-        records: the batch's.
-        start: the number of the first one.
+        records: the records of the batch.
+        start: the index of the first record.
+
+    Returns:
+        One past the index of the last record.
     """
     size = 0
     stop = min(start + _DECODED_RECORDS, len(records))

@@ -13,7 +13,7 @@ __all__ = ["Tombstone", "tombstone_of"]
 
 
 class Tombstone(NamedTuple):
-    """What a tombstone is about.
+    """The event that a tombstone erases.
 
     Attributes:
         key: the record's.
@@ -31,7 +31,7 @@ class Tombstone(NamedTuple):
 def tombstone_of(
     record: SourceRecord, partition: int, partitions: int, knows: Callable[[str, str], bool]
 ) -> Tombstone | None:
-    """What a record without a value is about; None: it only takes a foreign record of an erased application away.
+    """The event that a record without a value erases; None: it only removes a foreign record of an erased application.
 
     Args:
         record: the record.
@@ -40,7 +40,7 @@ def tombstone_of(
         knows: whether the state has an event of an application: one from before there were limits may be longer.
 
     Raises:
-        BadEventError: its key is none of an event's, or longer than those of all that the state has.
+        BadEventError: its key is not an event's, or is longer than a key may be and names no event in the state.
     """
     key = record.key
     identity = None if key is None else parse_event_key(key)
@@ -52,10 +52,10 @@ def tombstone_of(
             f"the key of a tombstone names an application or an event with more than {MAX_ID_BYTES} bytes: there "
             "is no such event",
         )
-    # Nothing is hashed of an id beyond the limits that nobody knows.
+    # An unknown id beyond the limits is not hashed.
     home = -1 if identity is None or (is_too_long and is_erasures) else partition_of(identity[0], partitions)
     if home != partition and is_erasures:
-        # Of an application's erasure: it takes a foreign record out of the log, the canonical copy has its own.
+        # An application's erasure wrote it to remove a foreign record; the canonical copy has a tombstone of its own.
         return None
     if identity is None or key is None:
         raise BadEventError(

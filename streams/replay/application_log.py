@@ -138,7 +138,7 @@ def read_application(
         reader: of ``executions``, made for this application; see :func:`~streams.replay.source_log.source_reader`.
         topics: the declared topics.
         application_id: the application.
-        on_progress: told how many offsets were gone through.
+        on_progress: called with how many offsets are done.
 
     Raises:
         ContractError: the topic has other partitions than declared.

@@ -38,7 +38,7 @@ class PartitionStanding:
         return cls(partition, span.first, span.start, span.end, records, digest.changes, digest.hex())
 
     def members(self) -> Mapping[str, object]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {
             "partition": self.partition,
             "complete_from": self.first,
@@ -50,7 +50,7 @@ class PartitionStanding:
         }
 
     def __str__(self) -> str:
-        """For people, on one line."""
+        """One line of text for people."""
         shown = "" if self.start == self.first else f", shown from {self.start}"
         return (
             f"partition {self.partition}: {offsets_text(self.first, self.end)}{shown}, complete from {self.first}; "

@@ -41,8 +41,8 @@ def replay_lines(
         fold: takes the events.
         source: what positions call the file.
         max_event_bytes: a longer line is bad.
-        on_bad: told about every bad line: no event, or one more execution than a row can hold.
-        on_progress: told how many lines were looked at so far.
+        on_bad: called for every bad line: it is no event, or one more execution than a row can hold.
+        on_progress: called with how many lines are done.
     """
     folded = bad = 0
     for line in read_event_lines(lines, max_event_bytes=max_event_bytes):

@@ -63,7 +63,7 @@ class LogReplay:
         book: the rules of every offset.
         selection: what is asked for.
         max_event_bytes: larger events become dead letters.
-        on_progress: told after each batch how many offsets it went through.
+        on_progress: called after each batch with the number of its offsets.
 
     Attributes:
         ranges: what is folded, by partition.

@@ -113,8 +113,8 @@ class Replay:
         rows: where the state is kept; empty at the start.
         max_event_bytes: larger events become dead letters.
         application_id: only the records under this application's keys, and about its erasure; None: all.
-        observer: told about each event.
-        on_progress: told after each batch how many offsets it went through.
+        observer: called for each event.
+        on_progress: called after each batch with the number of its offsets.
         open_log: opens the source once more, where a ruleset was adopted; None: none is.
 
     Attributes:

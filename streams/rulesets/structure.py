@@ -16,10 +16,11 @@ MAX_DEPTH: Final = 8
 """Levels of tables and arrays, and parts of a key. A catalogue needs five."""
 
 MAX_TOKEN_CHARS: Final = 4_000
-"""Of a number or a bare key. Python reads integers of up to 4,300 digits; the limits of numbers are far below."""
+"""Most characters of a number or a bare key. Python reads integers of up to 4,300 digits; the limits of numbers are
+far below."""
 
-# Nothing in them is tried twice (the "+" behind the quantifiers). What is not closed is left to the parser, which
-# refuses it at that place.
+# The quantifiers are possessive ("+" after them), so that a match never backtracks. Text that is not closed is left to
+# the parser, which refuses it and names the place.
 _JSON_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TOML_STRING_OR_COMMENT: Final = re.compile(
     r'"""(?:[^"\\]++|\\.|"(?!""))*+"""'

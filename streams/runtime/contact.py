@@ -16,7 +16,7 @@ import structlog
 __all__ = ["LOOK_S", "KafkaContact"]
 
 LOOK_S: Final = 1.0
-"""Between two looks."""
+"""How often :meth:`KafkaContact.look` is to be called, in seconds."""
 
 _LOST_S: Final = 2.0
 """How long a broker fails before that is news: a connection that was closed is open again at once."""

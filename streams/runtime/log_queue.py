@@ -21,7 +21,7 @@ _MAX_BYTES: Final = 16 * 1024 * 1024
 """Two large batches in which every execution failed are 16,000 lines of some 300 bytes; three times over."""
 
 _WRITE_BYTES: Final = 256 * 1024
-"""At most so much in one write to a file."""
+"""Most bytes of one write to a file."""
 
 _ATOMIC_BYTES: Final = select.PIPE_BUF
 """Up to this size a write to a pipe is in one piece: lines of several processes do not run into one another."""

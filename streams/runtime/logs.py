@@ -32,7 +32,8 @@ _OF_MANY_LINES = ("error", "exception", "stack")
 _FURTHER_IN = "\n    "
 
 _TELLS_TOO_MUCH = "aiokafka.conn"
-"""With ``debug`` it prints each request and response whole: passwords of PLAIN, and every event's factor values."""
+"""This logger never logs at ``debug``: it would print whole requests and responses, with PLAIN passwords and factor
+values."""
 
 _NOISY_AT_START = "aiokafka.consumer.group_coordinator"
 """Calls it an error that a new cluster has no coordinator yet, and tries again: of no use to anybody."""

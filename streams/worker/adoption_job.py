@@ -25,7 +25,8 @@ __all__ = ["AdoptionJob"]
 _TOLD_EVERY_S: Final = 30.0
 
 _DIRECTORIES: Final = 8
-"""Of one partition. Another one than the first is used only while a process of an earlier owner holds that."""
+"""Most refold directories of one partition. A second one is used only while a process of an earlier owner holds the
+first."""
 
 _PATIENCE_S: Final = 5.0
 """A process whose worker has gone closes its database within a second or two."""
@@ -55,18 +56,18 @@ class _StoppedError(Exception):
 
 
 class AdoptionJob:
-    """One partition's way to another ruleset.
+    """Takes one partition over to another ruleset.
 
-    Until the record that adopts it the partition's rounds are as ever. Batches from that record on are set aside here,
-    so that those of the other partitions go on, and are processed when the partition has gone over.
+    Before the record that adopts it, the partition's rounds go on as usual. Batches from that record on are set aside
+    here until the partition has gone over, so that the other partitions go on.
 
     Args:
         lane: the partition's.
         fold: the partition's.
         refold: folds the partition again.
-        queue: of all refolds of the worker.
+        queue: the queue of all refolds of the worker.
         announce: writes the adoption; blocks, and returns its offset. None: it is in the log already.
-        keep: puts the ruleset where whoever reads of the adoption finds it; blocks.
+        keep: puts the catalogue into the topic of rulesets, where readers of the adoption look for it; blocks.
         hold: called when the partition's next batches have to wait.
         let_go: called when they may come.
         producing: held while a round is produced: a partition's producer has one transaction at a time.
@@ -105,7 +106,7 @@ class AdoptionJob:
         self._task.add_done_callback(self._report)
 
     def takes(self, batch: Batch) -> bool:
-        """Set a batch aside, if it has to wait: it may adopt the ruleset, or follows such a one."""
+        """Set a batch aside if it may adopt the ruleset, or follows one that was set aside. Whether it was."""
         if not self._aside and (self._is_over or not may_adopt(batch)):
             return False
         self._aside.append(batch)
@@ -114,7 +115,7 @@ class AdoptionJob:
         return True
 
     async def stop(self) -> None:
-        """The partition is given up: end promptly. What is being committed is waited for by the lane."""
+        """End promptly, because the partition is given up. The lane waits for the commit under way."""
         self._stopping.set()
         await asyncio.wait([self._task])
 
@@ -122,7 +123,7 @@ class AdoptionJob:
         """Go over.
 
         1. Fold the partition again, beside the work, and write the adoption when little is left to be folded.
-        2. Meanwhile process what is set aside. What only looks like the adoption waits for nothing.
+        2. Meanwhile process the batches that are set aside. A record that only looks like an adoption does not wait.
         """
         with suppress(_StoppedError):
             directory = await self._directory()
@@ -183,7 +184,7 @@ class AdoptionJob:
         refolding.result()
 
     async def _process_aside(self, directory: RefoldDirectory, refolding: "asyncio.Task[None]") -> None:
-        """Process the batches, each up to the record, the record, and what is behind it."""
+        """Process each batch in three steps: the part before the adoption, the adoption, and the part after it."""
         while self._aside:
             batch = self._aside[0]
             adopting = await self._in_thread(lambda batch=batch: self._fold.adoption_in(batch))  # type: ignore[misc]
@@ -208,7 +209,7 @@ class AdoptionJob:
         self._require()
 
     async def _go_over(self, batch: Batch, adopting: Adopting, directory: RefoldDirectory) -> None:
-        """Part after part, each in a transaction; the next one is made while the last one is committed."""
+        """Commit part after part, each in a transaction; the next part is made while the last one is committed."""
         begun = monotonic()
         opened = self._refold.opened(directory)
         table: RefoldTable = await self._in_thread(opened.__enter__)
@@ -256,7 +257,7 @@ class AdoptionJob:
             raise _StoppedError
 
     async def _or_stop(self, waiting: Awaitable[_Result]) -> _Result:
-        """Wait for something, or for the end."""
+        """Wait for a result, or raise when the job is to stop."""
         wanted = asyncio.ensure_future(waiting)
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:

@@ -37,7 +37,7 @@ _QUEUED_BATCHES = 2
 
 _REBALANCE_TIMEOUT_S = 60.0
 _REQUEST_TIMEOUT_S = 90.0
-"""Above the session timeout's greatest value but one, as Faust demands; see ``create_app``."""
+"""Faust demands that it exceeds the session timeout; for very long sessions ``create_app`` raises it."""
 
 _HEARTBEATS_PER_SESSION = 3
 """A member may miss two heartbeats: Kafka's own recommendation."""
@@ -87,7 +87,7 @@ class ConsolidatorApp(faust.App):
         partition_owner: processes the source partitions.
         changelog_retention: tells how old a stored database may be.
         unused_databases: removes those that nobody uses any more.
-        supervision: hears of what fails.
+        supervision: is told of every failure.
     """
 
     BootStrategy = _NoProducer
@@ -127,9 +127,9 @@ def create_app(
         topics: the declared topics; they must exist.
         rulesets: the ruleset of this worker, and what else there is.
         data_dir: RocksDB lies below it; no other process uses it.
-        observer: told about each event.
-        supervision: hears of what fails, and ends the worker.
-        contact: hears whether Kafka answers.
+        observer: called for each event.
+        supervision: is told of every failure, and ends the worker.
+        contact: is told whether Kafka answers.
     """
     session_timeout = settings.session_timeout_s
     app = ConsolidatorApp(
@@ -184,7 +184,7 @@ def create_app(
 
     async def consolidate(stream: Any) -> None:
         try:
-            # Acknowledged by the engine when the transaction is committed, not when the next round is taken.
+            # The owner acknowledges the round when its transaction is committed, not when the next round is taken.
             async for event in stream.noack().events():
                 await app.partition_owner.process(event.value, event.ack)
         except Exception as error:

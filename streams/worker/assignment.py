@@ -43,8 +43,8 @@ _CACHED_PAIRS = 40_000
 """Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
 
 _CACHED_WEIGHT = 24 * 1024 * 1024
-"""What they may weigh together: so many small ones do, and in memory they take eight times as much at the most, where
-rows have many small factors."""
+"""Greatest weight of those pairs together: 40,000 small pairs have it. In memory they take at most eight times as much,
+in rows with many small factors."""
 
 _THREADS = 8
 """Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
@@ -62,11 +62,11 @@ class Engine:
         rulesets: the ruleset of this worker, and what else there is.
         max_event_bytes: larger events become dead letters.
         patience_s: how long a transaction waits for brokers that are down.
-        observer: told about each event.
+        observer: called for each event.
         store: gives the table's RocksDB, once the table is there.
-        refold_dir: where partitions are folded again that go over to another ruleset.
+        refold_dir: directory of the databases of partitions that are folded again with another ruleset.
         on_fatal: called with an error after which the worker must not go on.
-        on_client_error: told of the errors of librdkafka's clients, which try again.
+        on_client_error: called with errors after which librdkafka's clients try again.
 
     Attributes:
         accepted: set when partitions go on with this worker's ruleset.
@@ -104,7 +104,7 @@ class Engine:
         self._small_rounds = RoundProducers(connection, app_id, patience_s=patience_s)
         self._small: dict[int, RoundTransactions] = {}
         self._lanes: dict[int, Lane] = {}
-        # Those that are folded, and have no commit yet.
+        # Rounds that are being folded, and whose commit has not begun yet.
         self._rounds = 0
         self._adoptions: dict[int, AdoptionJob] = {}
         self._refolds = RefoldQueue()
@@ -121,9 +121,9 @@ class Engine:
     async def acquire(self, partitions: set[int]) -> None:
         """Shut out every earlier owner of these partitions, before their state is recovered.
 
-        1. New producers, all at once: what was begun with the partitions' own producers is over.
-        2. An earlier owner may have written into them with the producer of another partition, which whoever has that
-           one now fences. What is open in them is waited for; see ``docs/decisions/0014``.
+        1. Make new producers, all at once. That ends every transaction of the partitions' own producers.
+        2. Wait for open transactions of other producers. An earlier owner may have written into these partitions with
+           the producer of another partition, which the owner of that partition fences; see ``docs/decisions/0014``.
         """
         try:
             await self.release(set(self._transactions))
@@ -153,8 +153,8 @@ class Engine:
     async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:
         """Check where the state, the group and the topic stand, and make the lanes.
 
-        Another rebalance may begin meanwhile: Faust then cancels this, or the partitions are gone while it waits, or
-        they are here again by another assignment, which has a beginning of its own.
+        Another rebalance may begin meanwhile. Then Faust cancels this call, or the partitions are gone while it waits,
+        or another assignment has brought them back; that assignment calls this again.
         """
         acquired = {partition: self._transactions.get(partition) for partition in partitions}
         try:
@@ -207,7 +207,7 @@ class Engine:
         return starts
 
     async def process(self, together: Round, acknowledge: Callable[[], object]) -> None:
-        """Process a round; whatever goes wrong stops the worker with nothing of it acknowledged."""
+        """Process a round. An error stops the worker, and nothing of the round is acknowledged."""
         self._rounds += 1
         try:
             batches = [
@@ -262,7 +262,7 @@ class Engine:
         return transactions
 
     def _is_set_aside(self, batch: Batch) -> bool:
-        """Whether a batch waits until its partition has gone over to another ruleset; those of others go on."""
+        """Whether a batch waits until its partition has gone over to another ruleset. Other partitions go on."""
         adoption = self._adoptions.get(batch.partition)
         return adoption is not None and adoption.takes(batch)
 
@@ -315,7 +315,7 @@ class Engine:
         try:
             return await loop.run_in_executor(self._executor, self._rulesets.resume, partition, self._mark(partition))
         except InfrastructureError:
-            # The partition may have gone meanwhile, to another worker or here again, which has fenced these.
+            # Another worker, or a new assignment here, may have the partition by now and have fenced these.
             self._still(partition, own)
             raise
 

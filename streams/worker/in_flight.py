@@ -1,4 +1,4 @@
-"""What a worker's commits under way have in memory, so that they stay few where each of them is large."""
+"""The memory of a worker's commits under way: large commits wait for each other, so that it stays bounded."""
 
 import asyncio
 from typing import Final
@@ -6,25 +6,25 @@ from typing import Final
 __all__ = ["InFlight"]
 
 _BYTES: Final = 64 * 1024 * 1024
-"""In all commits under way: what they are made of lies in memory until RocksDB has it. Four partitions with the most
-events of the design's workload in each come to half of it."""
+"""Most bytes of all commits under way: their records and rows are in memory until RocksDB has the rows. Four
+partitions, each with the largest batch of the design's workload, take half of it."""
 
 
 _ROUND_BYTES: Final = 24 * 1024 * 1024
-"""That may come of one transaction, about as they lie in memory: half as much again as of the most events in the
-design's workload. What comes of the records may be many times what they are themselves: all factors of a pair stand in
-each of its changes, and all its events in its row."""
+"""Most bytes of output of one transaction, about as they lie in memory: half as much again as the largest batch of the
+design's workload gives. The output can be many times larger than the records that it comes from: each change has all
+factors of its pair, and each row has all events of its pair."""
 
 
 class InFlight:
     """Counts the bytes of the commits under way. On one event loop.
 
     Args:
-        most_bytes: beyond it the next one waits until others have ended.
-        round_bytes: that may come of one transaction.
+        most_bytes: most bytes of all commits; beyond it the next commit waits until others have ended.
+        round_bytes: most bytes of output of one transaction.
 
     Attributes:
-        round_bytes: the same.
+        round_bytes: most bytes of output of one transaction.
     """
 
     def __init__(self, most_bytes: int = _BYTES, round_bytes: int = _ROUND_BYTES) -> None:
@@ -35,18 +35,18 @@ class InFlight:
         self._ended = asyncio.Event()
 
     async def wait_for_room(self, size: int) -> None:
-        """Wait until another commit has room; one that is alone has, however large it is."""
+        """Wait until there is room for another commit. If no other commit is under way, there is, whatever its size."""
         while self._commits and self._bytes + size > self._most_bytes:
             self._ended.clear()
             await self._ended.wait()
 
     def began(self, size: int) -> None:
-        """A commit is under way."""
+        """Count a commit that begins."""
         self._commits += 1
         self._bytes += size
 
     def ended(self, size: int, _: object = None) -> None:
-        """It is over; may be called back with what it was."""
+        """Count a commit that has ended. The second argument lets a task call this when it is done."""
         self._commits -= 1
         self._bytes -= size
         self._ended.set()

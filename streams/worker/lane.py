@@ -22,7 +22,7 @@ from topics.records.adoptions import ADOPTION_PREFIX
 __all__ = ["Lane", "Share", "may_adopt"]
 
 _FEW_RECORDS: Final = 1_000
-"""A round of more records of the source is no small one: above it librdkafka takes less of the worker's own core."""
+"""Most source records in a small round. With more of them, librdkafka takes less of the worker's own core."""
 
 _Result = TypeVar("_Result")
 
@@ -38,15 +38,15 @@ class Lane:
         changelog: the changelog topic's name.
         executor: runs the blocking steps.
         start: the offset at which the first batch has to start.
-        small: the transactions of the small rounds that it leads; None: those have the others, too.
-        few_records: most records of the source in a small round that it leads.
+        small: the transactions of the small rounds that this partition leads; None: ``transactions`` has them, too.
+        few_records: most source records in a small round that this partition leads.
 
     Attributes:
         partition: the partition.
         transactions: its transactions.
-        small: those of small rounds.
-        few_records: most records of the source in one of them.
-        committing: the commit of its last batch, or whatever else its producer is doing; None: it had none.
+        small: the transactions of small rounds.
+        few_records: most source records in a small round.
+        committing: the commit of its last batch, or another task that uses its producer; None: there was none yet.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Lane:
         self.committing: asyncio.Future[Any] | None = None
 
     async def fold(self, batch: Batch, room: int = sys.maxsize) -> "Share":
-        """Fold a batch, which has to start where the last one ended: a hole means that something was lost on the way.
+        """Fold a batch. It has to start where the last one ended; a gap means that records were lost on the way.
 
         Args:
             batch: the batch.
-            room: bytes that may come of it; what there is no room for is the share's rest.
+            room: most bytes of output. Records that no longer fit are the share's ``rest``.
 
         Raises:
-            ContractError: a hole, or the state is of another catalogue.
+            ContractError: there is a gap, or another catalogue wrote the state.
         """
         if batch.start != self._next:
             raise ContractError(
@@ -95,7 +95,7 @@ class Lane:
         return Share(self, taken, folded, list(folded.rows()), rest)
 
     def passed(self, offset: int) -> None:
-        """A record was processed that was in no batch of its own."""
+        """Go on behind a record that was processed outside of a batch: the adoption of a ruleset."""
         self._next = offset + 1
 
     async def drained(self) -> None:
@@ -111,7 +111,7 @@ class Lane:
     def produce(self, share: "Share", transactions: Transactions) -> None:
         """Add this partition's share of a round to the round's transaction."""
         transactions.produce(share.folded.outgoing)
-        # The producer has copies, and the commit is still to come: several MB, of a large batch.
+        # The producer has its own copies. Of a large batch these are several MB, not to be kept until the commit.
         share.folded.outgoing = []
         transactions.produce_rows(self._changelog, self._partition, share.rows)
 
@@ -132,7 +132,7 @@ class Lane:
         self._fold.written(share.folded)
 
     async def _folded(self, batch: Batch, room: int) -> Folded:
-        """Fold a batch; what Kafka has to be asked for it is asked before, in a thread."""
+        """Fold a batch. If Kafka has to be asked something about it, ask first, in a thread."""
         if asks_kafka(batch):
             await self.in_thread(lambda: look_up(self._fold, batch))
         return self._fold.fold(batch, room)
@@ -163,7 +163,7 @@ class Share:
 
     @property
     def framed_size(self) -> int:
-        """At most the bytes of everything that the batch comes to, as records that are not packed."""
+        """At most the bytes of the batch's output and rows as uncompressed records."""
         outgoing = sum(framed_size(record.key, record.value, record.headers or ()) for record in self.folded.outgoing)
         return outgoing + sum(framed_size(key, value, ()) for key, value in self.rows)
 

@@ -18,7 +18,7 @@ _UNDECLARED_NAMES = 100
 
 
 _LISTED_ISSUES = 50
-"""In one line: an event may have tens of thousands, a change has all of them."""
+"""Most quality issues in one log line: an event may have tens of thousands. The change has all of them."""
 
 
 class LoggingObserver(Observer):

@@ -17,11 +17,11 @@ from streams.worker.transactions.interface import Transactions
 __all__ = ["commit_alone", "process"]
 
 _SLOW_COMMIT_S = 10.0
-"""A commit takes milliseconds; an election after a broker's death takes seconds, and is no news for a person."""
+"""A commit takes milliseconds. After a broker's death an election takes seconds, which needs no warning."""
 
 _FEW_BYTES: Final = 1_000_000
-"""A round that comes to more bytes is no small one. Its producer makes one batch of each partition, which must stay
-below what any topic takes, 1 MiB, even where it cannot be packed."""
+"""Greatest size of a small round, in bytes. Its producer makes one batch for each partition. Even uncompressed, a
+batch must stay below 1 MiB, which every topic takes."""
 
 _log = structlog.get_logger()
 
@@ -34,14 +34,14 @@ async def process(
 ) -> None:
     """Process a round up to its last commit, which goes on in the background.
 
-    It is one transaction, or several where more comes of it than one may have: then one behind the other, each with
-    the offsets up to which it goes.
+    A round is one transaction. A round with more output than one transaction may have is split into several, which
+    follow each other; each commits the offsets of its own part.
 
     Args:
         batches: the round, each batch with its partition's lane.
         acknowledge: called on the event loop when everything is done.
         failed: called with the error when a commit failed.
-        in_flight: what the commits under way have in memory, and may have; None: only this round's are.
+        in_flight: counts the memory of all commits under way; None: there are no others.
 
     Raises:
         ContractError: a hole before one of the batches, or the state is of another catalogue.
@@ -53,7 +53,7 @@ async def process(
         shares, transactions, left = await _produced(left, in_flight)
         size = sum(share.folded.size for share in shares)
         in_flight.began(size)
-        finish = _finish(shares, transactions, _nobody if left else acknowledge)
+        finish = _finish(shares, transactions, _acknowledged_by_a_later_transaction if left else acknowledge)
         committing = asyncio.create_task(finish)
         committing.add_done_callback(partial(in_flight.ended, size))
         committing.add_done_callback(lambda task: _report(task, failed))
@@ -66,12 +66,12 @@ async def _produced(
 ) -> tuple[list[Share], Transactions, list[tuple[Lane, Batch]]]:
     """Produce as much of a round as one transaction may have.
 
-    1. Fold the first batch; all of them in a small round, or where Kafka has to be asked for another one, which may
-       take longer than a transaction should.
-    2. Wait for the commits of the partitions' last batches; a partition is in one transaction at a time. Wait for other
-       commits, too, until there is room.
-    3. Produce what is folded in a transaction that the first one's partition leads, and fold and produce the others:
-       the transaction's partitions are registered meanwhile. The commit comes then, in a thread: see :func:`_commit`.
+    1. Fold the first batch. Fold all batches before the transaction begins if the round is small, or if Kafka has to be
+       asked about one of them: the answer may take longer than a transaction should.
+    2. Wait for the commits of the partitions' last batches, because a partition is in one transaction at a time. Then
+       wait for other commits until there is room in memory.
+    3. Begin a transaction, led by the first batch's partition, and produce what is folded. Fold and produce the other
+       batches while the transaction's partitions are registered. The commit follows in a thread: see :func:`_commit`.
 
     Returns:
         The transaction's shares, the transactions it is one of, and what of the round is left.
@@ -134,14 +134,17 @@ async def _commit_alone(share: Share) -> None:
 
 
 def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions | None:
-    """Those of small rounds, if this may be one: how much comes of it is not known before all of it is folded."""
+    """The small-round transactions, if the round has few records; None: it has too many.
+
+    Its size in bytes is checked later: it is known only when everything is folded.
+    """
     leader, _ = batches[0]
     few = sum(len(batch.records) for _, batch in batches) <= leader.few_records
     return leader.small if few else None
 
 
-def _nobody() -> None:
-    """The round is acknowledged when its last transaction is committed."""
+def _acknowledged_by_a_later_transaction() -> None:
+    """Do nothing: the round is acknowledged when its last transaction is committed."""
 
 
 async def _finish(shares: Sequence[Share], transactions: Transactions, acknowledge: Callable[[], object]) -> None:

@@ -10,10 +10,12 @@ __all__ = ["Round"]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The batches that begin together, of a partition each, and are committed in one transaction.
+    """Batches of different partitions that begin together.
+
+    They are committed in one transaction, or in several if their output is too large for one.
 
     Attributes:
-        batches: one large batch, or small ones of as many partitions as have any; at least one.
+        batches: one large batch, or a small one of each partition that has events; at least one.
     """
 
     batches: Sequence[Batch]

@@ -30,11 +30,11 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """With which rules a partition goes on.
+    """The rules with which a partition goes on.
 
     Attributes:
         rules: the rules.
-        catalogue: the catalogue of these rules as JSON, where it goes over to those of this worker.
+        catalogue: the catalogue of these rules as JSON, if the partition goes over to this worker's; else None.
         adopted_at: the offset of the record that adopts them; None: it is not written yet.
     """
 
@@ -44,7 +44,7 @@ class Resumed:
 
 
 class Rulesets:
-    """What a worker knows of rulesets. Every method blocks.
+    """The rulesets of a worker: its own, and what Kafka has of others. Every method blocks.
 
     Args:
         connection: how to reach Kafka.
@@ -55,10 +55,10 @@ class Rulesets:
     Attributes:
         own: the ruleset that this worker was started with.
         erasures: knows which erasures count.
-        taken_over: by partition, up to where earlier versions had consolidated, for which erasures needed no entry.
+        taken_over: by partition, the offset up to which earlier versions consolidated. They needed no entry to erase.
 
     Raises:
-        ContractError: from every method: another ruleset is in the way, or is not to be had.
+        ContractError: from every method: the partition has another ruleset, or Kafka has no such ruleset.
         InfrastructureError: from every method: Kafka does not answer.
     """
 
@@ -79,7 +79,7 @@ class Rulesets:
     def admit(self, app_id: str, prefix: str) -> None:
         """Return only when a worker of this application id may work on the topics with this worker's catalogue.
 
-        Asked before anything is done. What the topics belong to is written down where nobody has yet.
+        To be called before anything else. If the topics belong to no application id yet, they are bound to this one.
 
         Args:
             app_id: the application id.
@@ -93,16 +93,16 @@ class Rulesets:
     def resume(self, partition: int, mark: PartitionMark | None) -> Resumed:
         """The rules with which a partition goes on.
 
-        1. State of this worker's ruleset, or none: with that.
-        2. Otherwise with the state's, up to a record that adopts this worker's: one that is in the log already, or one
-           that is still to be written (:meth:`adopt`).
+        1. If the state is of this worker's ruleset, or there is no state: with this worker's rules.
+        2. Otherwise with the state's rules, up to a record that adopts this worker's. The record is in the log already,
+           or is still to be written (:meth:`adopt`).
 
         Args:
             partition: the partition.
             mark: how far it is applied, and with which ruleset; None: no state.
         """
         # 1.
-        # Half way to another ruleset it is the one of before that the mark names.
+        # A halfway mark names the ruleset before the adoption.
         if mark is None or (mark.ruleset == self.own.tag and not isinstance(mark, HalfwayMark)):
             return Resumed(self.own)
         # 2.
@@ -133,14 +133,14 @@ class Rulesets:
         return _Switches(self, partition)
 
     def adoptions(self, partition: int) -> tuple[Adoption, ...]:
-        """What a partition has adopted, up to everything that can be read of it by now."""
+        """The adoptions of a partition, read up to the end of what is readable now."""
         return self._book(partition).adoptions(partition)
 
     def require_own(self, adoption: Adoption) -> Rules:
         """This worker's rules.
 
         Raises:
-            ContractError: the adoption is of others.
+            ContractError: the adoption is of another ruleset.
         """
         if adoption.after != self.own.digest:
             raise self._other_adopted(adoption)
@@ -167,7 +167,7 @@ class Rulesets:
             applied: how far it is applied.
             before: its ruleset.
             transactions: its transactions, with none under way.
-            membership: as which member of the group this worker has it.
+            membership: the member of the group as which this worker has the partition.
 
         The catalogue has to be there before (:meth:`keep`).
         """
@@ -179,7 +179,7 @@ class Rulesets:
             adoption = adoption_at(offset)
             return Outgoing(self._topics.rulesets.name, partition, adoption.key, adoption.value)
 
-        # Never the same key again: compaction would take an earlier adoption away.
+        # The key must never repeat: compaction would remove an earlier adoption.
         key = ADOPTION_PREFIX + f"{before.digest}/{self.own.digest}/{applied}".encode()
         record = Outgoing(self._topics.executions.name, partition, key, adoption_at(0).value)
         offset = transactions.announce(record, entry_at, membership)
@@ -206,8 +206,8 @@ class Rulesets:
 class _Switches:
     """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`.
 
-    Whoever may publish may write thousands of records that look like adoptions: the topic of rulesets is read once for
-    all that were fetched together.
+    Every publisher can write thousands of records that look like adoptions. So the topic of rulesets is read once for
+    all records that were fetched together.
     """
 
     def __init__(self, rulesets: Rulesets, partition: int) -> None:

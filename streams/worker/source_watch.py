@@ -13,7 +13,7 @@ from topics.contract.declared import Topics
 __all__ = ["SourceWatch"]
 
 _INTERVAL_S = 3.0
-"""Between two looks at a running worker's topic: one small request each."""
+"""Seconds between two checks of the source topic; each is one small request."""
 
 _ABSENCE_S = 3.0
 """How long the topic has to be absent: just after its creation, not every broker knows of it."""

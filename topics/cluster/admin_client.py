@@ -372,7 +372,7 @@ class _AlreadyExistsError(ContractError):
 
 
 class _UnknownTopicError(ContractError):
-    """This broker does not know the topic: it was deleted meanwhile, or the broker has not heard of it yet."""
+    """The broker does not know the topic: it was deleted, or the broker has not heard of it yet."""
 
 
 def _new(topics: Iterable[Topic], partitions: int, replication_factor: int) -> list[NewTopic]:

@@ -83,7 +83,7 @@ def ask_for_offsets(
     Args:
         question: asks once, for at most :data:`ASK_S`.
         limit_s: after which it is not asked again.
-        silent: told each time that there was no answer.
+        silent: called each time that there was no answer.
 
     Raises:
         KafkaException: of the last question.

@@ -40,8 +40,8 @@ def wait_until_settled(
         topic: the topic.
         partitions: its partitions.
         limit_s: how long to wait, for an answer as well.
-        waiting: told before each wait in which partitions something is open.
-        silent: told each time that a partition's leader does not answer.
+        waiting: called before each wait with the partitions in which something is open.
+        silent: called each time that a partition's leader does not answer.
 
     Returns:
         The partitions in which something is open after that; empty: in none.
@@ -84,8 +84,8 @@ def wait_until_offsets_settled(
         topic: the topic that it reads.
         partitions: its partitions.
         limit_s: how long to wait, for an answer as well.
-        waiting: told before each wait which partitions' offsets are in an open transaction.
-        silent: told each time that the group's coordinator does not answer.
+        waiting: called before each wait with the partitions whose offsets are in an open transaction.
+        silent: called each time that the group's coordinator does not answer.
 
     Returns:
         The partitions whose offsets are in an open transaction after that; empty: none.
@@ -125,7 +125,7 @@ def ends_of(
         partitions: its partitions.
         isolation: of everything, or of what is committed.
         limit_s: how long leaders that do not answer are asked again.
-        silent: told each time that one does not.
+        silent: called each time that one does not answer.
 
     Raises:
         KafkaException: Kafka does not answer; names a partition that has no answer, and its leader.

@@ -38,7 +38,7 @@ def ask_patiently(
         question: asks once; its own time limit comes on top.
         limit_s: after which no new attempt is made.
         passing: reasons that may pass, besides those that always may.
-        failed: told of each attempt that failed for a reason that may pass.
+        failed: called for each attempt that failed for a reason that may pass.
 
     Raises:
         KafkaException: of the last attempt.

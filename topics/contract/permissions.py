@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class Resource(StrEnum):
-    """What an access control list is about, as ``kafka-acls`` spells it."""
+    """The kinds of resources in an access control list, as ``kafka-acls`` spells them."""
 
     TOPIC = "topic"
     GROUP = "group"

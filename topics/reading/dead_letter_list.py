@@ -63,7 +63,7 @@ class Listed:
 
     @property
     def state(self) -> State:
-        """What became of it."""
+        """Whether the letter is open, was redriven, or came back."""
         if self.is_redriven:
             return State.REDRIVEN
         return State.OPEN if self.redrive_of is None else State.CAME_BACK

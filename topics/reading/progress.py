@@ -44,7 +44,7 @@ class GroupProgress:
         self._config = dict(config)
         self._topics = topics
         watched = {**self._config, "group.id": group, "enable.auto.commit": False, "log_level": 2}
-        # Beside an open transaction a read_committed client waits for the group's offsets until it times out.
+        # While a transaction is open, a read_committed client waits for the group's offsets until it times out.
         self._bystander = Consumer({**watched, "isolation.level": "read_uncommitted"})
         self._admin = AdminClient({**self._config, "log_level": 2})
 

@@ -266,7 +266,7 @@ class TopicReader:
         self._consumer.assign([TopicPartition(self.topic, part, span.start) for part, span in spans.items()])
 
     def _poll(self, timeout_s: float) -> list[Message]:
-        """What has arrived: records and words of an end. Passing troubles, which librdkafka mends, are left out."""
+        """Everything that has arrived: records and ends of partitions. Errors that librdkafka mends are left out."""
         messages = self._consumer.consume(1, timeout=timeout_s)
         messages += self._consumer.consume(_POLL_RECORDS, timeout=0)
         told = []

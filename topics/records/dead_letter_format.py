@@ -79,7 +79,7 @@ FORMAT = "dlq_format"
 _KNOWN_FORMAT = 1
 
 _SHOWN_CHARACTERS = 20
-"""Of a format that is not known."""
+"""How many characters of an unknown format an error message shows."""
 
 VALUE_BYTES = "dlq_value_bytes"
 VALUE_SHA256 = "dlq_value_sha256"

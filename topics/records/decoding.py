@@ -48,7 +48,7 @@ _FAILED: Final = Status.FAILED
 _NO_FACTORS: dict[str, Scalar | None] = {}
 _NO_NEAR_MISSES: Final[tuple[str, ...]] = ()
 _SHORT: Final = MAX_NAME_BYTES // WIDEST_CHARACTER
-"""Up to so many characters a text fits everywhere but in a time, which is looked at where it is read."""
+"""A text of up to this many characters fits every limit but a time's, which is checked where a time is read."""
 
 
 def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) -> LifecycleEvent:

@@ -50,7 +50,7 @@ _SCHEMA_VERSION: Final = 1
 _ERASED, _LIFTED = "erased", "lifted"
 
 _MAX_VALUE_BYTES: Final = 1_024
-"""Of an erasure, which has about a hundred: whoever may publish may write anything under such a key."""
+"""Most bytes of an erasure's value, which has about a hundred. Every publisher can write anything under such a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Forgotten(NamedTuple):
         return not self.standing
 
     def __str__(self) -> str:
-        """For people."""
+        """The text that people read."""
         lifted = "; that was lifted later, and it began anew" if self.lifted else ""
         return f"erased at {self.partition}:{self.offset}{lifted}"
 

@@ -20,8 +20,8 @@ _LIMIT_S: Final = 60.0
 _STEP_S: Final = 10.0
 
 _TRANSACTION_MS: Final = 10_000
-"""After which the broker aborts it if this process has died: until then readers of both partitions wait, and a worker
-for no more than 30 s. Brokers look for such transactions every 10 s."""
+"""When the broker aborts the transaction of a process that died. Until then readers of both partitions wait; a worker
+waits for at most 30 s. Brokers look for such transactions every 10 s."""
 
 
 class ConfirmedWriter:

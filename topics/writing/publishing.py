@@ -13,7 +13,7 @@ from topics.records.cloudevents import EXECUTION_TYPE_PREFIX, cloudevent_headers
 __all__ = ["publish_events", "record_bytes"]
 
 _PATIENCE_S = 60.0
-"""Without a single acknowledgement for so long, Kafka counts as unreachable."""
+"""Kafka counts as unreachable after this many seconds without a single acknowledgement."""
 
 _POLL_S = 0.1
 
@@ -49,7 +49,7 @@ def publish_events(
         topic: the ``executions`` topic.
         partitions: its partition count.
         client: the client's configuration, see :class:`topics.cluster.connection.Connection`.
-        on_acknowledged: told how many are acknowledged so far.
+        on_acknowledged: called with how many are acknowledged so far.
 
     Returns:
         How many were acknowledged: all of them.

@@ -77,7 +77,7 @@ class Member(NamedTuple):
     after: str | None
 
     def __str__(self) -> str:
-        """For people."""
+        """The text that people read."""
         what = self.name.replace("_", " ") if self.factor is None else self.factor
         return f"{what}: {self.before or 'absent'} → {self.after or 'absent'}"
 
@@ -218,7 +218,7 @@ class Report:
         return found
 
     def members(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {
             "pairs": self.pairs,
             "equal": self.pairs - self.different,

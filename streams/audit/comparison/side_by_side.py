@@ -33,7 +33,7 @@ Differences = Iterator[Difference | None]
 """One for each pair, in the order of the pairs' keys; None: nothing differs."""
 
 _WITHOUT_FACTORS: Final = b'"factors":{}'
-"""In every change after which the pair has no factors; whether it lost any is looked for in those alone."""
+"""Every change after which the pair has no factors contains this; only such changes are checked for lost factors."""
 
 
 class _Entry(msgspec.Struct):

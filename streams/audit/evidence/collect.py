@@ -50,7 +50,7 @@ def collect_evidence(
         application_id: the application.
         group: the worker's group; it is neither joined nor moved.
         max_event_bytes: larger events are dead letters.
-        on_progress: told which topic is read.
+        on_progress: called with the topic that is read.
 
     Raises:
         ContractError: a topic does not exist, or has other partitions than declared.

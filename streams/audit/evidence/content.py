@@ -174,7 +174,7 @@ def decode_source(raw: bytes, manifest: Manifest, source: str) -> list[Record]:
     """Read ``executions.jsonl``: records about the application, in the range of the manifest.
 
     Raises:
-        ContractError: they are not, or there are more or fewer than the manifest says.
+        ContractError: a record is not the application's, or the manifest gives another number of records.
     """
     records = _records(raw, manifest.topics.executions, manifest.records.executions, manifest.partition, source)
     for record in records:
@@ -189,7 +189,7 @@ def decode_published(raw: bytes, manifest: Manifest, topic: str, count: int, sou
     """Read ``factor-changes.jsonl`` or ``factors.jsonl``: records under the application's keys.
 
     Raises:
-        ContractError: they are not, or there are more or fewer than the manifest says.
+        ContractError: a record is not the application's, or the manifest gives another number of records.
     """
     records = _records(raw, topic, count, manifest.partition, source)
     prefix = application_prefix(manifest.application_id)

@@ -16,7 +16,8 @@ from topics.reading.reader import TopicReader
 __all__ = ["Inquiry", "Moment"]
 
 Moment = AtOffset | int | End
-"""Up to and with an offset; up to and with a time, in microseconds since the epoch; or all that there is."""
+"""How much of the log an answer uses: up to an offset, up to a time in microseconds since the epoch (both included), or
+all."""
 
 _MICROS_A_MILLISECOND: Final = 1_000
 
@@ -31,7 +32,7 @@ class Inquiry:
         application_id: the application.
         max_event_bytes: larger events are dead letters.
         moments: those that will be asked about as known: they are looked up while Kafka is connected.
-        on_progress: told how many offsets were gone through, and of how many.
+        on_progress: called with how many offsets are done, and how many there are.
 
     Attributes:
         log: everything under its keys, without what is from before its erasure.
@@ -61,7 +62,7 @@ class Inquiry:
             log = read_application(
                 reader, topics, application_id, on_progress=lambda count: on_progress(count, span.end - span.start)
             )
-        # Asked behind the log: whatever erasure is in it is known.
+        # Asked after the log was read, so that every erasure in the log is known.
         book.erasures.fetched(log.partition, log.end)
         self.log: ApplicationLog = without_forgotten(log, book.erasures.forgotten(log.partition, application_id))
 

@@ -45,7 +45,8 @@ class PublishedChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _ROWS_A_WRITE: Final = 5_000
 
 _DEFERRED: Final = 10_000
-"""So many missing changes wait for word that their application was erased; with more, erasure is not the reason."""
+"""How many missing changes are kept until it is known whether their application was erased. With more of them, erasure
+is not the reason."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(PublishedChange).decode

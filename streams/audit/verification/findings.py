@@ -27,7 +27,7 @@ class PlaceInTopic:
     offset: int
 
     def members(self) -> Mapping[str, object]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {"topic": self.topic, "partition": self.partition, "offset": self.offset}
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Finding:
     reason: str
 
     def members(self) -> Mapping[str, object]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {
             "kind": self.kind.value,
             "topic": self.topic,
@@ -73,7 +73,7 @@ class Finding:
         }
 
     def __str__(self) -> str:
-        """For people, on one line."""
+        """One line of text for people."""
         place = f"{self.topic}: nothing published" if self.published is None else str(self.published)
         whose = f" of {self.application_id} {self.processor}" if self.application_id else ""
         cause = "" if self.cause is None else f"; cause: {self.cause}"
@@ -103,7 +103,7 @@ class Count:
     """By partition: the greatest offset of a causing record that is gone."""
 
     def members(self) -> Mapping[str, int]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {
             "equal": self.equal,
             "equal_in_content": self.content,

@@ -81,7 +81,7 @@ class KafkaVerification:
         selection: what is asked for.
         group: the worker's group.
         max_event_bytes: larger events become dead letters.
-        on_progress: told how many offsets, of all topics, were gone through.
+        on_progress: called with how many offsets, of all topics, are done.
 
     Attributes:
         total: how many offsets there are to go through.

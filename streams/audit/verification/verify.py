@@ -23,7 +23,7 @@ from topics.records.record import Record
 __all__ = ["PartitionReport", "Report", "Verification"]
 
 _EXPLAINED = 50
-"""So many differences are looked at member by member; each takes a look into Kafka."""
+"""How many differences are explained member by member; each of them needs a read from Kafka."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PartitionReport:
     pending: int
 
     def members(self) -> Mapping[str, object]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {
             **self.standing.members(),
             "complete_from": self.complete_from,
@@ -69,7 +69,7 @@ class Report:
     differences: int
 
     def members(self) -> Mapping[str, object]:
-        """As JSON has it."""
+        """The members of its JSON form."""
         return {
             "differences": self.differences,
             "factor_changes": self.changes.members(),
@@ -90,7 +90,7 @@ class Verification:
         application_id: only this application; the published records are of it alone, too.
         processor: only this processor.
         look_up: the value of a published record, to say in what it differs; None: it is not there any more.
-        on_progress: told how many offsets of the source were gone through.
+        on_progress: called with how many offsets of the source are done.
         open_log: opens the source once more, where a ruleset was adopted; None: none is.
     """
 

@@ -15,7 +15,7 @@ __all__ = ["HEADING", "decision_line", "letter_json", "letter_line", "shown_json
 _PLACE, _SOURCE, _TIME, _STATE, _ERROR, _SIZE, _ACTION = 10, 26, 24, 9, 22, 9, 13
 
 _SHOWN_BYTES: Final = 4_096
-"""Of a value on a terminal: some fifty lines. An event of ours has a tenth of it."""
+"""Most bytes of a value that are shown on a terminal: some fifty lines. A usual event has a tenth of it."""
 
 HEADING: Final = (
     f"{'DLQ':<{_PLACE}} {'SOURCE':<{_SOURCE}} {'TIME':<{_TIME}} {'STATE':<{_STATE}} {'ERROR':<{_ERROR}} "

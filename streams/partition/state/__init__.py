@@ -1,1 +1,1 @@
-"""The stored rows of a partition: their bytes, what is cached of them, what is remembered of erasures."""
+"""The stored rows of a partition: their bytes, the cache of decoded pairs, and the rows about erasures."""

@@ -1,4 +1,4 @@
-"""Which applications of a partition are erased as a whole: looked up once an event, as soon as there is one."""
+"""Which applications of a partition are erased as a whole. As soon as there is one, every event asks."""
 
 from models.rows import ErasedApplication
 from streams.partition.state.row_codec import ERASED_PREFIX, RowReader, decode_row
@@ -7,10 +7,10 @@ from topics.records.erasures import Erasure, salted_hash
 __all__ = ["ErasedApplications", "erased_key"]
 
 _REMEMBERED = 32_768
-"""Applications whose answer is kept: hashing costs a microsecond, and applications come in bursts of events."""
+"""Most applications whose answer is cached: hashing costs a microsecond, and an application's events come in bursts."""
 
 _REMEMBERED_BYTES = 256
-"""Of what an application's keys start with; of a longer one no answer is kept, so that all take 8 MiB at most."""
+"""Longest key prefix whose answer is cached, so that all cached answers together take 8 MiB at most."""
 
 
 def erased_key(erasure: Erasure) -> bytes:
@@ -52,7 +52,7 @@ class ErasedApplications:
         return found
 
     def add(self, erasure: Erasure) -> bool:
-        """An application is erased; returns whether it was not so before."""
+        """Note that an application is erased; return whether that is new."""
         hashes = self._hashes.setdefault(erasure.salt, set())
         if erasure.hash in hashes:
             return False
@@ -61,7 +61,7 @@ class ErasedApplications:
         return True
 
     def lift(self, erasure: Erasure) -> bool:
-        """An application is erased no more; returns whether it was so before."""
+        """Note that an erasure is lifted; return whether it held."""
         hashes = self._hashes.get(erasure.salt, set())
         if erasure.hash not in hashes:
             return False

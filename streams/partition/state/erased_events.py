@@ -1,4 +1,4 @@
-"""Which events of an application tombstones erased: hashes in order, in one row."""
+"""The events of an application that tombstones erased: sorted hashes in one row."""
 
 from bisect import bisect_left
 from hashlib import sha256
@@ -9,14 +9,14 @@ from models.errors import BadEventError, Defect
 __all__ = ["ERASED_EVENTS", "HASH_BYTES", "erased_hash", "holds", "with_hash"]
 
 ERASED_EVENTS: Final = 32_768
-"""Events of one application that tombstones erased, at most: 0.6 MB of hashes in one row. An application has 2,000
-executions of a processor at most; whoever erases more of it erases it as a whole."""
+"""Most events of one application that tombstones may erase: 0.6 MB of hashes in one row. An application has at most
+2,000 executions of a processor; to erase more events, erase the application as a whole."""
 
 HASH_BYTES: Final = 16
 
 
 def erased_hash(event_id: str) -> bytes:
-    """What is kept of an erased event's id."""
+    """The hash that is kept of an erased event's id."""
     return sha256(event_id.encode()).digest()[:HASH_BYTES]
 
 

@@ -1,4 +1,4 @@
-"""Decoded pairs in memory, the longest unused forgotten first.
+"""A cache of decoded pairs that forgets the longest unused first.
 
 A pair that was folded stays pinned until RocksDB has it; after that it is merely cached, and may be forgotten.
 """
@@ -12,7 +12,7 @@ __all__ = ["PairCache"]
 
 
 _PAIR_WEIGHT: Final = 128
-"""What a pair has besides its events, as a weight."""
+"""The weight of a pair without its events."""
 
 
 def weight_of(key: bytes, pair: Pair) -> int:
@@ -67,7 +67,7 @@ class PairCache:
             self._weight -= weight_of(key, pair)
 
     def keys(self, prefix: bytes) -> list[bytes]:
-        """The keys here that start so."""
+        """The cached keys that start with a prefix."""
         return [key for key in self._pairs if key.startswith(prefix)]
 
     def shrink(self, pinned: Sequence[Container[bytes]]) -> None:

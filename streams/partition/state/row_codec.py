@@ -22,10 +22,11 @@ from models.rows import (
 __all__ = ["ERASED_PREFIX", "KNOWN_FORMATS", "MARK_KEY", "RowReader", "decode_row", "encode_row", "is_pair_key"]
 
 MARK_KEY: Final = b"\x00partition"
-"""Where a partition's mark stands in the table. Other keys contain a ``/``, so none can be equal."""
+"""The key of a partition's mark in the table. No other row has it: the other keys contain
+a ``/``, or start with :data:`ERASED_PREFIX`."""
 
 ERASED_PREFIX: Final = b"\x00erased-"
-"""What the keys of erased applications start with; then comes the hash, without a ``/`` either."""
+"""The prefix of the keys of erased applications; the hash follows, and contains no ``/``."""
 
 _TAGS: Final = [str(kind.__struct_config__.tag) for kind in get_args(Rows)]
 
@@ -67,7 +68,7 @@ def decode_row(
 
 
 def _unreadable(raw: bytes, key: bytes, partition: int, problem: str) -> ContractError:
-    """Says which format was met, and which are known."""
+    """The error that names the format that was found and those that are known."""
     tag = _tag_of(raw)
     found = re.fullmatch("([a-z]+)([0-9]+)", tag)
     known = KNOWN_FORMATS.get(found[1]) if found else None
@@ -86,7 +87,7 @@ def _unreadable(raw: bytes, key: bytes, partition: int, problem: str) -> Contrac
 
 
 def _tag_of(raw: bytes) -> str:
-    """What stands first in a row; "": nothing that could be a tag."""
+    """The tag at the start of a row; "": there is nothing that could be a tag."""
     try:
         first = msgspec.msgpack.decode(raw, type=list)[:1]
     except msgspec.MsgspecError:
@@ -106,4 +107,4 @@ class RowReader(Protocol):
         """The bytes under a key, if any."""
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts so, with its bytes."""
+        """Every key that starts with a prefix, with its bytes."""

@@ -40,7 +40,7 @@ def stored_mark(rows: RowReader, partition: int, rules: Rules, source_topic: str
 
 
 def still_halfway(source_topic: str, halfway: HalfwayMark) -> ContractError:
-    """A partition that is half way to another ruleset cannot go on with anything but the rest of its way."""
+    """The error that a partition is half way to another ruleset, and can do nothing but go on with that."""
     return ContractError(
         f"{source_topic} partition {halfway.partition}: the state is half way to the ruleset that is adopted "
         f"at offset {halfway.adoption}, and that record is not what comes next, or the topic of rulesets does not "

@@ -25,7 +25,7 @@ from streams.worker.refold.messages import Task
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
 
 _FORMAT: Final = 2
-"""Of what is stored here. Another one is thrown away: everything can be folded again."""
+"""The format of this database. One of another format is thrown away: everything can be folded again."""
 
 _IDENTITY: Final = b"identity"
 _ROW: Final = b"r"

@@ -75,7 +75,7 @@ class Database:
         return value
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts so, with its bytes."""
+        """Every key that starts with a prefix, with its bytes."""
         try:
             yield from all_with_prefix(self._db, prefix)
         except Exception as error:

@@ -36,7 +36,7 @@ class BatchStore(Store):
     """
 
     as_of_key = b"__consolidator\0as of__"
-    """Up to when a database is complete, beside the offset up to which it is; see :mod:`streams.worker.table.age`."""
+    """The key under which a database keeps the time up to which it is complete; see :mod:`streams.worker.table.age`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

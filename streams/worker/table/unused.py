@@ -20,10 +20,11 @@ from topics.contract.declared import TABLE_NAME
 __all__ = ["UnusedDatabases"]
 
 _LOOK_S: Final = 3_600.0
-"""Between two looks; what is removed has had no use for days."""
+"""Seconds between two checks; an hour is enough, as what is removed was unused for days."""
 
 _LEAST_AGE_S: Final = 86_400.0
-"""However short the retention of tombstones is: a worker that restarts, or moves, wants its databases again."""
+"""Never remove a younger database, however short the retention of tombstones is: a worker that restarts or moves needs
+it."""
 
 _DATABASES: Final = f"v*/tables/{TABLE_NAME}-*.db"
 _REMOVED: Final = ".removed"

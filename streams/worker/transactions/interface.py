@@ -1,4 +1,4 @@
-"""What a round needs of transactions, whichever client speaks to Kafka."""
+"""The interface of transactions that a round uses; two clients implement it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -13,7 +13,7 @@ class Transactions(Protocol):
     """Transactions of one producer, one after the other."""
 
     def begin(self) -> None:
-        """Begin one."""
+        """Begin a transaction."""
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:
         """Add records."""
@@ -22,4 +22,4 @@ class Transactions(Protocol):
         """Add the changed rows of a partition."""
 
     def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
-        """Commit it with the batches' source offsets; the changelog offset of each partition's last row. Blocks."""
+        """Commit with the batches' source offsets; return the changelog offset of each partition's last row. Blocks."""

@@ -26,15 +26,15 @@ from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of
 __all__ = ["PartitionTransactions"]
 
 _RETRY_S = 0.1
-"""Between two calls of a step that may be called again; most of them wait by themselves."""
+"""Seconds between two calls of a step that is retried; most steps wait by themselves."""
 
 _SLICE_S = 5.0
-"""Between two looks at whether the cluster refuses this client's credentials."""
+"""Seconds between two checks whether the cluster refuses this client's credentials."""
 
 _RESTED_S = 5.0
-"""After so long without a transaction the broker may have forgotten the transactional id. A transaction then sends its
-records before its offsets, and keeps them until these are accepted; without a pause neither is worth its price.
-It is less than any expiration, and more than lies between two large batches of a partition on a slow machine."""
+"""After this pause, in seconds, the broker may have forgotten the transactional id. The next transaction then sends its
+records before its offsets, and keeps the records until the offsets are accepted; that is too expensive for every one.
+The value is below any expiration, and above the pause between two large batches of a partition on a slow machine."""
 
 _POLL_S = 0.1
 """How long one look at a full queue waits for the broker."""
@@ -58,7 +58,7 @@ class PartitionTransactions:
         patience_s: seconds that a step waits for brokers that are down or change. It is the transaction's timeout as
             well: after it the broker aborts what a dead owner left open, unless a new owner's fence did so before.
         confirm: raises if a member of the group is none any more; asked before a forgotten id is initialised again.
-        on_error: told of errors after which librdkafka tries again: that a broker cannot be reached, for one.
+        on_error: called with errors after which librdkafka tries again, such as an unreachable broker.
 
     Raises:
         AuthorizationError: from every method, when the cluster does not permit a step.
@@ -89,7 +89,8 @@ class PartitionTransactions:
         self._waiting: deque[Callable[[], object]] = deque()
 
     _owner_changed: KafkaError | None = None
-    """That another worker has the partition is for good, and a call that ends the producer cannot say so any more."""
+    """The error that said that another worker has the partition. It is kept because it stays true, and because a call
+    that ends the producer cannot report it again."""
 
     _used_at = inf
     """When the broker last knew the transactional id, in monotonic seconds; it has not been asked yet."""

@@ -41,7 +41,7 @@ def producer_settings(
         config: how to reach Kafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         transactional_id: the producer's id.
         patience_s: the transaction's timeout.
-        on_error: told of errors after which librdkafka tries again.
+        on_error: called with errors after which librdkafka tries again.
     """
     return {
         **config,

@@ -73,7 +73,8 @@ def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
         _connecting = False
 
         async def connect(self) -> Any:
-            # Of its requests the first may be answered and the next refused, each time: only all of it is an answer.
+            # Connecting takes several requests. The first may be answered and the next one refused, each time, so only
+            # a complete connection counts as an answer.
             self._connecting = True
             connected = await self._heard(super().connect())
             self._connecting = False

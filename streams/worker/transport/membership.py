@@ -18,7 +18,8 @@ from models.errors import ContractError
 __all__ = ["end_when_replaced", "heartbeat"]
 
 _FENCED_INSTANCE_ID = 82
-"""In every answer of a group's coordinator; aiokafka has no name for it."""
+"""The error code ``FENCED_INSTANCE_ID``, which any answer of a group coordinator may have; aiokafka has no name for
+it."""
 
 
 class _HeartbeatResponse(Response):

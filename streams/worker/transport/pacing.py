@@ -1,4 +1,4 @@
-"""When the next batches begin, and how large they may be: they grow with the load by themselves."""
+"""Decides when the next batches begin and how large they may be. Batches grow with the load."""
 
 from collections.abc import Callable
 from math import inf
@@ -12,44 +12,49 @@ from streams.worker.round import Round
 __all__ = ["FETCHED_BYTES", "Pacing", "fetch_bytes"]
 
 _EVENTS_AT_ONCE = 16_000
-"""Of all partitions of a worker together, in one batch of each; up to three of each are in memory, gathered, folded and
-committed. The larger a batch, the fewer rows and ``factors`` records: a pair has one of each, however many of its
-events are in it. See ``docs/decisions/0015``."""
+"""Most events of all of a worker's partitions together, with one batch of each partition. Up to three batches of a
+partition are in memory: one is gathered, one folded, one committed. Larger batches give fewer rows and ``factors``
+records, because a pair has one of each in a batch. See ``docs/decisions/0015``."""
 
 _LEAST_EVENTS = 1_000
-"""A partition's share of that, however many there are. With smaller batches what transactions cost begins to tell."""
+"""Least events of one partition's share of that, however many partitions there are. In smaller batches the cost of the
+transactions becomes noticeable."""
 
 _MIB = 1024 * 1024
 
 _BYTES_AT_ONCE = 32 * _MIB
-"""Of all partitions of a worker together, in one batch of each. The events above take a fifth of it in the design's
-workload: it is there for larger ones."""
+"""Most bytes of all of a worker's partitions together, with one batch of each. The events of the design's workload take
+a fifth of it; the limit is there for larger events."""
 
 _MOST_BATCH_BYTES = 16 * _MIB
-"""Of one batch, however few partitions there are."""
+"""Most bytes of one batch, however few partitions there are."""
 
 _LEAST_BYTES = _MIB
-"""A partition's share of that, however many there are: one piece of a batch, or one record, is taken in any case."""
+"""Least bytes of a partition's share, however many partitions there are: one piece of a batch, or one record, is taken
+in any case."""
 
 _BYTES_IN_ALL = 3 * _BYTES_AT_ONCE
-"""Gathered, folded and committed, whatever the number of partitions: beyond it only a partition that has nothing under
-way is read."""
+"""Most bytes that are gathered, folded and committed, whatever the number of partitions. Beyond it, only a partition
+with nothing under way is read."""
 
 FETCHED_BYTES = 32 * _MIB
-"""In one answer of a broker, packed: 8 MiB of each of four partitions."""
+"""Most compressed bytes in one answer of a broker: 8 MiB for each of four partitions."""
 
 _MOST_FETCHED_BYTES = 8 * _MIB
-"""Of one partition: some 18,000 events. With aiokafka's default, 1 MiB, the throughput is half."""
+"""Most compressed bytes of one partition in an answer: some 18,000 events. aiokafka's default, 1 MiB, halves
+throughput."""
 
 _LEAST_FETCHED_BYTES = _MIB // 4
-"""Of one partition, however many there are; a broker sends a larger batch whole when its turn comes."""
+"""Least compressed bytes of one partition in an answer, however many partitions there are. A broker sends a larger
+batch whole."""
 
 _LARGE = 0.25
-"""Of the most events, or bytes, of a batch: from there folding takes longer than a commit, and the two overlap."""
+"""The part of the greatest number of events or bytes from which a batch is large: then folding takes longer than a
+commit, and the next fold overlaps with the commit."""
 
 _INTERVAL_S = 0.003
-"""Between the beginnings of two rounds of small batches, at least. A transaction costs the broker and the worker
-something, whatever is in it: a quick broker would get more of them than anybody would notice."""
+"""Least seconds between the beginnings of two rounds of small batches. Each transaction costs the broker and the worker
+something, whatever is in it; a fast broker would get more transactions, and nobody would notice a shorter wait."""
 
 
 class Pacing:
@@ -57,11 +62,11 @@ class Pacing:
 
     A partition's *large* batch begins at once, in a round of its own, and lets one more of the partition be folded
     while it commits. *Small* batches begin together, in one round: not before the last such round is committed, nor
-    within some milliseconds of its beginning. What comes meanwhile makes the next round larger. Cut into rounds at once
-    it would wait as long, and cost a transaction for each.
+    within some milliseconds of its beginning. Records that come meanwhile make the next round larger. In several
+    smaller rounds they would wait as long, and each round would cost a transaction.
 
-    Written by the event loop, read by the consumer's thread: what is under way is a tuple, which is replaced, so that
-    the thread never sees half a change.
+    The event loop writes this, the consumer's thread reads it. The batches under way are a tuple that is replaced as a
+    whole, so that the thread never sees half a change.
 
     Args:
         batch_events: most events of one partition in one batch, however few partitions there are.
@@ -82,7 +87,7 @@ class Pacing:
         self._began_s = -inf
 
     def hold(self, partition: int, *, is_held: bool) -> None:
-        """Let no batch of a partition begin, or let them again: it has something else to do before."""
+        """Let no batch of a partition begin, as it has other work to do first; or let its batches begin again."""
         self._held = self._held | {partition} if is_held else self._held - {partition}
 
     def is_held(self, partition: int) -> bool:
@@ -94,19 +99,19 @@ class Pacing:
         return not self._is_large(len(batch.records), batch.size)
 
     def began(self, together: Round) -> None:
-        """A round was handed on."""
+        """Note that a round was given to the agent."""
         if self.is_small(together.batches[0]):
             self._began_s = self._clock()
         self._under_way = (*self._under_way, *together.batches)
 
     def ended(self, together: Round) -> None:
-        """A round is committed; one of before an assignment is none of those under way."""
+        """Note that a round is committed. One from before the last assignment is not under way, and is ignored."""
         self._under_way = tuple(
             batch for batch in self._under_way if not any(batch is each for each in together.batches)
         )
 
     def assigned(self, partitions: int) -> None:
-        """The partitions were assigned anew: what was under way is done, or will be read again.
+        """Begin anew with an assignment: batches under way are done, or will be read again.
 
         Args:
             partitions: how many of the source there are now.
@@ -118,12 +123,12 @@ class Pacing:
         self._began_s = -inf
 
     def room(self, tp: TP, gathered: int, everywhere: int) -> int:
-        """How many bytes of a partition may be read now; none or less: nothing.
+        """How many bytes of a partition may be read now; 0 or less: nothing may be read.
 
         Args:
             tp: the partition.
-            gathered: the bytes of it that are in no batch yet.
-            everywhere: those of all partitions.
+            gathered: the bytes of the partition that are in no batch yet.
+            everywhere: the bytes of all partitions that are in no batch yet.
         """
         under_way = self._under_way
         own = self.batch_bytes - gathered
@@ -132,7 +137,7 @@ class Pacing:
         return min(own, _BYTES_IN_ALL - everywhere - sum(batch.size for batch in under_way))
 
     def pause_s(self, tp: TP, events: int, size: int = 0) -> float:
-        """How long the next batch of a partition has to wait, in seconds; infinite: for a commit.
+        """How long the next batch of a partition has to wait, in seconds; infinite: until a commit ends.
 
         Args:
             tp: the partition.

@@ -28,21 +28,21 @@ _CHANGELOG_RECORDS = 10_000
 """Changelog records of one partition in one poll: a write batch of a few megabytes."""
 
 _CHANGELOG_BYTES = 16 * 1024 * 1024
-"""Of the changelog, in all partitions, in one poll: a row may have 1.5 MB."""
+"""Most bytes of the changelog, in all partitions together, in one poll: a row may have 1.5 MB."""
 
 _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
 Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
 
 _FETCH_TOGETHER_MS = 2
-"""How long the broker holds a fetch, unless it is full before, while events wait for their round anyway. One that ends
-with the first event brings nothing else, and to take each of them costs more than folding what is in it."""
+"""How long the broker holds a fetch that is not full while events wait for their round anyway. A fetch that ends with
+the first event brings one event, and taking it costs more than folding it."""
 
 _LOOK_S = 1.0
-"""Between two looks at whether aiokafka's background tasks go on."""
+"""Seconds between two checks that aiokafka's background tasks still run."""
 
 _LONGEST_WAIT_S = 0.1
-"""How long a poll that waits goes without a look at its assignment: the next recovery waits for its end."""
+"""How often a waiting poll checks its assignment: the next recovery waits until the poll has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._round_ended = asyncio.Event()
 
     def look(self) -> None:
-        """A round has ended, so that the next one may begin: let a poll that waits look at once. From any thread."""
+        """Wake a poll that waits: a round has ended, so the next one may begin. May be called from any thread."""
         # A worker's last commits may end after this thread, and its loop is closed then.
         with suppress(RuntimeError):
             self.thread_loop.call_soon_threadsafe(self._round_ended.set)
@@ -225,11 +225,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {}
 
     def _goes_on(self) -> bool:
-        """Whether the assignment for which the poll began is still the one, and may be read."""
+        """Whether the assignment with which the poll began still holds, and its partitions may be read."""
         return bool(self.consumer.flow_active and self.app.consumer_generation_id == self.consumer.polled_in)
 
     def _is_held(self, tp: TP) -> bool:
-        """Whether a source partition has something else to do before its next batch, which may take long."""
+        """Whether a source partition has other work to do before its next batch, which may take long."""
         return bool(self.consumer.pacing.is_held(tp.partition)) and not self._is_changelog(tp)
 
     async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Batch | ChangelogRead | None:
@@ -269,7 +269,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return None if end is None or end == start else ChangelogRead(start, end, records)
 
     async def _gather(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> _Gathered | None:
-        """Add what has come; also while the last batch commits: aiokafka fetches no more before this is taken."""
+        """Add what was fetched, also while the last batch commits: aiokafka fetches no more until it is taken."""
         generation = consumer._coordinator.generation  # noqa: SLF001
         earlier = self._gathered.get(tp)
         pacing = self.consumer.pacing
@@ -310,7 +310,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     @property
     def membership(self) -> Membership:
-        """As which member of the group the worker has its partitions now; from any thread."""
+        """The member of the group as which the worker has its partitions now. May be asked from any thread."""
         return self._membership(self._ensure_consumer())
 
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
@@ -322,7 +322,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return tp.topic in self.app.tables.changelog_topics
 
     def _set_next_fetch(self, fetcher: Any, *, is_urgent: bool) -> None:
-        """Set what the broker holds the next fetch for: the first event, or whatever comes in some milliseconds.
+        """Set how long the broker holds the next fetch: until the first event, or for some milliseconds.
 
         aiokafka has it fixed for a consumer's life. (``test_a_fetch_is_held_only_while_events_wait_anyway``)
         """
@@ -332,7 +332,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
 
     async def _wait(self, fetcher: Any, seconds: float) -> None:
-        """Wait until something was fetched or a round has ended, at most so long."""
+        """Wait until something was fetched, a round has ended, or the time is over."""
         fetched = fetcher._create_fetch_waiter()  # noqa: SLF001
         ended = asyncio.ensure_future(self._round_ended.wait())
         try:
@@ -357,7 +357,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return await self._offsets(lambda tps: self._ensure_consumer().beginning_offsets(list(tps)), partitions)
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """Up to where the changelog is to be recovered: its last stable offsets."""
+        """The offsets up to which the changelog is recovered: its last stable offsets."""
         return await self.end_offsets(partitions)
 
     async def end_offsets(self, tps: Iterable[TP]) -> Mapping[TP, int]:
@@ -383,7 +383,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 async def _ask_once(question: Asking, tps: Sequence[TP]) -> Mapping[TP, int]:
-    """Made in the thread: aiokafka's questions belong to its event loop."""
+    """Ask in the consumer's thread: aiokafka's requests belong to its event loop."""
     return await ask_once(question(tps))
 
 

@@ -22,7 +22,8 @@ from aiokafka.record.default_records import DefaultRecordBatch
 __all__ = ["PIECE_BYTES", "pieces"]
 
 PIECE_BYTES: Final = 1024 * 1024
-"""Of records that are unpacked at once: about what librdkafka puts into a batch, so that most batches are one piece."""
+"""Bytes of records that are unpacked at once: about what librdkafka puts into a batch, so that most batches are one
+piece."""
 
 _LENGTH: Final = struct.Struct(">i")
 _LENGTH_AT: Final = 8
@@ -31,7 +32,7 @@ _ATTRIBUTES: Final = struct.Struct(">h")
 _ATTRIBUTES_AT: Final = 21
 _COUNT_AT: Final = 57
 _HEADER_BYTES: Final = 61
-"""Of a batch, up to its first record; see ``DefaultRecordBatch.HEADER_STRUCT``."""
+"""Bytes of a batch before its first record; see ``DefaultRecordBatch.HEADER_STRUCT``."""
 
 _LONGEST_VARINT: Final = 5
 

@@ -18,7 +18,7 @@ from topics.cluster.connection import CLIENT_ID, Connection
 __all__ = ["RefusedError", "TransactionClient", "require_accepted"]
 
 _REQUEST_TIMEOUT_MS: Final = 15_000
-"""After it a broker that does not answer is left, and who leads now is asked."""
+"""When a broker does not answer in this time, ask for the present leader or coordinator instead."""
 
 _RETRY_S: Final = 0.005
 _GREATEST_RETRY_S: Final = 0.25

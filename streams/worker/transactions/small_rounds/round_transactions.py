@@ -32,9 +32,9 @@ from topics.cluster.producer_errors import FORGOTTEN
 __all__ = ["RoundProducers", "RoundTransactions"]
 
 _IDS: Final = ("a", "b")
-"""Of the two transactional ids of a partition, which take turns. While the markers of an id's transaction are written
-the broker cannot begin its next one, and tries again after 20 ms (``add.partitions.to.txn.retry.backoff.ms``): with one
-id every tenth transaction took 27 ms instead of 5."""
+"""The suffixes of a partition's two transactional ids, which take turns. While the markers of an id's transaction are
+written the broker cannot begin its next one, and tries again after 20 ms (``add.partitions.to.txn.retry.backoff.ms``):
+with one id every tenth transaction took 27 ms instead of 5."""
 
 _REPLICAS_MS: Final = 10_000
 """How long a leader waits for its replicas before it says that they are too few."""
@@ -279,7 +279,7 @@ class RoundTransactions:
         await self._offer(producer, batches)
         reach("produced")
         self._step = COMMIT
-        # Asked again after an answer that was lost, the coordinator knows the transaction by its epoch.
+        # If the answer was lost and the request is sent again, the coordinator knows the transaction by its epoch.
         await _move_on(self._client, producer, EndTransaction(producer.transactional_id, producer.identity))
         return offsets
 
