@@ -1,4 +1,4 @@
-"""The exit codes of every command, and which error ends with which; README's "Use it" documents them."""
+"""The exit codes of every command, and which error ends with which; docs/commands.md documents them."""
 
 from typing import Final
 

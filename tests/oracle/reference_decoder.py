@@ -1,6 +1,6 @@
 """Which bytes are a lifecycle event, said a second time, to judge the product's decoder.
 
-Written from the README's table and the limits, with the standard library alone, for clarity and not for speed.
+Written from the table in docs/events.md and the limits, with the standard library alone, for clarity and not for speed.
 """
 
 import base64

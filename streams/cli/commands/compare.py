@@ -63,6 +63,8 @@ Examples:
 
 Exit codes: 0 go; 1 no-go, the reasons are listed; 2 wrong usage, settings or catalogue, or no such topic, partition or
 offset; 3 Kafka or the disk failed.
+
+Words: docs/glossary.md
 """
 )
 @click.option(

@@ -49,6 +49,8 @@ Examples:
   consolidator dlq show 2:1500
   consolidator dlq redrive --reason unknown_status
   consolidator dlq redrive --reason unknown_status --yes
+
+Words: docs/glossary.md
 """
 )
 def dlq() -> None:
@@ -68,6 +70,8 @@ Examples:
 
 Exit codes: 0 listed, or there are none; 1 listed, but the topic has records that are no dead letters; 2 wrong usage or
 settings, or no such topic; 3 Kafka failed.
+
+Words: docs/glossary.md
 """,
 )
 @click.option(
@@ -124,6 +128,8 @@ Examples:
   consolidator dlq show 2:1500 --format json | jq .headers
 
 Exit codes: 0 shown; 2 wrong usage or settings, or there is no dead letter at that place (any more); 3 Kafka failed.
+
+Words: docs/glossary.md
 """
 )
 @click.argument("place", type=_PlaceType())
@@ -177,6 +183,8 @@ Examples:
 Exit codes: 0 done, or nothing to do; 1 done, but the topic has records that are no dead letters; 2 wrong usage or
 settings, a place without a dead letter, or a refusal: nothing was redriven; 3 Kafka failed, and the message says
 whether anything was redriven.
+
+Words: docs/glossary.md
 """
 )
 @click.argument("places", metavar="[PARTITION:OFFSET]...", nargs=-1, type=_PlaceType())

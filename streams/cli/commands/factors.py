@@ -48,6 +48,8 @@ Examples:
 
 Exit codes: 0 shown; 1 nothing is, or was, known of the application or of its processor; 2 wrong usage or settings, or
 no such topic or offset; 3 Kafka failed.
+
+Words: docs/glossary.md
 """
 )
 @click.argument("application")

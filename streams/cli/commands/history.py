@@ -34,6 +34,8 @@ Examples:
 
 Exit codes: 0 shown; 1 the log has nothing of the application; 2 wrong usage or settings, or no such topic; 3 Kafka
 failed.
+
+Words: docs/glossary.md
 """
 )
 @click.argument("application")

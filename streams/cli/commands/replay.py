@@ -36,6 +36,8 @@ Examples:
 
 Exit codes: 0 done, and with --verify nothing differs; 1 there were bad lines (--input) or differences (--verify), each
 is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or offset; 3 Kafka or the disk failed.
+
+Words: docs/glossary.md
 """
 )
 @input_option
