@@ -260,7 +260,7 @@ class PartitionFold:
         return Position(self._source_topic, self._partition, record.offset)
 
     def _apply(self, record: SourceRecord, event: LifecycleEvent, folded: Folded) -> None:
-        position = self._position(record)
+        position = Position(self._source_topic, self._partition, record.offset)
         prefix = application_prefix(event.application_id)
         key = prefix + event.event_id.encode()
         row_key = prefix + event.processor.encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from typing import Final
 
 from models.rows import Erasures, Row
 from streams.core.fold import Pair, load_pair
@@ -26,6 +27,8 @@ class PartitionRows:
 
     Attributes:
         rules: the rules with which rows are loaded.
+        cached: gives the pair of a row key, if it is decoded in memory.
+        put: takes a row key and its pair, which has changed in the batch that was pinned last.
     """
 
     def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int, partition: int) -> None:
@@ -33,6 +36,9 @@ class PartitionRows:
         self._partition = partition
         self._stored = stored
         self._pairs = PairCache(cached_pairs, cached_weight)
+        # Not wrapped once more: each is called for every event.
+        self.cached: Final = self._pairs.get
+        self.put: Final = self._pairs.put
         self._pinned: list[Folded] = []
 
     def pin(self, folded: Folded) -> None:
@@ -49,17 +55,9 @@ class PartitionRows:
         self._pairs.clear()
         self.rules = rules
 
-    def put(self, key: bytes, pair: Pair) -> None:
-        """Keep a pair that has changed in the batch that was pinned last."""
-        self._pairs.put(key, pair)
-
     def drop(self, key: bytes) -> None:
         """Forget a row that was removed in the batch that was pinned last."""
         self._pairs.drop(key)
-
-    def cached(self, key: bytes) -> Pair | None:
-        """A pair, if it is decoded in memory."""
-        return self._pairs.get(key)
 
     def pair(self, key: bytes) -> Pair | None:
         """A pair: decoded, or loaded from the stored rows; None: there is none."""

@@ -34,6 +34,9 @@ class PairCache:
         limit: how many pairs to keep besides those that are pinned.
         max_weight: how much they may weigh together, see :func:`weight_of`: pairs grow with their executions, by a
             factor of a thousand.
+
+    Attributes:
+        get: gives the pair under a key, if it is here.
     """
 
     def __init__(self, limit: int, max_weight: int) -> None:
@@ -41,10 +44,7 @@ class PairCache:
         self._max_weight = max_weight
         self._weight = 0
         self._pairs: dict[bytes, Pair] = {}
-
-    def get(self, key: bytes) -> Pair | None:
-        """The pair under a key, if it is here."""
-        return self._pairs.get(key)
+        self.get: Final = self._pairs.get
 
     def put(self, key: bytes, pair: Pair) -> None:
         """Keep a pair as the most recently used one."""
