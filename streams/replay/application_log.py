@@ -81,6 +81,17 @@ class ApplicationLog:
         return forgotten is not None and (not forgotten.lifted or self.end <= forgotten.offset)
 
     @property
+    def accepts_from(self) -> int:
+        """From which offset on events and tombstones count: behind the lift of an erasure everything begins anew.
+
+        Tombstones of the erased time say nothing about an event that is published again afterwards.
+        """
+        forgotten = self.forgotten
+        if forgotten is None:
+            return self.first
+        return self.end if forgotten.accepts_from is None else forgotten.accepts_from
+
+    @property
     def records(self) -> list[Record]:
         """The records before the end."""
         return [record for record in self.log.records if record.offset < self.end]

@@ -102,11 +102,13 @@ class Forgotten(NamedTuple):
         partition: of the record in ``executions``.
         offset: likewise. What is about the application before it is not shown any more.
         standing: what is to be lifted, so that its events are accepted again; empty: that was done.
+        accepts_from: the offset of the record that lifted it: events count again from there on; None: it stands.
     """
 
     partition: int
     offset: int
     standing: tuple[Erasure, ...]
+    accepts_from: int | None = None
 
     @property
     def lifted(self) -> bool:
@@ -115,7 +117,7 @@ class Forgotten(NamedTuple):
 
     def __str__(self) -> str:
         """The text that people read."""
-        lifted = "; that was lifted later, and it began anew" if self.lifted else ""
+        lifted = f", lifted at {self.partition}:{self.accepts_from}" if self.lifted else ""
         return f"erased at {self.partition}:{self.offset}{lifted}"
 
 
@@ -189,18 +191,19 @@ def forgotten_in(entries: Mapping[int, Erasure], partition: int, application_id:
         partition: that partition.
         application_id: the application.
     """
-    at = None
+    at = accepts_from = None
     standing: dict[bytes, Erasure] = {}
     for offset, erasure in sorted(entries.items()):
         if not erasure.is_of(application_id):
             continue
         if erasure.lifted:
-            standing.pop(erasure.hash, None)
+            if standing.pop(erasure.hash, None) is not None and not standing:
+                accepts_from = offset
         elif erasure.hash not in standing:
             # Given again while it holds, it does nothing.
             standing[erasure.hash] = erasure
-            at = offset
-    return None if at is None else Forgotten(partition, at, tuple(standing.values()))
+            at, accepts_from = offset, None
+    return None if at is None else Forgotten(partition, at, tuple(standing.values()), accepts_from)
 
 
 def is_about_application(record: Record, application_id: str) -> bool:

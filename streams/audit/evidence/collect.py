@@ -1,6 +1,6 @@
 """Collect the evidence about an application from Kafka, as a bystander."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 import msgspec
 
@@ -9,7 +9,7 @@ from models.errors import BadEventError
 from streams.audit.evidence.bundle import Evidence, TopicNames
 from streams.audit.history.as_of import erased_events
 from streams.audit.verification.in_kafka import consolidated_end, consolidated_offsets
-from streams.replay.application_log import read_application, without_forgotten
+from streams.replay.application_log import ApplicationLog, read_application, without_forgotten
 from streams.replay.replay import head_of
 from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import book_of
@@ -79,11 +79,7 @@ def collect_evidence(
     log = without_forgotten(log.cut(end), forgotten)
     since = 0 if forgotten is None else forgotten.offset
     erased = erased_events(log)
-    kept = [
-        record
-        for record in log.records
-        if (record.value is None or _event_id(record) not in erased) and _counts(record, book.erasures)
-    ]
+    kept = [record for record in log.records if _is_kept(record, log, erased) and _counts(record, book.erasures)]
     return Evidence(
         application_id,
         TopicNames.of(topics),
@@ -110,6 +106,12 @@ class ErasedError(Exception):
     def __init__(self, forgotten: Forgotten) -> None:
         super().__init__(str(forgotten))
         self.forgotten = forgotten
+
+
+def _is_kept(record: Record, log: ApplicationLog, erased: Container[str]) -> bool:
+    """Whether it is no event, or one that nothing has erased: neither a tombstone nor the application's erasure."""
+    event_id = _event_id(record)
+    return record.value is None or event_id is None or (record.offset >= log.accepts_from and event_id not in erased)
 
 
 def _counts(record: Record, authority: ErasureAuthority) -> bool:

@@ -142,11 +142,17 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
 
 
 def erased_events(log: ApplicationLog) -> frozenset[str]:
-    """The events of the application that a tombstone in the log erases, whether it came before or after them."""
+    """The events of the application that a tombstone in the log erases, whether it came before or after them.
+
+    Only among what counts: see :attr:`~streams.replay.application_log.ApplicationLog.accepts_from`.
+    """
     prefix = application_prefix(log.application_id)
     identities = [
         parse_event_key(record.key)
         for record in log.records
-        if record.value is None and record.key is not None and record.key.startswith(prefix)
+        if record.value is None
+        and record.key is not None
+        and record.key.startswith(prefix)
+        and record.offset >= log.accepts_from
     ]
     return frozenset(identity[1] for identity in identities if identity is not None)

@@ -161,7 +161,8 @@ def _tell(done: _Done, application: str, topics: Topics, *, yes: bool, lift: boo
     for line in _lines(survey, done.tombstones, done=yes, lift=lift):
         say(line)
     if place is not None:
-        note(f"the erasure stands in {topics.executions.name} partition {place[0]} offset {place[1]}")
+        what = "lift" if lift and yes else "erasure"
+        note(f"the {what} stands in {topics.executions.name} partition {place[0]} offset {place[1]}")
     if survey.unconfirmed:
         note(
             f"without an entry, and so without effect: partition {partition_of(application, topics.partitions)} "

@@ -1,6 +1,7 @@
 """``erase`` on the command line: which ids it takes, what it finds, and what every reader says afterwards."""
 
 import json
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from uuid import uuid4
@@ -171,6 +172,35 @@ def test_every_reader_says_where_it_was_erased_and_shows_no_value(installation, 
     assert SECRET not in "".join(path.read_text() for path in (tmp_path / "evidence").iterdir())
     assert lines(run("evidence", "verify", str(tmp_path / "evidence"), "--format", "json"))[0]["holds"]
     run("replay", "--verify")
+
+
+def test_the_same_event_published_again_after_a_lift_counts_for_every_reader(installation, run, tmp_path):
+    """Tombstones of the erased time say nothing about it: it is in evidence, and true as of a time."""
+    application = "app-1"
+    worker = installation.start().wait_ready(installation.partitions)
+    installation.publish([event(application, 1)])
+    installation.wait_consumed(worker)
+    run("erase", application, "--yes")
+    installation.publish([event(application, 2, "31")])
+    installation.wait_consumed(worker)
+    lifted = run("erase", application, "--lift", "--yes")
+    assert "the lift stands in" in lifted.stderr
+    told = run("factors", application, code=FOUND)
+    assert f"lifted at {partition_of(application, installation.partitions)}:" in told.stderr
+    installation.publish([event(application, 1)])
+    installation.wait_consumed(worker)
+    [now] = lines(run("factors", application, "--format", "json"))
+    [true] = lines(run("factors", application, "--at", "2026-03-02T00:00:00Z", "--as-of", "true", "--format", "json"))
+    assert true["factors"] == now["factors"] == {"f_months_analyzed": 1, "f_revenue_monthly_avg": int(SECRET)}
+    [written] = lines(run("evidence", application, "--out", str(tmp_path / "evidence"), "--format", "json"))
+    assert written["verification"]["factor_changes"] == {
+        "equal": 1,
+        **dict.fromkeys(["equal_in_content", "unverifiable", "erased", "moved_on", "different"], 0),
+    }
+    source = [json.loads(line) for line in (tmp_path / "evidence" / "executions.jsonl").read_text().splitlines()]
+    keys = [b64decode(one["key"]) for one in source if one["value"] is not None]
+    assert keys.count(event_key(application, "e-1")) == 1, "only the one that came after the lift"
+    assert event_key(application, "e-2") not in keys, "it was refused, and its bytes are to go"
 
 
 def test_entries_behind_an_open_transaction_are_waited_for(installation):
