@@ -15,7 +15,7 @@ from streams.replay.tables import MemoryTable
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics, declare
 from topics.reading.ranges import Range
-from topics.records.adoptions import KnownRulesets
+from topics.records.adoptions import ADOPTION_PREFIX, KnownRulesets
 from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
@@ -85,6 +85,12 @@ class Evidence:
     changes: Sequence[Record]
     factors: Sequence[Record]
     left_out: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in it is the application's: adoptions are nobody's."""
+        own = [record for record in self.executions if not (record.key or b"").startswith(ADOPTION_PREFIX)]
+        return not (own or self.changes or self.factors)
 
 
 class EvidenceCheck:

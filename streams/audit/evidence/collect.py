@@ -12,7 +12,7 @@ from streams.audit.verification.in_kafka import consolidated_end, consolidated_o
 from streams.replay.application_log import ApplicationLog, read_application, without_forgotten
 from streams.replay.replay import head_of
 from streams.replay.source_log import source_reader
-from streams.rulesets.rule_book import book_of
+from streams.rulesets.rule_book import RuleBook, book_of
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key
 from topics.reading.positions import Beginning
@@ -46,7 +46,7 @@ def collect_evidence(
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        catalogue: the rules.
+        catalogue: the rules, where the partition never adopted any.
         application_id: the application.
         group: the worker's group; it is neither joined nor moved.
         max_event_bytes: larger events are dead letters.
@@ -87,7 +87,7 @@ def collect_evidence(
         log.first,
         end,
         max_event_bytes,
-        catalogue,
+        _rules_at_the_beginning(book, log.partition, catalogue),
         book.known_of(log.partition),
         kept,
         list(_between(changes, since, end, span.end)),
@@ -106,6 +106,12 @@ class ErasedError(Exception):
     def __init__(self, forgotten: Forgotten) -> None:
         super().__init__(str(forgotten))
         self.forgotten = forgotten
+
+
+def _rules_at_the_beginning(book: RuleBook, partition: int, configured: Catalogue) -> Catalogue:
+    """Of a partition that adopted others since: not what the settings name, so that whoever collects gets one seal."""
+    adoptions = book.adoptions(partition)
+    return book.kept(adoptions[0].before) if adoptions else configured
 
 
 def _is_kept(record: Record, log: ApplicationLog, erased: Container[str]) -> bool:

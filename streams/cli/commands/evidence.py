@@ -100,7 +100,7 @@ def collect(
             )
     except ErasedError as error:
         nothing_but_erased(application, topics.executions.name, error.forgotten, output_format)
-    if not (found.executions or found.changes or found.factors):
+    if found.is_empty:
         note(f"{topics.executions.name} has nothing about application {application}")
         raise SystemExit(FOUND)
     check = EvidenceCheck(found)

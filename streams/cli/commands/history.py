@@ -9,7 +9,7 @@ import msgspec
 from models.events import rfc3339
 from streams.audit.history.answers import change_members
 from streams.audit.history.inquiry import Inquiry
-from streams.audit.history.timeline import Entry
+from streams.audit.history.timeline import Entry, Fate
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.kafka import connection_of
 from streams.cli.options import catalogue_option, format_option, servers_option
@@ -85,7 +85,8 @@ def history(
     if inquiry.log.forgotten is not None:
         note(f"application {application}: {inquiry.log.forgotten}; nothing from before that is shown")
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
-    if not entries:
+    # An adoption is about everybody: one that changed nothing here says nothing about an application.
+    if all(entry.fate is Fate.RULESET and not entry.changes for entry in entries):
         note(f"{topics.executions.name} has nothing of this about application {application}")
         raise SystemExit(FOUND)
     if order == "occurred":

@@ -26,7 +26,7 @@ from topics.records.adoptions import Adoption
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 EVENTS = believable(801, 150, rates=Rates(failure=0.25, erased=0.02))
-REFUSED = 2
+FOUND, REFUSED = 1, 2
 
 
 @pytest.fixture
@@ -61,8 +61,17 @@ def asked_about(installation, catalogue, change):
         change["cause"]["ruleset"]["after"],
     ]
     directory = str(installation.directory / "evidence")
-    told("evidence", application, "--out", directory, "--format", "json")
+    [collected] = told("evidence", application, "--out", directory, "--format", "json")
     told("evidence", "verify", directory, "--format", "json")
+    # Whatever the settings name: it is the same evidence.
+    del runner.env["CONSOLIDATOR_CATALOGUE"]
+    [again] = told("evidence", application, "--out", f"{directory}-again", "--format", "json")
+    assert again["seal"] == collected["seal"]
+    # An adoption is about everybody, and about nobody.
+    for arguments in (["history", "nobody"], ["evidence", "nobody", "--out", f"{directory}-of-nobody"]):
+        result = runner.invoke(cli, arguments, catch_exceptions=False)
+        assert (result.exit_code, result.stdout) == (FOUND, ""), result.output
+        assert "about application nobody" in result.stderr
 
 
 def test_two_workers_go_over_one_after_the_other(installation, next_catalogue):
