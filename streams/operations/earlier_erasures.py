@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from models.errors import BadEventError
+from streams.rulesets.binding import require_not_anothers
 from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topics
 from topics.contract.permissions import Role, permissions
@@ -53,7 +54,7 @@ class EarlierErasures:
 
     Raises:
         AuthorizationError: the cluster does not permit what it takes; naming it.
-        ContractError: a topic is not there.
+        ContractError: a topic is not there, or belongs to workers of another id.
         InfrastructureError: from every method: Kafka does not answer, or refuses a record.
     """
 
@@ -66,6 +67,7 @@ class EarlierErasures:
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         require_permissions(permissions(Role.ERASER, topics, group), config)
+        require_not_anothers(config, topics, group)
         self._config = config
         self._topics = topics
         self._group = group

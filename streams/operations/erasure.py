@@ -13,6 +13,7 @@ from typing import Final
 
 from models.errors import ContractError, InfrastructureError
 from streams.operations.holdings import Holding, Search, Whose, retention_of
+from streams.rulesets.binding import require_not_anothers
 from topics.cluster.admin_client import Cluster
 from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topic, Topics
@@ -81,7 +82,7 @@ class ApplicationErasure:
 
     Raises:
         AuthorizationError: the cluster does not permit what it takes; naming it.
-        ContractError: a topic is not there, or the id is empty: no application has that one.
+        ContractError: a topic is not there or belongs to workers of another id, or the application's id is empty.
         InfrastructureError: from every method: Kafka does not answer, refuses a record, or no worker is at work.
     """
 
@@ -97,6 +98,7 @@ class ApplicationErasure:
         if not application_id:
             raise ContractError("no application has an empty id: nothing was done")
         require_permissions(permissions(Role.ERASER, topics, group), config)
+        require_not_anothers(config, topics, group)
         self._config = config
         self._topics = topics
         self._group = group

@@ -13,7 +13,7 @@ from topics.reading.rulesets import read_rulesets
 from topics.records.bindings import Binding
 from topics.writing.delivery import Written, write_records
 
-__all__ = ["bind", "bound_to", "require_bound", "require_no_members"]
+__all__ = ["bind", "bound_to", "require_bound", "require_no_members", "require_not_anothers"]
 
 
 def bound_to(config: Mapping[str, str | int], topics: Topics) -> Binding | None:
@@ -66,6 +66,23 @@ def require_bound(
             "a copy of another installation's. Use topics that are created by `consolidator topics apply`"
         )
     return binding
+
+
+def require_not_anothers(config: Mapping[str, str | int], topics: Topics, app_id: str) -> None:
+    """Return only when the topics belong to this application id, or to nobody yet.
+
+    For whoever waits for its workers: those of another id would never do what is waited for.
+
+    Raises:
+        ContractError: they belong to another one, or the topic of rulesets is not there.
+        InfrastructureError: Kafka does not answer.
+    """
+    binding = bound_to(config, topics)
+    if binding is not None and binding.app_id != app_id:
+        raise ContractError(
+            f"{topics.executions.name} and its topics belong to the application id {binding.app_id}, "
+            f"CONSOLIDATOR_APP_ID is {app_id}: set it to {binding.app_id}. Nothing was done"
+        )
 
 
 def bind(config: Mapping[str, str | int], topics: Topics, binding: Binding) -> Binding:

@@ -10,7 +10,7 @@ from models.errors import ContractError
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
 from topics.reading.reader import TopicReader
 
-__all__ = ["Range", "ranges_of", "require_bounds"]
+__all__ = ["Range", "ranges_of", "require_bounds", "require_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,23 @@ def require_bounds(bounds: Sequence[Start]) -> None:
     places = [bound for bound in bounds if isinstance(bound, AtOffset)]
     if len(places) < len(bounds) or len({place.partition for place in places}) < len(places):
         raise ValueError("given several times, each has to be PARTITION:OFFSET, and of another partition")
+
+
+def require_order(starts: Sequence[Start], ends: Sequence[Start]) -> None:
+    """Refuse a range that ends before it begins: nothing is in it, which is no answer to what was meant.
+
+    Raises:
+        ValueError: naming both.
+    """
+    for start in starts:
+        for end in ends:
+            match start, end:
+                case AtOffset(partition, begins), AtOffset(other, until) if partition == other and begins > until:
+                    raise ValueError(f"{partition}:{until} is before {partition}:{begins}, where it begins")
+                case AtTime(begins), AtTime(until) if begins > until:
+                    raise ValueError("that is before the time at which it begins")
+                case _:
+                    pass
 
 
 def ranges_of(reader: TopicReader, starts: Sequence[Start], ends: Sequence[Start]) -> dict[int, Range]:

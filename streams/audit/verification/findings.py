@@ -102,6 +102,11 @@ class Count:
     gone: dict[int, int] = field(default_factory=dict)
     """By partition: the greatest offset of a causing record that is gone."""
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(self.members().values())
+
     def members(self) -> Mapping[str, int]:
         """The members of its JSON form."""
         return {

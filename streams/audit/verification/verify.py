@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from streams.audit.verification.changes import ChangeComparison, Taints, index_changes
@@ -34,7 +35,7 @@ class PartitionReport:
         standing: what it stands on; its digest is of the replayed changes.
         published: the digest of the published ones: equal where nothing differs.
         complete_from: one more than the greatest offset that is known to be gone; never less than the first.
-        pending: how many offsets behind the range the worker has not consolidated yet.
+        pending: how many offsets that were asked for the worker has not consolidated yet.
     """
 
     standing: PartitionStanding
@@ -158,8 +159,12 @@ class Verification:
         )
         yield from self._counted(self._factors.run())
 
-    def report(self) -> Report:
-        """Last: what it stands on, and what became of everything."""
+    def report(self, asked: Mapping[int, int] = MappingProxyType({})) -> Report:
+        """Last: what it stands on, and what became of everything.
+
+        Args:
+            asked: before which offset each partition was asked for, where its range had to end sooner.
+        """
         comparison = self._comparison
         partitions = []
         for partition, span in self._ranges.items():
@@ -171,7 +176,7 @@ class Verification:
                     PartitionStanding.of(partition, span, self._replay.records.get(partition, 0), replayed),
                     published.hex(),
                     max(span.first, gone),
-                    max(0, self._ends[partition] - span.end),
+                    max(0, asked.get(partition, span.end) - span.end),
                 )
             )
         return Report(partitions, comparison.count, self._factors.count, self._differences)

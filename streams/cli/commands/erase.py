@@ -18,6 +18,10 @@ from topics.contract.keys import partition_of
 
 _EMPTY: Final = "no application has an empty id: nothing was done"
 _LISTED: Final = 20
+_SHORTEN: Final = (
+    "To shorten it: lower min.compaction.lag.ms, max.compaction.lag.ms and segment.ms of these topics for a while "
+    "(kafka-configs --alter), and set them back: no worker starts before, `topics check` names each"
+)
 
 
 @click.command(
@@ -98,11 +102,13 @@ class _Done:
         survey: what there is.
         place: partition and offset of the erasure's record.
         tombstones: how many were written.
+        was_unknown: before that, nothing was known of the application, not even an erasure.
     """
 
     survey: Survey
     place: tuple[int, int] | None
     tombstones: int
+    was_unknown: bool
 
 
 def _erased(settings: Settings, application: str, *, yes: bool, lift: bool, timeout: float) -> _Done:
@@ -116,7 +122,8 @@ def _erased(settings: Settings, application: str, *, yes: bool, lift: bool, time
             on_progress=lambda what: display.update(task, description=what),
         )
         survey = erasure.survey()
-        if not application.strip() and not survey.records and survey.forgotten is None:
+        was_unknown = not survey.records and survey.forgotten is None
+        if was_unknown and not application.strip():
             raise ContractError(f"{_EMPTY}; and of none whose id is blank there is a record")
         if lift and not survey.is_erased:
             earlier = ": confirm it first (--confirm-earlier)" if survey.unconfirmed else ""
@@ -129,7 +136,7 @@ def _erased(settings: Settings, application: str, *, yes: bool, lift: bool, time
             erasure.wait_consolidated(limit_s=timeout)
             survey = erasure.survey()
             tombstones = erasure.entomb(survey)
-    return _Done(survey, place, tombstones)
+    return _Done(survey, place, tombstones, was_unknown)
 
 
 def _members(done: _Done, application: str, topics: Topics, *, yes: bool, lift: bool) -> dict[str, object]:
@@ -168,6 +175,8 @@ def _tell(done: _Done, application: str, topics: Topics, *, yes: bool, lift: boo
             f"without an entry, and so without effect: partition {partition_of(application, topics.partitions)} "
             f"offset {', '.join(map(str, survey.unconfirmed))}; of a version before entries? See --confirm-earlier"
         )
+    if done.was_unknown:
+        note(f"note: no record is about {application}: is that its id? An erasure refuses its events all the same")
     if not yes:
         note("nothing was changed; --yes does it")
 
@@ -188,10 +197,8 @@ def _lines(survey: Survey, tombstones: int, *, done: bool, lift: bool) -> list[s
     lines.append(f"{tombstones:,} tombstones written" if done else f"{standing:,} tombstones would be written")
     if not done and not survey.is_erased:
         lines.append("and an erasure, by which the workers forget the application and refuse its events")
-    lines.append(
-        "To shorten it: lower min.compaction.lag.ms, max.compaction.lag.ms and segment.ms of these topics for a while "
-        "(kafka-configs --alter), and set them back: no worker starts before, `topics check` names each"
-    )
+    if survey.records:
+        lines.append(_SHORTEN)
     return lines
 
 

@@ -15,7 +15,7 @@ from streams.cli.kafka import connection_of
 from streams.cli.options import catalogue_option, format_option, servers_option
 from streams.cli.output.console import note, progress, say
 from streams.cli.output.erased import nothing_but_erased
-from streams.cli.output.verification import report_lines
+from streams.cli.output.verification import note_owner, report_lines
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.runtime.exit_codes import FOUND
@@ -130,6 +130,7 @@ def collect(
         for line in report_lines(report):
             say(line)
         say(f"seal {seal}")
+    note_owner(config, topics, settings.app_id)
     if report.differences:
         raise SystemExit(FOUND)
 

@@ -19,7 +19,7 @@ from streams.cli.options import (
 from streams.configuration.settings import load_settings
 from streams.replay.log_replay import Selection
 from topics.reading.positions import Start
-from topics.reading.ranges import require_bounds
+from topics.reading.ranges import require_bounds, require_order
 
 _RANGE = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 
@@ -116,6 +116,10 @@ def replay(
             require_bounds(bounds)
         except ValueError as error:
             raise click.UsageError(f"{option}: {error}") from None
+    try:
+        require_order(starts, ends)
+    except ValueError as error:
+        raise click.UsageError(f"--to: {error} (--from)") from None
     selection = Selection(starts, ends, application, processor)
     chosen = output_format or ("table" if sys.stdout.isatty() else "json")
     if verify:

@@ -6,9 +6,9 @@ from pathlib import Path
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.audit.verification.in_kafka import KafkaVerification
 from streams.cli.kafka import connection_of
-from streams.cli.output.console import progress, say
+from streams.cli.output.console import note, progress, say
 from streams.cli.output.summary import write_summary
-from streams.cli.output.verification import report_lines
+from streams.cli.output.verification import note_owner, report_lines
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.replay.log_replay import Selection
@@ -62,5 +62,8 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
         for line in report_lines(report):
             say(line)
     write_summary(summary, members)
+    note_owner(config, topics, settings.app_id)
+    if selection.application_id is not None and not (report.changes.total or report.factors.total):
+        note(f"note: nothing that was published in this range is about application {selection.application_id}")
     if report.differences:
         raise SystemExit(FOUND)

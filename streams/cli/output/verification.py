@@ -1,9 +1,30 @@
 """A verification's report for people."""
 
+from collections.abc import Mapping
+
 from streams.audit.verification.verify import Report
+from streams.cli.output.console import note
+from streams.rulesets.binding import bound_to
+from topics.contract.declared import Topics
 from topics.reading.positions import offsets_text
 
-__all__ = ["report_lines"]
+__all__ = ["note_owner", "report_lines"]
+
+
+def note_owner(config: Mapping[str, str | int], topics: Topics, app_id: str) -> None:
+    """Say that the topics belong to another application id: the group that was asked is not their workers'.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        app_id: the application id that was asked about.
+    """
+    binding = bound_to(config, topics)
+    if binding is not None and binding.app_id != app_id:
+        note(
+            f"note: {topics.executions.name} belongs to the application id {binding.app_id}, CONSOLIDATOR_APP_ID is "
+            f"{app_id}: what its workers have consolidated was taken from what is published"
+        )
 
 
 def report_lines(report: Report) -> list[str]:

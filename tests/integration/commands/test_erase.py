@@ -183,6 +183,8 @@ def test_the_same_event_published_again_after_a_lift_counts_for_every_reader(ins
     run("erase", application, "--yes")
     installation.publish([event(application, 2, "31")])
     installation.wait_consumed(worker)
+    assert "is that its id?" in run("erase", "app-11").stderr
+    assert "is that its id?" not in run("erase", application).stderr
     lifted = run("erase", application, "--lift", "--yes")
     assert "the lift stands in" in lifted.stderr
     told = run("factors", application, code=FOUND)

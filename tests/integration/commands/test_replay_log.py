@@ -126,9 +126,12 @@ def test_offsets_choose_partitions_and_what_is_shown(told, tmp_path):
     assert [partition[name] for name in ("partition", "complete_from", "from", "to")] == [1, 0, middle, end]
     assert partition["changes"] == len(shown)
     differences, verdict = verified(told, "--from", f"1:{middle}", "--to", f"1:{end}")
+    assert verdict["partitions"][0]["not_consolidated_yet"] == 0, "what is behind --to was not asked for"
     assert differences == []
     assert verdict["factor_changes"]["equal"] == len(shown)
     assert verdict["partitions"][0]["digest"] == partition["digest"]
+    nobody = run(told, "--verify", "--application", "nobody")
+    assert "nothing that was published in this range is about application nobody" in nobody.stderr
 
 
 def test_times_bound_the_range(told):
@@ -207,6 +210,8 @@ def test_no_consumer_group_is_left_behind(told):
         (("--format", "parquet"), "belong together"),
         (("--from", "0:1", "--from", "0:2"), "of another partition"),
         (("--from", "beginning", "--from", "0:2"), "of another partition"),
+        (("--from", "0:5", "--to", "0:3"), "0:3 is before 0:5, where it begins"),
+        (("--verify", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"), "before the time at which"),
         (("--verify", "--show", "changes"), "prints differences"),
     ],
 )

@@ -62,6 +62,14 @@ def test_a_second_application_id_is_refused_by_name(installation, second):
     assert installation.ends(installation.topics.factor_changes.name) == published
     assert second.committed() == dict.fromkeys(range(second.partitions), 0)
 
+    written = installation.ends(installation.topics.executions.name)
+    for arguments in (["erase", "app-91-000000", "--yes"], ["erase", "--confirm-earlier", "--yes"]):
+        result = CliRunner(env=second.variables).invoke(cli, arguments)
+        assert f"set it to {installation.name}. Nothing was done" in str(result.exception)
+    assert installation.ends(installation.topics.executions.name) == written
+    verified = CliRunner(env=second.variables).invoke(cli, ["replay", "--verify"], catch_exceptions=False)
+    assert f"belongs to the application id {installation.name}" in verified.stderr
+
     [told] = run(second, "topics", "bind")
     assert (told["bound_to"], told["app_id"], told["action"]) == (installation.name, second.name, "would_bind")
     assert run(second, "topics", "bind", "--yes")[0]["action"] == "bound"
