@@ -76,19 +76,22 @@ class BadLine:
         return f"{self.error}: it is {self.value}" if self.value else str(self.error)
 
 
-def read_event_lines(lines: Iterable[bytes], *, max_event_bytes: int) -> Iterator[EventLine | BadLine]:
+def read_event_lines(
+    lines: Iterable[bytes], *, max_event_bytes: int, recorded_at: int | None = None
+) -> Iterator[EventLine | BadLine]:
     """Decode every line that is not blank.
 
     Args:
         lines: the lines, with or without line ends.
         max_event_bytes: a longer line is bad.
+        recorded_at: when they are going to be records; see :func:`~topics.records.decoding.decode_event`.
     """
     for number, line in enumerate(lines, 1):
         raw = line.rstrip(b"\r\n")
         if not raw.strip():
             continue
         try:
-            yield EventLine(number, raw, decode_event(raw, max_bytes=max_event_bytes))
+            yield EventLine(number, raw, decode_event(raw, max_bytes=max_event_bytes, recorded_at=recorded_at))
         except BadEventError as error:
             yield BadLine(number, error, _value(raw, str(error).partition(" ")[0]))
 

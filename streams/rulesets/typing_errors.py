@@ -10,8 +10,10 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from models.catalogue import Catalogue
-from models.events import LifecycleEvent
+from models.events import LifecycleEvent, Status
 from models.numbers import quote
+from models.quality import Issue
+from streams.core.acceptance import accept
 
 __all__ = ["typing_errors"]
 
@@ -55,6 +57,7 @@ def typing_errors(body: Mapping[str, Any], event: LifecycleEvent, catalogue: Cat
     yield from _ids(body)
     yield from _members(body)
     yield from _names(event, catalogue)
+    yield from _values(event, catalogue)
 
 
 def _ids(body: Mapping[str, Any]) -> Iterator[str]:
@@ -98,6 +101,23 @@ def _names(event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
         if name not in rule.fields:
             near = _near(name, [field for field in rule.fields if field not in event.factors], _NAME_LIKENESS)
             yield f"no factor of processor {quote(event.processor)} reads field {quote(name)}" + _suggestion(near)
+
+
+def _values(event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
+    """What the fold is going to reject, in the fold's own judgement."""
+    rule = catalogue.processors.get(event.processor)
+    if rule is None:
+        return
+    for issue in accept(event, rule.fields).issues:
+        if issue.issue is Issue.OUTPUT_IGNORED and event.status is not Status.FAILED:
+            # A processor that fails may well tell what it had by then: that it does not count is the strategy itself.
+            yield f"the output is not read, as the status is {event.status.text}"
+        elif issue.factor is None:
+            continue
+        elif issue.issue is Issue.FACTOR_WRONG_TYPE:
+            yield f"field {quote(issue.factor)} is rejected: its factors want a {rule.fields[issue.factor].kind}"
+        elif issue.issue is Issue.FACTOR_OUT_OF_BOUNDS:
+            yield f"field {quote(issue.factor)} is rejected: it is out of its factors' bounds"
 
 
 def _near(name: str, known: Iterable[str], likeness: float) -> str | None:

@@ -1,6 +1,7 @@
 """``consolidator publish``."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -25,6 +26,9 @@ from topics.contract.permissions import Role, permissions
 from topics.records.json_strict import parse_object
 from topics.writing.publishing import publish_events, record_bytes
 
+_LOOKED_AT: Final = 1_024
+"""Bytes of a file's first line that tell what kind of file it is."""
+
 _MOST_WARNED: Final = 100
 """Lines whose warnings are written out; a whole file with one mistake would scroll everything else away."""
 
@@ -33,6 +37,7 @@ _MOST_WARNED: Final = 100
     epilog="""\b
 Examples:
   consolidator publish events.jsonl
+  consolidator publish --strict --dry-run events.jsonl
   cat events.jsonl | consolidator publish -
   consolidator publish <(zcat events.jsonl.gz)
 
@@ -42,6 +47,7 @@ the file or the disk failed.
 )
 @click.argument("file", metavar="FILE|-")
 @click.option("--skip-invalid", is_flag=True, help="Publish the good lines although there are bad ones.")
+@click.option("--dry-run", is_flag=True, help="Check every line and publish nothing; needs no Kafka.")
 @click.option("--strict", is_flag=True, help="Publish nothing where a line looks mistyped.")
 @catalogue_option
 @servers_option
@@ -50,6 +56,7 @@ def publish(
     file: str,
     *,
     skip_invalid: bool,
+    dry_run: bool,
     strict: bool,
     catalogue: Path | None,
     bootstrap_servers: str | None,
@@ -60,24 +67,32 @@ def publish(
     The whole input is checked first. Each bad line is told with its number and reason, and nothing is published unless
     --skip-invalid is given. Publishing the same file twice changes nothing the second time.
 
-    A good line may lose something without a word: a member that nobody reads, a field or a processor that the catalogue
-    does not have, white space around an id. Each gets a warning with its number, and --strict publishes nothing then.
+    A good line may lose something without a word: a member whose name is nearly one that is read, a field or a
+    processor that the catalogue does not have, a value that its factor does not take, white space around an id. Each
+    gets a warning with its number, and --strict publishes nothing then.
 
-    JSON is one object: published, skipped and topic; and mistyped, how many lines got a warning, where any did. Bad
-    lines are objects on stderr: line, error_class and message.
+    JSON is one object: published, skipped and topic; mistyped, how many lines got a warning, where any did; and with
+    --dry-run would_publish. Bad lines are objects on stderr: line, error_class and message; warnings stay text.
     """
     settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
     as_json = output_format == "json"
     topics = topics_of(settings)
-    check = Check(settings.max_event_bytes, int(topics.executions.config["max.message.bytes"]))
+    # One time for both passes, so that they see the same lines.
+    check = Check(settings.max_event_bytes, int(topics.executions.config["max.message.bytes"]), time.time_ns() // 1_000)
     with rereadable(file) as lines:
         good, bad, mistyped = _tell(check(lines), load_catalogue(settings.catalogue), as_json=as_json)
         if mistyped and settings.catalogue is None:
             note("note: names were looked up in the built-in sample; --catalogue names yours")
+        if bad and not good:
+            lines.seek(0)
+            note(*_what_file(lines, file))
         if bad and not skip_invalid:
             raise _refused(f"{bad} of {good + bad} events are bad, nothing was published", as_json=as_json)
         if mistyped and strict:
             raise _refused(f"{mistyped} of {good + bad} events look mistyped, nothing was published", as_json=as_json)
+        if dry_run:
+            _tell_dry_run(good, bad, mistyped, topics.executions.name, as_json=as_json)
+            return
         connection = connection_of(settings)
         require_permissions(permissions(Role.PUBLISHER, topics, settings.app_id), connection.librdkafka())
         require(topics, connection.librdkafka(), only=topics.executions)
@@ -98,6 +113,27 @@ def publish(
         say(f"published {published} events to {topics.executions.name}" + (f", skipped {bad}" if bad else ""))
 
 
+def _tell_dry_run(good: int, bad: int, mistyped: int, topic: str, *, as_json: bool) -> None:
+    if as_json:
+        told = {"published": 0, "would_publish": good, "skipped": bad, "topic": topic}
+        print_json(told | ({"mistyped": mistyped} if mistyped else {}))
+    else:
+        say(f"dry run: {good} events would be published to {topic}" + (f", {bad} skipped" if bad else ""))
+
+
+def _what_file(lines: IO[bytes], name: str) -> Iterator[str]:
+    """What a file in which no line is an event probably is, and how it becomes one that can be published."""
+    start = lines.readline(_LOOKED_AT).lstrip()
+    if start.startswith(b"\x1f\x8b"):
+        yield f"note: this is a gzip file: consolidator publish <(zcat {name})"
+    elif start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        yield f"note: this is UTF-16: iconv -f UTF-16 -t UTF-8 {name} | consolidator publish -"
+    elif start.startswith(b"["):
+        yield f"note: an event a line is wanted (JSON Lines), no array: jq -c '.[]' {name} | consolidator publish -"
+    elif start.strip() == b"{":
+        yield f"note: an event a line is wanted (JSON Lines): jq -c . {name} | consolidator publish -"
+
+
 def _refused(complaint: str, *, as_json: bool) -> SystemExit:
     """Say that nothing was published; the end of the command."""
     if as_json:
@@ -113,15 +149,18 @@ class Check:
     Args:
         max_event_bytes: a longer line is bad.
         max_record_bytes: so is one whose record the topic does not take.
+        recorded_at: about when the broker takes the records, in microseconds; what claims to have happened a day later
+            is bad, too. None: that is not looked at.
     """
 
-    def __init__(self, max_event_bytes: int, max_record_bytes: int) -> None:
+    def __init__(self, max_event_bytes: int, max_record_bytes: int, recorded_at: int | None = None) -> None:
         self._max_event_bytes = max_event_bytes
         self._max_record_bytes = max_record_bytes
+        self._recorded_at = recorded_at
 
     def __call__(self, lines: IO[bytes]) -> Iterator[EventLine | BadLine]:
         """Read lines; one that is too large as a record is bad, too."""
-        for line in read_event_lines(lines, max_event_bytes=self._max_event_bytes):
+        for line in read_event_lines(lines, max_event_bytes=self._max_event_bytes, recorded_at=self._recorded_at):
             yield line if isinstance(line, BadLine) else self._with_its_envelope(line)
 
     def _with_its_envelope(self, line: EventLine) -> EventLine | BadLine:

@@ -1,5 +1,6 @@
 """``consolidator publish`` on a real broker: all of a file or nothing, under canonical keys, acknowledged."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -152,6 +153,44 @@ def test_the_good_lines_are_published_when_bad_ones_may_be_skipped(installation,
     assert result.stdout == f"published 2 events to {installation.topics.executions.name}, skipped 3\n"
     assert "line 4: unknown_status" in result.stderr
     assert {json.loads(record.value)["event_id"] for record in published(installation)} == {"evt-1", "evt-3"}
+
+
+def test_a_dry_run_checks_without_kafka(installation, publish):
+    """What would be published is told, what is bad as ever; the topic stays empty, and no broker is asked."""
+    nowhere = ("--bootstrap-servers", "127.0.0.1:1", "--dry-run")
+    result = publish(BAD, "--skip-invalid", *nowhere)
+    topic = installation.topics.executions.name
+    assert (result.exit_code, result.stdout) == (0, f"dry run: 2 events would be published to {topic}, 3 skipped\n")
+    assert publish(BAD, *nowhere).exit_code == 2
+    told = json.loads(publish(MISTYPED, *nowhere, "--format", "json").stdout)
+    assert told == {"published": 0, "would_publish": 5, "skipped": 0, "topic": topic, "mistyped": 4}
+    assert publish(MISTYPED, "--strict", *nowhere).exit_code == 2
+    assert published(installation) == []
+
+
+def test_what_the_worker_would_refuse_for_its_time_is_bad(installation, publish):
+    """More than a day ahead of now: it would be a dead letter."""
+    result = publish([event(1, occurred_at="9999-01-01T00:00:00Z")])
+    assert result.exit_code == 2
+    assert "line 1: far_future: occurred_at is more than 24 h after" in result.stderr
+    assert published(installation) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (json.dumps(event(1), indent=2).encode(), "jq -c . -"),
+        (json.dumps([event(1)]).encode(), "jq -c '.[]' -"),
+        (gzip.compress(to_json(event(1))), "zcat"),
+        (to_json(event(1)).decode().encode("utf-16"), "iconv"),
+    ],
+)
+def test_a_file_of_another_kind_gets_a_way_out(publish, content, told):
+    """No line of it is an event: what it is, and how it becomes one that can be published."""
+    result = publish([content], "--dry-run")
+    assert result.exit_code == 2
+    [note] = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert told in note
 
 
 def test_a_pipe_is_read(installation):

@@ -15,6 +15,8 @@ CATALOGUE = catalogue_of(
                 "factors": {
                     "total": {"reducer": "sum", "field": "f_income_monthly"},
                     "months": {"reducer": "count", "field": "f_months"},
+                    "longest": {"reducer": "max", "field": "f_hours", "minimum": 0},
+                    "signed": {"reducer": "all_true", "field": "f_signed"},
                 },
             }
         }
@@ -57,6 +59,11 @@ def stub(**more):
         (stub(application_id="app "), ["application_id begins or ends with white space"]),
         (stub(execution_id="\te1"), ["execution_id begins or ends with white space"]),
         (stub(supersedes="e0\u00a0"), ["supersedes begins or ends with white space"]),
+        (stub(output={"factors": {"f_income_monthly": "1,000"}}), ['"f_income_monthly" is rejected', "want a number"]),
+        (stub(output={"factors": {"f_income_monthly": True}}), ["want a number"]),
+        (stub(output={"factors": {"f_signed": "yes"}}), ['"f_signed" is rejected', "want a boolean"]),
+        (stub(output={"factors": {"f_hours": -1}}), ['"f_hours" is rejected', "out of its factors' bounds"]),
+        (stub(status="started"), ["the output is not read, as the status is started"]),
         (failed("e1", 1, processor="pay_stub", error={"Code": "X"}), ['did you mean "code"?']),
         (failed("e1", 1, processor="pay_stub", error={"reason": "X"}), ["error has no code or message"]),
     ],
@@ -78,6 +85,7 @@ def test_a_typing_error_is_named(body, words):
         stub(output={}),
         stub(output=None),
         failed("e1", 1, processor="pay_stub"),
+        failed("e1", 1, processor="pay_stub", output={"factors": GOOD}),
         event("e1", "started", 1, processor="pay_stub"),
         {"specversion": "1.0", "id": "1", "source": "/x", "type": "t", "time": "2025-03-03T09:00:00Z", "data": stub()},
     ],
@@ -104,7 +112,9 @@ def test_values_are_never_told():
 def test_a_believable_day_has_none():
     """But for the processor that it does not declare on purpose, and the field that nobody reads."""
     sample = catalogue_of(load_catalogue())
-    events = [one for one in believable(31, 50, rates=Rates()) if isinstance(one, dict)]
+    events = [
+        one for one in believable(31, 50, rates=Rates(out_of_bounds=0.0, wrong_type=0.0)) if isinstance(one, dict)
+    ]
     found = {told for one in events for told in typing_errors(one, decoded(one), sample)}
     assert {
         told for told in found if '"device_fingerprint" is not declared' not in told and '"f_reviewer_note"' not in told
