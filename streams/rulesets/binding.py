@@ -81,7 +81,8 @@ def require_not_anothers(config: Mapping[str, str | int], topics: Topics, app_id
     if binding is not None and binding.app_id != app_id:
         raise ContractError(
             f"{topics.executions.name} and its topics belong to the application id {binding.app_id}, "
-            f"CONSOLIDATOR_APP_ID is {app_id}: set it to {binding.app_id}. Nothing was done"
+            f"CONSOLIDATOR_APP_ID is {app_id}: set it to {binding.app_id}, or see `consolidator topics bind`. "
+            "Nothing was done"
         )
 
 

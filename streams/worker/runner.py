@@ -13,9 +13,10 @@ import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from confluent_kafka import KafkaError, KafkaException
 
-from models.errors import AuthorizationError, ConsolidatorError, InfrastructureError
+from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
+from streams.rulesets.binding import require_not_anothers
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime import failpoints
 from streams.runtime.allocator import keep_to_few_arenas
@@ -34,7 +35,7 @@ from streams.worker.state_directory import WorkerSlot, unusable
 from streams.worker.transport.hearing import hear_aiokafka, passes
 from topics.cluster.authorization import require_permissions
 from topics.cluster.connection import Connection
-from topics.cluster.provisioning import require
+from topics.cluster.provisioning import existing, require
 from topics.contract.declared import Topics
 from topics.contract.permissions import Permission, Role, permissions
 
@@ -81,12 +82,29 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
         topics = topics_of(settings)
         rulesets = Rulesets(connection, topics, catalogue, adopt=settings.adopt_ruleset)
         require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
-        require(topics, connection.librdkafka())
+        _require_topics(topics, connection, settings.app_id)
         rulesets.admit(settings.app_id, settings.topic_prefix)
         slot = WorkerSlot(settings.state_dir, settings.app_id)
         asyncio.run(_serve(settings, connection, topics, rulesets, slot, beat))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with a documented code
         _die(error)
+
+
+def _require_topics(topics: Topics, connection: Connection, app_id: str) -> None:
+    """Return only when every topic is as declared; that they belong to another application id is said before that.
+
+    With a mistyped id a changelog is missing. To be told to create it would lead to a topic that nobody needs.
+
+    Raises:
+        ContractError: saying which of both.
+    """
+    config = connection.librdkafka()
+    try:
+        require(topics, config)
+    except ContractError:
+        if topics.rulesets.name in existing(topics, config):
+            require_not_anothers(config, topics, app_id)
+        raise
 
 
 async def _collect_garbage_rarely() -> None:

@@ -65,8 +65,17 @@ def test_a_second_application_id_is_refused_by_name(installation, second):
     written = installation.ends(installation.topics.executions.name)
     for arguments in (["erase", "app-91-000000", "--yes"], ["erase", "--confirm-earlier", "--yes"]):
         result = CliRunner(env=second.variables).invoke(cli, arguments)
-        assert f"set it to {installation.name}. Nothing was done" in str(result.exception)
+        assert f"set it to {installation.name}, or see" in str(result.exception)
     assert installation.ends(installation.topics.executions.name) == written
+    mistyped = Installation(
+        installation.config["bootstrap.servers"],
+        second.directory / "mistyped",
+        CONSOLIDATOR_APP_ID=f"{installation.name}-c",
+        CONSOLIDATOR_TOPIC_PREFIX=f"{installation.name}.",
+    ).start()
+    assert mistyped.wait_exit() == REFUSED
+    assert f"belong to the application id {installation.name}, CONSOLIDATOR_APP_ID is" in mistyped.log
+    assert "topics apply" not in mistyped.log, "it would create a changelog that nobody needs"
     verified = CliRunner(env=second.variables).invoke(cli, ["replay", "--verify"], catch_exceptions=False)
     assert f"belongs to the application id {installation.name}" in verified.stderr
 
