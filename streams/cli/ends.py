@@ -40,6 +40,8 @@ _PATIENCE_S: Final = 1.0
 _AGAIN_S: Final = 0.05
 
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'\.")
+_NO_STOP: Final = re.compile(r"(?<=\w)(?= Did you mean )")
+"""Where click puts two sentences about an option together."""
 """Click's words."""
 
 
@@ -179,7 +181,7 @@ def _usage(error: click.ClickException) -> str:
     if unknown is not None and isinstance(context.command, click.Group):
         near = get_close_matches(unknown[1], context.command.list_commands(context), n=1)
         message += f" Did you mean {near[0]}?" if near else ""
-    return f"{message} ({context.command_path} --help)"
+    return f"{_NO_STOP.sub('.', message)} ({context.command_path} --help)"
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from streams.audit.history.current import Current, Journalled, last_change, read
 from streams.audit.history.inquiry import Inquiry, Moment
 from streams.audit.history.published_reasons import PublishedReason, explain_published, published_book
 from streams.audit.published import CurrentFactors, published_summary
-from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of
+from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of, require_a_day
 from streams.cli.kafka import connection_of
 from streams.cli.options import MomentType, TimezoneType, format_option, processor_option, servers_option
 from streams.cli.output.changes import change_lines, why_lines
@@ -113,6 +113,7 @@ def factors(
     differs: application_id, processor, before, after (null where it was not there), changed and as_of.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
+    require_a_day(timezone, at, compare)
     question = question_of(
         at=moment_of("--at", at, timezone),
         at_offset=at_offset,

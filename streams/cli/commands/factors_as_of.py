@@ -36,7 +36,7 @@ from streams.rulesets.rule_book import RuleBook, book_of
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset, End, end_of_day
 
-__all__ = ["Question", "answer_as_of", "moment_of", "question_of"]
+__all__ = ["Question", "answer_as_of", "moment_of", "question_of", "require_a_day"]
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -85,6 +85,16 @@ def question_of(*, at: int | None, at_offset: AtOffset | None, sense: str, compa
 _Moment = TypeVar("_Moment", int, Moment)
 
 
+def require_a_day(timezone: tzinfo | None, *given: object) -> None:
+    """Refuse a time zone where no day is given: a time has its own offset, and the output is in UTC.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    if timezone is not None and not any(isinstance(one, date) for one in given):
+        raise click.UsageError("--timezone says where a DATE is a day: neither --at nor --compare is one")
+
+
 def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | None) -> "_Moment | int | None":
     """What an option means: a bare date means the end of that day, and which moment that is, is said.
 
@@ -129,9 +139,11 @@ def answer_as_of(
         return
     wanted = [one for name, one in answer.processors.items() if processor in {None, name}]
     if not wanted:
-        known = ", ".join(answer.processors) or "nothing"
+        known = f"; known: {', '.join(answer.processors)}" if answer.processors else ""
         what = "" if processor is None else f" of processor {processor}"
-        note(f"nothing was known{what} for application {application}; known: {known}", standing_text(answer))
+        note(f"nothing was known{what} for application {application}{known}", standing_text(answer))
+        if isinstance(question.known, int) and not answer.processors:
+            note("a time is compared with when the broker took a record: --as-of true goes by when it happened")
         raise SystemExit(FOUND)
     if output_format == "json":
         write_lines(_json(one, answer, book.of_row(one.pair.row), why=why) for one in wanted)

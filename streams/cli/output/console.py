@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from shutil import get_terminal_size
 from textwrap import wrap
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -167,18 +167,25 @@ def warn(text: str) -> None:
     note(f"warning: {text}")
 
 
+_TO_DO: Final = "to do:"
+"""The line behind which a message that names several problems says what to do about them."""
+
+
 def complain(message: str, *, as_json: bool = False, code: int | None = None) -> None:
     """Print an error on stderr, without markup: the message may quote foreign text.
 
     Args:
         message: what is wrong; some name several problems, one a line.
-        as_json: print one JSON object, its members ``error``, ``problems`` where there are several, and ``exit_code``.
+        as_json: print one JSON object, its members ``error``, ``problems`` where there are several, ``to_do`` where the
+            message tells that, too, and ``exit_code``.
         code: the exit code.
     """
     if as_json:
         first, *problems = (line.strip() for line in message.split("\n"))
-        members = {"error": first} | ({"problems": problems} if problems else {}) | {"exit_code": code}
-        note(json.dumps(members, ensure_ascii=False))
+        at = problems.index(_TO_DO) if _TO_DO in problems else len(problems)
+        lists = {"problems": problems[:at], "to_do": problems[at + 1 :]}
+        members = {"error": first.removesuffix(":")} | {name: lines for name, lines in lists.items() if lines}
+        note(json.dumps(members | {"exit_code": code}, ensure_ascii=False))
     else:
         note(*f"error: {message}".split("\n"))
 

@@ -197,6 +197,8 @@ def test_a_day_is_taken_in_its_time_zone(told, source):
         (("--at-offset", "12"), "PARTITION:OFFSET"),
         (("--at", "2026-01-01T00:00:00Z", "--at-offset", "0:1"), "give one of them"),
         (("--as-of", "true"), "needs --at"),
+        (("--timezone", "UTC"), "neither --at nor --compare is one"),
+        (("--at", "2026-01-01T00:00:00Z", "--timezone", "UTC"), "neither --at nor --compare is one"),
         (("--compare", "now"), "compared with what"),
     ],
 )
@@ -222,7 +224,8 @@ def test_before_anything_nothing_was_known(told, source):
     """Exit code 1, and the offsets that this stands on."""
     application = parse_event_key(source[-1].key)[0]
     result = run(told, "factors", application, "--at", "1999-01-01T00:00:00Z", exit_code=1)
-    assert "nothing was known" in result.stderr
+    assert f"nothing was known for application {application}\n" in result.stderr
+    assert "--as-of true goes by when it happened" in result.stderr
     assert "offsets 0 to 0" in result.stderr
 
 

@@ -278,7 +278,7 @@ def test_an_argument_that_is_no_utf_8_is_refused(environment, arguments):
         (["tial"], "No such command 'tial'. Did you mean tail? (consolidator --help)"),
         (["topics", "chekc"], "No such command 'chekc'. Did you mean check? (consolidator topics --help)"),
         (["dlq", "lits"], "No such command 'lits'. Did you mean list? (consolidator dlq --help)"),
-        (["factors", "a", "--wyh"], "No such option: --wyh Did you mean --why? (consolidator factors --help)"),
+        (["factors", "a", "--wyh"], "No such option: --wyh. Did you mean --why? (consolidator factors --help)"),
         (["factors"], "Missing argument 'APPLICATION'. (consolidator factors --help)"),
         (["\x1b[31m"], "No such command '\\x1b[31m'. (consolidator --help)"),
     ],

@@ -111,4 +111,16 @@ def test_several_problems_are_a_list():
     line = printed(
         f"{PRINTERS}complain('c.toml: 2 problems:\\n  a: x\\n  b: y', as_json=True, code=2)", stream="stderr"
     )
-    assert json.loads(line) == {"error": "c.toml: 2 problems:", "problems": ["a: x", "b: y"], "exit_code": 2}
+    assert json.loads(line) == {"error": "c.toml: 2 problems", "problems": ["a: x", "b: y"], "exit_code": 2}
+
+
+def test_what_is_to_be_done_is_another_list():
+    """Of a message that tells both, as that about topics which are not as declared does."""
+    message = "the topics are not as declared:\\n  a: missing\\nto do:\\n  consolidator topics apply"
+    line = printed(f"{PRINTERS}complain('{message}', as_json=True, code=2)", stream="stderr")
+    assert json.loads(line) == {
+        "error": "the topics are not as declared",
+        "problems": ["a: missing"],
+        "to_do": ["consolidator topics apply"],
+        "exit_code": 2,
+    }
