@@ -6,7 +6,9 @@ from typing import Any, Final
 from streams.cli.output.record_json import rfc3339_of
 from streams.runtime.escaping import escaped
 from topics.records import dead_letter_format
+from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.content import event_of, last_header, payload_of
+from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
 
 _ABSENT: Final = "-"
@@ -38,6 +40,9 @@ def readable_line(kind: str, record: Record) -> str:
     if kind == "dlq":
         return escaped(_dead_letter(record))
     time = rfc3339_of(record.timestamp_ms)
+    control = _control(record) if kind == "executions" else None
+    if control is not None:
+        return escaped(f"{time:<{_TIME}} {control}: {_key(record)}")
     if record.value is None:
         return escaped(f"{time:<{_TIME}} erased by a tombstone: {_key(record)}")
     payload = payload_of(record)
@@ -46,6 +51,18 @@ def readable_line(kind: str, record: Record) -> str:
     event = event_of(payload)
     about = f"{time:<{_TIME}} {_shown(event, 'application_id'):<{_ID}} {_shown(event, 'processor'):<{_NAME}}"
     return escaped(f"{about} {_DETAILS[kind](event)}")
+
+
+def _control(record: Record) -> str | None:
+    """What a record is that is no event, and no event's tombstone: keys that no application has."""
+    key = record.key or b""
+    if key.startswith(ADOPTION_PREFIX):
+        return "no event, a ruleset's adoption if the topic of rulesets names it"
+    if not key.startswith(ERASURE_PREFIX):
+        return None
+    payload = payload_of(record) or {}
+    what = "lift" if payload.get("erasure") == "lifted" else "erasure"
+    return f"no event, an application's {what} if the topic of erasures names it"
 
 
 def _execution(event: Mapping[str, Any]) -> str:

@@ -129,6 +129,23 @@ def test_line_of_an_execution():
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (b"/erasure/ab", {"erasure": "erased"}, "no event, an application's erasure if"),
+        (b"/erasure/ab", {"erasure": "lifted"}, "no event, an application's lift if"),
+        (b"/erasure/ab", b"\xff", "no event, an application's erasure if"),
+        (b"/erasure/ab", None, "no event, an application's erasure if"),
+        (b"/ruleset/ab", {"adopts": "x"}, "no event, a ruleset's adoption if"),
+    ],
+)
+def test_line_of_a_record_that_is_no_event(key, value, told):
+    """It names no application and no execution: what it is for is said, not a row of dashes."""
+    line = readable_line("executions", record(value, key=key))
+    assert told in line
+    assert line.endswith(key.decode())
+
+
 def test_line_of_a_change():
     """A change's line says the outcome before and now, each factor before and after, and the cause."""
     change = {
