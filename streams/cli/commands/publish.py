@@ -29,6 +29,9 @@ from topics.writing.publishing import publish_events, record_bytes
 _LOOKED_AT: Final = 1_024
 """Bytes of a file's first line that tell what kind of file it is."""
 
+_WANTED: Final = "an event a line is wanted (JSON Lines)"
+_ROUNDS: Final = "(jq before 1.7 rounds long numbers)"
+
 _MOST_WARNED: Final = 100
 """Lines whose warnings are written out; a whole file with one mistake would scroll everything else away."""
 
@@ -129,9 +132,9 @@ def _what_file(lines: IO[bytes], name: str) -> Iterator[str]:
     elif start.startswith((b"\xff\xfe", b"\xfe\xff")):
         yield f"note: this is UTF-16: iconv -f UTF-16 -t UTF-8 {name} | consolidator publish -"
     elif start.startswith(b"["):
-        yield f"note: an event a line is wanted (JSON Lines), no array: jq -c '.[]' {name} | consolidator publish -"
+        yield f"note: {_WANTED}, no array: jq -c '.[]' {name} | consolidator publish - {_ROUNDS}"
     elif start.strip() == b"{":
-        yield f"note: an event a line is wanted (JSON Lines): jq -c . {name} | consolidator publish -"
+        yield f"note: {_WANTED}: jq -c . {name} | consolidator publish - {_ROUNDS}"
 
 
 def _refused(complaint: str, *, as_json: bool) -> SystemExit:
