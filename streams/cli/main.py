@@ -7,7 +7,6 @@ by SIGTERM, which for ``run`` and ``tail`` is 0; 141 nobody reads stdout any mor
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import NoReturn
 
 import click
@@ -58,6 +57,9 @@ class LazyGroup(click.Group):
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's
     if wanted and not context.resilient_parsing:
+        # Imported here: half a list of packages, for one option.
+        from importlib.metadata import version  # noqa: PLC0415
+
         say(f"consolidator {version('factor-consolidator')}")
         context.exit()
 

@@ -6,24 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from shutil import get_terminal_size
 from textwrap import wrap
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from streams.runtime.escaping import escaped
+
+# Rich is imported where something is drawn: its import takes as long as the rest of ``consolidator --help``.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+    from rich.text import Text
 
 # Columns; wider than any table of ours.
 _UNBOUNDED = 10_000
@@ -40,32 +34,38 @@ format_option = click.option(
 )
 
 
-def stdout() -> Console:
+def stdout() -> "Console":
     """The console for data. Made per call, so that a redirected ``sys.stdout`` is honoured."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
     return Console(soft_wrap=False)
 
 
-def stderr() -> Console:
+def stderr() -> "Console":
     """The console for chatter: progress, hints, errors."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
     return Console(stderr=True)
 
 
-def cell(text: str, style: str = "") -> Text:
+def cell(text: str, style: str = "") -> "Text":
     """A table's cell: what could steer a terminal escaped, and no markup."""
+    from rich.text import Text  # noqa: PLC0415 - see above
+
     return Text("\n".join(map(escaped, text.split("\n"))), style=style)
 
 
-def fits(table: Table, console: Console) -> bool:
+def fits(table: "Table", console: "Console") -> bool:
     """Whether a table can be printed without folding anything; a pipe has no width, and takes every one."""
     return not console.is_terminal or natural_width(table, console) <= console.width
 
 
-def natural_width(table: Table, console: Console) -> int:
+def natural_width(table: "Table", console: "Console") -> int:
     """How many columns a table takes where nothing is folded."""
     return console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
 
 
-def print_table(table: Table) -> None:
+def print_table(table: "Table") -> None:
     """Print a table on stdout, or a list where the terminal is too narrow: folded, names cannot be read or copied."""
     console = stdout()
     if not fits(table, console):
@@ -76,7 +76,7 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def _listed(table: Table) -> Iterator[str]:
+def _listed(table: "Table") -> Iterator[str]:
     headings = [str(column.header) for column in table.columns]
     for row in zip(*(column.cells for column in table.columns), strict=True):
         told = [(heading, _plain(one)) for heading, one in zip(headings, row, strict=True) if _plain(one)]
@@ -91,6 +91,8 @@ def _listed(table: Table) -> Iterator[str]:
 
 
 def _plain(one: Any) -> str:
+    from rich.text import Text  # noqa: PLC0415 - see above
+
     return one.plain if isinstance(one, Text) else Text.from_markup(str(one)).plain
 
 
@@ -190,27 +192,11 @@ def complain(message: str, *, as_json: bool = False, code: int | None = None) ->
         note(*f"error: {message}".split("\n"))
 
 
-class _RateColumn(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s")
-
-
-def progress() -> Progress:
+def progress() -> "Progress":
     """A progress display on stderr that is silent when stderr is not a terminal."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
+    from streams.cli.output.progress_bar import progress_bar  # noqa: PLC0415 - see above
+
+    return progress_bar(stderr(), disable=not sys.stderr.isatty())
 
 
 @contextmanager
@@ -219,5 +205,7 @@ def told_progress() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield note
         return
+    from rich.text import Text  # noqa: PLC0415 - see above
+
     with stderr().status("") as status:
         yield lambda text: status.update(Text(escaped(text)))
