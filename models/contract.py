@@ -2,7 +2,7 @@
 
 The worker writes the first two from parts (:mod:`streams.core.change`) and reads the third by hand
 (:mod:`topics.records.decoding`), for speed. These models are for readers, and the source of the JSON Schemas in
-``docs/schemas``; contract tests hold both sides together.
+``topics/schemas``; contract tests hold both sides together.
 
 Read with :meth:`FactorChange.from_json`: pydantic's own JSON reader turns a fraction into a float and loses digits of
 it, which is why a float is refused here.

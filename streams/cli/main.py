@@ -30,6 +30,7 @@ COMMANDS = {
     "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
     "compare": ("compare", "compare", "Run another ruleset, or the old strategy, side by side."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
+    "schema": ("schema", "schema", "Print the JSON Schemas of events, changes, factors and catalogues."),
     "version": ("version", "version", "Print the version."),
 }
 

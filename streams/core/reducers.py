@@ -6,7 +6,7 @@ No value at all renders as None: the factor is then absent - never 0, null or a 
 
 A new reducer has its name in ``models/catalogue.py`` (``Reducer``, and the kinds of fields that it takes), its
 arithmetic here and in ``streams/core/mission_api.py`` (the batch that it has to equal), the oracle's in
-``tests/oracle/rules.py``, and a line in ``docs/catalogue.md``; ``docs/schemas`` is then generated again.
+``tests/oracle/rules.py``, and a line in ``docs/catalogue.md``; ``topics/schemas`` is then generated again.
 """
 
 from collections.abc import Callable, Mapping

@@ -39,8 +39,8 @@ def test_the_committed_schema_is_what_the_command_prints():
     """A change of the models shows up in the published schema, byte for byte."""
     printed = CliRunner().invoke(catalogue, ["schema"])
     assert printed.exit_code == 0
-    committed = (ROOT / "docs" / "schemas" / "catalogue.schema.json").read_text()
-    assert printed.stdout == committed, "run: consolidator catalogue schema > docs/schemas/catalogue.schema.json"
+    committed = (ROOT / "topics" / "schemas" / "catalogue.schema.json").read_text()
+    assert printed.stdout == committed, "run: consolidator catalogue schema > topics/schemas/catalogue.schema.json"
 
 
 def test_the_sample_fits_the_schema(validator):

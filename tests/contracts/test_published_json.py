@@ -26,7 +26,7 @@ from topics.contract.schemas import published_schemas
 from topics.records import decoding
 from topics.records.decoding import decode_event
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "topics" / "schemas"
 
 
 def validator_of(name: str) -> Draft202012Validator:
@@ -83,7 +83,7 @@ def check_all(partition: Partition) -> list[FactorChange]:
 def test_the_committed_schemas_are_current(file_name: str) -> None:
     """A change of the models shows up in the published schemas, byte for byte."""
     committed = (SCHEMAS / file_name).read_text(encoding="utf-8")
-    assert committed == published_schemas()[file_name], "run: python -m topics.contract.schemas docs/schemas"
+    assert committed == published_schemas()[file_name], "run: python -m topics.contract.schemas topics/schemas"
 
 
 @given(event_logs(max_pairs=3))

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the topics' records: ``python -m topics.contract.schemas docs/schemas`` writes them.
+"""The JSON Schemas of the topics' records: ``python -m topics.contract.schemas topics/schemas`` writes them.
 
 A contract test compares the committed files with :func:`published_schemas`, so a model cannot change unseen.
 """

@@ -58,7 +58,7 @@ def show(file: Path | None, output_format: str) -> None:
     note(f"{loaded.ruleset.name}, digest {loaded.digest}")
 
 
-@catalogue.command(epilog="Example: consolidator catalogue schema > docs/schemas/catalogue.schema.json")
+@catalogue.command(epilog="Example: consolidator catalogue schema > catalogue.schema.json")
 def schema() -> None:
     """Print the JSON Schema of catalogue files, for editors and other tools."""
     print_document(json.dumps(catalogue_schema(), ensure_ascii=False, indent=2))
