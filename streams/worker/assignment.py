@@ -109,6 +109,7 @@ class Engine:
         self._adoptions: dict[int, AdoptionJob] = {}
         self._refolds = RefoldQueue()
         self._producing = asyncio.Lock()
+        self._releasing = asyncio.Lock()
         self._in_flight = InFlight()
         self.accepted = asyncio.Event()
 
@@ -158,6 +159,8 @@ class Engine:
         """
         acquired = {partition: self._transactions.get(partition) for partition in partitions}
         try:
+            # A beginning that was cancelled has left some.
+            await self._end_adoptions(partitions)
             loop = asyncio.get_running_loop()
             topic_id = await loop.run_in_executor(self._executor, self._source.look)
             tps = {partition: TP(self._topics.executions.name, partition) for partition in partitions}
@@ -235,15 +238,21 @@ class Engine:
     async def release(self, partitions: set[int]) -> None:
         """Finish what is in flight and give the partitions up."""
         held = partitions & set(self._transactions)
-        adoptions = [self._adoptions.pop(partition) for partition in held if partition in self._adoptions]
-        await asyncio.gather(*(each.stop() for each in adoptions))
-        lanes = [self._lanes.pop(partition) for partition in held if partition in self._lanes]
-        await asyncio.gather(*(each.close() for each in lanes))
         for partition in held:
+            # Before anything is waited for: a beginning that is under way must make nothing of them meanwhile, which
+            # nobody would ever end. (``test_a_beginning_makes_nothing_of_partitions_that_are_being_released``)
             del self._transactions[partition]
             self._small.pop(partition, None)
+        async with self._releasing:
+            await self._end_adoptions(held)
+            lanes = [self._lanes.pop(partition) for partition in held if partition in self._lanes]
+            await asyncio.gather(*(each.close() for each in lanes))
         if held:
             _log.info("partitions released", partitions=sorted(held))
+
+    async def _end_adoptions(self, partitions: set[int]) -> None:
+        adoptions = [self._adoptions.pop(partition) for partition in partitions if partition in self._adoptions]
+        await asyncio.gather(*(each.stop() for each in adoptions))
 
     async def close(self) -> None:
         """Release everything; for an orderly stop."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -134,3 +135,56 @@ def test_a_beginning_ends_when_its_partitions_come_again(engine, rulesets, error
     [held, *rest] = rulesets.resumed
     assert sorted(rest) == [0, 1]
     assert held in {0, 1}
+
+
+async def begun_while_released(engine, rulesets):
+    """A beginning while its partitions are being released, which waits for a commit; how it ended."""
+    rulesets.go_on.set()
+    await engine.acquire({0, 1})
+    await engine.begin(Consumer(), {0, 1})
+    commit = asyncio.get_running_loop().create_future()
+    engine._lanes[0].committing = commit
+    releasing = asyncio.create_task(engine.release({0, 1}))
+    # It runs up to the commit.
+    await asyncio.sleep(0)
+    beginning = asyncio.create_task(engine.begin(Consumer(), {0, 1}))
+    [ended] = await asyncio.gather(beginning, return_exceptions=True)
+    assert not releasing.done()
+    commit.set_result(None)
+    await releasing
+    left = dict(engine._lanes), dict(engine._adoptions)
+    await engine.close()
+    return ended, left
+
+
+def test_a_beginning_makes_nothing_of_partitions_that_are_being_released(engine, rulesets):
+    """Its lanes and adoptions would be nobody's: one announced its ruleset with a producer that was closed."""
+    ended, left = asyncio.run(begun_while_released(engine, rulesets))
+    assert isinstance(ended, RebalanceAgain)
+    assert left == ({}, {})
+
+
+def test_a_beginning_ends_the_adoptions_that_a_cancelled_one_has_left(engine, rulesets, monkeypatch):
+    """Two at a time would each write the adoption."""
+    stopped = []
+
+    class Adoption:
+        def __init__(self, number):
+            self.number = number
+
+        async def stop(self):
+            stopped.append(self.number)
+
+    numbers = count()
+    monkeypatch.setattr(engine, "_adoption", lambda *_: Adoption(next(numbers)))
+    monkeypatch.setattr(rulesets, "resume", lambda *_: Resumed(rulesets.own, catalogue="{}"))
+
+    async def begun_twice():
+        await engine.acquire({0})
+        await engine.begin(Consumer(), {0})
+        await engine.begin(Consumer(), {0})
+        assert stopped == [0]
+        await engine.close()
+
+    asyncio.run(begun_twice())
+    assert stopped == [0, 1]
