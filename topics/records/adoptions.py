@@ -6,10 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from models.errors import ContractError
 from topics.records.bindings import Binding
 from topics.records.record import Record
-from topics.records.schema_version import LATER_VERSION, newer_version, version_of
+from topics.records.schema_version import require_known_version
 
 __all__ = ["ADOPTION_PREFIX", "CATALOGUE_PREFIX", "Adoption", "KnownRulesets", "adoptions_in"]
 
@@ -72,12 +71,7 @@ def adoptions_in(record: Record) -> Iterator[Adoption]:
     """
     if not (record.key or b"").startswith(_ADOPTION) or record.value is None:
         return
-    newer = newer_version(version_of(record.value), _SCHEMA_VERSION)
-    if newer is not None:
-        raise ContractError(
-            f"{record.topic} partition {record.partition} offset {record.offset}: an adoption of schema_version "
-            f"{newer}, this program knows {_SCHEMA_VERSION}: {LATER_VERSION}"
-        )
+    require_known_version(record, "an adoption", _SCHEMA_VERSION)
     with suppress(ValueError, KeyError, TypeError):
         partition, offset = map(int, (record.key or b"").removeprefix(_ADOPTION).split(b"/"))
         members = json.loads(record.value)

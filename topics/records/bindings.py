@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-from models.errors import ContractError
 from topics.records.record import Record
-from topics.records.schema_version import LATER_VERSION, newer_version, version_of
+from topics.records.schema_version import require_known_version
 
 __all__ = ["Binding", "binding_in", "in_force"]
 
@@ -66,12 +65,7 @@ def binding_in(record: Record) -> Binding | None:
     """
     if not (record.key or b"").startswith(_BINDING) or record.value is None:
         return None
-    newer = newer_version(version_of(record.value), _SCHEMA_VERSION)
-    if newer is not None:
-        raise ContractError(
-            f"{record.topic} partition {record.partition} offset {record.offset}: a binding of schema_version "
-            f"{newer}, this program knows {_SCHEMA_VERSION}: {LATER_VERSION}"
-        )
+    require_known_version(record, "a binding", _SCHEMA_VERSION)
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         members = json.loads(record.value)
         taken_over = {int(partition): int(offset) for partition, offset in members["taken_over"].items()}

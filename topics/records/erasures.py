@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from models.errors import BadEventError, ContractError, Defect
+from models.errors import BadEventError, Defect
 from topics.contract.keys import application_prefix
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.record import Record
-from topics.records.schema_version import LATER_VERSION, newer_version, version_of
+from topics.records.schema_version import LATER_VERSION, newer_version, require_known_version, version_of
 
 __all__ = [
     "ERASURE_HEADER",
@@ -169,12 +169,7 @@ def entries_in(record: Record) -> Iterator[tuple[int, Erasure]]:
     key = record.key or b""
     if not key.startswith(_ENTRY) or record.value is None:
         return
-    newer = newer_version(version_of(record.value), _SCHEMA_VERSION)
-    if newer is not None:
-        raise ContractError(
-            f"{record.topic} partition {record.partition} offset {record.offset}: an entry of schema_version {newer}, "
-            f"this program knows {_SCHEMA_VERSION}: {LATER_VERSION}"
-        )
+    require_known_version(record, "an entry", _SCHEMA_VERSION)
     with suppress(ValueError, KeyError, TypeError):
         partition, offset = map(int, key.removeprefix(_ENTRY).split(b"/"))
         members = json.loads(record.value)

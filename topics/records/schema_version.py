@@ -8,7 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["LATER_VERSION", "newer_version", "version_of"]
+from models.errors import ContractError
+from topics.records.record import Record
+
+__all__ = ["LATER_VERSION", "newer_version", "require_known_version", "version_of"]
 
 LATER_VERSION: Final = "a later version has written it: use that version, or a later one (docs/upgrading.md)"
 """What to do about a record of a number that is not known."""
@@ -28,6 +31,25 @@ _decode: Final = msgspec.json.Decoder(_Versioned).decode
 def newer_version(version: object, known: int) -> int | None:
     """A schema version that is newer than the newest known one; None: it is known, or no version at all."""
     return min(version, _GREATEST) if type(version) is int and version > known else None
+
+
+def require_known_version(record: Record, what: str, known: int) -> None:
+    """Return only if a record is not of a newer version than the newest known one.
+
+    Args:
+        record: the record.
+        what: names what it is, with its article.
+        known: the newest known version.
+
+    Raises:
+        ContractError: it is of a newer one.
+    """
+    newer = newer_version(version_of(record.value), known)
+    if newer is not None:
+        raise ContractError(
+            f"{record.topic} partition {record.partition} offset {record.offset}: {what} of schema_version {newer}, "
+            f"this program knows {known}: {LATER_VERSION}"
+        )
 
 
 def version_of(value: bytes | None) -> object:
