@@ -37,9 +37,8 @@ def change_size(weight: int, issues: tuple[QualityIssue, ...]) -> int:
         issues: what was odd about the causing event.
     """
     size = _CHANGE_BYTES + _CHANGE_FACTOR * weight
-    if issues:
-        for issue in issues:
-            size += _ISSUE_BYTES + (0 if issue.factor is None else _WIDEST_CHARACTER * len(issue.factor))
+    for issue in issues:
+        size += _ISSUE_BYTES + (0 if issue.factor is None else _WIDEST_CHARACTER * len(issue.factor))
     return size
 
 
