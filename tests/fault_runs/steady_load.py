@@ -3,6 +3,8 @@
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
@@ -43,6 +45,7 @@ class SteadyLoad:
             }
         )
         self._stop = threading.Event()
+        self._paused = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="load")
         self._refused: list[KafkaError] = []
         # By partition, in order: when it was produced, and the offset that it got.
@@ -57,6 +60,16 @@ class SteadyLoad:
         self._thread.join()
         assert self._producer.flush(DELIVERY_LIMIT_S) == 0, "the load was not acknowledged"
         assert not self._refused, self._refused[0]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is published meanwhile; what was published before is acknowledged."""
+        self._paused.set()
+        try:
+            assert self._producer.flush(DELIVERY_LIMIT_S) == 0, "the load was not acknowledged"
+            yield
+        finally:
+            self._paused.clear()
 
     @property
     def acknowledged(self) -> int:
@@ -102,6 +115,8 @@ class SteadyLoad:
         topic, partitions = self._installation.topics.executions.name, self._installation.partitions
         # The rate's clock, nothing is waited for.
         while not self._stop.wait(TICK_S):
+            if self._paused.is_set():
+                continue
             for _, message in zip(range(self._per_tick), self._messages, strict=False):
                 self._producer.produce(
                     topic,

@@ -4,7 +4,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-__all__ = ["CLIENT_ERRORS", "FENCED", "FORGOTTEN", "cause_of"]
+__all__ = ["CLIENT_ERRORS", "FENCED", "FORGOTTEN", "cause_of", "has_failed"]
 
 CLIENT_ERRORS: Final = (KafkaException, SystemError)
 """What a call of the client raises where Kafka failed. A fatal error that the client hears of while it serves callbacks
@@ -47,3 +47,19 @@ def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:
             # It is closed: nothing can be asked any more.
             return error
     return cause if isinstance(cause, KafkaError) else error
+
+
+def has_failed(producer: Producer) -> bool:
+    """Whether the open transaction can only be aborted: any transactional call says so, and why.
+
+    The one that begins a transaction changes nothing while one is open.
+
+    Args:
+        producer: a producer with an open transaction.
+    """
+    try:
+        producer.begin_transaction()
+    except KafkaException as error:
+        code: int = error.args[0].code()
+        return code != KafkaError._STATE  # noqa: SLF001 - librdkafka's name
+    return False

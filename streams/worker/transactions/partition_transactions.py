@@ -21,7 +21,7 @@ from streams.worker.transactions.producer_settings import producer_settings
 from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.cluster.offsets import delivered_offset
-from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of
+from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of, has_failed
 
 __all__ = ["PartitionTransactions"]
 
@@ -35,6 +35,9 @@ _RESTED_S = 5.0
 """After this pause, in seconds, the broker may have forgotten the transactional id. The next transaction then sends its
 records before its offsets, and keeps the records until the offsets are accepted; that is too expensive for every one.
 The value is below any expiration, and above the pause between two large batches of a partition on a slow machine."""
+
+_LOOK_S = 0.5
+"""Seconds between two checks whether a transaction whose records are under way has failed."""
 
 _POLL_S = 0.1
 """How long one look at a full queue waits for the broker."""
@@ -312,9 +315,18 @@ class PartitionTransactions:
         self._guarded("close", self._producer.close)
 
     def _flush(self) -> None:
-        left = self._guarded("flush", lambda: self._producer.flush(self._patience_s))
-        if left:
-            raise undelivered(self._partition, left, self._patience_s)
+        """Wait until the brokers have the records, or the transaction has failed, which the next step says.
+
+        librdkafka drops the records of a transaction that fails, but not always those that are added at that moment:
+        they wait in its queue until they time out.
+        (``test_records_that_librdkafka_keeps_of_a_failed_transaction_are_not_waited_for``)
+        """
+        deadline = monotonic() + self._patience_s
+        while left := self._guarded("flush", lambda: self._producer.flush(self._look_s)):
+            if has_failed(self._producer):
+                return
+            if monotonic() >= deadline:
+                raise undelivered(self._partition, left, self._patience_s)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -351,6 +363,10 @@ class PartitionTransactions:
             else:
                 return
             sleep(_RETRY_S)
+
+    @property
+    def _look_s(self) -> float:
+        return min(_LOOK_S, self._patience_s)
 
     @property
     def _slice_s(self) -> float:

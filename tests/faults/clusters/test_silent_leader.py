@@ -194,8 +194,11 @@ def test_a_worker_dies_in_a_round_and_its_changelogs_leader_is_silent(patient_cl
             assert victim.wait_exit(limit_s=LIMIT_S) == -signal.SIGKILL, victim.tail()
             moment = time.monotonic()
             partition = open_elsewhere(installation, patient_cluster, victim)
-            with patient_cluster.frozen(patient_cluster.leader(changelog, partition)):
-                silences += silent_for(survivors, partition)
+            # With events of their own under way the survivors would wait for these, and ask nobody.
+            with load.paused():
+                wait_idle(installation, survivors)
+                with patient_cluster.frozen(patient_cluster.leader(changelog, partition)):
+                    silences += silent_for(survivors, partition)
             wait_alive(
                 survivors, lambda: len(set().union(*(each.owned() for each in survivors))) == PARTITIONS, "new owners"
             )
@@ -213,6 +216,17 @@ def test_a_worker_dies_in_a_round_and_its_changelogs_leader_is_silent(patient_cl
         more={"takeovers that met the silence": silences},
         limit_s=LIMIT_S,
     )
+
+
+def wait_idle(installation, workers) -> None:
+    """Wait until workers have consumed everything of their partitions."""
+    ends = installation.ends(installation.topics.executions.name)
+
+    def idle():
+        committed = installation.committed()
+        return all(committed[each] >= ends[each] for worker in workers for each in worker.owned())
+
+    wait_alive(workers, idle, "the survivors to have nothing under way")
 
 
 def silent_for(survivors: list[WorkerProcess], partition: int) -> bool:

@@ -25,6 +25,7 @@ class ScriptedProducer:
     def __init__(self, failures):
         self._failures = failures
         self._on_delivery = None
+        self._is_open = False
         self.calls = []
 
     def _step(self, name):
@@ -36,7 +37,10 @@ class ScriptedProducer:
             raise failure
 
     def begin_transaction(self):
+        if self._is_open:
+            raise self._failures.get("failed", STATE)
         self._step("begin")
+        self._is_open = True
 
     def produce(self, *_, on_delivery=None, **__):
         self._step("produce")
@@ -52,13 +56,18 @@ class ScriptedProducer:
         self._step("flush")
         if self._on_delivery is not None:
             self._on_delivery(KafkaError(KafkaError._PURGE_QUEUE), None)
-        return self._failures.get("left", 0)
+        left = self._failures.get("left", 0)
+        if isinstance(left, list):
+            return left.pop() if left else 0
+        return left
 
     def commit_transaction(self, _):
         self._step("commit")
+        self._is_open = False
 
     def abort_transaction(self, _):
         self._step("abort")
+        self._is_open = False
 
     def init_transactions(self, _):
         self._step("init")
@@ -109,9 +118,26 @@ def test_a_fatal_error_that_the_client_loses_is_named_all_the_same(transactions)
 
 
 def test_records_that_nobody_answers_for_are_counted(transactions):
-    silent = transactions(left=7)
-    with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 60 s"):
+    silent = transactions(patience_s=0, left=7)
+    silent.begin()
+    with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 0 s"):
         silent.commit([batch()])
+
+
+def test_slow_brokers_are_waited_for(transactions):
+    """One look finds records that are still under way; nothing has failed."""
+    slow = transactions(left=[0, 2, 5])
+    slow.begin()
+    slow.commit([batch()])
+    assert slow._producer.calls == ["begin", "offsets", "flush", "flush", "flush", "commit"]
+
+
+def test_records_that_librdkafka_keeps_of_a_failed_transaction_are_not_waited_for(transactions):
+    """The commit says at once why it failed, instead of a word on slow brokers a minute later."""
+    failed = transactions(left=7, failed=FORGOTTEN, commit=FORGOTTEN)
+    failed.begin()
+    with pytest.raises(InfrastructureError, match="partition 3: commit_transaction failed: forgotten"):
+        failed.commit([batch()])
 
 
 def test_a_commit_without_an_answer_is_resumed_and_nothing_is_produced_again(transactions):
@@ -170,6 +196,15 @@ def test_an_id_may_turn_out_to_be_forgotten_while_records_are_produced(rested):
     forgotten.commit([batch()])
     calls = forgotten._producer.calls
     assert calls[calls.index("abort") :].count("produce") == 3
+
+
+def test_an_id_is_initialised_again_though_librdkafka_keeps_records_of_the_failed_transaction(rested):
+    """They would be waited for until they time out; the abort drops them."""
+    forgotten = rested(left=[0, 0, 3], failed=FORGOTTEN, offsets=[FORGOTTEN])
+    forgotten.commit([batch()])
+    calls = forgotten._producer.calls
+    assert calls[: calls.index("abort")].count("flush") == 1
+    assert calls[-2:] == ["flush", "commit"]
 
 
 def test_another_refusal_while_records_are_produced_is_an_error(rested):
@@ -261,6 +296,7 @@ def test_what_waited_in_a_transaction_is_not_part_of_the_next(transactions):
     found = transactions(produce=[FULL])
     found.begin()
     found.produce([Outgoing("t", 0, b"k", b"v")])
+    found._producer.abort_transaction(0)
     found.begin()
     found.produce([Outgoing("t", 0, b"k", b"v")])
-    assert found._producer.calls == ["begin", "produce", "begin", "produce"]
+    assert found._producer.calls == ["begin", "produce", "abort", "begin", "produce"]
