@@ -6,7 +6,6 @@ from concurrent.futures import Executor
 
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import Cluster
-from topics.cluster.authorization import require_credentials
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 
@@ -32,8 +31,7 @@ class SourceWatch:
     """
 
     def __init__(self, connection: Connection, topics: Topics) -> None:
-        self._config = connection.librdkafka()
-        self._cluster = Cluster(self._config)
+        self._cluster = Cluster(connection.librdkafka())
         self._name = topics.executions.name
         self._partitions = topics.partitions
         self._id = ""
@@ -43,6 +41,7 @@ class SourceWatch:
 
         Raises:
             ContractError: the topic is gone, is another one than before, or has another number of partitions.
+            SettingsError: when the cluster refuses this client, which others would take for brokers that are down.
             InfrastructureError: when the cluster does not answer in time.
         """
         identity = self._cluster.identify(self._name, absence_s=_ABSENCE_S)
@@ -67,17 +66,6 @@ class SourceWatch:
         self._id = identity.topic_id
         return identity.topic_id
 
-    def _look_again(self) -> None:
-        """Look, and where the cluster does not answer, ask whether it refuses this client.
-
-        The worker's other clients would take that for brokers that are down.
-        """
-        try:
-            self.look()
-        except InfrastructureError:
-            require_credentials(self._config)
-            raise
-
     async def run(self, executor: Executor, on_fatal: Callable[[BaseException], None]) -> None:
         """Look every few seconds, until a look finds what the worker must not go on with.
 
@@ -89,7 +77,7 @@ class SourceWatch:
         while True:
             await asyncio.sleep(_INTERVAL_S)
             try:
-                await loop.run_in_executor(executor, self._look_again)
+                await loop.run_in_executor(executor, self.look)
             except InfrastructureError:
                 # The cluster does not answer: the transactions wait for it, and say so where it does not come back.
                 continue

@@ -19,8 +19,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError, SettingsError
 from topics.cluster.addresses import servers_text
+from topics.cluster.connection_errors import ConnectionErrors
 from topics.cluster.patience import ask_patiently
-from topics.cluster.tls import client_context, why_refused
 from topics.contract.declared import Topic
 from topics.contract.drift import Found, Setting
 
@@ -32,8 +32,6 @@ _CREATE_TIMEOUT_S: Final = 30.0
 _ATTEMPT_S: Final = 1.0
 _POLL_S: Final = 0.1
 
-# How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake.
-_TLS_ALERT: Final = "SSL alert number"
 # What a cluster says of a topic that has no id: brokers before 2.8.
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 
@@ -90,9 +88,9 @@ class Cluster:
         self._config = config
         self._servers = str(config.get("bootstrap.servers", ""))
         self._timeout_s = timeout_s
-        self._last_error: KafkaError | None = None
+        self._errors = ConnectionErrors(config)
         # log_level 2: librdkafka would print each failed attempt on stderr; they are reported once, by us.
-        watched: dict[str, Any] = {**config, "error_cb": self._remember, "log_level": 2}
+        watched: dict[str, Any] = {**config, "error_cb": self._errors.remember, "log_level": 2}
         try:
             self._admin = AdminClient(watched)
         except KafkaException as error:
@@ -115,7 +113,6 @@ class Cluster:
             try:
                 return self._admin.list_topics(timeout=_ATTEMPT_S).topics
             except KafkaException as error:
-                self._admin.poll(0)
                 self._give_up_if_refused()
                 if time.monotonic() >= deadline:
                     raise self._unreachable(error.args[0]) from error
@@ -294,13 +291,14 @@ class Cluster:
         try:
             described = ask_patiently(lambda: ask().result(self._timeout_s + 1), limit_s=self._timeout_s)
         except TimeoutError as error:
+            self._give_up_if_refused()
             raise self._no_answer(action, self._timeout_s) from error
         except KafkaException as error:
             if error.args[0].code() in _UNKNOWN:
                 return None
             if error.args[0].code() in _FORBIDDEN:
                 return frozenset()
-            raise self._translated(error.args[0], action) from error
+            raise self._failure(error.args[0], action) from error
         operations = described.authorized_operations
         return None if operations is None else frozenset(_spelt(operation) for operation in operations)
 
@@ -309,14 +307,16 @@ class Cluster:
             # One second on top: librdkafka's own limit comes first, and says more.
             return future.result(timeout=timeout_s + 1)
         except TimeoutError as error:
+            self._give_up_if_refused()
             raise self._no_answer(action, timeout_s) from error
         except KafkaException as error:
-            raise self._translated(error.args[0], action) from error
+            raise self._failure(error.args[0], action) from error
 
     def _no_answer(self, action: str, timeout_s: float) -> InfrastructureError:
         return InfrastructureError(f"cannot {action}: no answer from {self._servers} in {timeout_s:.0f} s")
 
-    def _translated(self, error: KafkaError, action: str) -> ConsolidatorError:
+    def _failure(self, error: KafkaError, action: str) -> ConsolidatorError:
+        """What to raise for a question that failed: of a client that is refused librdkafka says that nobody answers."""
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _AlreadyExistsError(error.str())
         if error.code() in _UNKNOWN_TOPIC:
@@ -325,10 +325,11 @@ class Cluster:
             return AuthorizationError(f"the cluster does not permit to {action}: {error.name()}: {error.str()}")
         if error.code() in _REFUSALS:
             return ContractError(f"the cluster refuses to {action}: {error.name()}: {error.str()}")
+        self._give_up_if_refused()
         return InfrastructureError(f"cannot {action} at {servers_text(self._config)}: {error.name()}: {error.str()}")
 
     def _unreachable(self, error: KafkaError) -> InfrastructureError:
-        reason = self._last_error or error
+        reason = self._errors.last or error
         return InfrastructureError(
             f"no Kafka broker answers at {servers_text(self._config)} within {self._timeout_s:.0f} s: "
             f"{reason.name()}: {reason.str()}. Is it up, and does its listener speak "
@@ -336,35 +337,8 @@ class Cluster:
         )
 
     def _give_up_if_refused(self) -> None:
-        error = self._last_error
-        if error is not None and error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - librdkafka's name
-            raise SettingsError(
-                f"{self._servers} refuses the credentials: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and "
-                f"KAFKA_SASL_MECHANISM: {error.str()}"
-            )
-        if error is not None and error.code() == KafkaError._SSL:  # noqa: SLF001 - librdkafka's name
-            raise SettingsError(f"no TLS connection to {self._servers}: {self._tls_reason(error)}")
-        if error is not None and _TLS_ALERT in error.str():
-            raise SettingsError(
-                f"{self._servers} refuses the client's certificate, or asks for one and there is none: check "
-                f"KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: {error.str()}"
-            )
-
-    def _tls_reason(self, error: KafkaError) -> str:
-        files = (self._config.get(f"ssl.{name}") for name in ("ca.location", "certificate.location", "key.location"))
-        ca, certificate, key = (None if file is None else str(file) for file in files)
-        password = self._config.get("ssl.key.password")
-        context = client_context(
-            ca=ca, certificate=certificate, key=key, key_password=None if password is None else str(password)
-        )
-        return why_refused(self._servers, context) or (
-            "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: " + error.str()
-        )
-
-    def _remember(self, error: KafkaError) -> None:
-        # "All brokers down" only repeats what the error before it explained.
-        if self._last_error is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self._last_error = error
+        self._admin.poll(0)
+        self._errors.require_no_refusal()
 
 
 class _AlreadyExistsError(ContractError):

@@ -52,7 +52,7 @@ def earlier_owners(connection):
 
 
 def the_watch(connection):
-    SourceWatch(connection, topics_of(1))._look_again()
+    SourceWatch(connection, topics_of(1)).look()
 
 
 CLIENTS = [small_rounds, large_batches, earlier_owners, the_watch]

@@ -1,0 +1,79 @@
+"""What librdkafka tells of a client's connections, beside the questions that fail for it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import KafkaError
+
+from models.errors import SettingsError
+from topics.cluster.tls import client_context, why_refused
+
+__all__ = ["ConnectionErrors"]
+
+_TLS_ALERT: Final = "SSL alert number"
+"""How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake."""
+
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's name
+        KafkaError._SSL,  # noqa: SLF001
+    }
+)
+
+
+class ConnectionErrors:
+    """The errors of a client's connections. Of a client that is refused, a question only says that nobody answers.
+
+    Args:
+        config: the client's, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+
+    Attributes:
+        last: the error that says most of why nobody answers; None: there was none.
+    """
+
+    def __init__(self, config: Mapping[str, str | int]) -> None:
+        self._config = config
+        self._servers = str(config.get("bootstrap.servers", ""))
+        self.last: KafkaError | None = None
+        # Kept apart: a connection that the broker closes after it, and the next ones, have errors of their own.
+        self._refusal: KafkaError | None = None
+
+    def remember(self, error: KafkaError) -> None:
+        """Take what librdkafka tells; its ``error_cb``."""
+        if error.code() in _REFUSALS or _TLS_ALERT in error.str():
+            self._refusal = error
+        # "All brokers down" only repeats what the error before it explained.
+        if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self.last = error
+
+    def require_no_refusal(self) -> None:
+        """Return unless the client's credentials or certificates were refused.
+
+        Raises:
+            SettingsError: names the setting.
+        """
+        error = self._refusal
+        if error is None:
+            return
+        if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(
+                f"{self._servers} refuses the credentials: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and "
+                f"KAFKA_SASL_MECHANISM: {error.str()}"
+            )
+        if error.code() == KafkaError._SSL:  # noqa: SLF001 - librdkafka's name
+            raise SettingsError(f"no TLS connection to {self._servers}: {self._tls_reason(error)}")
+        raise SettingsError(
+            f"{self._servers} refuses the client's certificate, or asks for one and there is none: check "
+            f"KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: {error.str()}"
+        )
+
+    def _tls_reason(self, error: KafkaError) -> str:
+        files = (self._config.get(f"ssl.{name}") for name in ("ca.location", "certificate.location", "key.location"))
+        ca, certificate, key = (None if file is None else str(file) for file in files)
+        password = self._config.get("ssl.key.password")
+        context = client_context(
+            ca=ca, certificate=certificate, key=key, key_password=None if password is None else str(password)
+        )
+        return why_refused(self._servers, context) or (
+            "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION: " + error.str()
+        )
