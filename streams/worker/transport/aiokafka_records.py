@@ -1,6 +1,11 @@
-"""Records as aiokafka's parser gives them: not copied once more, with any header name, a piece of a batch at a time."""
+"""Records as aiokafka's parser gives them: not copied once more, with any header name, a piece of a batch at a time.
 
-from collections.abc import Iterator
+aiokafka hands on one record after the other through three iterators in Python, which takes longer than its parser. What
+it takes for a record here is a :class:`Piece`: all of a batch, most times.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +44,22 @@ class Taken(list[Any]):
     size = 0
 
 
+class Piece(list[Any]):
+    """Some records of a batch, in order; at least one.
+
+    Attributes:
+        size: what they take in memory.
+    """
+
+    size = 0
+
+    @property
+    def offset(self) -> int:
+        """The last record's: a piece whose offset lies before a position has nothing to read from there."""
+        last: int = self[-1].offset
+        return last
+
+
 class FetchResult(fetcher.FetchResult):
     """What one fetch brought of one partition, of which some is taken at a time: so many records, and so many bytes.
 
@@ -50,8 +71,12 @@ class FetchResult(fetcher.FetchResult):
     """
 
     room = 8 * PIECE_BYTES
-    _counted = 0
-    """The last piece that is part of what was taken."""
+    _rest: Sequence[Any] = ()
+    """What is left of a piece of which some was taken; all of it was counted then."""
+
+    def getone(self) -> Any:
+        """Not for records that come in pieces."""
+        raise NotImplementedError
 
     def getall(self, max_records: int | None = None) -> Taken:
         """Take records, at least one if there is any."""
@@ -59,36 +84,41 @@ class FetchResult(fetcher.FetchResult):
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return taken
         records: Any = self._partition_records  # type: ignore[has-type]  # aiokafka's
-        source, left = records._records, self.room  # noqa: SLF001
-        for record in records:
-            taken.append(record)
-            if source.piece != self._counted:
-                self._counted = source.piece
-                left -= source.size
-            if left <= 0 or len(taken) == max_records:
-                self._update_position()
-                break
-        else:
+        most = sys.maxsize if max_records is None else max_records
+        while taken.size < self.room and len(taken) < most:
+            found = self._rest
+            if not found:
+                piece = next(records, None)
+                if piece is None:
+                    self._update_position()
+                    self._partition_records = None
+                    return taken
+                taken.size += piece.size
+                found = piece
+            lacking = most - len(taken)
+            taken += found[:lacking]
+            self._rest = found[lacking:]
+        if taken:
+            # Perhaps not the end of a piece, which is what aiokafka takes for it.
+            records.next_fetch_offset = taken[-1].offset + 1
             self._update_position()
-            self._partition_records = None
-        taken.size = self.room - left
         return taken
 
 
 class _PartitionRecords(fetcher.PartitionRecords):
-    """The records of one fetch of one partition, for which aiokafka makes a ``ConsumerRecord`` each.
+    """The records of one fetch of one partition, a piece at a time.
 
-    That is a copy of eleven attributes, in Python, with a tuple of the headers: a tenth of what an event costs. The
-    parser's own record has all that is read here. (``test_records_are_handed_on_as_they_were_parsed``)
+    aiokafka makes a ``ConsumerRecord`` of each: a copy of eleven attributes with a tuple of the headers. The parser's
+    own record has all that is read here. (``test_records_are_handed_on_as_they_were_parsed``)
     """
 
-    def __iter__(self) -> Iterator[Any]:
-        # The generator itself, instead of a call of __next__ around each step of it.
-        iterator: Iterator[Any] = self._records_iterator
-        return iterator
-
-    def _consumer_record(self, _tp: Any, record: Any) -> Any:
-        return record
+    def _consumer_record(self, _tp: Any, piece: Piece) -> Piece:
+        """The piece, without what stands before the position: the middle of a batch may be asked for."""
+        if piece[0].offset >= self.next_fetch_offset:
+            return piece
+        rest = Piece(record for record in piece if record.offset >= self.next_fetch_offset)
+        rest.size = piece.size
+        return rest
 
 
 class _Records(_MemoryRecordsPy):
@@ -98,50 +128,54 @@ class _Records(_MemoryRecordsPy):
     aiokafka raises a UnicodeDecodeError in the middle of the fetch, at the same record after every restart: one record
     would stop its partition for good. Such a batch is parsed once more, slowly, with ``\xff`` for what is no UTF-8.
     (``test_a_header_name_that_is_no_text_does_not_stop_the_worker``)
-
-    Attributes:
-        piece: the number of the piece of a batch that was parsed last.
-        size: what its records take in memory.
     """
 
     def __init__(self, raw: bytes, directory: Path | None = None) -> None:
         super().__init__(raw)
-        self.piece = 0
-        self.size = 0
         self._directory = directory
 
     def next_batch(self) -> Any:
         raw = self._next_slice
         batch = super().next_batch()
-        return _Batch(raw, batch, self) if isinstance(batch, DefaultRecordBatch) else batch
+        return _Batch(batch, self._parsed(raw) if isinstance(batch, DefaultRecordBatch) else _of_old_format(batch))
 
-    def parsed(self, raw: memoryview) -> Iterator[list[Any]]:
-        """The records of a batch, a piece at a time."""
-        for piece in pieces(raw, self._directory):
-            records = _parsed(piece)
-            self.size = len(piece) + _RECORD_BYTES * len(records)
-            self.size += HEADER_OBJECT_BYTES * sum([len(record.headers) for record in records])
-            self.piece += 1
-            yield records
+    def _parsed(self, raw: memoryview) -> Iterator[Piece]:
+        for part in pieces(raw, self._directory):
+            records = Piece(_parsed(part))
+            records.size = len(part) + _RECORD_BYTES * len(records)
+            records.size += HEADER_OBJECT_BYTES * sum([len(record.headers) for record in records])
+            if records:
+                yield records
 
 
 class _Batch:
-    """A batch that is parsed by aiokafka's own fast parser if that can."""
+    """A batch whose records come in pieces; what else it tells is its own.
 
-    def __init__(self, raw: memoryview, batch: Any, source: _Records) -> None:
-        self._raw = raw
+    Args:
+        batch: as aiokafka reads it.
+        parsed: its pieces.
+    """
+
+    def __init__(self, batch: Any, parsed: Iterator[Piece]) -> None:
         self._batch = batch
-        self._source = source
+        self._parsed = parsed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __next__(self) -> Any:
+        """The first record, alone: a transaction marker."""
         return next(self._batch)
 
-    def __iter__(self) -> Iterator[Any]:
-        for records in self._source.parsed(self._raw):
-            yield from records
+    def __iter__(self) -> Iterator[Piece]:
+        return self._parsed
+
+
+def _of_old_format(batch: Any) -> Iterator[Piece]:
+    """The pieces of a batch in the format before Kafka 0.11, which has no headers: all of it."""
+    if records := Piece(batch):
+        records.size = sum([_RECORD_BYTES + len(record.key or b"") + len(record.value or b"") for record in records])
+        yield records
 
 
 def _parsed(piece: bytes | memoryview) -> list[Any]:

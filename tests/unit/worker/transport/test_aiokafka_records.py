@@ -2,6 +2,7 @@
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from streams.worker.transport.aiokafka_records import FetchResult, _PartitionRecords, _Records
@@ -25,7 +26,7 @@ def test_each_record_comes_once_and_a_strange_name_is_written_out(strange):
     records = _Records(batch(strange) + batch(()))
     found = []
     while records.has_next():
-        found += [(r.offset, r.key, r.value, tuple(r.headers)) for r in records.next_batch()]
+        found += [(r.offset, r.key, r.value, tuple(r.headers)) for piece in records.next_batch() for r in piece]
     names = [rf"\xff\xfe\xfd\xfc{number}" if number in strange else f"name{number}" for number in range(3)]
     assert found[:3] == [(n, b"k%d" % n, b"v%d" % n, ((name, b"h"), ("other", None))) for n, name in enumerate(names)]
     assert [headers[0][0] for _, _, _, headers in found[3:]] == ["name0", "name1", "name2"]
@@ -40,17 +41,6 @@ def test_a_batch_tells_about_itself():
 
 def partition_records(raw, start):
     return _PartitionRecords(TopicPartition("t", 0), _Records(raw), [], start, None, None, True, 1)  # noqa: FBT003
-
-
-def test_records_are_handed_on_as_they_were_parsed():
-    """A fetch is read in parts, from where it was asked to begin, and its position follows."""
-    records = partition_records(batch(()), 1)
-    first = next(iter(records))
-    assert (first.offset, first.timestamp, first.key, first.value) == (1, 5, b"k1", b"v1")
-    assert list(first.headers) == [("name1", b"h"), ("other", None)]
-    assert records.next_fetch_offset == 2
-    assert [record.offset for record in records] == [2]
-    assert records.next_fetch_offset == 3
 
 
 class Position:
@@ -73,6 +63,64 @@ def fetched(raw, start=0):
     """A fetch of a partition, as aiokafka keeps it until it is taken."""
     tp = TopicPartition("t", 0)
     return FetchResult(tp, assignment=Position(start), partition_records=partition_records(raw, start), backoff=0)
+
+
+def test_records_are_handed_on_as_they_were_parsed():
+    """A fetch is read in parts, from where it was asked to begin, and its position follows."""
+    result = fetched(batch(()), start=1)
+    [first] = result.getall(1)
+    assert (first.offset, first.timestamp, first.key, first.value) == (1, 5, b"k1", b"v1")
+    assert list(first.headers) == [("name1", b"h"), ("other", None)]
+    assert result._assignment.position == 2
+    assert [record.offset for record in result.getall(7)] == [2]
+    assert result._assignment.position == 3
+    assert not result.has_more()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 100, None])
+def test_each_record_is_taken_once_however_many_are_asked_for(most):
+    """Over the ends of batches, and where compaction has removed the last records of one."""
+    raw = b"".join(batch_at(first, last) for first, last in [(0, 3), (5, 5), (6, 9), (20, 26)])
+    result = fetched(raw)
+    offsets = []
+    while result.has_more():
+        taken = result.getall(most)
+        offsets += [record.offset for record in taken]
+        assert most is None or len(taken) <= most
+        if taken and result.has_more():
+            assert result._assignment.position == taken[-1].offset + 1
+    assert offsets == [0, 1, 2, 3, 5, 6, 7, 8, 9, *range(20, 27)]
+    assert result._assignment.position == 27
+
+
+def test_a_fetch_of_which_some_was_taken_is_dropped_when_it_is_read_elsewhere():
+    """Somebody sought meanwhile: what is left of a piece is not from there."""
+    result = fetched(batch(()))
+    result.getall(1)
+    result._assignment.position = 7
+    assert result.getall() == []
+    assert not result.has_more()
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_a_batch_of_the_old_format_is_a_piece(magic):
+    """Topics that were written by clients of before Kafka 0.11."""
+    builder = LegacyRecordBatchBuilder(magic, 0, 1_000_000)
+    for number in range(3):
+        builder.append(number, 5, b"k%d" % number, b"v")
+    taken = fetched(bytes(builder.build()), start=1).getall()
+    assert [(record.offset, record.key) for record in taken] == [(1, b"k1"), (2, b"k2")]
+    assert taken.size > 0
+
+
+def batch_at(first, last):
+    """A batch of the records from one offset to another."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1_000_000)
+    for number in range(last - first + 1):
+        builder.append(number, 5, b"k", b"v", [])
+    raw = bytearray(builder.build())
+    raw[:8] = first.to_bytes(8, "big")
+    return bytes(raw)
 
 
 def large_batch(count, length, *, headers=0):
