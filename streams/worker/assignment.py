@@ -127,7 +127,7 @@ class Engine:
            the producer of another partition, which the owner of that partition fences; see ``docs/decisions/0014``.
         """
         try:
-            await self.release(set(self._transactions))
+            await self.release_all()
             for partition in partitions:
                 self._transactions[partition] = PartitionTransactions(
                     self._connection,
@@ -250,13 +250,17 @@ class Engine:
         if held:
             _log.info("partitions released", partitions=sorted(held))
 
+    async def release_all(self) -> None:
+        """Release every partition."""
+        await self.release(set(self._transactions))
+
     async def _end_adoptions(self, partitions: set[int]) -> None:
         adoptions = [self._adoptions.pop(partition) for partition in partitions if partition in self._adoptions]
         await asyncio.gather(*(each.stop() for each in adoptions))
 
     async def close(self) -> None:
         """Release everything; for an orderly stop."""
-        await self.release(set(self._transactions))
+        await self.release_all()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._small_rounds.close)
         self._executor.shutdown()
 

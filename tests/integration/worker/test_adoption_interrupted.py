@@ -86,3 +86,20 @@ def test_killed_half_way_an_empty_disk_completes_it(one_partition, tmp_path):
     assert len(changes) == len({change["id"] for change in changes}) == APPLICATIONS
     assert len(rulesets_seen(one_partition)) == 1
     verified(one_partition, catalogue)
+
+
+def test_stopped_half_way_it_ends_in_order(one_partition, tmp_path):
+    """No database is closed that the adoption still reads and writes; the next worker goes on from there."""
+    catalogue = next_catalogue_in(tmp_path)
+    first = one_partition.start(**going_over(catalogue), CONSOLIDATOR_FAILPOINT="part:stop:1")
+    first.wait(first.is_frozen, "a part to have gone over", limit_s=LIMIT_S)
+    first.terminate()
+    first.cont()
+    assert first.wait_exit() == 0, first.tail()
+    second = one_partition.start(CONSOLIDATOR_CATALOGUE=str(catalogue)).wait_ready()
+    wait_gone_over(first, second, partitions=1)
+    second.stop()
+    assert adoptions(one_partition) == {0: 1}
+    changes = adopted_changes(one_partition)
+    assert len(changes) == len({change["id"] for change in changes}) == APPLICATIONS
+    verified(one_partition, catalogue)
