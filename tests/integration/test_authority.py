@@ -71,12 +71,12 @@ class Parties:
 
     def verdicts(self):
         """The reasons of all dead letters, in their order."""
-        letters = self.inside.read(self.inside.topics.dlq.name, settled=True)
+        letters = self.inside.read(self.inside.topics.dlq.name)
         return [dict(letter.headers)[CLASS].decode() for letter in letters]
 
     def known(self):
         """Whether a worker has factors of the application."""
-        records = self.inside.read(self.inside.topics.factors.name, settled=True)
+        records = self.inside.read(self.inside.topics.factors.name)
         return {one.key: one.value for one in records}.get(event_key(VICTIM, "bank_statement")) is not None
 
     def source(self, prefix):
@@ -142,7 +142,7 @@ def test_what_a_publisher_can_do_is_a_tombstone_for_one_event(parties):
     parties.publish_event(1)
     parties.publish_event(2)
     parties.publish(event_key(VICTIM, "v-1"), None)
-    records = parties.inside.read(parties.inside.topics.factors.name, settled=True)
+    records = parties.inside.read(parties.inside.topics.factors.name)
     [last] = [json.loads(one.value) for one in records if one.value][-1:]
     assert last["executions"]["contributors"] == ["execution-2"]
 

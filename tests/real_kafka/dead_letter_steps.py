@@ -96,6 +96,8 @@ def place_of(letter):
     return f"{letter['dlq']['partition']}:{letter['dlq']['offset']}"
 
 
-def source_records(installation):
+def source_records(installation, *, settled=True):
     """Sorted, as a reader meets the partitions in any order."""
-    return sorted(installation.read(installation.topics.executions.name), key=lambda r: (r.partition, r.offset))
+    return sorted(
+        installation.read(installation.topics.executions.name, settled=settled), key=lambda r: (r.partition, r.offset)
+    )

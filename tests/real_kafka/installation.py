@@ -164,13 +164,14 @@ class Installation:
 
     # -- reading
 
-    def read(self, topic: str, *, settled: bool = False) -> list[Record]:
+    def read(self, topic: str, *, settled: bool = True) -> list[Record]:
         """Every committed record of a topic, in the order of each partition.
 
         Args:
             topic: the topic.
-            settled: what is being committed is waited for: the group's offsets may be readable before the records are,
-                as the broker ends a transaction partition by partition.
+            settled: what is being committed is waited for. The broker ends a transaction partition by partition: a
+                commit is known, and the group's offsets are readable, before all of its records are. False: not, where
+                a transaction was left open.
         """
         partitions = range(self.partitions) if settled else ()
         with TopicReader(self.config, topic, Beginning(), settled=partitions, timeout_s=LIMIT_S) as reader:
@@ -179,8 +180,7 @@ class Installation:
     def published(self) -> tuple[list[Record], list[Record], list[Record]]:
         """Every committed change, ``factors`` record and dead letter."""
         changes, factors, dead_letters = (
-            self.read(topic.name, settled=True)
-            for topic in (self.topics.factor_changes, self.topics.factors, self.topics.dlq)
+            self.read(topic.name) for topic in (self.topics.factor_changes, self.topics.factors, self.topics.dlq)
         )
         return changes, factors, dead_letters
 
@@ -273,7 +273,7 @@ class Installation:
         Args:
             state: a directory below which every partition's database is up to date; no worker runs on it.
         """
-        tables = {"changelog": table_of_changelog(self.read(self.topics.changelog.name, settled=True))}
+        tables = {"changelog": table_of_changelog(self.read(self.topics.changelog.name))}
         if state is not None:
             tables["RocksDB"] = table_on_disk(state)
         source = self.read(self.topics.executions.name)

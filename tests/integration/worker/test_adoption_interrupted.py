@@ -44,13 +44,13 @@ def one_partition(kafka, tmp_path):
 
 
 def last_mark(installation):
-    marks = [one for one in installation.read(installation.topics.changelog.name, settled=True) if one.key == MARK_KEY]
+    marks = [one for one in installation.read(installation.topics.changelog.name) if one.key == MARK_KEY]
     return decode_row(marks[-1].value)
 
 
 def rulesets_seen(installation):
     """The rulesets of the current factors, as a reader of the topic sees them."""
-    current = {one.key: one.value for one in installation.read(installation.topics.factors.name, settled=True)}
+    current = {one.key: one.value for one in installation.read(installation.topics.factors.name)}
     return {parse_json(value)["ruleset"]["name"] for value in current.values()}
 
 

@@ -167,7 +167,7 @@ def commit(installation, transactions, end, member):
 
 def rows(installation):
     """The committed rows of partition 0: where they stand, and what they say."""
-    found = installation.read(installation.topics.changelog.name, settled=True)
+    found = installation.read(installation.topics.changelog.name)
     return [(row.offset, int(row.value)) for row in found if row.partition == 0]
 
 
@@ -188,7 +188,7 @@ def test_ids_that_were_forgotten_are_initialised_again(installation, owner, memb
         wait_forgotten(installation, ids(installation, 0))
         commit_each()
     assert rows(installation) == told
-    changes = installation.read(installation.topics.factor_changes.name, settled=True)
+    changes = installation.read(installation.topics.factor_changes.name)
     assert [change.key for change in changes] == [b"0/%d" % end for _, end in told]
     assert installation.committed()[0] == told[-1][1]
 
@@ -202,8 +202,8 @@ def announce(installation, transactions, number, member):
 
 def announced(installation):
     """What was announced: where each record stands, and where its entry says so."""
-    records = installation.read(installation.topics.executions.name, settled=True)
-    entries = installation.read(installation.topics.rulesets.name, settled=True)
+    records = installation.read(installation.topics.executions.name)
+    entries = installation.read(installation.topics.rulesets.name)
     return [record.offset for record in records], [int(entry.value) for entry in entries]
 
 

@@ -29,10 +29,10 @@ def test_a_transaction_may_be_larger_than_the_queue(installation, monkeypatch):
         transactions.produce_rows(changelog, 0, [(key, bytes(100_000)) for key in keys])
         source = installation.topics.executions.name
         offsets = transactions.commit([Batch(source, 0, number, number + 1, [], nobody)])
-        rows = [record for record in installation.read(changelog, settled=True) if record.partition == 0]
+        rows = [record for record in installation.read(changelog) if record.partition == 0]
         assert offsets == {0: rows[-1].offset}
         assert [row.key for row in rows[-RECORDS:]] == keys
-        read = installation.read(changes, settled=True)
+        read = installation.read(changes)
         assert [(record.key, record.headers) for record in read[-RECORDS:]] == [(key, (("h", key),)) for key in keys]
         assert installation.committed()[0] == number + 1
     transactions.close()

@@ -53,9 +53,7 @@ def commit(installation, transactions, batches, *, rows=1, headers=None):
 
 def rows_of(installation, partition):
     """The committed records of a partition of the changelog."""
-    return [
-        row for row in installation.read(installation.topics.changelog.name, settled=True) if row.partition == partition
-    ]
+    return [row for row in installation.read(installation.topics.changelog.name) if row.partition == partition]
 
 
 def committed(installation):
@@ -82,7 +80,7 @@ def test_a_round_of_several_partitions_takes_effect_together(installation, produ
     )
     assert offsets == {0: 2, 1: 2}
     assert committed(installation) == {0: 7, 1: 9, 2: 0, 3: 0}
-    changes = installation.read(topics.factor_changes.name, settled=True)
+    changes = installation.read(topics.factor_changes.name)
     assert sorted((change.partition, change.key, change.value) for change in changes) == [
         (0, b"0/7", b"change"),
         (1, b"1/9", b"change"),
