@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["Batch", "Membership", "Outgoing", "SourceRecord"]
+__all__ = ["Batch", "Outgoing", "SourceRecord"]
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -36,16 +36,6 @@ class SourceRecord(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
-    """Which member of the consumer group received a batch, and in which generation of the group."""
-
-    group: str
-    generation: int
-    member: str
-    instance: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """The records of one partition from one poll.
 
@@ -55,7 +45,6 @@ class Batch:
         start: the consumer's position before the poll: where the last batch ended, or something was lost.
         end: the position after it; past the last record by whatever compaction and transaction markers left empty.
         records: the records, in order; none where only offsets without a readable record are to be committed.
-        membership: who received it; the broker refuses the commit of a stale generation.
         size: the bytes that its records take in memory, as far as that was counted.
     """
 
@@ -64,7 +53,6 @@ class Batch:
     start: int
     end: int
     records: Sequence[SourceRecord]
-    membership: Membership
     size: int = 0
 
     def cut(self, end: int) -> tuple["Batch", "Batch | None"]:

@@ -13,7 +13,7 @@ from models.rows import Row
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
 from streams.partition.adoption import Refolded
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
 from streams.partition.batch_parts import fold_in_parts
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
@@ -47,9 +47,6 @@ BATCH_RECORDS: Final = 4_000
 _CACHED_PAIRS: Final = 40_000
 _CACHED_WEIGHT: Final = 32 * 1024 * 1024
 """Decoded pairs in memory, as in the worker: some 150 MB at most."""
-
-_NOBODY: Final = Membership("", -1, "")
-"""No group received these batches, and nothing of them is committed."""
 
 
 class ChangePlace(msgspec.Struct, frozen=True, gc=False):
@@ -185,10 +182,10 @@ class Replay:
             name = self.application_id
             wanted = block if name is None else [record for record in block if is_about_application(record, name)]
             present = frozenset(record.offset for record in block)
-            yield Batch(topic, partition, start, end, wanted, _NOBODY), present
+            yield Batch(topic, partition, start, end, wanted), present
             start = end
         # What is left has no record: markers, or what compaction removed.
-        yield Batch(topic, partition, start, span.end, (), _NOBODY), frozenset()
+        yield Batch(topic, partition, start, span.end, ()), frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from streams.worker.lane import Lane, Share, may_adopt
 from streams.worker.process_round import commit_alone, process
 from streams.worker.refold.job import RefoldJob, RefoldQueue
 from streams.worker.refold.table import RefoldDirectory, RefoldTable
+from streams.worker.round import Membership
 
 __all__ = ["AdoptionJob"]
 
@@ -98,18 +99,19 @@ class AdoptionJob:
         self._let_go = let_go
         self._producing = producing
         self._failed = failed
-        self._aside: deque[Batch] = deque()
+        # Each with the membership of the round in which it came.
+        self._aside: deque[tuple[Batch, Membership]] = deque()
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
         self._is_over = False
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._report)
 
-    def takes(self, batch: Batch) -> bool:
+    def takes(self, batch: Batch, membership: Membership) -> bool:
         """Set a batch aside if it may adopt the ruleset, or follows one that was set aside. Whether it was."""
         if not self._aside and (self._is_over or not may_adopt(batch)):
             return False
-        self._aside.append(batch)
+        self._aside.append((batch, membership))
         self._hold()
         self._arrived.set()
         return True
@@ -178,7 +180,7 @@ class AdoptionJob:
                 _log.info(
                     "the partition waits until it is folded again",
                     partition=self._refold.task.partition,
-                    offset=self._aside[0].start,
+                    offset=self._aside[0][0].start,
                     waited_s=round(monotonic() - begun),
                 )
         refolding.result()
@@ -186,29 +188,31 @@ class AdoptionJob:
     async def _process_aside(self, directory: RefoldDirectory, refolding: "asyncio.Task[None]") -> None:
         """Process each batch in three steps: the part before the adoption, the adoption, and the part after it."""
         while self._aside:
-            batch = self._aside[0]
+            batch, membership = self._aside[0]
             adopting = await self._in_thread(lambda batch=batch: self._fold.adoption_in(batch))  # type: ignore[misc]
             if adopting is not None:
                 offset = adopting.record.offset
                 if batch.start < offset:
-                    await self._process(batch.until(offset))
+                    await self._process(batch.until(offset), membership)
                 await self._or_stop(self._wait_for(refolding))
-                await self._go_over(batch, adopting, directory)
+                await self._go_over(batch, membership, adopting, directory)
                 batch = batch.behind(offset)
             self._require()
             if batch.start < batch.end:
-                await self._process(batch)
+                await self._process(batch, membership)
             self._aside.popleft()
         self._arrived.clear()
         self._let_go()
 
-    async def _process(self, batch: Batch) -> None:
+    async def _process(self, batch: Batch, membership: Membership) -> None:
         async with self._producing:
-            await process([(self._lane, batch)], lambda: None, self._failed)
+            await process([(self._lane, batch)], membership, lambda: None, self._failed)
         await self._lane.drained()
         self._require()
 
-    async def _go_over(self, batch: Batch, adopting: Adopting, directory: RefoldDirectory) -> None:
+    async def _go_over(
+        self, batch: Batch, membership: Membership, adopting: Adopting, directory: RefoldDirectory
+    ) -> None:
         """Commit part after part, each in a transaction; the next part is made while the last one is committed."""
         begun = monotonic()
         opened = self._refold.opened(directory)
@@ -217,7 +221,7 @@ class AdoptionJob:
             require_whole(table, adopting.record.offset)
             parts = self._fold.go_over(adopting, table)
             try:
-                pairs = await self._commit_parts(batch, adopting, parts)
+                pairs = await self._commit_parts(batch, membership, adopting, parts)
             finally:
                 parts.close()
         finally:
@@ -233,7 +237,9 @@ class AdoptionJob:
             took_s=round(monotonic() - begun, 1),
         )
 
-    async def _commit_parts(self, batch: Batch, adopting: Adopting, parts: Generator[Folded, None, None]) -> int:
+    async def _commit_parts(
+        self, batch: Batch, membership: Membership, adopting: Adopting, parts: Generator[Folded, None, None]
+    ) -> int:
         pairs = 0
         last: Share | None = None
         while True:
@@ -250,7 +256,7 @@ class AdoptionJob:
             pairs += len(folded.rewritten)
             at = batch.at(adopting.record, is_applied=not folded.is_halfway)
             last = Share(self._lane, at, folded, list(folded.rows()))
-            commit_alone(last, self._failed)
+            commit_alone(last, membership, self._failed)
 
     def _require(self) -> None:
         if self._stopping.is_set():

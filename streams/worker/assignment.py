@@ -25,7 +25,7 @@ from streams.worker.process_round import process
 from streams.worker.refold.job import RefoldJob, RefoldQueue
 from streams.worker.refold.messages import task_of
 from streams.worker.refold.table import RefoldDirectory
-from streams.worker.round import Round
+from streams.worker.round import Membership, Round
 from streams.worker.ruleset_adoption import Resumed, Rulesets
 from streams.worker.source_watch import SourceWatch
 from streams.worker.start_offset import start_offset
@@ -214,13 +214,15 @@ class Engine:
         self._rounds += 1
         try:
             batches = [
-                (self._lanes[batch.partition], batch) for batch in together.batches if not self._is_set_aside(batch)
+                (self._lanes[batch.partition], batch)
+                for batch in together.batches
+                if not self._is_set_aside(batch, together.membership)
             ]
             if not batches:
                 acknowledge()
                 return
             async with self._producing:
-                await process(batches, acknowledge, self._on_fatal, self._in_flight)
+                await process(batches, together.membership, acknowledge, self._on_fatal, self._in_flight)
         except Exception as error:
             self._on_fatal(error)
             raise
@@ -274,10 +276,10 @@ class Engine:
             raise RebalanceAgain
         return transactions
 
-    def _is_set_aside(self, batch: Batch) -> bool:
+    def _is_set_aside(self, batch: Batch, membership: Membership) -> bool:
         """Whether a batch waits until its partition has gone over to another ruleset. Other partitions go on."""
         adoption = self._adoptions.get(batch.partition)
-        return adoption is not None and adoption.takes(batch)
+        return adoption is not None and adoption.takes(batch, membership)
 
     def _adoption(self, consumer: BatchConsumer, lane: Lane, fold: PartitionFold, resumed: Resumed) -> AdoptionJob:
         """Begin to take a partition over to this worker's ruleset."""

@@ -12,6 +12,7 @@ from streams.partition.kafka_questions import asks_kafka
 from streams.runtime.failpoints import reach
 from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane, Share
+from streams.worker.round import Membership
 from streams.worker.transactions.interface import Transactions
 
 __all__ = ["commit_alone", "process"]
@@ -28,6 +29,7 @@ _log = structlog.get_logger()
 
 async def process(
     batches: Sequence[tuple[Lane, Batch]],
+    membership: Membership,
     acknowledge: Callable[[], object],
     failed: Callable[[BaseException], None],
     in_flight: InFlight | None = None,
@@ -39,6 +41,7 @@ async def process(
 
     Args:
         batches: the round, each batch with its partition's lane.
+        membership: as which member the worker read the round; every transaction of it is committed as that member.
         acknowledge: called on the event loop when everything is done.
         failed: called with the error when a commit failed.
         in_flight: counts the memory of all commits under way; None: there are no others.
@@ -53,7 +56,8 @@ async def process(
         shares, transactions, left = await _produced(left, in_flight)
         size = sum(share.folded.size for share in shares)
         in_flight.began(size)
-        finish = _finish(shares, transactions, _acknowledged_by_a_later_transaction if left else acknowledge)
+        done = _acknowledged_by_a_later_transaction if left else acknowledge
+        finish = _finish(shares, transactions, membership, done)
         committing = asyncio.create_task(finish)
         committing.add_done_callback(partial(in_flight.ended, size))
         committing.add_done_callback(lambda task: _report(task, failed))
@@ -106,25 +110,26 @@ async def _produced(
     return shares, transactions, [*left, *batches[len(shares) :]]
 
 
-def commit_alone(share: Share, failed: Callable[[BaseException], None]) -> None:
+def commit_alone(share: Share, membership: Membership, failed: Callable[[BaseException], None]) -> None:
     """Produce and commit the share of one partition in a transaction of its own, in the background.
 
     Args:
         share: the share; the partition has nothing in flight.
+        membership: as which member the worker read its batch.
         failed: called with the error when it failed.
     """
-    committing = asyncio.create_task(_commit_alone(share))
+    committing = asyncio.create_task(_commit_alone(share, membership))
     committing.add_done_callback(lambda task: _report(task, failed))
     share.lane.committing = committing
 
 
-async def _commit_alone(share: Share) -> None:
+async def _commit_alone(share: Share, membership: Membership) -> None:
     transactions = share.lane.transactions
 
     def commit() -> None:
         transactions.begin()
         share.lane.produce(share, transactions)
-        _commit([share], transactions)
+        _commit([share], transactions, membership)
 
     slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, share.batch)
     try:
@@ -147,10 +152,12 @@ def _acknowledged_by_a_later_transaction() -> None:
     """Do nothing: the round is acknowledged when its last transaction is committed."""
 
 
-async def _finish(shares: Sequence[Share], transactions: Transactions, acknowledge: Callable[[], object]) -> None:
+async def _finish(
+    shares: Sequence[Share], transactions: Transactions, membership: Membership, acknowledge: Callable[[], object]
+) -> None:
     slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, shares[0].batch)
     try:
-        await shares[0].lane.in_thread(lambda: _commit(shares, transactions))
+        await shares[0].lane.in_thread(lambda: _commit(shares, transactions, membership))
     finally:
         slow.cancel()
     for share in shares:
@@ -158,12 +165,12 @@ async def _finish(shares: Sequence[Share], transactions: Transactions, acknowled
     acknowledge()
 
 
-def _commit(shares: Sequence[Share], transactions: Transactions) -> None:
+def _commit(shares: Sequence[Share], transactions: Transactions, membership: Membership) -> None:
     """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
 
     Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
     """
-    changelog_offsets = transactions.commit([share.batch for share in shares])
+    changelog_offsets = transactions.commit([share.batch for share in shares], membership)
     reach("committed")
     for share in shares:
         share.lane.write(share, changelog_offsets)

@@ -5,7 +5,24 @@ from dataclasses import dataclass
 
 from streams.partition.batch import Batch
 
-__all__ = ["Round"]
+__all__ = ["Membership", "Round"]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Which member of the consumer group has the partitions, and in which generation of the group.
+
+    Attributes:
+        group: the group's id.
+        generation: the generation; below zero: the member is out of the group.
+        member: the member's id, which the group's coordinator has given it.
+        instance: the static member's id (KIP-345); None: the member is none.
+    """
+
+    group: str
+    generation: int
+    member: str
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +33,9 @@ class Round:
 
     Attributes:
         batches: one large batch, or a small one of each partition that has events; at least one.
+        membership: as which member the worker read all of it. The broker refuses the offsets of an earlier generation
+            (docs/decisions/0014).
     """
 
     batches: Sequence[Batch]
+    membership: Membership

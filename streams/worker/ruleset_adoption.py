@@ -10,11 +10,12 @@ from models.errors import ContractError
 from models.rows import HalfwayMark, PartitionMark
 from streams.core.rules import Rules
 from streams.partition.adoption import Refolded
-from streams.partition.batch import Membership, Outgoing
+from streams.partition.batch import Outgoing
 from streams.partition.ruleset_switches import RulesetSwitches
 from streams.rulesets.binding import require_bound
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
+from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
 from topics.contract.declared import Topics

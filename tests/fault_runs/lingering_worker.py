@@ -55,9 +55,9 @@ async def _linger_and_ask(thread, tps):
     return await _end_offsets(thread, tps)
 
 
-def _linger_and_commit(transactions, batches):
+def _linger_and_commit(transactions, batches, membership):
     time.sleep(IN_A_COMMIT_S)
-    return _commit_of[type(transactions)](transactions, batches)
+    return _commit_of[type(transactions)](transactions, batches, membership)
 
 
 if __name__ == "__main__":

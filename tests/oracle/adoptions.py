@@ -8,7 +8,7 @@ from typing import Any
 from models.catalogue import Catalogue
 from models.rows import PartitionMark
 from streams.core.rules import Rules
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
 from streams.partition.batch_parts import fold_in_parts
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.ruleset_switches import NoSwitches
@@ -26,8 +26,6 @@ from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
 __all__ = ["AdoptedLog", "AdoptingWorker"]
-
-_MEMBER = Membership("group", 1, "member")
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class AdoptingWorker:
 
     def batch_at(self, offset: int) -> Batch:
         """A batch of one record."""
-        return Batch("executions", 0, offset, offset + 1, [self.adopted.log.records[offset]], _MEMBER)
+        return Batch("executions", 0, offset, offset + 1, [self.adopted.log.records[offset]])
 
     def live(self, transactions: int) -> None:
         """Go on from what is stored, and die after so many transactions."""
@@ -151,7 +149,7 @@ class AdoptingWorker:
 def _batches(records: Sequence[Record], start: int, size: int) -> Iterable[Batch]:
     for first in range(0, len(records), size):
         part = records[first : first + size]
-        yield Batch("executions", 0, start + first, start + first + len(part), part, _MEMBER)
+        yield Batch("executions", 0, start + first, start + first + len(part), part)
 
 
 @dataclass(frozen=True)

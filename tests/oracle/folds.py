@@ -14,7 +14,7 @@ from models.events import LifecycleEvent, Position
 from streams.core.change import Change
 from streams.core.fold import Pair, apply_event, erase_event, holds_event
 from streams.core.rules import Rules
-from streams.partition.batch import Batch, Headers, Membership, Outgoing
+from streams.partition.batch import Batch, Headers, Outgoing
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
@@ -31,7 +31,6 @@ from topics.records.erasure_authority import ErasureAuthority, EveryErasure
 MAX_EVENT_BYTES = 256 * 1024
 # After everything that the generators write, so that nothing lies in the far future.
 RECORDED_MS = 1_767_225_600_000
-_MEMBER = Membership("group", 1, "member")
 
 
 def catalogue_of(content: Mapping[str, Any]) -> Catalogue:
@@ -219,7 +218,7 @@ class Partition:
 
     def begin(self, records: Sequence[Record]) -> Folded:
         """Fold a batch and leave it pinned, as while its transaction is under way."""
-        batch = Batch("executions", self._partition, records[0].offset, records[-1].offset + 1, tuple(records), _MEMBER)
+        batch = Batch("executions", self._partition, records[0].offset, records[-1].offset + 1, tuple(records))
         folded = self.fold.fold(batch)
         self.sent += folded.outgoing
         return folded

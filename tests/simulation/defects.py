@@ -11,6 +11,7 @@ from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
 from streams.partition.state.row_codec import MARK_KEY
 from streams.worker.lane import Lane, Share
+from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.simulation.kafka import SimulatedTransactions
 from tests.simulation.log import PartitionLog
@@ -45,11 +46,11 @@ class _OutputsAfterCommit(Simulation):
         def produce(self, outgoing: Any) -> None:
             self.outgoing = outgoing
 
-        def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
-            offsets = super().commit(batches)
+        def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
+            offsets = super().commit(batches, membership)
             self.begin()
             super().produce(self.outgoing)
-            super().commit(batches)
+            super().commit(batches, membership)
             return offsets
 
 
@@ -64,8 +65,8 @@ class _OutputsBeforeCommit(Simulation):
                 self.before = {**self.before, **self._changelog_offsets}
                 self.begin()
 
-        def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
-            return {**self.before, **super().commit(batches)}
+        def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
+            return {**self.before, **super().commit(batches, membership)}
 
 
 class _FencedLate(Simulation):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.partition.batch import Batch, Headers
+from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.simulation.log import Outcome, PartitionLog, Transaction
 
@@ -239,11 +240,11 @@ class _Simulated(PartitionTransactions):
 class _SimulatedSmallTransactions(_Simulated):
     """Those of small rounds: what is produced is at the brokers before the offsets are."""
 
-    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+    def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
         """Records, offsets, commit."""
         self._producer.flush(self._patience_s)
         delivered = dict(self._changelog_offsets)
-        super().commit(batches)
+        super().commit(batches, membership)
         return delivered
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from faust.types import TP
 
 from models.errors import InfrastructureError
-from streams.partition.batch import Batch, Membership
+from streams.partition.batch import Batch
 from streams.partition.partition_fold import PartitionFold
 from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane
 from streams.worker.process_round import process
+from streams.worker.round import Membership
 from streams.worker.start_offset import start_offset
 from tests.oracle import folds
 from tests.oracle.folds import MAX_EVENT_BYTES
@@ -197,7 +198,8 @@ class Simulation(Laws):
                 seat.unfinished.remove(batch.start)
 
         lanes, room = [(seat.lane, batch) for seat, batch in batches], InFlight(round_bytes=self.round_bytes)
-        processing = self._loop.create_task(process(lanes, acknowledge, lambda error: _fail(worker, error), room))
+        rounds = process(lanes, leader.membership, acknowledge, lambda error: _fail(worker, error), room)
+        processing = self._loop.create_task(rounds)
         for seat, batch in batches:
             seat.unfinished.append(batch.start)
             seat.leader, seat.processing = leader, processing
@@ -266,7 +268,7 @@ class Simulation(Laws):
             return None
         start, seat.next = seat.next, end
         read = tuple(folds.Record(each.offset, each.key, each.value, headers=each.headers) for each in records)
-        return Batch(SOURCE, partition, start, end, read, seat.membership)
+        return Batch(SOURCE, partition, start, end, read)
 
     def _acquire(self, worker: Worker, partitions: list[int], *, back: int = 0) -> None:
         store = worker.store = worker.store or self.store(worker.directory, worker.reach)
@@ -318,9 +320,9 @@ class Simulation(Laws):
 
     def _release(self, worker: Worker) -> None:
         """What is in flight is finished, then the partitions and their databases are given up."""
-        for partition in sorted(worker.seats):
-            while partition in worker.seats and worker.seats[partition].executor._submitted:
-                self.commit(worker, partition)
+        # The last transaction of a round that is cut may be another partition's than the ones before.
+        while waiting := [each for each, seat in sorted(worker.seats.items()) if seat.executor._submitted]:
+            self.commit(worker, waiting[0])
         for partition in sorted(worker.seats):
             seat = worker.seats[partition]
             closing = self._loop.create_task(seat.lane.close())

@@ -11,8 +11,8 @@ from typing import Any
 import faust
 from yarl import URL
 
-from streams.partition.batch import Membership
 from streams.worker.lane import Lane
+from streams.worker.round import Membership
 from streams.worker.table.store import BatchStore, BatchTable
 from tests.simulation.kafka import SimulatedTransactions
 

@@ -21,7 +21,7 @@ from typing import IO, Final
 
 from models.errors import ConsolidatorError, ContractError
 from streams.core.rules import Rules
-from streams.partition.batch import Batch, Membership
+from streams.partition.batch import Batch
 from streams.partition.judge import Judge, decode_judgement, head_of_row
 from streams.partition.partition_fold import PartitionFold
 from streams.rulesets.catalogue_file import parse_catalogue
@@ -60,8 +60,6 @@ _GRACE_S: Final = 2.0
 
 _ERROR_CHARACTERS: Final = 4_000
 """A line for the worker has to end within 64 KiB, and an error may name a key, which may be longer."""
-
-_NOBODY: Final = Membership("", -1, "")
 
 
 class StoppedError(Exception):
@@ -220,7 +218,7 @@ class Refolding:
             self._worker.tell(Report(done=self._next, end=end))
 
     def _fold_block(self, block: list[Record], end: int) -> None:
-        batch = Batch(self._task.topics.executions.name, self._task.partition, self._next, end, block, _NOBODY)
+        batch = Batch(self._task.topics.executions.name, self._task.partition, self._next, end, block)
         folded = self._fold.fold(batch)
         self._table.write(folded.rows())
         self._fold.written(folded)

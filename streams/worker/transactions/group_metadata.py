@@ -2,7 +2,7 @@
 
 import struct
 
-from streams.partition.batch import Membership
+from streams.worker.round import Membership
 
 __all__ = ["group_metadata"]
 
@@ -12,8 +12,8 @@ _METADATA_HEADER = b"CGMDv2:"
 def group_metadata(membership: Membership) -> bytes:
     """The consumer group's metadata as librdkafka serialises it (``rd_kafka_consumer_group_metadata_write``).
 
-    Our member is aiokafka's, so librdkafka has no consumer to ask. With the generation and the member that received
-    the batch, the broker refuses the offsets of a worker that has lost its partitions since.
+    Our member is aiokafka's, so librdkafka has no consumer to ask. With the generation and the member that read the
+    round, the broker refuses the offsets of a worker that has lost its partitions since.
     """
     instance = membership.instance
     return b"".join(

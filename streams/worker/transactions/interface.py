@@ -5,6 +5,7 @@ from typing import Protocol
 
 from streams.partition.batch import Batch, Outgoing
 from streams.partition.result import StoredRow
+from streams.worker.round import Membership
 
 __all__ = ["Transactions"]
 
@@ -21,5 +22,9 @@ class Transactions(Protocol):
     def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
         """Add the changed rows of a partition."""
 
-    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
-        """Commit with the batches' source offsets; return the changelog offset of each partition's last row. Blocks."""
+    def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
+        """Commit with the batches' source offsets, as the member of the group that read them. Blocks.
+
+        Returns:
+            The changelog offset of each partition's last row.
+        """

@@ -12,9 +12,10 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from models.errors import ConsolidatorError, InfrastructureError
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
+from streams.worker.round import Membership
 from streams.worker.transactions.errors import COMMIT, OWNER_CHANGED, refusal, undelivered, unplaced
 from streams.worker.transactions.group_metadata import group_metadata
 from streams.worker.transactions.producer_settings import producer_settings
@@ -251,7 +252,7 @@ class PartitionTransactions:
         self._used_at = monotonic()
         return offsets[0]
 
-    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+    def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
         """Commit everything, the batches' source offsets with it.
 
         The offsets are sent while the records are on their way. Whoever has one of the partitions next need not fence
@@ -259,14 +260,15 @@ class PartitionTransactions:
         show as unstable until the transaction has ended (docs/decisions/0014).
 
         Args:
-            batches: of one generation of the group.
+            batches: the round's, or those of a part of it.
+            membership: as which member of the group the worker read them.
 
         Returns:
             The changelog offset of each partition's last row.
         """
         self._changelog_offsets, self._unplaced = {}, False
         self._add_waiting()
-        self._offer(batches)
+        self._offer(batches, membership)
         reach("offered")
         self._flush()
         reach("produced")
@@ -277,13 +279,12 @@ class PartitionTransactions:
         self._used_at = monotonic()
         return self._changelog_offsets
 
-    def _offer(self, batches: Sequence[Batch]) -> None:
+    def _offer(self, batches: Sequence[Batch], membership: Membership) -> None:
         """Send the batches' source offsets.
 
         A forgotten id is initialised again, and the transaction begun again. librdkafka does that only where it hears
         of it when it registers records, so of an id that has rested these are sent first.
         """
-        membership = batches[0].membership
         offsets = [TopicPartition(batch.topic, batch.partition, batch.end) for batch in batches]
         kept, self._kept = self._kept, None
         if kept is not None:

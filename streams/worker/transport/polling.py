@@ -14,8 +14,8 @@ from faust.types import TP
 from mode import Service
 
 from models.errors import InfrastructureError
-from streams.partition.batch import Batch, Membership
-from streams.worker.round import Round
+from streams.partition.batch import Batch
+from streams.worker.round import Membership, Round
 from streams.worker.transport.aiokafka_records import FetchResult, Taken, adapt_aiokafka
 from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.offset_questions import Asking, ask_for_offsets, ask_once, look_for_leaders
@@ -184,7 +184,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> Polled:
         """Poll every partition in turn, each for its own share.
 
-        Batches begin as :class:`~streams.worker.transport.pacing.Pacing` lets them.
+        Batches begin as :class:`~streams.worker.transport.pacing.Pacing` lets them. A pass over the partitions has one
+        membership, which is taken at its start: where the group goes on to another generation meanwhile, nothing more
+        is read in this pass. (``test_a_pass_reads_nothing_of_a_generation_that_began_meanwhile``)
 
         A poll ends with its assignment. It would outlive a quick rebalance, read on after the next assignment's seek,
         and what it returned would be dropped as of an earlier generation, with the position past it.
@@ -199,6 +201,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if consumer._closed or fetcher._closed:  # noqa: SLF001
                 raise ConsumerStoppedError
             self._turn += 1
+            membership = self._membership(consumer)
             self._round_ended.clear()
             self._held_back_s = []
             ordered = sorted(tp for tp in active_partitions if not self._is_held(tp))
@@ -208,13 +211,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._changelog_room = _CHANGELOG_BYTES
             fetcher._max_partition_fetch_bytes = fetch_bytes(len(ordered))  # noqa: SLF001
             for tp in ordered[first:] + ordered[:first]:
-                found = await self._poll(consumer, tp) if self._goes_on() else None
+                found = await self._poll(consumer, tp, membership) if self._goes_on() else None
                 if isinstance(found, Batch) and self.consumer.pacing.is_small(found):
                     small.append(found)
                 elif found is not None:
-                    polled[tp] = Round([found]) if isinstance(found, Batch) else found
+                    polled[tp] = Round([found], membership) if isinstance(found, Batch) else found
             if small:
-                polled[TP(small[0].topic, small[0].partition)] = Round(small)
+                polled[TP(small[0].topic, small[0].partition)] = Round(small, membership)
             self._set_next_fetch(fetcher, is_urgent=not (polled or self._held_back_s))
             left = deadline - monotonic()
             if polled or left <= 0 or any(self._is_changelog(tp) for tp in active_partitions):
@@ -232,32 +235,23 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether a source partition has other work to do before its next batch, which may take long."""
         return bool(self.consumer.pacing.is_held(tp.partition)) and not self._is_changelog(tp)
 
-    async def _poll(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Batch | ChangelogRead | None:
+    async def _poll(self, consumer: Any, tp: TP, membership: Membership) -> Batch | ChangelogRead | None:
         start = _position(consumer, tp)
         if start is None:
             return None
         if self._is_changelog(tp):
             return await self._poll_changelog(consumer, tp, start)
-        if consumer._coordinator.generation < 0:  # noqa: SLF001
-            # Out of the group and not in again: the broker would take a batch's offsets without a look at them.
+        if not _is_current(consumer, membership):
             return None
-        gathered = await self._gather(consumer, tp, start)
-        if gathered is None or not gathered.is_due:
+        gathered = await self._gather(consumer, tp, start, membership.generation)
+        if gathered is None or not gathered.is_due or not _is_current(consumer, membership):
             return None
         pause_s = self.consumer.pacing.pause_s(tp, len(gathered.records), gathered.size)
         if pause_s > 0:
             self._held_back_s.append(pause_s)
             return None
         del self._gathered[tp]
-        return Batch(
-            tp.topic,
-            tp.partition,
-            gathered.start,
-            gathered.end,
-            gathered.records,
-            self._membership(consumer),
-            gathered.size,
-        )
+        return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, gathered.size)
 
     async def _poll_changelog(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> ChangelogRead | None:
         """Read some of the changelog, as long as one poll of all its partitions has room for it."""
@@ -268,9 +262,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         end = _position(consumer, tp)
         return None if end is None or end == start else ChangelogRead(start, end, records)
 
-    async def _gather(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> _Gathered | None:
+    async def _gather(self, consumer: Any, tp: TP, start: int, generation: int) -> _Gathered | None:
         """Add what was fetched, also while the last batch commits: aiokafka fetches no more until it is taken."""
-        generation = consumer._coordinator.generation  # noqa: SLF001
         earlier = self._gathered.get(tp)
         pacing = self.consumer.pacing
         limit = pacing.batch_events - (0 if earlier is None else len(earlier.records))
@@ -385,6 +378,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 async def _ask_once(question: Asking, tps: Sequence[TP]) -> Mapping[TP, int]:
     """Ask in the consumer's thread: aiokafka's requests belong to its event loop."""
     return await ask_once(question(tps))
+
+
+def _is_current(consumer: aiokafka.AIOKafkaConsumer, membership: Membership) -> bool:
+    """Whether the worker is in the group, in the generation with which the pass began.
+
+    The broker would take the offsets of a member that is out of the group, of generation -1, without a look at them.
+    """
+    return bool(consumer._coordinator.generation == membership.generation >= 0)  # noqa: SLF001
 
 
 def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:

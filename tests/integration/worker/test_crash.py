@@ -7,8 +7,9 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
 from streams.partition.state.row_codec import MARK_KEY, encode_row
+from streams.worker.round import Membership
 from streams.worker.transactions.group_metadata import group_metadata
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.inputs.design_workload import design_workload
@@ -137,7 +138,7 @@ def test_offsets_of_a_stale_member_are_refused(installation):
         transactions.fence()
         transactions.begin()
         with pytest.raises(InfrastructureError, match="fenced in send_offsets_to_transaction"):
-            transactions.commit([Batch(installation.topics.executions.name, 0, 0, 1, [], stale)])
+            transactions.commit([Batch(installation.topics.executions.name, 0, 0, 1, [])], stale)
     assert installation.committed() == before
     worker.stop()
 
@@ -156,7 +157,7 @@ def test_a_producer_that_was_fenced_says_so_in_every_later_call(installation):
             transactions.begin()
             transactions.produce([record])
             transactions.commit(
-                [Batch(installation.topics.executions.name, 0, 0, 1, [], Membership(installation.name, -1, ""))]
+                [Batch(installation.topics.executions.name, 0, 0, 1, [])], Membership(installation.name, -1, "")
             )
         except InfrastructureError as error:
             return error

@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer
 
 from models.errors import InfrastructureError
 from streams.broker.embedded import start_broker, stop_broker
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
+from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.fault_runs.load import publish_load
@@ -162,7 +163,7 @@ def commit(installation, transactions, end, member):
     transactions.begin()
     transactions.produce([Outgoing(installation.topics.factor_changes.name, 0, b"0/%d" % end, b"change")])
     transactions.produce_rows(installation.topics.changelog.name, 0, [(b"row", b"%d" % end)])
-    return transactions.commit([Batch(installation.topics.executions.name, 0, 0, end, [], member)])[0]
+    return transactions.commit([Batch(installation.topics.executions.name, 0, 0, end, [])], member)[0]
 
 
 def rows(installation):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
+from streams.worker.round import Membership
 from streams.worker.transactions import producer_settings
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
@@ -28,7 +29,7 @@ def test_a_transaction_may_be_larger_than_the_queue(installation, monkeypatch):
         transactions.produce([Outgoing(changes, 0, key, bytes(100_000), [("h", key)]) for key in keys])
         transactions.produce_rows(changelog, 0, [(key, bytes(100_000)) for key in keys])
         source = installation.topics.executions.name
-        offsets = transactions.commit([Batch(source, 0, number, number + 1, [], nobody)])
+        offsets = transactions.commit([Batch(source, 0, number, number + 1, [])], nobody)
         rows = [record for record in installation.read(changelog) if record.partition == 0]
         assert offsets == {0: rows[-1].offset}
         assert [row.key for row in rows[-RECORDS:]] == keys

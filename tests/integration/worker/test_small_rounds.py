@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models.errors import InfrastructureError
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
+from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from streams.worker.transactions.small_rounds import client as module
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
@@ -33,14 +34,15 @@ def producers(installation):
         each.close()
 
 
-def batch(installation, partition, end, generation=-1, member=""):
-    """Of nobody, whose offsets the coordinator takes while the group has no members."""
-    membership = Membership(installation.name, generation, member)
-    return Batch(installation.topics.executions.name, partition, 0, end, [], membership)
+def batch(installation, partition, end):
+    return Batch(installation.topics.executions.name, partition, 0, end, [])
 
 
-def commit(installation, transactions, batches, *, rows=1, headers=None):
-    """A round that writes a change and some rows for each of its batches; the changelog offsets."""
+def commit(installation, transactions, batches, *, rows=1, headers=None, generation=-1, member=""):
+    """A round that writes a change and some rows for each of its batches; the changelog offsets.
+
+    It is nobody's, whose offsets the coordinator takes while the group has no members.
+    """
     transactions.begin()
     for each in batches:
         key = f"{each.partition}/{each.end}".encode()
@@ -48,7 +50,7 @@ def commit(installation, transactions, batches, *, rows=1, headers=None):
         transactions.produce([change])
         state = [(b"row %d of %d" % (row, each.end), b"state" if row else None) for row in range(rows)]
         transactions.produce_rows(installation.topics.changelog.name, each.partition, state)
-    return transactions.commit(batches)
+    return transactions.commit(batches, Membership(installation.name, generation, member))
 
 
 def rows_of(installation, partition):
@@ -144,9 +146,8 @@ def test_whoever_fences_shuts_the_earlier_owner_out_and_aborts_what_it_left_open
 def test_offsets_of_a_generation_that_the_group_has_left_are_refused(installation, producers):
     """Nothing of such a round takes effect."""
     small = producers().fence({0})[0]
-    stale = batch(installation, 0, 5, generation=3, member="somebody")
     with pytest.raises(InfrastructureError, match="partition 0: fenced in send_offsets_to_transaction"):
-        commit(installation, small, [stale])
+        commit(installation, small, [batch(installation, 0, 5)], generation=3, member="somebody")
     producers().fence({0})
     assert rows_of(installation, 0) == []
     assert committed(installation)[0] == 0

@@ -11,7 +11,7 @@ import pytest
 
 from models.rows import PartitionMark, Row
 from streams.core.rules import Rules
-from streams.partition.batch import Batch, Headers, Membership, Outgoing
+from streams.partition.batch import Batch, Headers, Outgoing
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.state.row_codec import MARK_KEY, decode_row, encode_row
 from streams.rulesets.catalogue_file import load_catalogue as load_rules
@@ -27,7 +27,6 @@ TIMESTAMP_MS = 1_750_000_000_000
 TOPICS = declare(
     "", app_id="unit", partitions=PARTITIONS, replication_factor=1, audit_window_days=1, max_event_bytes=262_144
 )
-MEMBERSHIP = Membership("unit", 1, "member")
 
 Plant = Callable[[Observed], Observed]
 
@@ -106,7 +105,7 @@ def _fold_partition(partition: int, rules: Rules, logs: dict[str, Log], rows: Ro
     records = logs[TOPICS.executions.name].partitions[partition]
     for start in range(0, len(records), 100):
         some = [Fed(record.offset, TIMESTAMP_MS, record.key, record.value) for record in records[start : start + 100]]
-        folded = fold.fold(Batch(TOPICS.executions.name, partition, start, start + len(some), some, MEMBERSHIP))
+        folded = fold.fold(Batch(TOPICS.executions.name, partition, start, start + len(some), some))
         for record in folded.outgoing:
             _send(record, logs)
         rows.update(folded.rows())

@@ -12,7 +12,7 @@ from streams.audit.verification.findings import Kind
 from streams.audit.verification.verify import Verification
 from streams.core.rules import Rules
 from streams.partition.adoption import PART_PAIRS
-from streams.partition.batch import Batch, Membership
+from streams.partition.batch import Batch
 from streams.partition.batch_parts import fold_in_parts
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.ruleset_switches import NoSwitches
@@ -164,11 +164,10 @@ def test_it_does_not_matter_where_a_batch_ends(cut):
         switches=Switches(),
         authority=EveryErasure(),
     )
-    member = Membership("group", 1, "member")
     parts = [(0, log.records[:cut]), (cut, log.records[cut:])]
     results = []
     for start, part in parts:
-        for _, result in fold_in_parts(fold, Batch("executions", 0, start, start + len(part), part, member)):
+        for _, result in fold_in_parts(fold, Batch("executions", 0, start, start + len(part), part)):
             results.append(result)
             rows.store(result.rows())
             fold.written(result)

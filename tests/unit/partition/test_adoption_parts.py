@@ -12,7 +12,7 @@ from models.rows import HalfwayMark, PartitionMark, Row
 from streams.core.change import Change, RulesetCause, common_parts, encode_change, encode_factors
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
-from streams.partition.batch import Batch, Membership
+from streams.partition.batch import Batch
 from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.state.row_codec import MARK_KEY, decode_row, encode_row
@@ -117,7 +117,7 @@ def test_a_partition_half_way_folds_nothing_else():
     )  # fmt: skip
     assert fold.gone_over
     with pytest.raises(ContractError, match=f"half way to the ruleset that is adopted at offset {ADOPTED.at}"):
-        fold.fold(Batch("executions", 0, ADOPTED.at, ADOPTED.at + 1, (), Membership("group", 1, "me")))
+        fold.fold(Batch("executions", 0, ADOPTED.at, ADOPTED.at + 1, ()))
 
 
 def test_a_mark_half_way_is_refused_by_whoever_does_not_know_it():
@@ -217,7 +217,7 @@ def test_a_judgement_made_ahead_gives_the_very_same_records():
             0, topics_of(), before, worker.rows,
             max_event_bytes=MAX_EVENT_BYTES, cached_pairs=1, cached_weight=1, switches=switches,
         )  # fmt: skip
-        batch = Batch("executions", 0, ADOPTED.at, ADOPTED.at + 1, [log.records[ADOPTED.at]], None)
+        batch = Batch("executions", 0, ADOPTED.at, ADOPTED.at + 1, [log.records[ADOPTED.at]])
         adopting = fold.adoption_in(batch)
         with switches.refolded(ADOPTED.at, after) as refolded:
             found = Ahead(refolded, Judge(0, topics_of(), before, after), worker.rows) if ahead else refolded

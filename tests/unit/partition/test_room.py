@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models.errors import Defect
-from streams.partition.batch import Batch, Membership
+from streams.partition.batch import Batch
 from streams.partition.sizes import framed_size, memory_size
 from streams.partition.state.erased_events import ERASED_EVENTS, erased_hash, holds, with_hash
 from streams.partition.state.row_codec import decode_row, encode_row
@@ -20,7 +20,6 @@ from tests.oracle.folds import Partition, Record, record_of, records_of
 from topics.contract.keys import event_key
 
 SUM = one_factor("sum")
-ME = Membership("app", 1, "me")
 
 
 def fat(number, *, factors=2_000):
@@ -30,7 +29,7 @@ def fat(number, *, factors=2_000):
 
 def taken_in_parts(partition, records, room):
     """Fold and write as the worker does; returns the parts."""
-    batch = Batch("executions", 0, records[0].offset, records[-1].offset + 5, tuple(records), ME)
+    batch = Batch("executions", 0, records[0].offset, records[-1].offset + 5, tuple(records))
     parts = []
     while batch is not None:
         folded = partition.fold.fold(batch, room)

@@ -17,12 +17,14 @@ from streams.worker.adoption_job import AdoptionJob
 from streams.worker.lane import Lane
 from streams.worker.process_round import process
 from streams.worker.refold.job import RefoldQueue
+from streams.worker.round import Membership
 from tests.inputs.workloads import believable, load_catalogue
 from tests.oracle.adoptions import AdoptedLog, AdoptingWorker
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from topics.records.adoptions import ADOPTION_PREFIX
 
 LIMIT_S = 20
+ME = Membership("app", 1, "me")
 ITEMS = believable(7, 12)
 AT = 40
 
@@ -62,7 +64,8 @@ class Table:
     def produce_rows(self, _changelog, _partition, _rows):
         """They are written when the transaction is committed."""
 
-    def commit(self, batches):
+    def commit(self, batches, membership):
+        assert membership is ME
         self.sent += self._produced
         self.offsets += [batch.end for batch in batches]
         return {0: 0}
@@ -136,10 +139,10 @@ class Running:
 
     async def take(self, batch):
         """As the assignment's owner does it; returns whether it was set aside."""
-        if self.job.takes(batch):
+        if self.job.takes(batch, ME):
             return True
         async with self.producing:
-            await process([(self.lane, batch)], lambda: self.acknowledged.append(batch.end), self.errors.append)
+            await process([(self.lane, batch)], ME, lambda: self.acknowledged.append(batch.end), self.errors.append)
         await self.lane.drained()
         return False
 

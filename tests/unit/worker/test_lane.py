@@ -7,22 +7,25 @@ import pytest
 
 from models.errors import ContractError
 from models.rows import PartitionMark
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
 from streams.partition.result import Folded
 from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane, Share
 from streams.worker.process_round import process
+from streams.worker.round import Membership
 from tests.oracle.folds import Record
 from topics.records.adoptions import ADOPTION_PREFIX
+
+ME = Membership("app", 1, "me")
 
 
 def test_a_hole_between_two_batches_is_refused():
     """A batch that does not start where the last one ended is not looked at: something was lost on the way."""
     untouched = object()
     lane = Lane(1, untouched, untouched, untouched, changelog="changelog", executor=untouched, start=7)
-    batch = Batch("executions", 1, 9, 12, (), Membership("app", 1, "me"))
+    batch = Batch("executions", 1, 9, 12, ())
     with pytest.raises(ContractError, match="starts at 9, expected was 7"):
-        asyncio.run(process([(lane, batch)], pytest.fail, pytest.fail))
+        asyncio.run(process([(lane, batch)], ME, pytest.fail, pytest.fail))
 
 
 class RecordedLane:
@@ -62,8 +65,8 @@ def done_with(key, **lane):
     async def take_in_turn():
         ended = asyncio.Event()
         lanes = [RecordedLane(name, done, **lane) for name in "ab"]
-        batches = [Batch("executions", number, 0, 1, (record,) * number, None) for number in range(2)]
-        await process(list(zip(lanes, batches, strict=True)), ended.set, pytest.fail)
+        batches = [Batch("executions", number, 0, 1, (record,) * number) for number in range(2)]
+        await process(list(zip(lanes, batches, strict=True)), ME, ended.set, pytest.fail)
         async with asyncio.timeout(10):
             await ended.wait()
 
@@ -95,7 +98,7 @@ def test_keys_headers_and_framing_count_as_well():
     """What is in a small round's batch is more than its values."""
     outgoing = [Outgoing("t", 1, b"k" * 100, b"v" * 200, [("h" * 10, b"t")])]
     folded = Folded(PartitionMark(1, 7, "rules"), outgoing=outgoing)
-    share = Share(None, Batch("executions", 1, 7, 8, (), Membership("app", 1, "me")), folded, [(b"k" * 30, None)])
+    share = Share(None, Batch("executions", 1, 7, 8, ()), folded, [(b"k" * 30, None)])
     assert share.framed_size > 100 + 200 + 11 + 30
 
 
@@ -124,8 +127,8 @@ def test_what_there_is_no_room_for_comes_in_transactions_of_its_own():
         ended = asyncio.Event()
         lanes = [CutLane(name, done) for name in "ab"]
         records = [Record(offset, b"k", b"v") for offset in range(3)]
-        batches = [Batch("executions", 0, 0, 3, records, None), Batch("executions", 1, 0, 1, records[:1], None)]
-        await process(list(zip(lanes, batches, strict=True)), ended.set, pytest.fail)
+        batches = [Batch("executions", 0, 0, 3, records), Batch("executions", 1, 0, 1, records[:1])]
+        await process(list(zip(lanes, batches, strict=True)), ME, ended.set, pytest.fail)
         async with asyncio.timeout(10):
             await ended.wait()
         done.append("fold nothing more")
@@ -146,8 +149,8 @@ def test_a_partition_that_has_no_room_left_is_folded_in_the_next_transaction():
         lanes = [CutLane(name, done) for name in "ab"]
         lanes[0].comes_of_a_record = 10**9
         records = [Record(0, b"k", b"v")]
-        batches = [Batch("executions", number, 0, 1, records, None) for number in range(2)]
-        await process(list(zip(lanes, batches, strict=True)), ended.set, pytest.fail)
+        batches = [Batch("executions", number, 0, 1, records) for number in range(2)]
+        await process(list(zip(lanes, batches, strict=True)), ME, ended.set, pytest.fail)
         async with asyncio.timeout(10):
             await ended.wait()
 
@@ -200,7 +203,7 @@ def test_records_are_let_go_once_the_producer_has_them():
     nobody = object()
     lane = Lane(1, nobody, nobody, nobody, changelog="changelog", executor=nobody, start=7)
     folded = Folded(PartitionMark(1, 7, "rules"), outgoing=[Outgoing("factors", 1, b"key", b"value")])
-    share = Share(lane, Batch("executions", 1, 7, 8, (), Membership("app", 1, "me")), folded, [(b"key", b"row")])
+    share = Share(lane, Batch("executions", 1, 7, 8, ()), folded, [(b"key", b"row")])
     lane.produce(share, transactions := Transactions())
     assert transactions.produced == [Outgoing("factors", 1, b"key", b"value"), ("changelog", 1, [(b"key", b"row")])]
     assert folded.outgoing == []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, Final, TypeVar
 
@@ -13,9 +14,10 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from confluent_kafka import KafkaError
 
-from streams.partition.batch import Batch, Headers, Membership, Outgoing
+from streams.partition.batch import Batch, Headers, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
+from streams.worker.round import Membership
 from streams.worker.transactions.errors import COMMIT, refusal, unanswered, unplaced
 from streams.worker.transactions.small_rounds.client import RefusedError, TransactionClient, require_accepted
 from streams.worker.transactions.small_rounds.requests import (
@@ -248,19 +250,21 @@ class RoundTransactions:
         self._records[changelog, partition] = [(key, value, ()) for key, value in rows]
         self._changelogs[changelog, partition] = len(rows) - 1
 
-    def commit(self, batches: Sequence[Batch]) -> Mapping[int, int]:
+    def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
         """Commit everything, the batches' source offsets with it. Blocks.
 
         Args:
-            batches: of one generation of the group.
+            batches: the round's, or those of a part of it.
+            membership: as which member of the group the worker read them.
 
         Returns:
             The changelog offset of each partition's last row.
         """
-        offsets = self._producers.run(self._partition, lambda: self._step, lambda: self._commit(batches))
+        commit = partial(self._commit, batches, membership)
+        offsets = self._producers.run(self._partition, lambda: self._step, commit)
         return {partition: offsets[topic, partition] + last for (topic, partition), last in self._changelogs.items()}
 
-    async def _commit(self, batches: Sequence[Batch]) -> dict[tuple[str, int], int]:
+    async def _commit(self, batches: Sequence[Batch], membership: Membership) -> dict[tuple[str, int], int]:
         """Commit, and say where the first record of each partition stands."""
         producer = self._ids[0]
         offsets: dict[tuple[str, int], int] = {}
@@ -270,13 +274,13 @@ class RoundTransactions:
         except RefusedError as refused:
             if refused.error.code() not in FORGOTTEN or offsets:
                 raise
-            await self._producers.initialise_again(producer, batches[0].membership)
+            await self._producers.initialise_again(producer, membership)
             await self._deliver(producer, offsets)
         if answers.unanswered(offsets, offsets):
             raise unplaced(self._partition)
         reach("offered")
         self._step = "send_offsets_to_transaction"
-        await self._offer(producer, batches)
+        await self._offer(producer, batches, membership)
         reach("produced")
         self._step = COMMIT
         # If the answer was lost and the request is sent again, the coordinator knows the transaction by its epoch.
@@ -314,8 +318,7 @@ class RoundTransactions:
 
         await self._client.persist(attempt)
 
-    async def _offer(self, producer: _Producer, batches: Sequence[Batch]) -> None:
-        membership = batches[0].membership
+    async def _offer(self, producer: _Producer, batches: Sequence[Batch], membership: Membership) -> None:
         request = TransactionOffsets(
             producer.transactional_id,
             producer.identity,

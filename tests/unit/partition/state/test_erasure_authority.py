@@ -144,9 +144,9 @@ def test_kafka_is_asked_before_the_fold_and_only_where_there_is_a_reason():
     entries = Entries(erasure)
     partition = folded([record_of(0, ok("a", 1))], entries)
     assert entries.asked == []
-    plain = Batch("executions", 0, 1, 2, [record_of(1, ok("b", 2))], None)
+    plain = Batch("executions", 0, 1, 2, [record_of(1, ok("b", 2))])
     assert not asks_kafka(plain)
-    batch = Batch("executions", 0, 0, 3, [replace(erasure, offset=0), erasure, Record(2, b"/erasure/x", b"")], None)
+    batch = Batch("executions", 0, 0, 3, [replace(erasure, offset=0), erasure, Record(2, b"/erasure/x", b"")])
     assert asks_kafka(batch)
     look_up(partition.fold, batch)
     assert entries.asked == [1], "the first one is applied, and the last one is no erasure"

@@ -6,7 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from models.errors import InfrastructureError
-from streams.partition.batch import Batch, Membership, Outgoing
+from streams.partition.batch import Batch, Outgoing
+from streams.worker.round import Membership
 from streams.worker.transactions import partition_transactions
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.cluster.connection import Connection
@@ -17,6 +18,7 @@ FORGOTTEN = KafkaException(KafkaError(KafkaError.INVALID_PRODUCER_ID_MAPPING, "f
 STATE = KafkaException(KafkaError(KafkaError._STATE, "erroneous state"))
 FATAL = KafkaException(KafkaError(KafkaError._FATAL))
 ROWS = [(b"key", b"row")]
+ME = Membership("app", 1, "me")
 
 
 class ScriptedProducer:
@@ -84,7 +86,7 @@ def transactions(monkeypatch):
 
 
 def batch():
-    return Batch("executions", 3, 0, 1, [], Membership("app", 1, "member"))
+    return Batch("executions", 3, 0, 1, [])
 
 
 def test_a_producer_that_was_fenced_between_two_calls_says_so_in_produce(transactions):
@@ -104,7 +106,7 @@ def test_a_record_that_was_not_delivered_fails_the_commit_with_the_cause(transac
     refused.begin()
     refused.produce_rows("changelog", 3, ROWS)
     with pytest.raises(InfrastructureError, match="partition 3: fenced in commit_transaction"):
-        refused.commit([batch()])
+        refused.commit([batch()], ME)
 
 
 def test_a_fatal_error_that_the_client_loses_is_named_all_the_same(transactions):
@@ -114,21 +116,21 @@ def test_a_fatal_error_that_the_client_loses_is_named_all_the_same(transactions)
         fenced = transactions(**{step: lost, "begin": FENCED})
         fenced.produce_rows("changelog", 3, ROWS)
         with pytest.raises(InfrastructureError, match=f"partition 3: fenced in {step}"):
-            fenced.commit([batch()])
+            fenced.commit([batch()], ME)
 
 
 def test_records_that_nobody_answers_for_are_counted(transactions):
     silent = transactions(patience_s=0, left=7)
     silent.begin()
     with pytest.raises(InfrastructureError, match="7 records of a transaction were not delivered within 0 s"):
-        silent.commit([batch()])
+        silent.commit([batch()], ME)
 
 
 def test_slow_brokers_are_waited_for(transactions):
     """One look finds records that are still under way; nothing has failed."""
     slow = transactions(left=[0, 2, 5])
     slow.begin()
-    slow.commit([batch()])
+    slow.commit([batch()], ME)
     assert slow._producer.calls == ["begin", "offsets", "flush", "flush", "flush", "commit"]
 
 
@@ -137,14 +139,14 @@ def test_records_that_librdkafka_keeps_of_a_failed_transaction_are_not_waited_fo
     failed = transactions(left=7, failed=FORGOTTEN, commit=FORGOTTEN)
     failed.begin()
     with pytest.raises(InfrastructureError, match="partition 3: commit_transaction failed: forgotten"):
-        failed.commit([batch()])
+        failed.commit([batch()], ME)
 
 
 def test_a_commit_without_an_answer_is_resumed_and_nothing_is_produced_again(transactions):
     passing = transactions(commit=[PASSING, PASSING])
     passing.begin()
     passing.produce_rows("changelog", 3, ROWS)
-    passing.commit([batch()])
+    passing.commit([batch()], ME)
     assert passing._producer.calls == ["begin", "produce", "offsets", "flush", "commit", "commit", "commit"]
 
 
@@ -152,7 +154,7 @@ def test_patience_with_brokers_ends(transactions):
     impatient = transactions(patience_s=0, commit=PASSING)
     impatient.begin()
     with pytest.raises(InfrastructureError, match="partition 3: commit_transaction failed: retry call to resume"):
-        impatient.commit([batch()])
+        impatient.commit([batch()], ME)
 
 
 @pytest.fixture
@@ -175,8 +177,8 @@ def test_an_id_that_was_forgotten_while_it_rested_is_initialised_again(rested):
     """The group is asked first, then everything is produced once more; both in this order, and once."""
     asked = []
     forgotten = rested(offsets=[FORGOTTEN], confirm=asked.append)
-    forgotten.commit([batch()])
-    assert asked == [batch().membership]
+    forgotten.commit([batch()], ME)
+    assert asked == [ME]
     everything = ["begin", "produce", "produce", "produce", "flush"]
     assert forgotten._producer.calls == [
         "init",
@@ -193,7 +195,7 @@ def test_an_id_that_was_forgotten_while_it_rested_is_initialised_again(rested):
 def test_an_id_may_turn_out_to_be_forgotten_while_records_are_produced(rested):
     """The producer takes no more then; what it took and what it did not are produced once more."""
     forgotten = rested(produce=[None, None, None, STATE, None], offsets=[FORGOTTEN])
-    forgotten.commit([batch()])
+    forgotten.commit([batch()], ME)
     calls = forgotten._producer.calls
     assert calls[calls.index("abort") :].count("produce") == 3
 
@@ -201,7 +203,7 @@ def test_an_id_may_turn_out_to_be_forgotten_while_records_are_produced(rested):
 def test_an_id_is_initialised_again_though_librdkafka_keeps_records_of_the_failed_transaction(rested):
     """They would be waited for until they time out; the abort drops them."""
     forgotten = rested(left=[0, 0, 3], failed=FORGOTTEN, offsets=[FORGOTTEN])
-    forgotten.commit([batch()])
+    forgotten.commit([batch()], ME)
     calls = forgotten._producer.calls
     assert calls[: calls.index("abort")].count("flush") == 1
     assert calls[-2:] == ["flush", "commit"]
@@ -216,7 +218,7 @@ def test_another_refusal_while_records_are_produced_is_an_error(rested):
 def test_an_id_that_rested_and_is_known_is_used_as_it_is(rested):
     """All that the pause costs is that the records are there before the offsets are sent."""
     known = rested(confirm=None)
-    known.commit([batch()])
+    known.commit([batch()], ME)
     everything = ["begin", "produce", "produce", "produce", "flush"]
     assert known._producer.calls == ["init", *everything, "offsets", "flush", "commit"]
 
@@ -229,30 +231,30 @@ def test_whoever_has_lost_the_partition_initialises_nothing(rested):
 
     lost = rested(offsets=[FORGOTTEN], confirm=confirm)
     with pytest.raises(InfrastructureError, match="fenced in heartbeat"):
-        lost.commit([batch()])
+        lost.commit([batch()], ME)
     assert "abort" not in lost._producer.calls
 
 
 def test_an_id_that_somebody_else_initialised_stays_fenced(rested):
     """The coordinator refuses the abort then, and the worker ends as after any other fence."""
     with pytest.raises(InfrastructureError, match=r"fenced in abort_transaction: .*nothing of this batch took effect"):
-        rested(offsets=[FORGOTTEN], abort=FENCED).commit([batch()])
+        rested(offsets=[FORGOTTEN], abort=FENCED).commit([batch()], ME)
 
 
 def test_an_id_that_stays_forgotten_is_an_error(rested):
     """It is initialised again once."""
     with pytest.raises(InfrastructureError, match="send_offsets_to_transaction failed: forgotten; nothing was ack"):
-        rested(offsets=[FORGOTTEN, FORGOTTEN]).commit([batch()])
+        rested(offsets=[FORGOTTEN, FORGOTTEN]).commit([batch()], ME)
 
 
 def test_a_commit_that_was_fenced_may_have_taken_effect(transactions):
     """Its answer may have been lost, and only then have a new owner's fence refused it when it was asked for again."""
     with pytest.raises(InfrastructureError, match=r"fenced in commit_transaction: .*not known here whether"):
-        transactions(commit=FENCED).commit([batch()])
+        transactions(commit=FENCED).commit([batch()], ME)
     with pytest.raises(InfrastructureError, match=r"fenced in send_offsets.*nothing of this batch took effect here"):
-        transactions(offsets=FENCED).commit([batch()])
+        transactions(offsets=FENCED).commit([batch()], ME)
     with pytest.raises(InfrastructureError, match=r"commit_transaction failed: .*not known here whether"):
-        transactions(patience_s=0, commit=[PASSING]).commit([batch()])
+        transactions(patience_s=0, commit=[PASSING]).commit([batch()], ME)
 
 
 def test_a_row_that_stands_nobody_knows_where_is_not_committed(transactions):
@@ -263,7 +265,7 @@ def test_a_row_that_stands_nobody_knows_where_is_not_committed(transactions):
     delivered = nowhere._producer._on_delivery
     nowhere._producer._on_delivery = lambda *_: delivered(None, SimpleNamespace(offset=lambda: -1001))
     with pytest.raises(InfrastructureError, match="not known where a record of a transaction stands"):
-        nowhere.commit([batch()])
+        nowhere.commit([batch()], ME)
     assert "commit" not in nowhere._producer.calls
 
 
@@ -278,7 +280,7 @@ def test_a_full_queue_is_waited_for_where_the_commit_is(transactions):
     found.produce_rows("changelog", 3, ROWS)
     calls = found._producer.calls
     assert calls == ["begin", "produce"]
-    found.commit([batch()])
+    found.commit([batch()], ME)
     assert calls[2:] == ["produce", "poll"] * 3 + ["produce"] * 4 + ["offsets", "flush", "commit"]
 
 
@@ -288,7 +290,7 @@ def test_a_queue_that_stays_full_ends_the_worker_when_its_patience_does(transact
     found.begin()
     found.produce([Outgoing("t", 0, b"k", b"v")] * 2)
     with pytest.raises(InfrastructureError, match="2 records of a transaction were not delivered within 0 s"):
-        found.commit([batch()])
+        found.commit([batch()], ME)
 
 
 def test_what_waited_in_a_transaction_is_not_part_of_the_next(transactions):

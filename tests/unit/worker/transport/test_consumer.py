@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from streams.partition.batch import Batch, Membership
-from streams.worker.round import Round
+from streams.partition.batch import Batch
+from streams.worker.round import Membership, Round
 from streams.worker.transport.polling import ChangelogRead
 from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
 from topics.contract.declared import TABLE_NAME
@@ -20,7 +20,7 @@ def places(app):
 
 
 def batch_of(source):
-    return {source: Round([Batch(source.topic, source.partition, 7, 8, [RECORD], Membership("app", 1, "me"))])}
+    return {source: Round([Batch(source.topic, source.partition, 7, 8, [RECORD])], Membership("app", 1, "me"))}
 
 
 def read_of(changelog, record):

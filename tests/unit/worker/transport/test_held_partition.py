@@ -7,6 +7,7 @@ from faust.types import TP
 
 from streams.worker.transport.polling import BatchConsumerThread
 from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
+from tests.simulation.polled_by_hand import Coordinator
 
 
 def test_a_partition_that_is_held_is_not_read_until_it_is_let_go(tmp_path):
@@ -20,11 +21,12 @@ def test_a_partition_that_is_held_is_not_read_until_it_is_let_go(tmp_path):
             thread.thread_loop.close()
             asked = []
 
-            async def poll(_consumer, tp):
+            async def poll(_consumer, tp, _membership):
                 asked.append(tp)
 
             thread._poll = poll
-            kafka = SimpleNamespace(_closed=False, _fetcher=SimpleNamespace(_closed=False))
+            fetcher = SimpleNamespace(_closed=False)
+            kafka = SimpleNamespace(_closed=False, _fetcher=fetcher, _coordinator=Coordinator())
             for is_held in (True, False):
                 thread.consumer.pacing.hold(0, is_held=is_held)
                 await thread._fetch_records(kafka, {held, other, recovered}, timeout=0)

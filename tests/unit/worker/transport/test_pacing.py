@@ -5,8 +5,8 @@ from math import inf
 import pytest
 from faust.types import TP
 
-from streams.partition.batch import Batch, Membership
-from streams.worker.round import Round
+from streams.partition.batch import Batch
+from streams.worker.round import Membership, Round
 from streams.worker.transport.pacing import Pacing, fetch_bytes
 
 FIRST, SECOND = TP("executions", 0), TP("executions", 1)
@@ -35,7 +35,7 @@ def pacing(clock):
 
 
 def round_of(events, *tps):
-    return Round([Batch(tp.topic, tp.partition, 0, events, range(events), ME) for tp in tps])
+    return Round([Batch(tp.topic, tp.partition, 0, events, range(events)) for tp in tps], ME)
 
 
 def test_a_partition_that_is_held_holds_back_nobody_else(pacing):
@@ -128,7 +128,7 @@ MIB = 1024 * 1024
 
 
 def batch_of(size, tp=FIRST, events=1):
-    return Round([Batch(tp.topic, tp.partition, 0, events, range(events), ME, size)])
+    return Round([Batch(tp.topic, tp.partition, 0, events, range(events), size)], ME)
 
 
 @pytest.mark.parametrize(("partitions", "mib"), [(0, 16), (1, 16), (2, 16), (4, 8), (8, 4), (64, 1), (1_000, 1)])

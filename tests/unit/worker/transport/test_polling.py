@@ -1,142 +1,22 @@
 """What aiokafka keeps for its own poll comes out of the transport's."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
-from types import SimpleNamespace
 
-from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from streams.partition.batch import Batch, Membership
-from streams.worker.round import Round
+from streams.partition.batch import Batch
+from streams.worker.round import Membership, Round
 from streams.worker.transport import polling
-from streams.worker.transport.aiokafka_records import Taken
 from streams.worker.transport.pacing import fetch_bytes
-from streams.worker.transport.polling import _FETCH_TOGETHER_MS, BatchConsumerThread
-from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
-
-POSITION = 7
-
-
-class Coordinator:
-    """A member of the group, as long as nothing is wrong."""
-
-    generation = 1
-    member_id = "me"
-
-    def __init__(self, error=None):
-        self._error = error
-
-    def check_errors(self):
-        if self._error is not None:
-            raise self._error
-
-
-@asynccontextmanager
-async def fetching(tp, coordinator):
-    """A consumer that stands at an offset, with aiokafka's own fetcher, which finds no broker."""
-    loop = asyncio.get_running_loop()
-    subscriptions = SubscriptionState()
-    subscriptions.assign_from_user([TopicPartition(*tp)])
-    subscriptions.seek(TopicPartition(*tp), POSITION)
-    client = SimpleNamespace(
-        _loop=loop,
-        _metadata_max_age_ms=60_000,
-        cluster=SimpleNamespace(leader_for_partition=lambda _: None),
-        force_metadata_update=loop.create_future,
-    )
-    fetcher = Fetcher(client, subscriptions, auto_offset_reset="none")
-    try:
-        yield SimpleNamespace(_closed=False, _coordinator=coordinator, _fetcher=fetcher, _subscription=subscriptions)
-    finally:
-        # One that has failed raises its error once more.
-        with suppress(KafkaError):
-            await fetcher.close()
-
-
-class Arrivals:
-    """Stands for aiokafka's fetcher: what one poll of a partition finds is written down beforehand.
-
-    Args:
-        tp: the partition.
-        subscriptions: whose position moves past what was found.
-    """
-
-    _closed = False
-    bytes_each = 0
-
-    def __init__(self, tp, subscriptions):
-        self._records = {}
-        self._tp = TopicPartition(*tp)
-        self._subscriptions = subscriptions
-        self.arrived = []
-
-    async def fetched_records(self, tps, timeout, max_records):  # noqa: ASYNC109 - aiokafka's signature
-        assert (tps, timeout) == ({self._tp}, 0)
-        taken, self.arrived = self.arrived[:max_records], self.arrived[max_records:]
-        if not taken:
-            return {}
-        self._subscriptions.subscription.assignment.state_value(self._tp).consumed_to(taken[-1].offset + 1)
-        found = Taken(taken)
-        found.size = self.bytes_each * len(taken)
-        return {self._tp: found}
-
-    def tell(self):
-        """Something was fetched."""
-        self._waiter.set_result(None)
-
-    def _create_fetch_waiter(self):
-        self._waiter = asyncio.get_running_loop().create_future()
-        return self._waiter
-
-
-@asynccontextmanager
-async def polled_by_hand(tmp_path):
-    """The transport's thread as one partition's poll, with the group, the position and the arrivals in hand."""
-    async with idle_app(tmp_path) as app:
-        tp = TP(app.source_topic, 1)
-        batch_consumer = idle_consumer(app, ScriptedThread())
-        thread = BatchConsumerThread(batch_consumer, loop=asyncio.get_running_loop())
-        thread.thread_loop.close()
-        thread.thread_loop = asyncio.get_running_loop()
-        batch_consumer._thread = thread
-        async with fetching(tp, Coordinator()) as kafka:
-            fetcher = kafka._fetcher
-            kafka._fetcher = arrivals = Arrivals(tp, kafka._subscription)
-
-            async def poll(within_s=0.0):
-                found = (await thread._fetch_records(kafka, {tp}, timeout=within_s)).get(tp)
-                if found is None:
-                    return None
-                [batch] = found.batches
-                return batch.start, [record.offset for record in batch.records], batch.end
-
-            try:
-                yield SimpleNamespace(
-                    tp=tp,
-                    poll=poll,
-                    thread=thread,
-                    pacing=batch_consumer.pacing,
-                    consumer=batch_consumer,
-                    kafka=kafka,
-                    arrivals=arrivals,
-                    fetcher=fetcher,
-                )
-            finally:
-                kafka._fetcher = fetcher
-
-
-def records(*offsets):
-    return [SimpleNamespace(offset=offset, timestamp=0) for offset in offsets]
+from streams.worker.transport.polling import _FETCH_TOGETHER_MS
+from tests.simulation.polled_by_hand import polled_by_hand, records
 
 
 def round_of(tp, *offsets):
     """A round of one small batch."""
-    batch = Batch(tp.topic, tp.partition, offsets[0], offsets[-1] + 1, records(*offsets), Membership("app", 1, "me"))
-    return Round([batch])
+    batch = Batch(tp.topic, tp.partition, offsets[0], offsets[-1] + 1, records(*offsets))
+    return Round([batch], Membership("app", 1, "me"))
 
 
 def next_fetch(hand):
@@ -354,7 +234,7 @@ def test_small_batches_make_a_round_and_a_large_one_is_its_own(tmp_path):
             tps = [TP(hand.tp.topic, partition) for partition in range(4)]
             sizes = dict(zip(tps, (1, large, 0, 2), strict=True))
 
-            async def poll(_consumer, tp):
+            async def poll(_consumer, tp, _membership):
                 return round_of(tp, *range(sizes[tp])).batches[0] if sizes[tp] else None
 
             hand.thread._poll = poll

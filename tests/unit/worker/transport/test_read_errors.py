@@ -11,7 +11,7 @@ from models.errors import ConsolidatorError, ContractError, InfrastructureError
 from streams.worker.transport.polling import BatchConsumerThread
 from streams.worker.transport.read_errors import kept_error
 from tests.simulation.idle_app import ScriptedThread, idle_app, idle_consumer
-from tests.unit.worker.transport.test_polling import POSITION, Coordinator, fetching
+from tests.simulation.polled_by_hand import POSITION, Coordinator, fetching
 
 
 def raised(tmp_path, error):
