@@ -1,174 +1,273 @@
-"""Options that several commands have, each declared once; and what people may write for them."""
+"""Every option of the command line, each declared once; the commands use them (``tests/contracts/test_options.py``).
 
-import math
-import re
-from datetime import date, tzinfo
+An option means the same and takes the same wherever it is. Where a command needs another meaning under the same name,
+that one stands here as well, and the test names it.
+"""
+
 from pathlib import Path
-from time import time_ns
 from typing import Final
 
 import click
 
-from streams.audit.history.inquiry import Moment
-from streams.cli.output.console import format_option, note
-from streams.configuration.values import shown
-from topics.reading.positions import AtOffset, AtTime, End, Start, parse_day, parse_moment, parse_start, parse_timezone
+from models.errors import Defect
+from streams.cli.option_types import AmountType, CountType, MomentType, SealType, StartType, TimezoneType
+from topics.contract.permissions import Role
 
-__all__ = [
-    "AmountType",
-    "CountType",
-    "MomentType",
-    "StartType",
-    "TimezoneType",
-    "application_option",
-    "catalogue_option",
-    "format_option",
-    "input_option",
-    "note_future",
-    "processor_option",
-    "servers_option",
-    "yes_option",
-]
+_FILE: Final = click.Path(path_type=Path)
+_NEW_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
 
-_NANOSECONDS_A_MICROSECOND = 1_000
-_MICROSECONDS_A_MILLISECOND = 1_000
+_MOST_LAST: Final = 100_000
+"""Records of ``--last``: they are in memory together."""
 
-_MOST: Final = 10**18 - 1
-"""Less than what Kafka and Python's iterators can count to, and more than anybody means."""
+_MOST_APPLICATIONS: Final = 10_000
+"""Of a demonstration. Beyond it that would be a benchmark: benchmarks/throughput.py is one."""
 
-_DIGITS: Final = re.compile(r"[0-9]{1,18}")
-_AMOUNT: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+_RANGE: Final = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 
-
-def note_future(micros: int, value: str) -> None:
-    """Say that a time has not come yet, by this machine's clock: an answer can only have what is known until now."""
-    if micros > time_ns() // _NANOSECONDS_A_MICROSECOND:
-        note(f"note: {value} is in the future: what there is until now counts")
-
-
-class CountType(click.ParamType):
-    """A click type for whole numbers, written in digits: Python reads more than these, and counts further.
-
-    Args:
-        least: the smallest.
-        most: the greatest.
-    """
-
-    name = "integer"
-
-    def __init__(self, least: int = 1, most: int = _MOST) -> None:
-        self._least = least
-        self._most = most
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read what was typed; a default is a number already."""
-        text = str(value)
-        if _DIGITS.fullmatch(text) and self._least <= int(text) <= self._most:
-            return int(text)
-        wanted = f"of at least {self._least:,}" if self._most == _MOST else f"from {self._least:,} to {self._most:,}"
-        return self.fail(f"{shown(text)} is no whole number {wanted}", param, ctx)
-
-
-class AmountType(click.ParamType):
-    """A click type for numbers with decimals, neither infinite nor none.
-
-    Args:
-        least: the smallest.
-        most: the greatest.
-    """
-
-    name = "number"
-
-    def __init__(self, least: float, most: float) -> None:
-        self._least = least
-        self._most = most
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read what was typed; a default is a number already."""
-        number = float(str(value)) if _AMOUNT.fullmatch(str(value)) else math.nan
-        if self._least <= number <= self._most:
-            return number
-        return self.fail(f"{shown(value)} is no number from {self._least:,} to {self._most:,}", param, ctx)
-
+# -- what most commands have
 
 servers_option = click.option("--bootstrap-servers", help="Kafka brokers; wins over KAFKA_BOOTSTRAP_SERVERS.")
-application_option = click.option("--application", help="Only this application; reads its partition only.")
-processor_option = click.option("--processor", help="Only this processor.")
-catalogue_option = click.option(
-    "--catalogue", type=click.Path(path_type=Path), help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]"
+catalogue_option = click.option("--catalogue", type=_FILE, help="Processor catalogue file. [CONSOLIDATOR_CATALOGUE]")
+format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="table for people, json (one object a line) for programs.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
+
+# -- which records
+
+application_option = click.option("--application", help="Only what is about this application.")
+processor_option = click.option("--processor", help="Only what is about this processor.")
+reason_option = click.option(
+    "--reason",
+    "reasons",
+    multiple=True,
+    type=click.Choice(list(map(str, Defect))),
+    help="Only dead letters of this error class; may be given several times.",
+)
+limit_option = click.option("--limit", type=CountType(), help="Stop after so many.")
+last_option = click.option(
+    "--last",
+    type=CountType(1, _MOST_LAST),
+    help="Begin with the last so many records, of all partitions together, by the broker's clock.",
+)
+until_end_option = click.option(
+    "--until-end", is_flag=True, help="Stop at the end of the topic as it is now, instead of following it."
+)
+from_end_option, from_beginning_option = (
+    click.option(
+        "--from",
+        "start",
+        type=StartType(),
+        default=default,
+        show_default=True,
+        help="Where to start. TIME is RFC 3339 with its offset from UTC and is compared with the time at which the "
+        "broker took a record; PARTITION:OFFSET reads that partition only.",
+    )
+    for default in ("end", "beginning")
+)
+from_bounds_option = click.option(
+    "--from",
+    "starts",
+    type=StartType(),
+    multiple=True,
+    help=f"Show, or verify, what was caused from here on; the events before it are folded all the same. {_RANGE}",
+)
+to_bounds_option = click.option(
+    "--to",
+    "ends",
+    type=StartType(),
+    multiple=True,
+    help=f"Fold up to, and without, this. {_RANGE} Default: the end.",
 )
 input_option = click.option(
     "--input", "file", metavar="FILE|-", help="JSON Lines of events instead of Kafka; - reads stdin."
 )
-yes_option = click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
 
+# -- run
 
-class StartType(click.ParamType):
-    """A click type for ``--from``: what cannot be read is a usage error, exit code 2."""
+app_id_option = click.option("--app-id", help="Consumer group's id and changelog prefix. [CONSOLIDATOR_APP_ID]")
+state_dir_option = click.option("--state-dir", type=_FILE, help="Where state is kept. [CONSOLIDATOR_STATE_DIR]")
+instance_id_option = click.option("--instance-id", help="Static group membership. [CONSOLIDATOR_INSTANCE_ID]")
+processes_option = click.option(
+    "--processes", type=CountType(1, 64), help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]"
+)
+adopt_ruleset_option = click.option(
+    "--adopt-ruleset",
+    metavar="NAME/VERSION",
+    help="Partitions that were folded with another catalogue go over to this one. [CONSOLIDATOR_ADOPT_RULESET]",
+)
+log_level_option = click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
+log_format_option = click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
 
-    name = "beginning|end|TIME|PARTITION:OFFSET"
+# -- topics, broker
 
-    def convert(self, value: str | Start, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        """Read what was typed; a default is a Start already."""
-        if not isinstance(value, str):
-            return value
-        try:
-            start = parse_start(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if isinstance(start, AtTime):
-            note_future(start.milliseconds * _MICROSECONDS_A_MILLISECOND, value)
-        return start
+alter_option = click.option(
+    "--alter", "altering", is_flag=True, help="Set existing topics right where nothing in them is removed by that."
+)
+role_option = click.option(
+    "--role", type=click.Choice([role.value for role in Role]), help="Only this role; all by default."
+)
+principal_option = click.option(
+    "--principal", default="User:NAME", show_default=True, help="Whom to permit it, as Kafka writes it."
+)
+port_option = click.option(
+    "--port",
+    type=CountType(1, 65_535),
+    help="The port on 127.0.0.1. Left out: the one of the last start if it is free, else a free one.",
+)
 
+# -- publish
 
-class MomentType(click.ParamType):
-    """A click type for moments; what cannot be read is a usage error, exit code 2.
+skip_invalid_option = click.option(
+    "--skip-invalid", is_flag=True, help="Publish the good lines although there are bad ones."
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Check every line and publish nothing; needs no Kafka.")
+strict_option = click.option("--strict", is_flag=True, help="Publish nothing where a line looks mistyped.")
 
-    Args:
-        times: an RFC 3339 time is one; a bare date as well, whose end is meant in a time zone that is given apart.
-        offsets: PARTITION:OFFSET is one.
-        now: ``now`` is one: the end of the log.
-    """
+# -- factors, history, evidence
 
-    def __init__(self, *, times: bool = False, offsets: bool = False, now: bool = False) -> None:
-        self._times = times
-        self._offsets = offsets
-        self._now = now
-        kinds = (("TIME|DATE", times), ("PARTITION:OFFSET", offsets), ("now", now))
-        self.name = "|".join(kind for kind, possible in kinds if possible)
+why_option = click.option(
+    "--why",
+    is_flag=True,
+    help="The calculation of each factor, who contributed, failed or was rejected, and what changed last.",
+)
+at_option = click.option(
+    "--at", type=MomentType(times=True), help="As of a time (RFC 3339), it included, or the end of a day."
+)
+at_offset_option = click.option(
+    "--at-offset", type=MomentType(offsets=True), help="As of an offset of executions, its record included."
+)
+as_of_option = click.option(
+    "--as-of",
+    "sense",
+    type=click.Choice(["known", "true"]),
+    default="known",
+    show_default=True,
+    help="known: what the log held then, by the broker's clock. true: what had happened by --at, by the producers' "
+    "clocks, of all that the log holds now, or held at --at-offset.",
+)
+compare_option = click.option(
+    "--compare",
+    type=MomentType(times=True, offsets=True, now=True),
+    help="Show what differs between then and this moment.",
+)
+timezone_option = click.option(
+    "--timezone", type=TimezoneType(), help="Where a DATE is a day: UTC, +01:00, Europe/Berlin."
+)
+order_option = click.option(
+    "--order",
+    type=click.Choice(["log", "occurred"]),
+    default="log",
+    show_default=True,
+    help="log: as the broker took them. occurred: as they happened, by their producers' clocks.",
+)
+out_option = click.option("--out", "directory", type=_DIRECTORY, required=True, help="A new or empty directory.")
+seal_option = click.option(
+    "--seal", type=SealType(), help="What it was when the evidence was collected: 64 hexadecimal digits."
+)
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Moment | date:
-        """Read what was typed."""
-        if not isinstance(value, str):
-            return value if isinstance(value, AtOffset | int | date) else End()
-        if self._now and value == "now":
-            return End()
-        try:
-            if self._offsets and (not self._times or value.replace(":", "").isdigit()):
-                place = parse_start(value)
-                if isinstance(place, AtOffset):
-                    return place
-                self.fail(f"{value!r} is no PARTITION:OFFSET such as 2:1500", param, ctx)
-            day = parse_day(value)
-            if day is not None:
-                return day
-            moment = parse_moment(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        note_future(moment, value)
-        return moment
+# -- replay, compare
 
+verify_option = click.option("--verify", is_flag=True, help="Compare with what was published, record by record.")
+show_option = click.option(
+    "--show",
+    type=click.Choice(["factors", "changes"]),
+    default="factors",
+    show_default=True,
+    help="What the pairs come to, or every change on the way.",
+)
+parquet_format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "parquet"]),
+    help="table for people, json (one object a line) or parquet for programs.  [default: table on a terminal and with "
+    "--input, else json]",
+)
+output_option = click.option("--output", type=_NEW_FILE, help="The file that parquet is written to.")
+summary_option = click.option(
+    "--summary", type=_NEW_FILE, help="Write the offsets that this stands on, and the digests, to a JSON file too."
+)
+new_catalogue_option = click.option(
+    "--catalogue", "new", type=_FILE, help="The new catalogue file; compared with the current one."
+)
+strategy_option = click.option(
+    "--strategy",
+    type=click.Choice(["legacy"]),
+    help="The old platform's strategy, which left failed executions out; the current catalogue is compared with it.",
+)
+current_option = click.option(
+    "--current",
+    type=_FILE,
+    help="The catalogue to compare with. Default: what the live partitions have; with --input, or where nothing was "
+    "consolidated yet, CONSOLIDATOR_CATALOGUE.",
+)
+max_unexpected_option = click.option(
+    "--max-unexpected",
+    type=CountType(0),
+    default=0,
+    show_default=True,
+    help="Go only if at most so many pairs differ in a way that no changed rule explains.",
+)
+max_different_option = click.option(
+    "--max-different",
+    type=AmountType(0, 100),
+    help="Go only if at most so many percent of all pairs differ. Default: 50 with --catalogue, 100 with --strategy.",
+)
+drop_option = click.option(
+    "--drop", "dropped", multiple=True, metavar="PROCESSOR", help="NEW is meant to lack this processor."
+)
+examples_option = click.option(
+    "--examples",
+    type=CountType(0),
+    default=3,
+    show_default=True,
+    help="Pairs shown for each rule, and of those that differ unexpectedly.",
+)
 
-class TimezoneType(click.ParamType):
-    """A click type for ``--timezone``; what is not known is a usage error, exit code 2."""
+# -- dlq, erase
 
-    name = "ZONE"
+raw_option = click.option(
+    "--raw", is_flag=True, help="Write the original value to stdout, byte for byte, and nothing else."
+)
+all_option = click.option("--all", "everything", is_flag=True, help="All letters.")
+again_option = click.option("--again", is_flag=True, help="Try once more, too, what came back from an earlier redrive.")
+lift_option = click.option(
+    "--lift", is_flag=True, help="Accept events of the application again; what was erased stays erased."
+)
+confirm_earlier_option = click.option(
+    "--confirm-earlier",
+    is_flag=True,
+    help="After an upgrade, instead of an APPLICATION: confirm the erasures of versions that wrote no entries.",
+)
+timeout_option = click.option(
+    "--timeout",
+    type=AmountType(1, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for the workers to take the erasure in.",
+)
 
-    def convert(self, value: str | tzinfo, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
-        """Read what was typed."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return parse_timezone(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+# -- demo
+
+keep_option = click.option(
+    "--keep", is_flag=True, help="Leave topics, worker and broker as they are at the end, to look around."
+)
+clean_option = click.option(
+    "--clean", is_flag=True, help="Take away what earlier ones with --keep have left, and do nothing else."
+)
+applications_option = click.option(
+    "--applications",
+    type=CountType(1, _MOST_APPLICATIONS),
+    default=300,
+    show_default=True,
+    help="How many applications the invented day has.",
+)
+seed_option = click.option(
+    "--seed", type=CountType(0), default=1, show_default=True, help="Of the invented day: the same seed, the same day."
+)

@@ -4,8 +4,8 @@ import click
 
 from streams.broker.embedded import broker_status, start_broker, stop_broker
 from streams.broker.jars import KAFKA_VERSION
-from streams.cli.options import CountType, format_option
-from streams.cli.output.console import note, print_json, say, stdout, told_progress
+from streams.cli.options import format_option, port_option
+from streams.cli.output.console import note, print_document, print_json, say, told_progress
 from streams.configuration.broker_choice import cache_dir, data_dir
 from streams.configuration.settings import Settings, load_settings
 from streams.runtime.exit_codes import FOUND
@@ -28,11 +28,7 @@ def broker() -> None:
       consolidator broker start --format json | jq -r .bootstrap_servers
     """
 )
-@click.option(
-    "--port",
-    type=CountType(1, 65_535),
-    help="The port on 127.0.0.1. Left out: the one of the last start if it is free, else a free one.",
-)
+@port_option
 @format_option
 def start(port: int | None, output_format: str) -> None:
     """Start the broker, or find it running; it goes on by itself.
@@ -95,10 +91,8 @@ def status(context: click.Context, output_format: str) -> None:
 def _print_table(facts: dict[str, bool | int | str | None]) -> None:
     shown = {"running": "yes" if facts["running"] else "no (consolidator broker start)"}
     shown |= {name: str(fact) for name, fact in facts.items() if fact is not None and name != "running"}
-    console = stdout()
-    for name, text in shown.items():
-        # Paths and addresses are copied from here: no markup, no wrapping.
-        console.print(f"{name:<18} {text}", markup=False, highlight=False, soft_wrap=True)
+    # Paths and addresses are copied from here: each stays on its line.
+    print_document("\n".join(f"{name:<18} {text}" for name, text in shown.items()))
 
 
 def _warn_of_variable(settings: Settings) -> None:

@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from models.catalogue import Catalogue, FactorRule
-from models.numbers import scalar_text
 from streams.cli.options import format_option
-from streams.cli.output.console import cell, fits, note, print_document, print_json, print_table, say, stdout
+from streams.cli.output.catalogue import print_catalogue
+from streams.cli.output.console import note, print_document, print_json, say
 from streams.configuration.settings import load_settings
 from streams.rulesets.catalogue_file import catalogue_json, catalogue_schema, load_catalogue
 
@@ -54,7 +52,7 @@ def show(file: Path | None, output_format: str) -> None:
     if output_format == "json":
         print_document(catalogue_json(loaded))
         return
-    _print(loaded)
+    print_catalogue(loaded)
     note(f"{loaded.ruleset.name}, digest {loaded.digest}")
 
 
@@ -62,55 +60,3 @@ def show(file: Path | None, output_format: str) -> None:
 def schema() -> None:
     """Print the JSON Schema of catalogue files, for editors and other tools."""
     print_document(json.dumps(catalogue_schema(), ensure_ascii=False, indent=2))
-
-
-def _print(loaded: Catalogue) -> None:
-    console = stdout()
-    table = _table(loaded)
-    if fits(table, console):
-        print_table(table)
-        return
-    # In a narrow terminal nine columns would be folded beyond reading.
-    for processor, rule in loaded.processors.items():
-        say(f"{processor} ({rule.type})")
-        for name, factor in rule.factors.items():
-            reducer, field, scale, *rest = _cells(factor)
-            said = [f"{reducer} of {field}", f"scale {scale}" if scale else "", *rest[:-1], rest[-1] and "required"]
-            say(f"  {name}: {', '.join(filter(None, said))}")
-
-
-def _table(loaded: Catalogue) -> Table:
-    table = Table()
-    for heading in ("processor", "type", "factor", "reducer", "field"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("scale", justify="right")
-    for heading in ("bounds", "unit", "required"):
-        table.add_column(heading)
-    for processor, rule in loaded.processors.items():
-        # Processor and type once a section: repeated on every line they hide where one processor ends.
-        head = [processor, str(rule.type)]
-        for name, factor in rule.factors.items():
-            table.add_row(*map(cell, [*head, name, *_cells(factor)]))
-            head = ["", ""]
-        table.add_section()
-    return table
-
-
-def _cells(factor: FactorRule) -> list[str]:
-    return [
-        str(factor.reducer),
-        factor.field,
-        "" if factor.scale is None else str(factor.scale),
-        _bounds(factor),
-        factor.unit or "",
-        "yes" if factor.required else "",
-    ]
-
-
-def _bounds(factor: FactorRule) -> str:
-    parts = []
-    if factor.minimum is not None:
-        parts.append(f"≥ {scalar_text(factor.minimum)}")
-    if factor.maximum is not None:
-        parts.append(f"≤ {scalar_text(factor.maximum)}")
-    return ", ".join(parts)

@@ -17,14 +17,19 @@ from streams.audit.live_ruleset import live_catalogue, live_digests
 from streams.cli.input_files import rereadable
 from streams.cli.kafka import connection_of
 from streams.cli.options import (
-    AmountType,
-    CountType,
-    StartType,
     application_option,
+    current_option,
+    drop_option,
+    examples_option,
     format_option,
     input_option,
+    max_different_option,
+    max_unexpected_option,
+    new_catalogue_option,
     processor_option,
     servers_option,
+    strategy_option,
+    to_bounds_option,
 )
 from streams.cli.output.comparison import comparison_lines
 from streams.cli.output.console import note, progress, say
@@ -67,51 +72,17 @@ offset; 3 Kafka or the disk failed.
 Words: docs/glossary.md
 """
 )
-@click.option(
-    "--catalogue", "new", type=click.Path(path_type=Path), help="The new catalogue file; compared with the current one."
-)
-@click.option(
-    "--strategy",
-    type=click.Choice(["legacy"]),
-    help="The old platform's strategy, which left failed executions out; the current catalogue is compared with it.",
-)
-@click.option(
-    "--current",
-    type=click.Path(path_type=Path),
-    help="The catalogue to compare with. Default: what the live partitions have; with --input, or where nothing was "
-    "consolidated yet, CONSOLIDATOR_CATALOGUE.",
-)
+@new_catalogue_option
+@strategy_option
+@current_option
 @input_option
-@click.option(
-    "--to",
-    "ends",
-    type=StartType(),
-    multiple=True,
-    help="Fold up to, and without, this. PARTITION:OFFSET may be given several times, and chooses its partitions; TIME "
-    "is the broker's clock. Default: the end.",
-)
+@to_bounds_option
 @application_option
 @processor_option
-@click.option(
-    "--max-unexpected",
-    type=CountType(0),
-    default=0,
-    show_default=True,
-    help="Go only if at most so many pairs differ in a way that no changed rule explains.",
-)
-@click.option(
-    "--max-different",
-    type=AmountType(0, 100),
-    help="Go only if at most so many percent of all pairs differ. Default: 50 with --catalogue, 100 with --strategy.",
-)
-@click.option("--drop", "dropped", multiple=True, metavar="PROCESSOR", help="NEW is meant to lack this processor.")
-@click.option(
-    "--examples",
-    type=CountType(0),
-    default=3,
-    show_default=True,
-    help="Pairs shown for each rule, and of those that differ unexpectedly.",
-)
+@max_unexpected_option
+@max_different_option
+@drop_option
+@examples_option
 @format_option
 @servers_option
 def compare(

@@ -1,23 +1,26 @@
 """``consolidator demo``."""
 
 import os
-import sys
 import time
 
 import click
 
 from streams.cli.kafka import connection_of
-from streams.cli.options import CountType, format_option, servers_option
-from streams.cli.output.console import print_document, print_json, say, say_heading, told_progress
+from streams.cli.options import (
+    applications_option,
+    clean_option,
+    format_option,
+    keep_option,
+    seed_option,
+    servers_option,
+)
+from streams.cli.output.console import is_watched, print_document, print_json, say, say_heading, told_progress
 from streams.cli.output.demo_page import demo_json, next_steps, print_demo
 from streams.configuration.settings import Settings, load_settings
 from streams.demo.demonstration import demonstrate
 from streams.demo.installation import Installation, kept
 from streams.runtime.exit_codes import FOUND
 from streams.runtime.signals import Interruption
-
-# Beyond it the demonstration would be a benchmark: benchmarks/throughput.py is one.
-_MOST_APPLICATIONS = 10_000
 
 
 @click.command(
@@ -33,18 +36,10 @@ disk or the network failed; 130 after Ctrl-C. Whatever happened, only a --keep t
 processes behind.
 """
 )
-@click.option("--keep", is_flag=True, help="Leave topics, worker and broker as they are at the end, to look around.")
-@click.option("--clean", is_flag=True, help="Take away what earlier ones with --keep have left, and do nothing else.")
-@click.option(
-    "--applications",
-    type=CountType(1, _MOST_APPLICATIONS),
-    default=300,
-    show_default=True,
-    help="How many applications the invented day has.",
-)
-@click.option(
-    "--seed", type=CountType(0), default=1, show_default=True, help="Of the invented day: the same seed, the same day."
-)
+@keep_option
+@clean_option
+@applications_option
+@seed_option
 @servers_option
 @format_option
 def demo(
@@ -85,7 +80,7 @@ def demo(
 
                 def count(text: str) -> None:
                     interruption.look()
-                    if sys.stderr.isatty():
+                    if is_watched():
                         show(text)
 
                 report = demonstrate(

@@ -5,9 +5,21 @@ from itertools import chain, islice
 
 import click
 
-from models.errors import ContractError, Defect
+from models.errors import ContractError
 from streams.cli.kafka import connection_of
-from streams.cli.options import CountType, StartType, format_option, servers_option
+from streams.cli.option_types import PlaceType
+from streams.cli.options import (
+    again_option,
+    all_option,
+    application_option,
+    format_option,
+    from_beginning_option,
+    limit_option,
+    raw_option,
+    reason_option,
+    servers_option,
+    yes_option,
+)
 from streams.cli.output.console import note, progress, say, write_bytes
 from streams.cli.output.dead_letters import HEADING, decision_line, letter_json, letter_line, shown_json, shown_lines
 from streams.cli.output.record_json import is_about
@@ -24,22 +36,6 @@ from topics.records.dead_letter_format import parse_dead_letter, with_original
 from topics.records.record import Record
 
 Config = Mapping[str, str | int]
-
-_application_option = click.option("--application", help="Only dead letters about this application.")
-
-
-class _PlaceType(click.ParamType):
-    """A click type for the place of a dead letter: what cannot be read is a usage error, exit code 2."""
-
-    name = "PARTITION:OFFSET"
-
-    def convert(self, value: str | Place, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        if not isinstance(value, str):
-            return value
-        partition, _, offset = value.partition(":")
-        if not (partition.isdecimal() and offset.isdecimal() and value.isascii()):
-            self.fail(f"{value!r} is no PARTITION:OFFSET such as 2:1500", param, ctx)
-        return int(partition), int(offset)
 
 
 @click.group(
@@ -74,24 +70,17 @@ settings, or no such topic; 3 Kafka failed.
 Words: docs/glossary.md
 """,
 )
-@click.option(
-    "--from",
-    "start",
-    type=StartType(),
-    default="beginning",
-    show_default=True,
-    help="Where to start: the time at which a letter was written, or a place, which reads that partition only.",
-)
-@_application_option
-@click.option("--reason", type=click.Choice(list(map(str, Defect))), help="Only letters of this error class.")
-@click.option("--limit", type=CountType(), help="List at most so many.")
+@from_beginning_option
+@application_option
+@reason_option
+@limit_option
 @servers_option
 @format_option
 def list_command(
     *,
     start: Start,
     application: str | None,
-    reason: str | None,
+    reasons: tuple[str, ...],
     limit: int | None,
     bootstrap_servers: str | None,
     output_format: str,
@@ -107,7 +96,7 @@ def list_command(
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     topic = topics_of(settings).dlq.name
     letters, strangers = _listed(connection_of(settings).librdkafka(), topic, start, application)
-    wanted = [letter for letter in letters if reason in (None, letter.error_class)]
+    wanted = [letter for letter in letters if not reasons or letter.error_class in reasons]
     if not wanted:
         note(f"no dead letters{' like that' if letters else ''} in {topic}")
     elif output_format == "table":
@@ -132,8 +121,8 @@ Exit codes: 0 shown; 2 wrong usage or settings, or there is no dead letter at th
 Words: docs/glossary.md
 """
 )
-@click.argument("place", type=_PlaceType())
-@click.option("--raw", is_flag=True, help="Write the original value to stdout, byte for byte, and nothing else.")
+@click.argument("place", type=PlaceType())
+@raw_option
 @servers_option
 @format_option
 def show(*, place: Place, raw: bool, bootstrap_servers: str | None, output_format: str) -> None:
@@ -187,19 +176,13 @@ whether anything was redriven.
 Words: docs/glossary.md
 """
 )
-@click.argument("places", metavar="[PARTITION:OFFSET]...", nargs=-1, type=_PlaceType())
-@click.option(
-    "--reason",
-    "reasons",
-    multiple=True,
-    type=click.Choice(list(map(str, Defect))),
-    help="All letters of this error class; may be given several times.",
-)
-@click.option("--all", "everything", is_flag=True, help="All letters.")
-@_application_option
-@click.option("--again", is_flag=True, help="Try once more, too, what came back from an earlier redrive.")
-@click.option("--limit", type=CountType(), help="Put back at most so many.")
-@click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
+@click.argument("places", metavar="[PARTITION:OFFSET]...", nargs=-1, type=PlaceType())
+@reason_option
+@all_option
+@application_option
+@again_option
+@limit_option
+@yes_option
 @servers_option
 @format_option
 def redrive(

@@ -7,7 +7,14 @@ import click
 
 from models.errors import ContractError
 from streams.cli.kafka import connection_of
-from streams.cli.options import AmountType, format_option, servers_option, yes_option
+from streams.cli.options import (
+    confirm_earlier_option,
+    format_option,
+    lift_option,
+    servers_option,
+    timeout_option,
+    yes_option,
+)
 from streams.cli.output.console import note, print_json, progress, say
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
@@ -38,19 +45,9 @@ or no worker is at work: what was written holds, and the command is given again.
 )
 @click.argument("application", required=False)
 @yes_option
-@click.option("--lift", is_flag=True, help="Accept events of the application again; what was erased stays erased.")
-@click.option(
-    "--confirm-earlier",
-    is_flag=True,
-    help="After an upgrade, instead of an APPLICATION: confirm the erasures of versions that wrote no entries.",
-)
-@click.option(
-    "--timeout",
-    type=AmountType(1, 86_400),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for the workers to take the erasure in.",
-)
+@lift_option
+@confirm_earlier_option
+@timeout_option
 @format_option
 @servers_option
 def erase(

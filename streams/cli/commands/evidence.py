@@ -1,7 +1,6 @@
 """``consolidator evidence``."""
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from streams.audit.evidence.collect import ErasedError, collect_evidence
 from streams.audit.evidence.files import EvidenceFiles, write_evidence
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.kafka import connection_of
-from streams.cli.options import catalogue_option, format_option, servers_option
+from streams.cli.options import catalogue_option, format_option, out_option, seal_option, servers_option
 from streams.cli.output.console import note, progress, say
 from streams.cli.output.erased import nothing_but_erased
 from streams.cli.output.verification import note_owner, report_lines
@@ -68,7 +67,7 @@ disk failed.
 """,
 )
 @click.argument("application")
-@click.option("--out", "directory", type=_DIRECTORY, required=True, help="A new or empty directory.")
+@out_option
 @catalogue_option
 @servers_option
 @format_option
@@ -135,13 +134,6 @@ def collect(
         raise SystemExit(FOUND)
 
 
-def _seal(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """A seal as it was printed, in whatever case."""
-    if value is None or re.fullmatch("[0-9a-f]{64}", value.strip().lower()):
-        return None if value is None else value.strip().lower()
-    raise click.BadParameter("a seal has 64 hexadecimal digits", ctx, param)
-
-
 @evidence.command(
     epilog="""\b
 Examples:
@@ -153,7 +145,7 @@ another; 2 this is no evidence.
 """,
 )
 @click.argument("directory", type=_DIRECTORY)
-@click.option("--seal", callback=_seal, help="What it was when the evidence was collected: 64 hexadecimal digits.")
+@seal_option
 @format_option
 def verify(*, directory: Path, seal: str | None, output_format: str) -> None:
     """Check evidence without Kafka: every byte, and that the events give what was published.

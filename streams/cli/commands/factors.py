@@ -16,7 +16,18 @@ from streams.audit.history.published_reasons import PublishedReason, explain_pub
 from streams.audit.published import CurrentFactors, published_summary
 from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of, require_a_day
 from streams.cli.kafka import connection_of
-from streams.cli.options import MomentType, TimezoneType, format_option, processor_option, servers_option
+from streams.cli.options import (
+    as_of_option,
+    at_offset_option,
+    at_option,
+    catalogue_option,
+    compare_option,
+    format_option,
+    processor_option,
+    servers_option,
+    timezone_option,
+    why_option,
+)
 from streams.cli.output.changes import change_lines, why_lines
 from streams.cli.output.console import note, print_table, write_lines
 from streams.cli.output.erased import nothing_but_erased
@@ -54,29 +65,13 @@ Words: docs/glossary.md
 )
 @click.argument("application")
 @processor_option
-@click.option(
-    "--why",
-    is_flag=True,
-    help="The calculation of each factor, who contributed, failed or was rejected, and what changed last.",
-)
-@click.option("--at", type=MomentType(times=True), help="As of a time (RFC 3339), it included, or the end of a day.")
-@click.option("--at-offset", type=MomentType(offsets=True), help="As of an offset of executions, its record included.")
-@click.option(
-    "--as-of",
-    "sense",
-    type=click.Choice(["known", "true"]),
-    default="known",
-    show_default=True,
-    help="known: what the log held then, by the broker's clock. true: what had happened by --at, by the producers' "
-    "clocks, of all that the log holds now, or held at --at-offset.",
-)
-@click.option(
-    "--compare",
-    type=MomentType(times=True, offsets=True, now=True),
-    help="Show what differs between then and this moment.",
-)
-@click.option("--timezone", type=TimezoneType(), help="Where a DATE is a day: UTC, +01:00, Europe/Berlin.")
-@click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue for answers as of then.")
+@why_option
+@at_option
+@at_offset_option
+@as_of_option
+@compare_option
+@timezone_option
+@catalogue_option
 @servers_option
 @format_option
 def factors(

@@ -22,7 +22,7 @@ from streams.audit.history.explanation import explain
 from streams.audit.history.inquiry import Inquiry, Moment
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.kafka import connection_of
-from streams.cli.options import note_future
+from streams.cli.option_types import note_future
 from streams.cli.output.changes import difference_text, folded_change_lines
 from streams.cli.output.console import note, print_table, progress, say, write_lines
 from streams.cli.output.erased import nothing_but_erased

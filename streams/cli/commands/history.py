@@ -12,7 +12,7 @@ from streams.audit.history.inquiry import Inquiry
 from streams.audit.history.timeline import Entry, Fate
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.kafka import connection_of
-from streams.cli.options import catalogue_option, format_option, servers_option
+from streams.cli.options import catalogue_option, format_option, order_option, processor_option, servers_option
 from streams.cli.output.console import note, progress, write_lines
 from streams.cli.output.record_json import rfc3339_of
 from streams.cli.output.timeline import entry_lines
@@ -39,14 +39,8 @@ Words: docs/glossary.md
 """
 )
 @click.argument("application")
-@click.option("--processor", help="Only what is about this processor.")
-@click.option(
-    "--order",
-    type=click.Choice(["log", "occurred"]),
-    default="log",
-    show_default=True,
-    help="log: as the broker took them. occurred: as they happened, by their producers' clocks.",
-)
+@processor_option
+@order_option
 @catalogue_option
 @servers_option
 @format_option

@@ -12,7 +12,14 @@ from models.catalogue import Catalogue
 from models.errors import BadEventError, Defect
 from streams.cli.input_files import rereadable
 from streams.cli.kafka import connection_of
-from streams.cli.options import catalogue_option, format_option, servers_option
+from streams.cli.options import (
+    catalogue_option,
+    dry_run_option,
+    format_option,
+    servers_option,
+    skip_invalid_option,
+    strict_option,
+)
 from streams.cli.output.console import complain, note, print_json, progress, say, warn
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
@@ -49,9 +56,9 @@ the file or the disk failed.
 """
 )
 @click.argument("file", metavar="FILE|-")
-@click.option("--skip-invalid", is_flag=True, help="Publish the good lines although there are bad ones.")
-@click.option("--dry-run", is_flag=True, help="Check every line and publish nothing; needs no Kafka.")
-@click.option("--strict", is_flag=True, help="Publish nothing where a line looks mistyped.")
+@skip_invalid_option
+@dry_run_option
+@strict_option
 @catalogue_option
 @servers_option
 @format_option

@@ -1,6 +1,5 @@
 """``consolidator replay``."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -9,19 +8,24 @@ from streams.cli.commands.replay_file import replay_file
 from streams.cli.commands.replay_log import replay_log
 from streams.cli.commands.replay_verify import replay_verify
 from streams.cli.options import (
-    StartType,
     application_option,
     catalogue_option,
+    from_bounds_option,
     input_option,
+    output_option,
+    parquet_format_option,
     processor_option,
     servers_option,
+    show_option,
+    summary_option,
+    to_bounds_option,
+    verify_option,
 )
+from streams.cli.output.console import is_read_by_people
 from streams.configuration.settings import load_settings
 from streams.replay.log_replay import Selection
 from topics.reading.positions import Start
 from topics.reading.ranges import require_bounds, require_order
-
-_RANGE = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 
 
 @click.command(
@@ -41,38 +45,16 @@ Words: docs/glossary.md
 """
 )
 @input_option
-@click.option("--verify", is_flag=True, help="Compare with what was published, record by record.")
-@click.option(
-    "--from",
-    "starts",
-    type=StartType(),
-    multiple=True,
-    help=f"Show, or verify, what was caused from here on; the events before it are folded all the same. {_RANGE}",
-)
-@click.option("--to", "ends", type=StartType(), multiple=True, help="Fold up to, and without, this. Default: the end.")
+@verify_option
+@from_bounds_option
+@to_bounds_option
 @application_option
 @processor_option
-@click.option(
-    "--show",
-    type=click.Choice(["factors", "changes"]),
-    default="factors",
-    show_default=True,
-    help="What the pairs come to, or every change on the way.",
-)
+@show_option
 @catalogue_option
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "parquet"]),
-    help="table for people, json (one object a line) or parquet for programs.  [default: table on a terminal and with "
-    "--input, else json]",
-)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file that parquet is written to.")
-@click.option(
-    "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the offsets that this stands on, and the digests, to a JSON file too.",
-)
+@parquet_format_option
+@output_option
+@summary_option
 @servers_option
 def replay(
     *,
@@ -121,7 +103,7 @@ def replay(
     except ValueError as error:
         raise click.UsageError(f"--to: {error} (--from)") from None
     selection = Selection(starts, ends, application, processor)
-    chosen = output_format or ("table" if sys.stdout.isatty() else "json")
+    chosen = output_format or ("table" if is_read_by_people() else "json")
     if verify:
         if chosen == "parquet" or show == "changes":
             raise click.UsageError("--verify prints differences, as table or json")

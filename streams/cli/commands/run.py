@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from streams.cli.options import CountType, catalogue_option, servers_option
+from streams.cli.options import (
+    adopt_ruleset_option,
+    app_id_option,
+    catalogue_option,
+    instance_id_option,
+    log_format_option,
+    log_level_option,
+    processes_option,
+    servers_option,
+    state_dir_option,
+)
 from streams.runtime.signals import EndedEarly, end_at_signals, ignore_signals
 from streams.runtime.standard_error import queue_standard_error
 
@@ -18,18 +28,14 @@ from streams.runtime.standard_error import queue_standard_error
     "topics, state); 3 Kafka or the disk failed, nothing was acknowledged."
 )
 @catalogue_option
-@click.option("--app-id", help="Consumer group's id and changelog prefix. [CONSOLIDATOR_APP_ID]")
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where state is kept. [CONSOLIDATOR_STATE_DIR]")
-@click.option("--instance-id", help="Static group membership. [CONSOLIDATOR_INSTANCE_ID]")
+@app_id_option
+@state_dir_option
+@instance_id_option
 @servers_option
-@click.option("--processes", type=CountType(1, 64), help="Workers, each a process of its own. [CONSOLIDATOR_PROCESSES]")
-@click.option(
-    "--adopt-ruleset",
-    metavar="NAME/VERSION",
-    help="Partitions that were folded with another catalogue go over to this one. [CONSOLIDATOR_ADOPT_RULESET]",
-)
-@click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
-@click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
+@processes_option
+@adopt_ruleset_option
+@log_level_option
+@log_format_option
 def run(
     *,
     catalogue: Path | None,

@@ -8,7 +8,15 @@ from typing import Final
 import click
 
 from streams.cli.kafka import connection_of
-from streams.cli.options import CountType, StartType, format_option, servers_option
+from streams.cli.options import (
+    application_option,
+    format_option,
+    from_end_option,
+    last_option,
+    limit_option,
+    servers_option,
+    until_end_option,
+)
 from streams.cli.output.console import note, say
 from streams.cli.output.record_json import is_about, json_line
 from streams.cli.output.record_lines import heading, readable_line
@@ -27,9 +35,6 @@ _NAMES: Final[Mapping[str, Callable[[Topics], str]]] = {
     "dlq": lambda topics: topics.dlq.name,
 }
 
-_MOST_LAST: Final = 100_000
-"""They are in memory together."""
-
 
 @click.command(
     epilog="""\b
@@ -45,23 +50,11 @@ Kafka failed.
 """
 )
 @click.argument("topic", metavar="TOPIC", shell_complete=lambda *_: [*_NAMES])
-@click.option(
-    "--from",
-    "start",
-    type=StartType(),
-    default="end",
-    show_default=True,
-    help="Where to start. TIME is RFC 3339 with its offset from UTC and is compared with the time at which the broker "
-    "took a record; PARTITION:OFFSET reads that partition only.",
-)
-@click.option(
-    "--last",
-    type=CountType(1, _MOST_LAST),
-    help="Begin with the last so many records, of all partitions together, by the broker's clock.",
-)
-@click.option("--application", help="Only records about this application.")
-@click.option("--limit", type=CountType(), help="Stop after this many records.")
-@click.option("--until-end", is_flag=True, help="Stop at the end of the topic as it is now, instead of following it.")
+@from_end_option
+@last_option
+@application_option
+@limit_option
+@until_end_option
 @servers_option
 @format_option
 def tail(

@@ -3,12 +3,11 @@
 from collections.abc import Collection
 
 import click
-from rich.table import Table
 
 from models.errors import ConsolidatorError
 from streams.cli.kafka import connection_of
-from streams.cli.options import format_option, servers_option, yes_option
-from streams.cli.output.console import cell, note, print_json, print_table, say, told_progress
+from streams.cli.options import alter_option, format_option, principal_option, role_option, servers_option, yes_option
+from streams.cli.output.console import note, print_json, print_rows, say, told_progress
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
 from streams.rulesets.binding import bind as bind_topics
@@ -52,9 +51,7 @@ Examples:
 Exit codes: 0 done, or told what would be done; 2 wrong settings, or a topic is not as declared; 3 Kafka failed.
 """
 )
-@click.option(
-    "--alter", "altering", is_flag=True, help="Set existing topics right where nothing in them is removed by that."
-)
+@alter_option
 @yes_option
 @servers_option
 @format_option
@@ -160,8 +157,8 @@ def list_topics(bootstrap_servers: str | None, output_format: str) -> None:
 
 
 @topics.command(epilog="Example: consolidator topics acls --role publisher --principal User:bank-feeds --format json")
-@click.option("--role", type=click.Choice([role.value for role in Role]), help="Only this role; all by default.")
-@click.option("--principal", default="User:NAME", show_default=True, help="Whom to permit it, as Kafka writes it.")
+@role_option
+@principal_option
 @format_option
 def acls(role: str | None, principal: str, output_format: str) -> None:
     """Show what each role has to be permitted: the least, for a cluster with access control lists.
@@ -177,10 +174,8 @@ def acls(role: str | None, principal: str, output_format: str) -> None:
         for one, needed in rows:
             print_json(_acl(one, principal, needed))
         return
-    table = Table("role", "principal", "operation", "resource", "name", "pattern", "why")
-    for one, needed in rows:
-        table.add_row(*map(cell, _acl(one, principal, needed).values()))
-    print_table(table)
+    headings = ("role", "principal", "operation", "resource", "name", "pattern", "why")
+    print_rows(headings, (_acl(one, principal, needed).values() for one, needed in rows))
 
 
 @topics.command(

@@ -24,15 +24,6 @@ _UNBOUNDED = 10_000
 
 _FURTHER_IN = 4
 
-format_option = click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="table for people, json (one object a line) for programs.",
-)
-
 
 def stdout() -> "Console":
     """The console for data. Made per call, so that a redirected ``sys.stdout`` is honoured."""
@@ -74,6 +65,16 @@ def print_table(table: "Table") -> None:
     # A pipe has no width: there the table is as wide as it has to be.
     console.width = max(console.width, natural_width(table, console))
     console.print(table)
+
+
+def print_rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table of plain texts, what could steer a terminal escaped."""
+    from rich.table import Table  # noqa: PLC0415 - see above
+
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*map(cell, row))
+    print_table(table)
 
 
 def _listed(table: "Table") -> Iterator[str]:
@@ -140,9 +141,19 @@ def note(*lines: str) -> None:
         click.echo(escaped(line), err=True)
 
 
+def is_read_by_people() -> bool:
+    """Whether stdout is a terminal, and not a file or another program."""
+    return sys.stdout.isatty()
+
+
+def is_watched() -> bool:
+    """Whether stderr is a terminal: what changes there all the time would fill a file."""
+    return sys.stderr.isatty()
+
+
 def _parts(line: str) -> list[str]:
     # A line of JSON is for programs.
-    if not sys.stdout.isatty() or line.startswith("{"):
+    if not is_read_by_people() or line.startswith("{"):
         return [line]
     width = get_terminal_size().columns
     if len(line) <= width:
@@ -196,13 +207,13 @@ def progress() -> "Progress":
     """A progress display on stderr that is silent when stderr is not a terminal."""
     from streams.cli.output.progress_bar import progress_bar  # noqa: PLC0415 - see above
 
-    return progress_bar(stderr(), disable=not sys.stderr.isatty())
+    return progress_bar(stderr(), disable=not is_watched())
 
 
 @contextmanager
 def told_progress() -> Iterator[Callable[[str], None]]:
     """A function that shows on stderr what takes time: one changing line on a terminal, plain lines elsewhere."""
-    if not sys.stderr.isatty():
+    if not is_watched():
         yield note
         return
     from rich.text import Text  # noqa: PLC0415 - see above

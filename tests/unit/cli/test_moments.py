@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from streams.cli.commands.factors_as_of import moment_of
 from streams.cli.main import cli
-from streams.cli.options import MomentType, StartType, TimezoneType
+from streams.cli.option_types import MomentType, StartType, TimezoneType
 
 
 @click.command()
