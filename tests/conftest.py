@@ -15,6 +15,7 @@ from tests.fault_runs.conclusion import Conclusion
 from tests.fault_runs.figures import Figures, save
 from tests.real_kafka.cluster import Cluster
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.secured_broker import SecuredBroker, secured_broker
 
 # A shell without job control starts what it puts into the background with SIGINT ignored, and so would every process be
@@ -72,12 +73,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> 
 @pytest.fixture
 def installation(kafka: str, tmp_path: Path) -> Iterator[Installation]:
     """An installation of the test's own: topics, group and state directory; its workers die with it."""
-    found = Installation(kafka, tmp_path)
-    found.create_topics()
-    try:
+    with installed(kafka, tmp_path) as found:
         yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from models.errors import BadEventError
-from streams.rulesets.binding import require_not_anothers
-from topics.cluster.authorization import require_permissions
+from streams.operations.eraser import require_eraser
 from topics.contract.declared import Topics
-from topics.contract.permissions import Role, permissions
 from topics.reading.erasures import read_entries
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
@@ -66,8 +64,7 @@ class EarlierErasures:
         *,
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        require_permissions(permissions(Role.ERASER, topics, group), config)
-        require_not_anothers(config, topics, group)
+        require_eraser(config, topics, group)
         self._config = config
         self._topics = topics
         self._group = group

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.errors import ContractError, InfrastructureError
+from streams.operations.eraser import require_eraser
 from streams.operations.holdings import Holding, Search, Whose, retention_of
-from streams.rulesets.binding import require_not_anothers
 from topics.cluster.admin_client import Cluster
-from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topic, Topics
 from topics.contract.keys import partition_of
-from topics.contract.permissions import Role, erasing_transactions, permissions
+from topics.contract.permissions import erasing_transactions
 from topics.reading.erasures import read_entries
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
@@ -97,8 +96,7 @@ class ApplicationErasure:
     ) -> None:
         if not application_id:
             raise ContractError("no application has an empty id: nothing was done")
-        require_permissions(permissions(Role.ERASER, topics, group), config)
-        require_not_anothers(config, topics, group)
+        require_eraser(config, topics, group)
         self._config = config
         self._topics = topics
         self._group = group

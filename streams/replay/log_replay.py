@@ -3,23 +3,23 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
 from streams.replay.basis import PartitionStanding
 from streams.replay.digest import ChangesDigest, record_digest
 from streams.replay.replay import Replay, ReplayedBatch, changes_of, head_of, without_collector
-from streams.replay.source_log import source_reader
+from streams.replay.source_log import require_partitions, source_reader
 from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
+from streams.runtime.closing import Closing
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
 from topics.reading.positions import Start
 from topics.reading.ranges import Range, ranges_of
+from topics.reading.reader import TopicReader
 
-__all__ = ["LogReplay", "Selection", "ShownChange"]
+__all__ = ["LogReplay", "Selection", "ShownChange", "open_range"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,30 @@ class Selection:
     processor: str | None = None
 
 
+def open_range(
+    stack: ExitStack, config: Mapping[str, str | int], topics: Topics, selection: Selection
+) -> tuple[TopicReader, Mapping[int, Range]]:
+    """Open the source, and find out which of its offsets are asked for.
+
+    Args:
+        stack: closes the reader.
+        config: for librdkafka.
+        topics: the declared topics.
+        selection: what is asked for.
+
+    Returns:
+        The reader, and the range of each partition that is asked for.
+
+    Raises:
+        ContractError: the topic, a partition or an offset is not there, or the topic has other partitions than
+            declared.
+        InfrastructureError: Kafka does not answer.
+    """
+    reader = stack.enter_context(source_reader(config, topics, selection.application_id))
+    require_partitions(reader, topics)
+    return reader, ranges_of(reader, selection.starts, selection.ends)
+
+
 @dataclass(frozen=True, slots=True)
 class ShownChange:
     """A change in the range.
@@ -54,7 +78,7 @@ class ShownChange:
     timestamp_ms: int
 
 
-class LogReplay:
+class LogReplay(Closing):
     """One replay; as a context it leaves nothing behind.
 
     Args:
@@ -84,19 +108,16 @@ class LogReplay:
         max_event_bytes: int,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
+        super().__init__()
         self._topics = topics
         self._selection = selection
         self._erasures = book.erasures
         self.hidden = 0
-        self._stack = ExitStack()
-        self._stack.enter_context(without_collector())
-        try:
-            self._reader = self._stack.enter_context(source_reader(config, topics, selection.application_id))
-            self.ranges: Mapping[int, Range] = ranges_of(self._reader, selection.starts, selection.ends)
-            rows = self._stack.enter_context(Scratch()).table("rows")
-        except BaseException:
-            self._stack.close()
-            raise
+        self.ranges: Mapping[int, Range]
+        with self._opening() as stack:
+            stack.enter_context(without_collector())
+            self._reader, self.ranges = open_range(stack, config, topics, selection)
+            rows = stack.enter_context(Scratch()).table("rows")
         self._digests = {partition: ChangesDigest() for partition in self.ranges}
         self._replay = Replay(
             topics,
@@ -107,14 +128,6 @@ class LogReplay:
             on_progress=on_progress,
             open_log=lambda: source_reader(config, topics, selection.application_id),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def run(self) -> Iterator[ShownChange]:
         """Fold everything; yields the changes that are asked for, in the order of the digest.

@@ -18,6 +18,7 @@ from streams.partition.batch_parts import fold_in_parts
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded
+from streams.partition.state.cache_limits import REPLAY_CACHE
 from streams.partition.state.row_codec import decode_row, is_pair_key
 from streams.replay.source_log import SourceLog, require_partitions
 from streams.replay.tables import Scratch, Table
@@ -43,10 +44,6 @@ __all__ = [
 
 BATCH_RECORDS: Final = 4_000
 """Records folded at once. Where a batch ends changes nothing but the speed."""
-
-_CACHED_PAIRS: Final = 40_000
-_CACHED_WEIGHT: Final = 32 * 1024 * 1024
-"""Decoded pairs in memory, as in the worker: some 150 MB at most."""
 
 
 class ChangePlace(msgspec.Struct, frozen=True, gc=False):
@@ -148,8 +145,8 @@ class Replay:
                 self.book.first(partition),
                 self.rows,
                 max_event_bytes=self.max_event_bytes,
-                cached_pairs=_CACHED_PAIRS,
-                cached_weight=_CACHED_WEIGHT,
+                cached_pairs=REPLAY_CACHE.pairs,
+                cached_weight=REPLAY_CACHE.weight,
                 switches=None if self.open_log is None else _Switches(self, self.open_log, partition),
                 authority=self.book.erasures,
                 observer=self.observer,

@@ -14,7 +14,7 @@ import rocksdict
 from models.errors import InfrastructureError
 from streams.partition.state.row_codec import MARK_KEY
 from streams.replay.scratch_directory import ScratchDirectory
-from streams.runtime.rocksdb import all_between, all_with_prefix, batch_of, options_of, without_log
+from streams.runtime.rocksdb import OpenDatabase, batch_of, options_of, without_log
 
 __all__ = ["MemoryTable", "Scratch", "ScratchTable", "Table", "place_key", "place_of"]
 
@@ -71,7 +71,7 @@ class MemoryTable:
                 self._rows[key] = value
 
 
-class ScratchTable:
+class ScratchTable(OpenDatabase):
     """A :class:`Table` on disk.
 
     Raises:
@@ -86,35 +86,9 @@ class ScratchTable:
         except Exception as error:
             raise self._failure(error) from error
 
-    def get(self, key: bytes) -> bytes | None:
-        """See :class:`Table`."""
-        try:
-            found: bytes | None = self._db.get(key)
-        except Exception as error:
-            raise self._failure(error) from error
-        return found
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """See :class:`Table`."""
-        try:
-            yield from all_with_prefix(self._db, prefix)
-        except Exception as error:
-            raise self._failure(error) from error
-
-    def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        """See :class:`Table`."""
-        try:
-            yield from all_between(self._db, first, end)
-        except Exception as error:
-            raise self._failure(error) from error
-
     def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """See :class:`Table`."""
-        batch = batch_of((key, value) for key, value in rows if key != MARK_KEY)
-        try:
-            self._db.write(batch, self._without_log)
-        except Exception as error:
-            raise self._failure(error) from error
+        self.write_batch(batch_of((key, value) for key, value in rows if key != MARK_KEY), self._without_log)
 
     def close(self) -> None:
         """Close it."""

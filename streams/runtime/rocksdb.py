@@ -4,12 +4,15 @@ Keys and values are bytes, tables have bloom filters, and the block cache is the
 share a budget (``docs/limits.md``).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import rocksdict
 
-__all__ = ["all_between", "all_with_prefix", "batch_of", "options_of", "without_log"]
+from models.errors import ConsolidatorError
+
+__all__ = ["OpenDatabase", "all_between", "all_with_prefix", "batch_of", "options_of", "without_log"]
 
 _MEMTABLES: Final = 2
 """Of one database: one is written to while the other one goes to the disk."""
@@ -79,3 +82,46 @@ def all_with_prefix(db: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes,
         if not key.startswith(prefix):
             return
         yield key, value
+
+
+class OpenDatabase(ABC):
+    """A database that is open, whose errors say where it is and what to do.
+
+    Raises:
+        ConsolidatorError: from every method, as the subclass words it: the disk failed or is full.
+    """
+
+    _db: rocksdict.Rdict
+
+    @abstractmethod
+    def _failure(self, error: Exception) -> ConsolidatorError:
+        """What to raise for an error of RocksDB's."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The bytes under a key, if any."""
+        try:
+            found: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failure(error) from error
+        return found
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Every key that starts so, in order, with its bytes."""
+        try:
+            yield from all_with_prefix(self._db, prefix)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Every key from one up to, and without, another, in order, with its bytes. None: up to the last one."""
+        try:
+            yield from all_between(self._db, first, end)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def write_batch(self, batch: rocksdict.WriteBatch, options: rocksdict.WriteOptions | None = None) -> None:
+        """Write a batch: all of it or nothing."""
+        try:
+            self._db.write(batch, options)
+        except Exception as error:
+            raise self._failure(error) from error

@@ -16,6 +16,7 @@ from models.rows import PartitionMark
 from streams.partition.batch import Batch
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
+from streams.partition.state.cache_limits import WORKER_CACHE
 from streams.partition.state.row_codec import MARK_KEY, decode_row
 from streams.runtime.failpoints import reach
 from streams.worker.adoption_job import AdoptionJob
@@ -38,13 +39,6 @@ from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 
 __all__ = ["Engine"]
-
-_CACHED_PAIRS = 40_000
-"""Decoded pairs kept in memory by one worker, over all its partitions: about 3 KB each, so some 120 MB."""
-
-_CACHED_WEIGHT = 24 * 1024 * 1024
-"""Greatest weight of those pairs together: 40,000 small pairs have it. In memory they take at most eight times as much,
-in rows with many small factors."""
 
 _THREADS = 8
 """Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
@@ -346,14 +340,15 @@ class Engine:
         return f"{changelog.topic} has offsets {earliest} to {latest - 1}, applied is {stored}"
 
     def _new_fold(self, partition: int, resumed: Resumed, partitions: int, topic_id: str) -> PartitionFold:
+        limits = WORKER_CACHE.shared_among(partitions)
         return PartitionFold(
             partition,
             self._topics,
             resumed.rules,
             self._store().rows(partition),
             max_event_bytes=self._max_event_bytes,
-            cached_pairs=_CACHED_PAIRS // max(partitions, 1),
-            cached_weight=_CACHED_WEIGHT // max(partitions, 1),
+            cached_pairs=limits.pairs,
+            cached_weight=limits.weight,
             topic_id=topic_id,
             switches=self._rulesets.switches(partition),
             authority=self._rulesets.erasures,

@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def in_the_code(place):
         [field] = [name for name in Settings.model_fields if variable_of(name) == place.removeprefix("setting ")]
         return Settings.model_fields[field].default
     module, _, name = place.partition(":")
-    value = getattr(import_module(module), name)
+    value = attrgetter(name)(import_module(module))
     return value * 1024 if name.endswith("_KIB") else value
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from streams.broker.embedded import start_broker, stop_broker
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +29,5 @@ def eager_kafka(eager_kafka_directory, kafka_cache_dir) -> Iterator[str]:
 @pytest.fixture
 def eager_installation(eager_kafka, tmp_path) -> Iterator[Installation]:
     """An installation on that broker, without an audit window within which nothing is removed."""
-    found = Installation(eager_kafka, tmp_path, CONSOLIDATOR_AUDIT_WINDOW_DAYS="0")
-    found.create_topics()
-    try:
+    with installed(eager_kafka, tmp_path, CONSOLIDATOR_AUDIT_WINDOW_DAYS="0") as found:
         yield found
-    finally:
-        found.close()

@@ -138,9 +138,12 @@ class Installation:
         """
         return self.publish_with_headers((record, headers) for record in records)
 
-    def publish_with_headers(self, records: Iterable[tuple[Raw, Headers]]) -> int:
-        """Like :meth:`publish_raw`, each record with headers of its own."""
-        producer = Producer(self.config | {"linger.ms": 20, "compression.type": "lz4", "enable.idempotence": True})
+    def publish_with_headers(
+        self, records: Iterable[tuple[Raw, Headers]], *, settings: Mapping[str, str | int] | None = None
+    ) -> int:
+        """Like :meth:`publish_raw`, each record with headers of its own; the producer may have other settings."""
+        usual: dict[str, str | int] = {"linger.ms": 20, "compression.type": "lz4"}
+        producer = Producer(self.config | usual | {"enable.idempotence": True} | dict(settings or {}))
         count = 0
         for (key, value, partition), headers in records:
             while True:

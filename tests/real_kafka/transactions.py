@@ -5,16 +5,18 @@ import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.structs import TopicPartition
+from confluent_kafka import Producer
 
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
 
-__all__ = ["active_producers", "committed_transactions", "remembered_ids"]
+__all__ = ["active_producers", "behind_an_open_transaction", "committed_transactions", "remembered_ids"]
 
 _TOPIC: Final = "__transaction_state"
 _KEY: Final = struct.Struct(">hh")
@@ -50,6 +52,33 @@ def committed_transactions(config: Mapping[str, str | int], app_id: str) -> dict
             if state == _COMPLETE_COMMIT and transactional_id.startswith(f"{app_id}-"):
                 found["small rounds" if transactional_id.endswith(_SMALL) else "large batches"] += 1
     return dict(found)
+
+
+def behind_an_open_transaction(
+    config: Mapping[str, str | int], topic: str, partition: int, key: bytes, value: bytes, *, limit_s: float
+) -> Producer:
+    """Write a committed record behind one of a transaction that is still open, so that no reader sees it yet.
+
+    Args:
+        config: for librdkafka.
+        topic: the topic.
+        partition: the partition.
+        key: the record's key.
+        value: the record's value.
+        limit_s: how long each step may take.
+
+    Returns:
+        The producer whose transaction is open.
+    """
+    still_open, committed = (Producer({**config, "transactional.id": uuid4().hex}) for _ in range(2))
+    for producer in (still_open, committed):
+        producer.init_transactions(limit_s)
+        producer.begin_transaction()
+    still_open.produce(topic, b"", b"never committed", partition)
+    assert not still_open.flush(limit_s)
+    committed.produce(topic, value, key, partition)
+    committed.commit_transaction(limit_s)
+    return still_open
 
 
 _Answer = TypeVar("_Answer")

@@ -1,13 +1,11 @@
 """Where the pairs of a comparison come from: folds of the same events, of Kafka's log or of a file, side by side."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import msgspec
 
@@ -23,6 +21,7 @@ from streams.replay.in_memory import ReplayFold
 from streams.replay.log_replay import LogReplay, Selection, ShownChange
 from streams.replay.replay import ChangeHead
 from streams.replay.tables import Scratch
+from streams.runtime.closing import Closing
 from topics.contract.declared import Topics
 from topics.contract.keys import partition_of
 from topics.reading.positions import AtOffset
@@ -58,7 +57,7 @@ class OpenReplay(Protocol):
         """A replay with these rules throughout, of this selection."""
 
 
-class LogComparison:
+class LogComparison(Closing):
     """A comparison over Kafka's log; as a context it leaves nothing behind.
 
     Args:
@@ -75,20 +74,12 @@ class LogComparison:
     """
 
     def __init__(self, open_replay: OpenReplay, topics: Topics, selection: Selection) -> None:
+        super().__init__()
         self.name = topics.executions.name
         self._open = open_replay
         self._partitions = topics.partitions
         self._selection = selection
-        self._stack = ExitStack()
         self._standings: list[PartitionStanding] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def catalogues(self, before: Catalogue, after: Catalogue) -> Differences:
         """What differs between two catalogues.

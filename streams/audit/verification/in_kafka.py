@@ -1,19 +1,18 @@
 """A verification of what is in Kafka, beside a live worker: as far as its group has come."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from streams.audit.verification.changes import last_cause
 from streams.audit.verification.findings import Finding, PlaceInTopic
 from streams.audit.verification.verify import Report, Verification
-from streams.replay.log_replay import Selection
+from streams.replay.log_replay import Selection, open_range
 from streams.replay.replay import without_collector
-from streams.replay.source_log import require_partitions, source_reader
+from streams.replay.source_log import source_reader
 from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
+from streams.runtime.closing import Closing
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import require_existing
 from topics.contract.declared import Topics
@@ -21,7 +20,7 @@ from topics.contract.keys import application_prefix
 from topics.contract.permissions import Role, permissions
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.progress import GroupProgress
-from topics.reading.ranges import Range, ranges_of
+from topics.reading.ranges import Range
 from topics.reading.reader import TopicReader
 from topics.records.record import Record
 
@@ -66,7 +65,7 @@ def consolidated_end(span: Range, committed: int | None, last: int | None) -> in
     return max(span.first, min(span.end, end))
 
 
-class KafkaVerification:
+class KafkaVerification(Closing):
     """One verification; as a context it leaves nothing behind.
 
     1. Ask how far the group is, then wait until everything that was open then is decided: what the group has committed
@@ -102,28 +101,24 @@ class KafkaVerification:
         max_event_bytes: int,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
+        super().__init__()
         self._config = config
         self._topics = topics
         self._application_id = selection.application_id
         self._on_progress = on_progress
-        self._stack = ExitStack()
-        self._stack.enter_context(without_collector())
-        try:
+        with self._opening() as stack:
+            stack.enter_context(without_collector())
             # 1.
             self._committed = consolidated_offsets(config, topics, group)
             # 2.
-            self._changes, self._factors, self._source = (
-                self._stack.enter_context(
+            self._changes, self._factors = (
+                stack.enter_context(
                     TopicReader(config, topic.name, Beginning(), application_id=selection.application_id)
                 )
-                for topic in (topics.factor_changes, topics.factors, topics.executions)
+                for topic in (topics.factor_changes, topics.factors)
             )
-            require_partitions(self._source, topics)
-            self._wanted = ranges_of(self._source, selection.starts, selection.ends)
-            scratch = self._stack.enter_context(Scratch())
-        except BaseException:
-            self._stack.close()
-            raise
+            self._source, self._wanted = open_range(stack, config, topics, selection)
+            scratch = stack.enter_context(Scratch())
         self._verification = Verification(
             topics,
             book,
@@ -135,14 +130,6 @@ class KafkaVerification:
             on_progress=on_progress,
             open_log=lambda: source_reader(config, topics, selection.application_id),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     @property
     def total(self) -> int:

@@ -24,6 +24,7 @@ from streams.core.rules import Rules
 from streams.partition.batch import Batch
 from streams.partition.judge import Judge, decode_judgement, head_of_row
 from streams.partition.partition_fold import PartitionFold
+from streams.partition.state.cache_limits import REFOLD_CACHE
 from streams.rulesets.catalogue_file import parse_catalogue
 from streams.worker.refold.messages import Answer, Report, Task, decode_answer, decode_task, encode
 from streams.worker.refold.table import LiveTable, RefoldIdentity, RefoldTable
@@ -38,10 +39,6 @@ __all__ = ["Refolding", "main"]
 _BLOCK_RECORDS: Final = 2_000
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
 """Folded at once, some 100 ms: between two blocks it is looked whether to go on."""
-
-_CACHED_PAIRS: Final = 20_000
-_CACHED_WEIGHT: Final = 16 * 1024 * 1024
-"""Decoded pairs in memory: half of a worker's."""
 
 _NEAR: Final = 4_000
 """Events before the end of the source, as it was a moment ago, which are folded in a fraction of a second."""
@@ -153,8 +150,8 @@ class Refolding:
             after,
             self._table,
             max_event_bytes=task.max_event_bytes,
-            cached_pairs=_CACHED_PAIRS,
-            cached_weight=_CACHED_WEIGHT,
+            cached_pairs=REFOLD_CACHE.pairs,
+            cached_weight=REFOLD_CACHE.weight,
             topic_id=task.topic_id,
             authority=authority,
             publishes=False,

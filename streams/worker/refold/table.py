@@ -9,7 +9,7 @@ import fcntl
 import shutil
 import struct
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -19,7 +19,7 @@ import rocksdict
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.state.row_codec import MARK_KEY, decode_row, is_pair_key
-from streams.runtime.rocksdb import all_between, all_with_prefix, batch_of, options_of, without_log
+from streams.runtime.rocksdb import OpenDatabase, batch_of, options_of, without_log
 from streams.worker.refold.messages import Task
 
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
@@ -154,14 +154,10 @@ class RefoldTable:
     """
 
     def __init__(self, path: Path, identity: RefoldIdentity, until: int | None = None) -> None:
-        self._path = path
         self.begun_anew = ""
         self._without_log = without_log()
         wanted = msgspec.msgpack.encode(identity)
-        try:
-            self._db = self._open(path, wanted, until)
-        except Exception as error:
-            raise self._failure(error) from error
+        self._table = _OpenTable(path, lambda: self._open(path, wanted, until))
 
     def __enter__(self) -> Self:
         return self
@@ -171,19 +167,13 @@ class RefoldTable:
 
     def get(self, key: bytes) -> bytes | None:
         """The row under a key, if any."""
-        try:
-            found: bytes | None = self._db.get(_ROW + key)
-        except Exception as error:
-            raise self._failure(error) from error
+        found = self._table.get(_ROW + key)
         return None if found is None else _row_in(found)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every row whose key starts so, in order."""
-        try:
-            for key, value in all_with_prefix(self._db, _ROW + prefix):
-                yield key[1:], _row_in(value)
-        except Exception as error:
-            raise self._failure(error) from error
+        for key, value in self._table.scan(_ROW + prefix):
+            yield key[1:], _row_in(value)
 
     @property
     def applied(self) -> int:
@@ -192,7 +182,7 @@ class RefoldTable:
 
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
         """See :class:`~streams.partition.adoption.Refolded`."""
-        for found, value in self._between(_ROW + key + b"\0", _ROW + b"\xff"):
+        for found, value in self._table.between(_ROW + key + b"\0", _ROW + b"\xff"):
             pair = found[1:]
             if is_pair_key(pair):
                 row_at = _row_at(value)
@@ -208,24 +198,10 @@ class RefoldTable:
 
     def close(self) -> None:
         """Close it; everything is on the disk then."""
-        try:
-            self._db.flush()
-            self._db.close()
-        except Exception as error:
-            raise self._failure(error) from error
+        self._table.close()
 
     def _write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        batch = batch_of(rows)
-        try:
-            self._db.write(batch, self._without_log)
-        except Exception as error:
-            raise self._failure(error) from error
-
-    def _between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        try:
-            yield from all_between(self._db, first, end)
-        except Exception as error:
-            raise self._failure(error) from error
+        self._table.write_batch(batch_of(rows), self._without_log)
 
     def _open(self, path: Path, wanted: bytes, until: int | None) -> rocksdict.Rdict:
         """Open it; one that is damaged, or is of something else, is made anew."""
@@ -247,6 +223,30 @@ class RefoldTable:
         db.put(_IDENTITY, wanted, self._without_log)
         return db
 
+
+class _OpenTable(OpenDatabase):
+    """The database itself.
+
+    Args:
+        path: its directory.
+        open_it: opens it.
+    """
+
+    def __init__(self, path: Path, open_it: Callable[[], rocksdict.Rdict]) -> None:
+        self._path = path
+        try:
+            self._db = open_it()
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close it; everything is on the disk then."""
+        try:
+            self._db.flush()
+            self._db.close()
+        except Exception as error:
+            raise self._failure(error) from error
+
     def _failure(self, error: Exception) -> InfrastructureError:
         return InfrastructureError(
             f"the refold in {self._path} cannot be used: {' '.join(str(error).split())}. It takes about as much room "
@@ -254,7 +254,7 @@ class RefoldTable:
         )
 
 
-class LiveTable:
+class LiveTable(OpenDatabase):
     """A copy of a partition's table as it was a moment ago, to be read only.
 
     Args:
@@ -282,19 +282,11 @@ class LiveTable:
     @property
     def applied(self) -> int:
         """How far the partition's state is applied."""
-        try:
-            return _applied(self._db.get(MARK_KEY))
-        except Exception as error:
-            raise self._failure(error) from error
+        return _applied(self.get(MARK_KEY))
 
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The pairs behind a key, in the order of their keys, with their rows."""
-        try:
-            for found, row in all_between(self._db, key + b"\0", None):
-                if is_pair_key(found):
-                    yield found, row
-        except Exception as error:
-            raise self._failure(error) from error
+        return ((found, row) for found, row in self.between(key + b"\0", None) if is_pair_key(found))
 
     def _failure(self, error: Exception) -> InfrastructureError:
         return InfrastructureError(f"the copy of the state in {self._path} cannot be read: {error}")

@@ -7,14 +7,13 @@ a note beside the database makes the next start wipe it.
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import rocksdict
 import structlog
 
 from models.errors import ConsolidatorError, InfrastructureError
-from streams.runtime.rocksdb import all_with_prefix
+from streams.runtime.rocksdb import OpenDatabase
 
 __all__ = ["Database"]
 
@@ -26,7 +25,7 @@ _MAX_REASON_CHARACTERS = 300
 _log = structlog.get_logger()
 
 
-class Database:
+class Database(OpenDatabase):
     """The database of one partition.
 
     Args:
@@ -66,32 +65,10 @@ class Database:
         cls._write_note(path, reason)
         _wipe(path, reason)
 
-    def get(self, key: bytes) -> bytes | None:
-        """The bytes under a key, if any."""
-        try:
-            value: bytes | None = self._db.get(key)
-        except Exception as error:
-            raise self._failure(error) from error
-        return value
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts with a prefix, with its bytes."""
-        try:
-            yield from all_with_prefix(self._db, prefix)
-        except Exception as error:
-            raise self._failure(error) from error
-
     def put(self, key: bytes, value: bytes) -> None:
         """Write one key."""
         try:
             self._db.put(key, value)
-        except Exception as error:
-            raise self._failure(error) from error
-
-    def write(self, batch: rocksdict.WriteBatch) -> None:
-        """Write a batch: all of it or nothing."""
-        try:
-            self._db.write(batch)
         except Exception as error:
             raise self._failure(error) from error
 

@@ -81,7 +81,7 @@ class BatchStore(Store):
         if before_ms is not None:
             self._as_of_ms[partition] = max(before_ms, _now_ms() if as_of_ms is None else as_of_ms)
             batch.put(self.as_of_key, str(self._as_of_ms[partition]).encode())
-        database.write(batch)
+        database.write_batch(batch)
 
     def copy(self, partition: int, path: Path) -> None:
         """Make a copy of a partition's database, as it is now, in a directory that is not there yet; it takes no room.

@@ -25,6 +25,7 @@ from tests.fault_runs.steady_load import SteadyLoad
 from tests.inputs.design_workload import design_workload
 from tests.real_kafka.adoptions import adoptions, going_over, gone_over, next_catalogue_in, verified
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_until
 from topics.contract.keys import partition_of
 
@@ -233,9 +234,7 @@ def large_messages(installation: Installation, seed: int):
 @pytest.mark.timeout(300 + EVENTS / 100)
 def test_a_large_partition_goes_over_while_workers_come_and_go(kafka, tmp_path, record_figures):
     """It ends; a replay finds no difference; and outside of kills and rebalances no event waits long."""
-    installation = Installation(kafka, tmp_path, CONSOLIDATOR_PARTITIONS=str(PARTITIONS))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path, CONSOLIDATOR_PARTITIONS=str(PARTITIONS)) as installation:
         catalogue = next_catalogue_in(tmp_path)
         installation.publish_messages(large_messages(installation, SEED))
         before = installation.start().wait_ready(PARTITIONS)
@@ -253,8 +252,6 @@ def test_a_large_partition_goes_over_while_workers_come_and_go(kafka, tmp_path, 
             # Whoever leaves does so in order, and the rest is consumed.
             load.wait_folded(time.monotonic(), crew.alive[0], limit_s=LIMIT_S)
         conclude_adoption(installation, catalogue, crew, waits, took_s, record_figures)
-    finally:
-        installation.close()
 
 
 def conclude_adoption(installation, catalogue, crew, waits, took_s, record_figures):

@@ -14,6 +14,7 @@ from tests.fault_runs.scale import SEED, scale
 from tests.fault_runs.steady_load import SteadyLoad
 from tests.real_kafka.cluster import BROKER_SESSION_TIMEOUT_MS, NODES, Cluster
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -64,18 +65,14 @@ class Scene:
 @pytest.fixture
 def scene(cluster, tmp_path):
     """A worker on the cluster, and a load that ends with the test's last fault."""
-    installation = Installation(
+    with installed(
         cluster.bootstrap_servers,
         tmp_path,
         CONSOLIDATOR_REPLICATION_FACTOR="3",
         CONSOLIDATOR_SESSION_TIMEOUT_S=SESSION_TIMEOUT_S,
-    )
-    installation.create_topics()
-    try:
+    ) as installation:
         worker = installation.start().wait_ready(installation.partitions)
         yield Scene(cluster, installation, worker, SteadyLoad(installation, RATE, SEED))
-    finally:
-        installation.close()
 
 
 @pytest.fixture

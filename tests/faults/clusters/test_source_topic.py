@@ -14,6 +14,7 @@ from tests.fault_runs.conclusion import Conclusion
 from tests.inputs.workloads import believable, to_json
 from tests.oracle.checker import Observed
 from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
 from topics.contract.keys import event_key, partition_of
 
@@ -142,7 +143,7 @@ def test_retention_that_was_switched_on_is_refused_and_so_is_what_it_removed(con
 
 def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_path, conclude):
     """A position that is gone is an error: the consumer does not start over, nor go on where the topic begins."""
-    installation = Installation(
+    with installed(
         kafka,
         tmp_path,
         CONSOLIDATOR_PARTITIONS="1",
@@ -150,9 +151,7 @@ def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_pat
         CONSOLIDATOR_SESSION_TIMEOUT_S=str(LIMIT_S),
         # A worker that halts may leave a transaction open; nobody comes here to end it, so the broker has to.
         CONSOLIDATOR_BROKER_PATIENCE_S="10",
-    )
-    installation.create_topics()
-    try:
+    ) as installation:
         worker = installation.start().wait_ready()
         allow_removal(installation)
         worker.freeze()
@@ -176,8 +175,6 @@ def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_pat
             held="the laws for what was folded; exit 2",
             observed=observed,
         )
-    finally:
-        installation.close()
 
 
 def allow_removal(installation: Installation) -> None:

@@ -16,6 +16,7 @@ from tests.inputs.workloads import to_json
 from tests.oracle.checker import Observed
 from tests.real_kafka.foreign_producer import produce_with_header_name
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
 from topics.contract.keys import event_key, partition_of
 
@@ -76,17 +77,13 @@ def records():
 
 @pytest.fixture(scope="module")
 def run(kafka, tmp_path_factory):
-    installation = Installation(kafka, tmp_path_factory.mktemp("bad-input"), CONSOLIDATOR_LOG_LEVEL="debug")
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("bad-input"), CONSOLIDATOR_LOG_LEVEL="debug") as installation:
         installation.publish_with_headers(records())
         # Small batches: many of them begin or end with a bad record.
         worker = installation.start(CONSOLIDATOR_BATCH_EVENTS="7").wait_ready(PARTITIONS)
         installation.wait_consumed(worker)
         worker.stop()
         yield Run(installation, worker, installation.observe(state=installation.state_dir))
-    finally:
-        installation.close()
 
 
 def test_the_laws_hold_and_the_neighbours_are_unharmed(run, conclude):

@@ -11,11 +11,10 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
-from confluent_kafka import Producer
 
 from tests.fault_runs.scale import LONG, SEED, scale
 from tests.inputs.bad_inputs import Headers
-from tests.real_kafka.installation import LIMIT_S, Installation, Raw
+from tests.real_kafka.installation import Installation, Raw
 from tests.real_kafka.worker_process import CONSOLIDATOR, WorkerProcess
 from topics.contract.keys import event_key, partition_of
 
@@ -55,29 +54,17 @@ def worker(installation: Installation):
 
 def publish(installation: Installation, records: Iterable[Sent], *, batch_bytes: int = 1_000_000) -> int:
     """Publish packed, so that a megabyte in the log is many times that in memory."""
-    producer = Producer(
-        installation.config
-        | {
+    return installation.publish_with_headers(
+        records,
+        settings={
             "compression.type": "zstd",
             "batch.size": batch_bytes,
             "batch.num.messages": 100_000,
             "linger.ms": 1_000 if batch_bytes > MIB else 20,
             "message.max.bytes": READABLE_BYTES,
             "queue.buffering.max.kbytes": 256 * KIB,
-            "enable.idempotence": True,
-        }
+        },
     )
-    count = 0
-    for (key, value, partition), headers in records:
-        while True:
-            try:
-                producer.produce(installation.topics.executions.name, value, key, partition, headers=list(headers))
-                break
-            except BufferError:
-                producer.poll(0.1)
-        count += 1
-    assert producer.flush(LIMIT_S) == 0
-    return count
 
 
 def event(number: int, size: int = 0, **more: object) -> tuple[str, bytes]:

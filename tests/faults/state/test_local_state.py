@@ -14,7 +14,7 @@ import rocksdict
 from streams.worker.table.store import BatchStore
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import believable
-from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.small_disk import mounted_disk
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -142,9 +142,7 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_stops_the_worker_until_there_is_room(kafka, tmp_path, small_disk, conclude):
     """The worker names the disk and ends with 3; it does so again while there is no room, and then goes on."""
-    installation = Installation(kafka, tmp_path / "run", CONSOLIDATOR_STATE_DIR=str(small_disk / "state"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path / "run", CONSOLIDATOR_STATE_DIR=str(small_disk / "state")) as installation:
         installation.publish_messages(design_workload(18_000, 900, 83))
         worker = installation.start(**SMALL_BATCHES)
         assert worker.wait_exit() == EXIT_INFRASTRUCTURE, worker.tail()
@@ -172,5 +170,3 @@ def test_a_full_disk_stops_the_worker_until_there_is_room(kafka, tmp_path, small
             more={"full at, share of the events": round(landed, 2)},
             state=installation.state_dir,
         )
-    finally:
-        installation.close()

@@ -14,6 +14,7 @@ from streams.worker.table.store import BatchStore
 from tests.fault_runs.figures import Figures
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.real_kafka.transactions import committed_transactions
 from tests.real_kafka.worker_process import WorkerProcess, wait_until
@@ -210,9 +211,7 @@ def test_a_quiet_partition_is_never_rebuilt(installation):
 
 def test_standbys_are_as_old_as_they_are(kafka, tmp_path):
     """A standby whose disk lay aside is rebuilt before it may take over."""
-    installation = Installation(kafka, tmp_path, CONSOLIDATOR_STANDBY_REPLICAS="1")
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path, CONSOLIDATOR_STANDBY_REPLICAS="1") as installation:
         events = believable(174, 40)
         half = len(events) // 2
         installation.publish(events[:half])
@@ -248,5 +247,3 @@ def test_standbys_are_as_old_as_they_are(kafka, tmp_path):
         installation.wait_consumed(standby)
         standby.stop()
         installation.check_laws(state=aside)
-    finally:
-        installation.close()

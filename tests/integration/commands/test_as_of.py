@@ -11,7 +11,7 @@ from streams.cli.main import cli
 from tests.inputs.kept_logs import for_the_oracle
 from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json
 from tests.oracle.expected import expected
-from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -22,17 +22,13 @@ COUNTS = ("active", "completed", "failed", "contributing")
 @pytest.fixture(scope="module")
 def told(kafka, tmp_path_factory):
     """Two loads that came at different times, consolidated by a worker."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("as-of"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("as-of")) as installation:
         for seed in (801, 802):
             installation.publish(believable(801, 40, rates=Rates(erased=0.03, missing_event_id=0.0))[seed % 2 :: 2])
             worker = installation.start().wait_ready(installation.partitions)
             installation.wait_consumed(worker)
             worker.stop()
         yield installation
-    finally:
-        installation.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from models.errors import ContractError
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json, to_json
-from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -22,13 +22,9 @@ EVENTS = believable(701, 120, rates=Rates(failure=0.3, erased=0.0))
 @pytest.fixture(scope="module")
 def installation(kafka, tmp_path_factory):
     """A log without a worker: a comparison needs the events alone."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("compare"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("compare")) as installation:
         installation.publish(EVENTS)
         yield installation
-    finally:
-        installation.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +112,12 @@ def live(kafka, tmp_path_factory):
     own = catalogue_file(
         directory / "own.json", "own", bank_statement=bank("mean"), credit_check=bank("latest", "f_score")
     )
-    installation = Installation(kafka, directory)
-    installation.create_topics()
-    try:
+    with installed(kafka, directory) as installation:
         installation.publish(believable(702, 30, rates=Rates(failure=0.2, erased=0.0)))
         worker = installation.start(CONSOLIDATOR_CATALOGUE=own).wait_ready(installation.partitions)
         installation.wait_consumed(worker)
         worker.stop()
         yield installation
-    finally:
-        installation.close()
 
 
 def run(installation, *arguments):

@@ -21,6 +21,7 @@ from streams.rulesets.catalogue_file import catalogue_json, load_catalogue
 from tests.inputs.terminal import in_terminal
 from tests.inputs.workloads import to_json
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import CONSOLIDATOR
 
 pytestmark = pytest.mark.kafka
@@ -116,16 +117,12 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def place(kafka, tmp_path_factory):
     """An installation with an application's events and what a worker made of them."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("matrix"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("matrix")) as installation:
         installation.publish([EVENT])
         worker = installation.start()
         installation.wait_consumed(worker)
         worker.stop()
         yield installation
-    finally:
-        installation.close()
 
 
 class Runner:

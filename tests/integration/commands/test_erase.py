@@ -15,6 +15,7 @@ from streams.cli.main import cli
 from streams.runtime.exit_codes import exit_code_of
 from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.transactions import behind_an_open_transaction
 from topics.contract.keys import event_key, partition_of
 from topics.reading.erasures import ConfirmedErasures, read_entries
 from topics.records.erasures import erasure_of
@@ -209,14 +210,9 @@ def test_entries_behind_an_open_transaction_are_waited_for(installation):
     """The record may be readable before its entry: what is written before the end that is seen then is waited for."""
     topic = installation.topics.erasures.name
     erasure = erasure_of("app", bytes(16))
-    still_open, committed = (Producer(installation.config | {"transactional.id": uuid4().hex}) for _ in range(2))
-    for producer in (still_open, committed):
-        producer.init_transactions(LIMIT_S)
-        producer.begin_transaction()
-    still_open.produce(topic, b"", b"never committed", 1)
-    assert not still_open.flush(LIMIT_S)
-    committed.produce(topic, erasure.entry_value, erasure.entry_key(1, 7), 1)
-    committed.commit_transaction(LIMIT_S)
+    still_open = behind_an_open_transaction(
+        installation.config, topic, 1, erasure.entry_key(1, 7), erasure.entry_value, limit_s=LIMIT_S
+    )
     authority = ConfirmedErasures(installation.config, installation.topics)
     authority.fetched(1, 8)
     with ThreadPoolExecutor() as executor:

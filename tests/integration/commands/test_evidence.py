@@ -9,7 +9,8 @@ from confluent_kafka import Producer
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
 from tests.oracle.expected import Tombstone
-from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.installed import installed
 from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -20,14 +21,10 @@ NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
 @pytest.fixture(scope="module")
 def told(kafka, tmp_path_factory):
     """Some applications, consolidated by a worker."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("evidence"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("evidence")) as installation:
         installation.publish(believable(901, 20, rates=Rates(missing_event_id=0.0)))
         consolidate(installation)
         yield installation
-    finally:
-        installation.close()
 
 
 def consolidate(installation):

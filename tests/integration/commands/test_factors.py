@@ -10,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 from streams.cli.main import cli
 from tests.inputs.workloads import to_json
 from tests.real_kafka.admin_calls import answered
-from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.installed import installed
 from topics.contract.keys import change_key, factors_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -51,9 +52,7 @@ STORY = [
 @pytest.fixture(scope="module")
 def told(kafka, tmp_path_factory):
     """The story, consolidated by a worker that has stopped since."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("factors"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("factors")) as installation:
         big = to_json(event("big", "e1", {"f_big": 0}, 9, processor="unknown")).replace(
             b'"f_big":0', b'"f_big":' + BIG.encode()
         )
@@ -63,8 +62,6 @@ def told(kafka, tmp_path_factory):
         installation.wait_consumed(worker)
         worker.stop()
         yield installation
-    finally:
-        installation.close()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from streams.cli.main import cli
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
 from tests.real_kafka.admin_calls import answered
-from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.installed import installed
 from topics.contract.keys import change_key, factors_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -53,17 +54,13 @@ def settled(installation, events, **variables):
 @pytest.fixture(scope="module")
 def told(kafka, tmp_path_factory):
     """What a worker that was killed in the middle, and its successor, made of everything that can happen."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("replay"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("replay")) as installation:
         installation.publish(believable(601, 200, rates=EVERYTHING))
         killed = installation.start(**SMALL_BATCHES).wait_ready(installation.partitions)
         installation.wait_progress(0.3, killed)
         killed.kill()
         settled(installation, believable(602, 100, rates=EVERYTHING), **SMALL_BATCHES)
         yield installation
-    finally:
-        installation.close()
 
 
 def test_after_a_crash_nothing_differs(told):

@@ -1,11 +1,9 @@
 """Another ruleset on a running system of two workers: ``run --adopt-ruleset``, and a replay over the switch."""
 
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import Producer
 
 from streams.cli.main import cli
 from streams.rulesets.catalogue_file import load_catalogue as load_rules
@@ -20,6 +18,7 @@ from tests.real_kafka.adoptions import (
     wait_gone_over,
 )
 from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.transactions import behind_an_open_transaction
 from topics.reading.rulesets import read_rulesets
 from topics.records.adoptions import Adoption
 
@@ -115,14 +114,9 @@ def test_an_entry_behind_an_open_transaction_is_waited_for(installation):
     """The broker ends a transaction partition by partition: the source's record may be readable before its entry."""
     topic = installation.topics.rulesets.name
     adoption = Adoption(1, 7, "before", "after")
-    still_open, committed = (Producer(installation.config | {"transactional.id": uuid4().hex}) for _ in range(2))
-    for producer in (still_open, committed):
-        producer.init_transactions(LIMIT_S)
-        producer.begin_transaction()
-    still_open.produce(topic, b"", b"never committed", 1)
-    assert not still_open.flush(LIMIT_S)
-    committed.produce(topic, adoption.value, adoption.key, 1)
-    committed.commit_transaction(LIMIT_S)
+    still_open = behind_an_open_transaction(
+        installation.config, topic, 1, adoption.key, adoption.value, limit_s=LIMIT_S
+    )
     assert read_rulesets(installation.config, installation.topics).adoptions == {}
     with ThreadPoolExecutor() as executor:
         reading = executor.submit(read_rulesets, installation.config, installation.topics, settled=[1])

@@ -11,6 +11,7 @@ from streams.rulesets.catalogue_file import load_catalogue as load_rules
 from tests.inputs.workloads import believable, load_catalogue, parse_json, to_json
 from tests.real_kafka.adoptions import adoptions, going_over, next_catalogue_in, wait_gone_over
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from topics.reading.rulesets import read_rulesets
 from topics.records.bindings import Binding
 from topics.records.erasures import ERASURE_PREFIX, erasure_of
@@ -30,17 +31,13 @@ def run(installation, *arguments, code=0):
 def second(installation, tmp_path):
     """Another application id on the same topics."""
     other = f"{installation.name}-b"
-    found = Installation(
+    with installed(
         installation.config["bootstrap.servers"],
         tmp_path / "second",
         CONSOLIDATOR_APP_ID=other,
         CONSOLIDATOR_TOPIC_PREFIX=f"{installation.name}.",
-    )
-    found.create_topics()
-    try:
+    ) as found:
         yield found
-    finally:
-        found.close()
 
 
 def consolidated(installation, worker):
@@ -63,7 +60,12 @@ def test_a_second_application_id_is_refused_by_name(installation, second):
     assert second.committed() == dict.fromkeys(range(second.partitions), 0)
 
     written = installation.ends(installation.topics.executions.name)
-    for arguments in (["erase", "app-91-000000", "--yes"], ["erase", "--confirm-earlier", "--yes"]):
+    for arguments in (
+        ["erase", "app-91-000000", "--yes"],
+        ["erase", "--confirm-earlier", "--yes"],
+        ["dlq", "redrive", "--all"],
+        ["dlq", "redrive", "--all", "--yes"],
+    ):
         result = CliRunner(env=second.variables).invoke(cli, arguments)
         assert f"set it to {installation.name}, or see" in str(result.exception)
     assert installation.ends(installation.topics.executions.name) == written

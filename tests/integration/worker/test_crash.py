@@ -14,7 +14,8 @@ from streams.worker.transactions.group_metadata import group_metadata
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import believable
-from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
 
@@ -174,9 +175,7 @@ def test_a_producer_that_was_fenced_says_so_in_every_later_call(installation):
 
 def test_64_partitions_are_opened_and_taken_over_on_the_same_disk(kafka, tmp_path):
     """A killed worker's 64 databases are opened by the next one, whose caches stay small."""
-    installation = Installation(kafka, tmp_path, CONSOLIDATOR_PARTITIONS="64", CONSOLIDATOR_SESSION_TIMEOUT_S="2")
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path, CONSOLIDATOR_PARTITIONS="64", CONSOLIDATOR_SESSION_TIMEOUT_S="2") as installation:
         installation.publish_messages(design_workload(4_000, 400, 67))
         killed = installation.start().wait_ready(64)
         installation.wait_consumed(killed)
@@ -188,5 +187,3 @@ def test_64_partitions_are_opened_and_taken_over_on_the_same_disk(kafka, tmp_pat
         worker.stop()
         assert killed.state() == worker.state()
         installation.check_laws(state=worker.state())
-    finally:
-        installation.close()

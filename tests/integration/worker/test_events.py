@@ -15,6 +15,7 @@ from tests.inputs.workloads import Rates, believable, to_json
 from tests.oracle.checker import Observed
 from tests.oracle.expected import Tombstone
 from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
 from topics.contract.keys import event_key, parse_event_key, partition_of
 
@@ -147,9 +148,7 @@ def ordinary_events():
 
 @pytest.fixture(scope="module")
 def story(kafka, tmp_path_factory):
-    installation = Installation(kafka, tmp_path_factory.mktemp("events"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("events")) as installation:
         installation.publish(ordinary_events())
         strangers = publish_strangers(installation)
         strangers += installation.publish_raw(misplaced(), headers=STRANGER_HEADERS)
@@ -159,8 +158,6 @@ def story(kafka, tmp_path_factory):
         installation.wait_consumed(worker)
         worker.stop()
         yield Story(installation, worker, installation.observe(state=installation.state_dir), strangers)
-    finally:
-        installation.close()
 
 
 def values_of(records, application, processor):
@@ -341,9 +338,7 @@ def test_the_worker_says_what_it_did(story):
 
 def test_debug_logs_hold_no_value_either(kafka, tmp_path):
     """With everything logged, the libraries' insides too, no factor's value is in the log."""
-    installation = Installation(kafka, tmp_path, CONSOLIDATOR_LOG_LEVEL="debug", CONSOLIDATOR_PARTITIONS="1")
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path, CONSOLIDATOR_LOG_LEVEL="debug", CONSOLIDATOR_PARTITIONS="1") as installation:
         installation.publish([event("canary", "e1", "bank_statement", {"f_revenue_monthly": CANARY_NUMBER})])
         installation.publish([event("canary", "e2", "p", {"f": CANARY}), Tombstone("canary", "canary-e2")])
         installation.publish_raw([(b"bad", f"[{CANARY}]".encode(), 0)])
@@ -353,5 +348,3 @@ def test_debug_logs_hold_no_value_either(kafka, tmp_path):
         assert '"debug"' in worker.log
         assert CANARY not in worker.log
         assert str(CANARY_NUMBER) not in worker.log
-    finally:
-        installation.close()

@@ -18,7 +18,7 @@ from streams.worker.transactions.partition_transactions import PartitionTransact
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.fault_runs.load import publish_load
 from tests.fault_runs.scale import scale
-from tests.real_kafka.installation import Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.transactions import active_producers, committed_transactions, remembered_ids
 from tests.real_kafka.worker_process import wait_until
 from topics.cluster.connection import Connection
@@ -62,17 +62,6 @@ def forgetful_kafka(tmp_path_factory, kafka_cache_dir):
     """A broker that forgets ids that rested for some seconds."""
     with running(tmp_path_factory.mktemp("forgetful"), kafka_cache_dir, FORGETS_IDS | FORGETS_RECORDS) as servers:
         yield servers
-
-
-@contextmanager
-def installed(servers, directory):
-    """An installation on a broker."""
-    found = Installation(servers, directory)
-    found.create_topics()
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture

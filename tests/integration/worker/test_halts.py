@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from streams.partition.state.row_codec import MARK_KEY
 from tests.inputs.workloads import SAMPLE_CATALOGUE, believable
 from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installed import installed
 from tests.real_kafka.stored_table import table_of_changelog
 from topics.contract.keys import partition_of
 
@@ -48,13 +49,9 @@ def more_events(seed):
 @pytest.fixture(scope="module")
 def settled(kafka, tmp_path_factory):
     """An installation with a state, shared by tests that leave it in order."""
-    installation = Installation(kafka, tmp_path_factory.mktemp("settled"))
-    installation.create_topics()
-    try:
+    with installed(kafka, tmp_path_factory.mktemp("settled")) as installation:
         settle(installation)
         yield installation
-    finally:
-        installation.close()
 
 
 def test_missing_topics_are_named_with_the_remedy(kafka, tmp_path):

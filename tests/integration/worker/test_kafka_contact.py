@@ -4,7 +4,8 @@ import pytest
 
 from streams.broker.embedded import start_broker, stop_broker
 from tests.inputs.design_workload import design_workload
-from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.installation import LIMIT_S
+from tests.real_kafka.installed import installed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -33,9 +34,7 @@ def own_kafka(tmp_path, kafka_cache_dir):
 def test_an_outage_is_told_in_a_line_each(own_kafka, tmp_path):
     """One line when Kafka is lost, with what is waited for; one each half a minute; one when it is back; then work."""
     servers, directory, start_again = own_kafka
-    installation = Installation(servers, tmp_path / "run", CONSOLIDATOR_SESSION_TIMEOUT_S="10")
-    installation.create_topics()
-    try:
+    with installed(servers, tmp_path / "run", CONSOLIDATOR_SESSION_TIMEOUT_S="10") as installation:
         installation.publish_messages(design_workload(1_000, 50, 76))
         worker = installation.start().wait_ready(installation.partitions)
         installation.wait_consumed(worker)
@@ -59,16 +58,12 @@ def test_an_outage_is_told_in_a_line_each(own_kafka, tmp_path):
         assert len(told) <= MOST_LINES, "\n".join(map(str, told))
         worker.stop()
         installation.check_laws()
-    finally:
-        installation.close()
 
 
 def test_a_signal_ends_a_worker_that_has_lost_kafka(own_kafka, tmp_path):
     """With nothing in flight it ends in order, long before anybody loses patience: a library's wait is no reason."""
     servers, directory, _ = own_kafka
-    installation = Installation(servers, tmp_path / "run")
-    installation.create_topics()
-    try:
+    with installed(servers, tmp_path / "run") as installation:
         installation.publish_messages(design_workload(500, 50, 78))
         worker = installation.start().wait_ready(installation.partitions)
         installation.wait_consumed(worker)
@@ -76,5 +71,3 @@ def test_a_signal_ends_a_worker_that_has_lost_kafka(own_kafka, tmp_path):
         worker.wait(lambda: worker.entries("Kafka is lost"), "Kafka to be lost", limit_s=LIMIT_S)
         worker.terminate()
         assert worker.wait_exit(limit_s=GRACE_S) == 0, worker.tail()
-    finally:
-        installation.close()

@@ -60,7 +60,7 @@ def test_a_position_without_a_time_stays_without_one(tmp_path):
         store._db_for_partition(PARTITION)
         batch = rocksdict.WriteBatch(raw_mode=True)
         batch.delete(BatchStore.as_of_key)
-        store._db_for_partition(PARTITION).write(batch)
+        store._db_for_partition(PARTITION).write_batch(batch)
 
     _, _, without, _, still, _, rebuilt_ms = on_a_store(
         tmp_path,
