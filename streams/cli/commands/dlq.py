@@ -26,6 +26,7 @@ from streams.cli.output.record_json import is_about
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.operations.redrive import Choice, Decision, Redrive, decide
+from streams.rulesets.binding import require_not_anothers
 from streams.runtime.exit_codes import FOUND
 from topics.contract.declared import Topics
 from topics.reading.dead_letter_list import Listed, Place, list_letters, require_place
@@ -170,8 +171,8 @@ Examples:
   consolidator dlq redrive --all --limit 1000 --yes
 
 Exit codes: 0 done, or nothing to do; 1 done, but the topic has records that are no dead letters; 2 wrong usage or
-settings, a place without a dead letter, or a refusal: nothing was redriven; 3 Kafka failed, and the message says
-whether anything was redriven.
+settings, a place without a dead letter, topics of another application id, or a refusal: nothing was redriven; 3 Kafka
+failed, and the message says whether anything was redriven.
 
 Words: docs/glossary.md
 """
@@ -217,6 +218,7 @@ def redrive(
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
+    require_not_anothers(config, topics, settings.app_id)
     choice = Choice(frozenset(places) or None, frozenset(reasons) or None, again, limit)
     decisions, strangers = _decisions(config, topics, choice, application)
     if yes and _to_put_back(decisions):

@@ -20,7 +20,7 @@ from streams.cli.options import (
     skip_invalid_option,
     strict_option,
 )
-from streams.cli.output.console import complain, note, print_json, progress, say, warn
+from streams.cli.output.console import complain, hint, note, print_json, progress, say, warn
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.replay.event_lines import BadLine, EventLine, read_event_lines
@@ -82,7 +82,8 @@ def publish(
     gets a warning with its number, and --strict publishes nothing then.
 
     JSON is one object: published, skipped and topic; mistyped, how many lines got a warning, where any did; and with
-    --dry-run would_publish. Bad lines are objects on stderr: line, error_class and message; warnings stay text.
+    --dry-run would_publish. On stderr are objects, too: bad lines with line, error_class and message; warnings with
+    line (where it is one line's) and warning; and what else is worth knowing with note.
     """
     settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
     as_json = output_format == "json"
@@ -92,10 +93,11 @@ def publish(
     with rereadable(file) as lines:
         good, bad, mistyped = _tell(check(lines), load_catalogue(settings.catalogue), as_json=as_json)
         if mistyped and settings.catalogue is None:
-            note("note: names were looked up in the built-in sample; --catalogue names yours")
+            hint("names were looked up in the built-in sample; --catalogue names yours", as_json=as_json)
         if bad and not good:
             lines.seek(0)
-            note(*_what_file(lines, file))
+            for what in _what_file(lines, file):
+                hint(what, as_json=as_json)
         if bad and not skip_invalid:
             raise _refused(f"{bad} of {good + bad} events are bad, nothing was published", as_json=as_json)
         if mistyped and strict:
@@ -135,13 +137,13 @@ def _what_file(lines: IO[bytes], name: str) -> Iterator[str]:
     """What a file in which no line is an event probably is, and how it becomes one that can be published."""
     start = lines.readline(_LOOKED_AT).lstrip()
     if start.startswith(b"\x1f\x8b"):
-        yield f"note: this is a gzip file: consolidator publish <(zcat {name})"
+        yield f"this is a gzip file: consolidator publish <(zcat {name})"
     elif start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        yield f"note: this is UTF-16: iconv -f UTF-16 -t UTF-8 {name} | consolidator publish -"
+        yield f"this is UTF-16: iconv -f UTF-16 -t UTF-8 {name} | consolidator publish -"
     elif start.startswith(b"["):
-        yield f"note: {_WANTED}, no array: jq -c '.[]' {name} | consolidator publish - {_ROUNDS}"
+        yield f"{_WANTED}, no array: jq -c '.[]' {name} | consolidator publish - {_ROUNDS}"
     elif start.strip() == b"{":
-        yield f"note: {_WANTED}: jq -c . {name} | consolidator publish - {_ROUNDS}"
+        yield f"{_WANTED}: jq -c . {name} | consolidator publish - {_ROUNDS}"
 
 
 def _refused(complaint: str, *, as_json: bool) -> SystemExit:
@@ -192,17 +194,17 @@ def _tell(lines: Iterable[EventLine | BadLine], catalogue: Catalogue, *, as_json
                 note(json.dumps(line.members(), ensure_ascii=False) if as_json else str(line))
             else:
                 good += 1
-                mistyped += _warn(line, catalogue, silent=mistyped >= _MOST_WARNED)
+                mistyped += _warn(line, catalogue, silent=mistyped >= _MOST_WARNED, as_json=as_json)
             display.advance(task)
     if mistyped > _MOST_WARNED:
-        warn(f"{mistyped - _MOST_WARNED} more lines look mistyped")
+        warn(f"{mistyped - _MOST_WARNED} more lines look mistyped", as_json=as_json)
     return good, bad, mistyped
 
 
-def _warn(line: EventLine, catalogue: Catalogue, *, silent: bool) -> bool:
+def _warn(line: EventLine, catalogue: Catalogue, *, silent: bool, as_json: bool) -> bool:
     """Whether a good line looks mistyped; says in what."""
     found = list(typing_errors(parse_object(line.raw), line.event, catalogue))
     if not silent:
         for what in found:
-            warn(f"line {line.number}: {what}")
+            warn(what, line=line.number, as_json=as_json)
     return bool(found)

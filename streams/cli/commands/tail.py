@@ -33,6 +33,8 @@ _NAMES: Final[Mapping[str, Callable[[Topics], str]]] = {
     "factors": lambda topics: topics.factors.name,
     "executions": lambda topics: topics.executions.name,
     "dlq": lambda topics: topics.dlq.name,
+    "rulesets": lambda topics: topics.rulesets.name,
+    "erasures": lambda topics: topics.erasures.name,
 }
 
 
@@ -70,7 +72,8 @@ def tail(
 ) -> None:
     """Print records of a topic as they arrive, until Ctrl-C.
 
-    TOPIC is factor-changes, factors, executions or dlq (or executions.dlq), with or without the prefix.
+    TOPIC is factor-changes, factors, executions, dlq (or executions.dlq), rulesets or erasures, with or without the
+    prefix.
 
     Only committed records are shown. No consumer group is touched, so looking disturbs nothing.
 
@@ -82,6 +85,8 @@ def tail(
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     topics = topics_of(settings)
     kind = _kind_of(topic, topics, settings.topic_prefix)
+    if kind == "rulesets" and application is not None:
+        raise click.UsageError("what stands in rulesets is about all applications: leave --application out")
     config = connection_of(settings).librdkafka()
 
     def wanted(record: Record) -> bool:

@@ -175,9 +175,24 @@ def say_heading(text: str) -> None:
     click.secho(escaped(text), bold=True)
 
 
-def warn(text: str) -> None:
-    """Print a warning on stderr."""
-    note(f"warning: {text}")
+def hint(text: str, *, as_json: bool = False) -> None:
+    """Print something worth knowing on stderr; for programs an object with the member ``note``."""
+    note(json.dumps({"note": text}, ensure_ascii=False) if as_json else f"note: {text}")
+
+
+def warn(text: str, *, line: int | None = None, as_json: bool = False) -> None:
+    """Print a warning on stderr.
+
+    Args:
+        text: what looks wrong.
+        line: the line of a file in which it stands; None: it is about more than one line.
+        as_json: print an object with the members ``line``, where there is one, and ``warning``.
+    """
+    place = {} if line is None else {"line": line}
+    if as_json:
+        note(json.dumps(place | {"warning": text}, ensure_ascii=False))
+    else:
+        note(f"warning: {text}" if line is None else f"warning: line {line}: {text}")
 
 
 _TO_DO: Final = "to do:"

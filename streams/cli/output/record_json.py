@@ -1,15 +1,18 @@
 """Kafka records for programs: one JSON object a line, numbers digit by digit as they were published."""
 
 from base64 import b64encode
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from models.errors import ContractError
 from streams.runtime.escaping import escaped
 from topics.contract.keys import parse_event_key
 from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of
+from topics.records.erasures import Erasure, entries_in
 from topics.records.record import Record
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,10 +23,13 @@ def is_about(kind: str, record: Record, application_id: str) -> bool:
     """Whether a record is about an application: the payload decides; without one, a key that tells it.
 
     Args:
-        kind: executions, factor-changes, factors or dlq.
+        kind: executions, factor-changes, factors, dlq or erasures. An entry of erasures tells no id, but a
+            hash with which one can be compared.
         record: the record.
         application_id: the application asked for.
     """
+    if kind == "erasures":
+        return any(erasure.is_of(application_id) for _, erasure in readable_entries(record))
     payload = payload_of(record)
     if payload is not None:
         return bool(event_of(payload).get("application_id") == application_id)
@@ -31,6 +37,13 @@ def is_about(kind: str, record: Record, application_id: str) -> bool:
     key = last_header(record, dead_letter_format.KEY) if kind == "dlq" else record.key
     identity = parse_event_key(key) if key is not None else None
     return identity is not None and identity[0] == application_id
+
+
+def readable_entries(record: Record) -> list[tuple[int, Erasure]]:
+    """What a record of ``erasures`` confirms, as far as this version reads it."""
+    with suppress(ContractError):
+        return [*entries_in(record)]
+    return []
 
 
 def json_line(record: Record) -> str:

@@ -1,12 +1,15 @@
 """Kafka records for people: one readable line each, in the words of the topic. Foreign text is escaped."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
-from streams.cli.output.record_json import rfc3339_of
+from models.errors import ContractError
+from streams.cli.output.record_json import readable_entries, rfc3339_of
 from streams.runtime.escaping import escaped
 from topics.records import dead_letter_format
-from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.adoptions import ADOPTION_PREFIX, CATALOGUE_PREFIX, adoptions_in
+from topics.records.bindings import binding_in
 from topics.records.content import event_of, last_header, payload_of
 from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
@@ -22,11 +25,13 @@ _HEADINGS: Final = {
     "CHANGED, AND BY WHAT",
     "factors": f"{'TIME':<{_TIME}} {'APPLICATION':<{_ID}} {'PROCESSOR':<{_NAME}} {'OUTCOME':<{_WORD}} FACTORS",
     "dlq": f"{'TIME':<{_TIME}} {'SOURCE':<{_PLACE}} {'ERROR':<{_NAME}} MESSAGE",
+    "rulesets": f"{'TIME':<{_TIME}} {'RECORD':<{_WORD}} WHAT IT SAYS",
+    "erasures": f"{'TIME':<{_TIME}} {'CONFIRMED':<{_WORD}} {'IN EXECUTIONS':<{_ID}} HASH",
 }
 
 
 def heading(kind: str) -> str:
-    """The column titles for a kind of topic: executions, factor-changes, factors or dlq."""
+    """The column titles for a kind of topic: executions, factor-changes, factors, dlq, rulesets or erasures."""
     return _HEADINGS[kind]
 
 
@@ -34,7 +39,7 @@ def readable_line(kind: str, record: Record) -> str:
     """One record as one line.
 
     Args:
-        kind: executions, factor-changes, factors or dlq.
+        kind: as in :func:`heading`.
         record: the record; whatever it contains, the line shows something and nothing in it can steer a terminal.
     """
     if kind == "dlq":
@@ -45,6 +50,8 @@ def readable_line(kind: str, record: Record) -> str:
         return escaped(f"{time:<{_TIME}} {control}: {_key(record)}")
     if record.value is None:
         return escaped(f"{time:<{_TIME}} erased by a tombstone: {_key(record)}")
+    if kind in _ENTRIES:
+        return escaped(f"{time:<{_TIME}} {_ENTRIES[kind](record)}")
     payload = payload_of(record)
     if payload is None:
         return escaped(f"{time:<{_TIME}} no JSON object, {len(record.value)} bytes: {_key(record)}")
@@ -111,6 +118,34 @@ def _dead_letter(record: Record) -> str:
     return f"{time:<{_TIME}} {source:<{_PLACE}} {error:<{_NAME}} {message}"
 
 
+def _about_rulesets(record: Record) -> str:
+    with suppress(ContractError):
+        for adoption in adoptions_in(record):
+            place = f"{adoption.partition}:{adoption.offset}"
+            return f"{'adoption':<{_WORD}} from {place} on {adoption.after}, instead of {adoption.before}"
+        binding = binding_in(record)
+        if binding is not None:
+            before = "" if binding.moved_from is None else f", moved from {binding.moved_from}"
+            return f"{'binding':<{_WORD}} topics with the prefix {binding.prefix!r} to {binding.app_id}{before}"
+        key = record.key or b""
+        catalogue = payload_of(record) if key.startswith(CATALOGUE_PREFIX) else None
+        if catalogue is not None:
+            digest = key.removeprefix(CATALOGUE_PREFIX).decode(errors="replace")
+            return f"{'catalogue':<{_WORD}} {_shown(catalogue, 'name')}/{_shown(catalogue, 'version')} {digest}"
+    return _unknown(record)
+
+
+def _about_erasures(record: Record) -> str:
+    for offset, erasure in readable_entries(record):
+        place = f"{record.partition}:{offset}"
+        return f"{'lift' if erasure.lifted else 'erasure':<{_WORD}} {place:<{_ID}} {erasure.hash.hex()}"
+    return _unknown(record)
+
+
+def _unknown(record: Record) -> str:
+    return f"nothing that this version reads: {_key(record)}"
+
+
 def _header(record: Record, name: str) -> str:
     value = last_header(record, name)
     return _ABSENT if value is None else value.decode(errors="replace")
@@ -129,6 +164,8 @@ def _scalar(value: Any) -> str:
     # Python's True is JSON's true; everything else reads alike.
     return str(value).lower() if isinstance(value, bool) else str(value)
 
+
+_ENTRIES: Final[Mapping[str, Callable[[Record], str]]] = {"rulesets": _about_rulesets, "erasures": _about_erasures}
 
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "executions": _execution,

@@ -5,10 +5,13 @@ import json
 import pytest
 
 from streams.cli.output.record_json import is_about, json_line
-from streams.cli.output.record_lines import readable_line
+from streams.cli.output.record_lines import heading, readable_line
 from streams.runtime.escaping import escaped
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, parse_start
 from topics.records import dead_letter_format
+from topics.records.adoptions import CATALOGUE_PREFIX, Adoption
+from topics.records.bindings import Binding
+from topics.records.erasures import erasure_of
 from topics.records.record import Record
 
 ESC = "\x1b"
@@ -200,3 +203,56 @@ def test_an_unreadable_dead_letter_is_chosen_by_its_original_key():
     assert is_about("dlq", letter, "app-1")
     assert not is_about("dlq", letter, "executions")
     assert not is_about("dlq", record(b"\xff", key=b"executions/0/1"), "executions")
+
+
+ERASURE = erasure_of("app-1", bytes(16))
+
+
+def written(key, value):
+    return Record("t", 2, 7, 1_767_225_600_123, key, value, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "words"),
+    [
+        ("rulesets", (Adoption(2, 1500, "b" * 8, "a" * 8).key, Adoption(2, 1500, "b" * 8, "a" * 8).value),
+         "adoption     from 2:1500 on aaaaaaaa, instead of bbbbbbbb"),
+        ("rulesets", (b"binding/1", Binding("lending-2", "p.", moved_from="lending").value),
+         "binding      topics with the prefix 'p.' to lending-2, moved from lending"),
+        ("rulesets", (CATALOGUE_PREFIX + b"abc", b'{"name":"lending","version":"7","processors":{}}'),
+         "catalogue    lending/7 abc"),
+        ("erasures", (ERASURE.entry_key(2, 1500), ERASURE.entry_value), "erasure      2:1500"),
+        ("erasures", (ERASURE.entry_key(2, 1500), erasure_of("app-1", bytes(16), lifted=True).entry_value),
+         "lift         2:1500"),
+    ],
+)  # fmt: skip
+def test_what_the_workers_write_for_each_other_is_read_by_people(kind, entry, words):
+    """Which ruleset holds from where on, whose the topics are, what is erased: one line each."""
+    line = readable_line(kind, written(*entry))
+    assert words in line
+    assert line.startswith("2026-01-01T00:00:00")
+    assert heading(kind)
+
+
+@pytest.mark.parametrize("kind", ["rulesets", "erasures"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        (b"adoption/2/7", b'{"schema_version":9}'),
+        (b"erasure/2/7", b'{"schema_version":9}'),
+        (b"binding/x", b"[]"),
+        (b"catalogue/x", b"\xff"),
+        (None, b""),
+    ],
+)
+def test_an_entry_of_a_later_version_ends_no_command(kind, entry):
+    """The line says that this version does not read it; JSON shows what stands there."""
+    assert "nothing that this version reads" in readable_line(kind, written(*entry))
+    assert json_line(written(*entry))
+
+
+def test_an_entry_is_about_the_application_whose_hash_it_has():
+    """The id is nowhere in it."""
+    entry = written(ERASURE.entry_key(2, 1500), ERASURE.entry_value)
+    assert is_about("erasures", entry, "app-1")
+    assert not is_about("erasures", entry, "app-2")
