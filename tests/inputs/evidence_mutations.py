@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["mutate", "reseal"]
+__all__ = ["FILES", "SUMS", "mutate", "reseal"]
 
 SUMS: Final = "SHA256SUMS"
 FILES: Final = (

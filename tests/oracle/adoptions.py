@@ -18,14 +18,27 @@ from streams.replay.replay import Replay, folded_until
 from streams.replay.tables import MemoryTable
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook
-from tests.inputs.workloads import Item
-from tests.oracle.folds import MAX_EVENT_BYTES, RECORDED_MS, StoredRows, record_of, topics_of
+from tests.inputs.workloads import Item, load_catalogue
+from tests.oracle.folds import MAX_EVENT_BYTES, RECORDED_MS, StoredRows, catalogue_of, record_of, topics_of
 from topics.reading.ranges import Range
 from topics.records.adoptions import ADOPTION_PREFIX, Adoption, KnownRulesets
 from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
-__all__ = ["AdoptedLog", "AdoptingWorker"]
+__all__ = ["AdoptedLog", "AdoptingWorker", "adopted_sample", "sample"]
+
+
+def sample(version: str, **factors: Any) -> Catalogue:
+    """The sample catalogue in a version, with these factors of ``bank_statement`` instead of its own or beside them."""
+    catalogue = load_catalogue() | {"version": version}
+    catalogue["processors"]["bank_statement"]["factors"] |= factors
+    return catalogue_of(catalogue)
+
+
+def adopted_sample(items: Sequence[Item], at: int) -> "AdoptedLog":
+    """A log in which another version of the sample catalogue is adopted: of one factor the highest, not the mean."""
+    highest = {"reducer": "max", "field": "f_revenue_monthly"}
+    return AdoptedLog(sample("1"), sample("2", f_revenue_monthly_avg=highest), items, at)
 
 
 @dataclass(frozen=True)

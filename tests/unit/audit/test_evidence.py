@@ -11,19 +11,13 @@ from click.testing import CliRunner
 from models.errors import ContractError
 from streams.audit.evidence.files import check_files, read_evidence, seal_of, write_evidence
 from streams.cli.main import cli
+from tests.inputs.evidence_mutations import FILES as EVENT_FILES
+from tests.inputs.evidence_mutations import SUMS
 from tests.inputs.kept_evidence import CATALOGUE, STORY, evidence_of, written
 from tests.inputs.workloads import parse_json, to_json
 from tests.oracle.expected import Tombstone
 
-FILES = [
-    "SHA256SUMS",
-    "catalogue.json",
-    "executions.jsonl",
-    "factor-changes.jsonl",
-    "factors.jsonl",
-    "manifest.json",
-    "rulesets.json",
-]
+FILES = [SUMS, *EVENT_FILES]
 
 
 @pytest.fixture

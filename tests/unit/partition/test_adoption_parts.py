@@ -17,21 +17,12 @@ from streams.partition.judge import Judge, decode_judgement, head_of_row, with_v
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.state.row_codec import MARK_KEY, decode_row, encode_row
 from tests.inputs.cases import ok, one_factor
-from tests.inputs.workloads import believable, load_catalogue
-from tests.oracle.adoptions import AdoptedLog, AdoptingWorker
+from tests.inputs.workloads import believable
+from tests.oracle.adoptions import AdoptedLog, AdoptingWorker, adopted_sample
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 
-
-def sample(version, **factors):
-    """The sample catalogue with other factors of bank statements."""
-    catalogue = load_catalogue() | {"version": version}
-    catalogue["processors"]["bank_statement"]["factors"] |= factors
-    return catalogue_of(catalogue)
-
-
-HIGHEST = {"reducer": "max", "field": "f_revenue_monthly"}
 ITEMS = believable(7, 12)
-ADOPTED = AdoptedLog(sample("1"), sample("2", f_revenue_monthly_avg=HIGHEST), ITEMS, len(ITEMS) * 2 // 3)
+ADOPTED = adopted_sample(ITEMS, len(ITEMS) * 2 // 3)
 """Some pairs differ, others do not."""
 
 PARTS = 3

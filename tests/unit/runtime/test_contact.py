@@ -4,16 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streams.runtime.contact import KafkaContact
-
-
-class Clock:
-    """A time that passes when it is told to."""
-
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
+from tests.simulation.clock import Clock
 
 
 @pytest.fixture

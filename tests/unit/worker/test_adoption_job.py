@@ -18,9 +18,9 @@ from streams.worker.lane import Lane
 from streams.worker.process_round import process
 from streams.worker.refold.job import RefoldQueue
 from streams.worker.round import Membership
-from tests.inputs.workloads import believable, load_catalogue
-from tests.oracle.adoptions import AdoptedLog, AdoptingWorker
-from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
+from tests.inputs.workloads import believable
+from tests.oracle.adoptions import AdoptingWorker, adopted_sample
+from tests.oracle.folds import MAX_EVENT_BYTES, topics_of
 from topics.records.adoptions import ADOPTION_PREFIX
 
 LIMIT_S = 20
@@ -29,15 +29,7 @@ ITEMS = believable(7, 12)
 AT = 40
 
 
-def sample(version, **factors):
-    catalogue = load_catalogue() | {"version": version}
-    catalogue["processors"]["bank_statement"]["factors"] |= factors
-    return catalogue_of(catalogue)
-
-
-ADOPTED = AdoptedLog(
-    sample("1"), sample("2", f_revenue_monthly_avg={"reducer": "max", "field": "f_revenue_monthly"}), ITEMS, AT
-)
+ADOPTED = adopted_sample(ITEMS, AT)
 END = len(ITEMS) + 1
 
 

@@ -19,9 +19,9 @@ from streams.worker.refold import process
 from streams.worker.refold.messages import Answer, Report, Task, decode_report, encode
 from streams.worker.refold.process import Refolding, StoppedError, Worker
 from streams.worker.refold.table import RefoldDirectory, RefoldIdentity, RefoldTable
-from tests.inputs.workloads import believable, load_catalogue
-from tests.oracle.adoptions import AdoptedLog, AdoptingWorker
-from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
+from tests.inputs.workloads import believable
+from tests.oracle.adoptions import AdoptingWorker, adopted_sample, sample
+from tests.oracle.folds import MAX_EVENT_BYTES, topics_of
 from tests.real_kafka.worker_process import wait_until
 from topics.records.erasure_authority import EveryErasure
 
@@ -30,15 +30,7 @@ ITEMS = believable(7, 12)
 AT = len(ITEMS) * 2 // 3
 
 
-def sample(version, **factors):
-    catalogue = load_catalogue() | {"version": version}
-    catalogue["processors"]["bank_statement"]["factors"] |= factors
-    return catalogue_of(catalogue)
-
-
-ADOPTED = AdoptedLog(
-    sample("1"), sample("2", f_revenue_monthly_avg={"reducer": "max", "field": "f_revenue_monthly"}), ITEMS, AT
-)
+ADOPTED = adopted_sample(ITEMS, AT)
 
 
 def task_in(directory, **other):

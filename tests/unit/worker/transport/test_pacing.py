@@ -8,19 +8,11 @@ from faust.types import TP
 from streams.partition.batch import Batch
 from streams.worker.round import Membership, Round
 from streams.worker.transport.pacing import Pacing, fetch_bytes
+from tests.simulation.clock import Clock
 
 FIRST, SECOND = TP("executions", 0), TP("executions", 1)
 INTERVAL_S = 0.003
 ME = Membership("app", 1, "me")
-
-
-class Clock:
-    """Stands still until it is set."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
