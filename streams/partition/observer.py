@@ -14,7 +14,11 @@ class Observer:
     """Called for each event. The worker's observer counts and logs; this one, for a replay, does nothing."""
 
     def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
-        """An event was folded; the state may have had it already."""
+        """An event was folded."""
+
+    def repeated(self, event: LifecycleEvent, position: Position) -> None:
+        """A copy of an event came that the state has already: it changes nothing."""
+        self.folded(event, position, ())
 
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
         """The first event of a pair whose processor the catalogue does not have: its factors are merged."""

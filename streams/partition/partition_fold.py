@@ -278,14 +278,15 @@ class PartitionFold:
         if pair is None:
             pair = self._rows.loaded(row_key)
         step = apply_event(pair, event, position, self._rules)
+        if step.pair is pair:
+            self._observer.repeated(event, position)
+            return
         self._keep(row_key, pair, step, folded)
         if pair is None and self._rules.of(event.processor).processor_type is None:
             self._observer.undeclared(event, position)
         self._observer.folded(event, position, step.issues)
 
     def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
-        if step.pair is before:
-            return
         pair, outbox = step.pair, folded.outbox
         weight = pair.row.weight
         if before is not None and before.row.weight > weight:
@@ -343,8 +344,7 @@ class PartitionFold:
         folded.erasures_bytes += HASH_BYTES * len(hashes)
         for row_key, pair in self._rows.pairs_of(erasures_key):
             if holds_event(pair, event_id):
-                step = erase_event(pair, event_id, self._position(record), self._rules)
-                self._keep(row_key, pair, step, folded)
+                self._keep(row_key, pair, erase_event(pair, event_id, self._position(record), self._rules), folded)
 
     def _knows(self, application_id: str, event_id: str) -> bool:
         """Whether an event of an application is in the state."""

@@ -66,6 +66,10 @@ class LoggingObserver(Observer):
                 issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues[:_LISTED_ISSUES]],
             )
 
+    def repeated(self, event: LifecycleEvent, position: Position) -> None:  # noqa: ARG002 - logged at the first copy
+        """Count a copy like the event; say nothing, as that was said of the first one."""
+        self._by_status[event.status] += 1
+
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
         """Count the pair; log each name once, as one that is meant so and one that is misspelt look alike."""
         self._others["undeclared_processor"] += 1

@@ -8,7 +8,7 @@ from models.events import Position
 from models.quality import Issue, QualityIssue
 from streams.runtime.logs import EventLog
 from streams.worker.logging_observer import LoggingObserver
-from tests.inputs.cases import ok
+from tests.inputs.cases import failed, ok
 from tests.oracle.folds import decoded
 
 POSITION = Position("executions", 2, 7)
@@ -48,3 +48,15 @@ def test_a_processor_without_rules_is_logged_once_and_counted(observer, capsys):
     assert observer.counts["undeclared_processor"] == 202
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["processor"] for line in lines] == ["Pay_Stub", *map(str, range(99))]
+
+
+def test_a_failed_execution_is_logged_once_however_often_its_event_is_published(observer, capsys):
+    """A copy is counted and says nothing: a producer that sends everything twice has had no more failures."""
+    event = decoded(failed("a", 1))
+    observer.folded(event, POSITION, ())
+    observer.repeated(event, Position("executions", 2, 8))
+    observer.batch_ended()
+    [line] = map(json.loads, capsys.readouterr().err.splitlines())
+    assert line["event"].startswith("execution failed")
+    assert line["offset"] == 7
+    assert observer.counts["failed"] == 2
