@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
 from streams.operations.holdings import Holding, Search, Whose, retention_of
 from streams.rulesets.binding import require_not_anothers
 from topics.cluster.admin_client import Cluster
 from topics.cluster.authorization import require_permissions
 from topics.contract.declared import Topic, Topics
-from topics.contract.keys import partition_of
 from topics.contract.permissions import Role, erasing_transactions, permissions
 from topics.reading.erasures import read_entries
 from topics.reading.positions import Beginning

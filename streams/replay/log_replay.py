@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from consolidator.keys import partition_of
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
 from streams.replay.basis import PartitionStanding
@@ -15,7 +16,6 @@ from streams.replay.source_log import source_reader
 from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.reading.positions import Start
 from topics.reading.ranges import Range, ranges_of
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
+from consolidator.keys import application_prefix
 from streams.audit.verification.changes import last_cause
 from streams.audit.verification.findings import Finding, PlaceInTopic
 from streams.audit.verification.verify import Report, Verification
@@ -17,7 +18,6 @@ from streams.rulesets.rule_book import RuleBook
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import require_existing
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix
 from topics.contract.permissions import Role, permissions
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.progress import GroupProgress

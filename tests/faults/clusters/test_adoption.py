@@ -19,6 +19,7 @@ from typing import Self
 import pytest
 from confluent_kafka import KafkaException
 
+from consolidator.keys import partition_of
 from tests.fault_runs.figures import Figures
 from tests.fault_runs.scale import LONG, SEED, scale
 from tests.fault_runs.steady_load import SteadyLoad
@@ -26,7 +27,6 @@ from tests.inputs.design_workload import design_workload
 from tests.real_kafka.adoptions import adoptions, going_over, gone_over, next_catalogue_in, verified
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_until
-from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
