@@ -24,6 +24,7 @@ COPY LICENSE README.md pyproject.toml ./
 COPY models/ models/
 COPY topics/ topics/
 COPY streams/ streams/
+COPY clients/python/ clients/python/
 RUN python -m venv --without-pip /opt/consolidator \
     && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 \
         pip --python /opt/consolidator/bin/python install --no-index --find-links /wheels .

@@ -14,8 +14,8 @@ from typing import Self
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from consolidator.keys import partition_of
 from tests.inputs.design_workload import Message
-from topics.contract.keys import partition_of
 
 __all__ = ["ChangeReader", "Pace", "publish_at"]
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from benchmarks.load.session import Session
 from benchmarks.load.workload import Workload
 from benchmarks.sides.plain_consolidation import reference
+from consolidator.keys import partition_of
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.rulesets.binding import bind, bound_to
@@ -19,7 +20,6 @@ from tests.inputs.design_workload import Message
 from topics.cluster.admin_client import Cluster
 from topics.cluster.provisioning import apply
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.records.bindings import Binding
 
 __all__ = [

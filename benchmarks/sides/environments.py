@@ -19,7 +19,7 @@ __all__ = ["MissingToolError", "compiled_python", "kafka_streams_classpath", "qu
 REQUIREMENTS = REPOSITORY / "benchmarks" / "quix_requirements.txt"
 MAVEN_PROJECT = REPOSITORY / "benchmarks" / "kafka_streams"
 
-_PACKAGES = ("models", "topics", "streams")
+_PACKAGES = ("clients/python", "models", "topics", "streams")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _PIP_INSTALL = ("-m", "pip", "install", "--quiet")
 _COMPILE = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}

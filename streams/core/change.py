@@ -1,8 +1,8 @@
 """The factor-change event and the current-factors record, as values and as bytes.
 
 The bytes are a function of the events alone: no clock, no random ids. A replay gives the same bytes and the same ids.
-They are written from parts, because this runs once an event; ``models.contract`` is the schema of the same JSON, and a
-contract test holds the two together.
+They are written from parts, because this runs once an event; :mod:`consolidator.records` is the type of the same JSON,
+and a contract test holds the two together.
 """
 
 from collections.abc import Sequence

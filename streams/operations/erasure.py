@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
 from streams.operations.eraser import require_eraser
 from streams.operations.holdings import Holding, Search, Whose, retention_of
 from topics.cluster.admin_client import Cluster
 from topics.contract.declared import Topic, Topics
-from topics.contract.keys import partition_of
 from topics.contract.permissions import erasing_transactions
 from topics.reading.erasures import read_entries
 from topics.reading.positions import Beginning

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
+from consolidator.keys import application_prefix, parse_event_key
 from streams.operations.naming import Naming
 from topics.contract.drift import Setting
-from topics.contract.keys import application_prefix, parse_event_key
 from topics.records import dead_letter_format
 from topics.records.content import last_header
 from topics.records.record import Record

@@ -7,12 +7,12 @@ result does not depend on where a part ends.
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
+from consolidator.keys import change_key
 from streams.core.change import RulesetCause, adoption_id, encode_difference, ruleset_tail
 from streams.core.rules import Rules
 from streams.partition.batch import Outgoing, SourceRecord
 from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
 from topics.contract.declared import Topics
-from topics.contract.keys import change_key
 from topics.records.cloudevents import change_headers, factors_headers
 
 __all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded"]

@@ -7,11 +7,11 @@ that folds, or that writes, but not all of it at once (``docs/decisions/0013``).
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from consolidator.keys import change_key
 from streams.core.change import Change, common_parts, encode_change, encode_factors
 from streams.partition.batch import Outgoing
 from streams.partition.sizes import memory_size
 from topics.contract.declared import Topics
-from topics.contract.keys import change_key
 from topics.records.cloudevents import change_headers, factors_headers
 
 __all__ = ["Outbox"]

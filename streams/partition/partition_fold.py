@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from consolidator.keys import application_prefix, parse_event_key, partition_of
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent, Position
 from models.rows import ErasedApplication, Erasures, HalfwayMark
@@ -30,7 +31,6 @@ from streams.partition.state.row_codec import RowReader
 from streams.partition.state.stored_mark import still_halfway, stored_mark
 from streams.partition.tombstones import tombstone_of
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix, parse_event_key, partition_of
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.erasure_authority import ErasureAuthority, NoErasure, confirmed_erasure
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, salted_hash

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+from consolidator.keys import parse_event_key
 from models.rows import Erasures, Row
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
 from streams.partition.result import Folded
 from streams.partition.state.pair_cache import PairCache
 from streams.partition.state.row_codec import RowReader, decode_row
-from topics.contract.keys import parse_event_key
 
 __all__ = ["PartitionRows"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from consolidator.keys import parse_event_key, partition_of
 from models.errors import BadEventError, Defect
 from models.lengths import MAX_ID_BYTES, fits
 from streams.partition.batch import SourceRecord
-from topics.contract.keys import parse_event_key, partition_of
 from topics.records.erasures import ERASURE_HEADER
 
 __all__ = ["Tombstone", "tombstone_of"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from consolidator.keys import partition_of
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
 from streams.replay.basis import PartitionStanding
@@ -14,7 +15,6 @@ from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
 from streams.runtime.closing import Closing
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.reading.positions import Start
 from topics.reading.ranges import Range, ranges_of
 from topics.reading.reader import TopicReader

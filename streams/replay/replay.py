@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from consolidator.keys import application_prefix
 from models.rows import Row
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
@@ -24,7 +25,6 @@ from streams.replay.source_log import SourceLog, require_partitions
 from streams.replay.tables import Scratch, Table
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix
 from topics.reading.positions import Span
 from topics.reading.ranges import Range
 from topics.records.erasure_authority import ErasureAuthority

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from consolidator.keys import change_key, event_key, factors_key, partition_of
 from models.errors import BadEventError, Defect
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, HalfwayMark, PartitionMark, Row
@@ -17,7 +18,7 @@ from streams.partition.state.row_codec import KNOWN_FORMATS, decode_row, encode_
 from tests.inputs.cases import event, failed, ok
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, records_of
-from topics.contract.keys import change_key, dlq_key, event_key, factors_key, partition_of
+from topics.contract.keys import dlq_key
 from topics.records.dead_letter_format import dead_letter_headers
 from topics.records.decoding import decode_event
 

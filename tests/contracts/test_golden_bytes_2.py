@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from consolidator.keys import event_key
 from models.errors import BadEventError, Defect
 from models.quality import Issue
 from tests.contracts.test_golden_bytes import CATALOGUE
 from tests.inputs.cases import event, ok
 from tests.inputs.workloads import to_json
 from tests.oracle.folds import Partition, Record
-from topics.contract.keys import event_key
 from topics.records.dead_letter_format import MAX_CONTENT_BYTES, dead_letter_content, parse_dead_letter
 from topics.records.decoding import decode_event
 from topics.records.record import Record as KafkaRecord

@@ -12,7 +12,7 @@ GENERATOR = Path("streams/configuration/settings_page.py")
 
 SOURCES = [
     file.relative_to(ROOT)
-    for package in ("models", "topics", "streams")
+    for package in ("clients", "models", "topics", "streams")
     for file in sorted((ROOT / package).rglob("*.py"))
 ]
 PRINTING = {"click.echo", "click.secho", "click.style", "click.get_binary_stream", "print", "rich.print"}

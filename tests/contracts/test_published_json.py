@@ -1,22 +1,34 @@
-"""What is published is what the contract says: the worker's bytes against the models and the JSON Schemas."""
+"""What is published is what the contract says: the worker's bytes against the client's types and the JSON Schemas."""
 
 import json
+from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
-from pydantic import BaseModel, ValidationError
+from jsonschema import ValidationError as SchemaError
+from pydantic import ValidationError
 
-from models import contract
-from models.contract import Cause, Changed, CurrentFactors, FactorChange, FactorValue, LifecycleEventContract
+from consolidator.records import (
+    ChangeCause,
+    CurrentFactors,
+    FactorChange,
+    FactorDifference,
+    decode_change,
+    decode_factors,
+)
+from models import event_contract
 from models.errors import BadEventError
+from models.event_contract import LifecycleEventContract
 from models.events import Status
 from models.outcomes import Outcome
-from streams.core.change import MAX_LISTED
+from streams.core.change import ERASED, MAX_LISTED, RULESET
 from tests.inputs.cases import failed, ok, one_factor
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, event_logs, events
 from tests.inputs.workloads import Item, Rates, believable, load_catalogue, parse_json, to_json
@@ -38,25 +50,31 @@ def validator_of(name: str) -> Draft202012Validator:
 CHANGE, FACTORS, EVENT = map(validator_of, ("factor-change", "factors", "lifecycle-event"))
 
 
-def as_json(value: Any) -> Any:
-    """A model's content as the JSON that it was read from, numbers exact."""
-    if isinstance(value, BaseModel):
-        return {name: as_json(getattr(value, name)) for name in value.model_fields_set}
-    if isinstance(value, dict):
-        return {name: as_json(member) for name, member in value.items()}
-    if isinstance(value, tuple):
-        return [as_json(member) for member in value]
-    return value
+PRESENT = {"set": (False, True), "updated": (True, True), "cleared": (True, False)}
+"""Whether there are a value before and a value after, by operation."""
 
 
-def check(model: type[CurrentFactors], validator: Draft202012Validator, raw: bytes) -> CurrentFactors:
-    """Read bytes with a model and validate them by its schema; nothing may be lost or unknown."""
+def agrees(differing: FactorDifference) -> bool:
+    """Whether what was set had no value before, and what was cleared has none after."""
+    present = (differing.before is not msgspec.UNSET, differing.after is not msgspec.UNSET)
+    return present == PRESENT[differing.op]
+
+
+def names_what_it_is_about(cause: ChangeCause) -> bool:
+    """An event names its execution and itself, the adoption of a ruleset names both rulesets and nothing else."""
+    about = (cause.execution_id is not None, cause.event_id is not None, cause.ruleset is not None)
+    return about == ((False, False, True) if cause.status == "ruleset" else (True, True, False))
+
+
+def check(decode: Callable[[bytes], CurrentFactors], validator: Draft202012Validator, raw: bytes) -> CurrentFactors:
+    """Read bytes with the client and validate them by the schema; nothing may be lost or unknown."""
     published = parse_json(raw)
     validator.validate(published)
-    found = model.from_json(raw)
-    written = as_json(found)
-    assert written.pop("occurred_at").strftime("%Y-%m-%dT%H:%M:%S.%fZ") == published.pop("occurred_at")
-    assert canonical_json(written) == canonical_json(published)
+    found = decode(raw)
+    assert canonical_json(parse_json(msgspec.json.encode(found))) == canonical_json(published)
+    moment = datetime.fromisoformat(found.occurred_at)
+    assert f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" == found.occurred_at
+    assert found.values() == published["factors"]
     counts = found.executions
     assert counts.active == counts.completed + counts.failed
     assert counts.contributing <= counts.completed
@@ -70,25 +88,27 @@ def check_all(partition: Partition) -> list[FactorChange]:
     changes = []
     for sent in partition.sent:
         if sent.topic == "factor-changes":
-            change = check(FactorChange, CHANGE, sent.value)
+            change = check(decode_change, CHANGE, sent.value)
             assert isinstance(change, FactorChange)
             assert [changed.factor for changed in change.changed] == sorted(c.factor for c in change.changed)
+            assert all(map(agrees, change.changed))
+            assert names_what_it_is_about(change.cause)
             changes.append(change)
         else:
-            check(CurrentFactors, FACTORS, sent.value)
+            check(decode_factors, FACTORS, sent.value)
     return changes
 
 
 @pytest.mark.parametrize("file_name", published_schemas())
 def test_the_committed_schemas_are_current(file_name: str) -> None:
-    """A change of the models shows up in the published schemas, byte for byte."""
+    """A change of the types shows up in the published schemas, byte for byte."""
     committed = (SCHEMAS / file_name).read_text(encoding="utf-8")
     assert committed == published_schemas()[file_name], "run: python -m topics.contract.schemas topics/schemas"
 
 
 @given(event_logs(max_pairs=3))
 def test_every_change_is_what_the_contract_says(log: list[Item]) -> None:
-    """Any change of any log reads back whole, as model and by schema, and so does every factors record."""
+    """Any change of any log reads back whole, as value and by schema, and so does every factors record."""
     partition = Partition(ADVERSARIAL_CATALOGUE)
     for record in records_of(log):
         partition.take(record)
@@ -118,63 +138,48 @@ def test_no_digit_is_lost_in_reading() -> None:
     values = {"a": Decimal("1." + "3" * 37), "b": 10**37, "c": True, "d": "1"}
     partition.take(*records_of([ok("e", 1, values)]))
     (change,) = check_all(partition)
-    assert change.factors == values
-    assert [type(value) for value in change.factors.values()] == [Decimal, int, bool, str]
+    assert change.values() == values
+    assert [type(value) for value in change.values().values()] == [Decimal, int, bool, str]
 
 
 def test_a_float_is_refused() -> None:
     """Read with a JSON reader that makes floats, a fraction is an error and not a wrong figure."""
-    raw = b'{"factor":"f","op":"set","after":0.1}'
-    assert Changed.from_json(raw).after == Decimal("0.1")
-    for read in (Changed.model_validate_json, lambda text: Changed.model_validate(json.loads(text))):
+    raw = to_json(ok("a", 1, {"f": Decimal("0.1")}))
+    documented = LifecycleEventContract.from_json(raw)
+    assert documented.output is not None
+    assert documented.output.factors == {"f": Decimal("0.1")}
+    reads: list[Callable[[bytes], object]] = [
+        LifecycleEventContract.model_validate_json,
+        lambda text: LifecycleEventContract.model_validate(json.loads(text)),
+    ]
+    for read in reads:
         with pytest.raises(ValidationError, match="from_json"):
             read(raw)
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [
-        {"op": "set", "before": 1, "after": 2},
-        {"op": "set"},
-        {"op": "updated", "after": 2},
-        {"op": "cleared", "after": 2},
-        {"op": "cleared", "before": [1]},
-        {"op": "moved", "before": 1},
-    ],
+    ("member", "value"),
+    [("op", "moved"), ("before", [1]), ("after", {}), ("factor", 1), ("before", None)],
 )
-def test_before_and_after_agree_with_the_operation(changed: dict[str, FactorValue]) -> None:
-    """What was set had no value before, what was cleared has none after."""
-    with pytest.raises(ValidationError):
-        Changed.model_validate({"factor": "f"} | changed)
-
-
-@pytest.mark.parametrize(
-    "about",
-    [
-        {"status": "failed", "event_id": "e"},
-        {"status": "failed", "execution_id": "x", "event_id": "e", "ruleset": {"before": "0" * 64, "after": "1" * 64}},
-        {"status": "ruleset"},
-        {"status": "ruleset", "execution_id": "x", "ruleset": {"before": "0" * 64, "after": "1" * 64}},
-    ],
-)
-def test_what_a_cause_is_about_agrees_with_its_status(about: dict[str, Any]) -> None:
-    """An event names its execution and itself, the adoption of a ruleset names both rulesets and nothing else."""
-    with pytest.raises(ValidationError, match="does not agree with its status"):
-        Cause.model_validate(about | {"topic": "executions", "partition": 0, "offset": 0})
-
-
-def test_a_reader_ignores_what_a_later_version_adds() -> None:
-    """Unknown members are no error, and values are immutable."""
-    changed = Changed.model_validate({"factor": "f", "op": "set", "after": 1, "new": "member"})
-    assert changed == Changed(factor="f", op="set", after=1)
-    with pytest.raises(ValidationError):
-        changed.op = "cleared"  # type: ignore[misc,assignment]
+def test_the_schema_refuses_another_difference(member: str, value: object) -> None:
+    """An operation that nobody knows, or a value that is no scalar, is not what the worker publishes."""
+    partition = Partition({"processors": {}})
+    partition.take(*records_of([ok("e", 1, {"a": 1})]))
+    [raw] = [sent.value for sent in partition.sent if sent.topic == "factor-changes"]
+    published = parse_json(raw)
+    CHANGE.validate(published)
+    published["changed"][0][member] = value
+    with pytest.raises(SchemaError):
+        CHANGE.validate(published)
 
 
 def test_the_contracts_limits_are_the_codes() -> None:
-    """The models repeat a few numbers and names that the code decides by."""
-    assert contract.MAX_COUNTER == decoding.MAX_COUNTER
-    assert FactorChange.model_json_schema()["$defs"]["Executions"]["properties"]["failures"]["maxItems"] == MAX_LISTED
+    """The types repeat a few numbers and names that the code decides by."""
+    assert event_contract.MAX_COUNTER == decoding.MAX_COUNTER
+    parts = CHANGE.schema["$defs"]
+    assert parts["Executions"]["properties"]["failures"]["maxItems"] == MAX_LISTED
+    assert parts["Failure"]["properties"]["attempt"]["maximum"] == decoding.MAX_COUNTER
+    assert parts["Cause"]["properties"]["status"]["enum"] == [*(status.text for status in Status), ERASED, RULESET]
     statuses = LifecycleEventContract.model_json_schema()["properties"]["status"]["enum"]
     assert statuses == [status.text for status in Status]
 

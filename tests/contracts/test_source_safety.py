@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(file for package in ("models", "topics", "streams") for file in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(
+    file for package in ("clients", "models", "topics", "streams") for file in (ROOT / package).rglob("*.py")
+)
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "jsonpickle", "marshal", "shelve", "joblib"}
 FORBIDDEN_CALLS = {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
 

@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterator
 
+from consolidator.keys import partition_of
 from tests.inputs.bad_inputs import BAD_KEY
 from tests.inputs.design_workload import Message, design_workload
 from tests.real_kafka.installation import Installation, Raw
 from tests.real_kafka.worker_process import WorkerProcess
-from topics.contract.keys import partition_of
 
 __all__ = ["LEAST_PROGRESS", "MOST_PROGRESS", "publish_load", "start_worker", "wait_new_work"]
 

@@ -10,10 +10,10 @@ from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from consolidator.keys import partition_of
 from tests.inputs.design_workload import DESIGN_EVENTS, design_workload
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import WorkerProcess
-from topics.contract.keys import partition_of
 
 APPLICATIONS = 2_000
 TICK_S = 0.05

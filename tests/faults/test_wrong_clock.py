@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from consolidator.keys import event_key, partition_of
 from tests.inputs.bad_inputs import BAD_INPUTS, BAD_KEY
 from tests.inputs.workloads import Rates, believable, to_json
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.stored_table import table_of_changelog
-from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

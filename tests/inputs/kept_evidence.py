@@ -1,5 +1,6 @@
 """Evidence about one application, as a worker's output gives it."""
 
+from consolidator.keys import parse_event_key, partition_of
 from streams.audit.evidence.bundle import Evidence, EvidenceCheck, TopicNames
 from streams.audit.evidence.files import write_evidence
 from streams.core.rules import Rules
@@ -7,7 +8,6 @@ from tests.inputs.cases import event, failed, ok
 from tests.inputs.kept_logs import kept_log, published
 from tests.inputs.workloads import load_catalogue
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
-from topics.contract.keys import parse_event_key, partition_of
 from topics.records.adoptions import KnownRulesets
 
 PARTITIONS = 4

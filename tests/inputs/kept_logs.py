@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 
+from consolidator.keys import event_key, parse_event_key, partition_of
 from streams.core.rules import Rules
 from streams.replay.application_log import ApplicationLog, KeptLog
 from streams.replay.replay import Replay
@@ -12,7 +13,6 @@ from tests.inputs.workloads import Item, parse_json, to_json
 from tests.oracle.expected import SourceRecord, Tombstone
 from tests.oracle.folds import MAX_EVENT_BYTES, decoded
 from topics.contract.declared import Topics
-from topics.contract.keys import event_key, parse_event_key, partition_of
 from topics.reading.ranges import Range
 from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record

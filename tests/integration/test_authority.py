@@ -5,13 +5,13 @@ import json
 import pytest
 from confluent_kafka import KafkaError, Producer
 
+from consolidator.keys import event_key, partition_of
 from streams.configuration.connection import connection_of
 from streams.configuration.settings import Settings
 from tests.inputs.workloads import to_json
 from tests.real_kafka.adoptions import adoptions, going_over, next_catalogue_in, wait_gone_over
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.secured_installation import SecuredInstallation
-from topics.contract.keys import event_key, partition_of
 from topics.contract.permissions import Role
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.dead_letter_format import CLASS

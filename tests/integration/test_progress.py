@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from consolidator.keys import partition_of
 from models.errors import InfrastructureError
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.worker_process import wait_until
-from topics.contract.keys import partition_of
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
 from topics.reading.reader import TopicReader

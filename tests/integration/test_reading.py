@@ -6,13 +6,13 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from consolidator.keys import event_key, partition_of
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
 from streams.runtime.exit_codes import exit_code_of
 from tests.inputs.cases import ok
 from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.installation import LIMIT_S, Installation
-from topics.contract.keys import event_key, partition_of
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from consolidator.keys import application_prefix, event_key, partition_of
 from streams.cli.main import cli
 from streams.partition.state.row_codec import KNOWN_FORMATS, MARK_KEY, decode_row
 from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.upgrade.kept_installation import KeptInstallation, kept_installation
-from topics.contract.keys import application_prefix, event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

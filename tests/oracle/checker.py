@@ -10,7 +10,7 @@
   (So a test publishes the same bytes either as a stranger or under their canonical key, never both.)
 
 The log that the oracle folds is read from the source topic: its canonical records, without those known to be bad.
-Which partition is canonical comes from ``topics.contract.keys``, proven there against Kafka's own vectors.
+Which partition is canonical comes from ``consolidator.keys``, proven there against Kafka's own vectors.
 """
 
 import re
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from consolidator.keys import partition_of
 from models.rows import PartitionMark, Row
 from streams.core.fold import load_pair
 from streams.core.rules import Rules
@@ -28,7 +29,6 @@ from tests.inputs.workloads import parse_json
 from tests.oracle.executions import MAX_LISTED, PairState
 from tests.oracle.expected import Expectation, PairKey, SourceRecord, Tombstone, expected
 from tests.oracle.rules import canonical_json
-from topics.contract.keys import partition_of
 from topics.records.record import Record
 
 Position = tuple[int, int]

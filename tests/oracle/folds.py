@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from consolidator.keys import event_key
 from models.catalogue import Catalogue
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
@@ -24,7 +25,6 @@ from tests.oracle.executions import PairState
 from tests.oracle.expected import PairKey, Tombstone
 from tests.oracle.rules import canonical_json
 from topics.contract.declared import Topics, declare
-from topics.contract.keys import event_key
 from topics.records.decoding import decode_event
 from topics.records.erasure_authority import ErasureAuthority, EveryErasure
 

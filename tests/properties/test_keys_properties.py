@@ -4,7 +4,7 @@ from aiokafka.partitioner import murmur2 as aiokafka_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topics.contract.keys import event_key, murmur2, parse_event_key, partition_of
+from consolidator.keys import event_key, murmur2, parse_event_key, partition_of
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 awkward_ids = st.text(st.sampled_from("%/25Ff\0é"), min_size=1)

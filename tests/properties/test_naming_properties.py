@@ -6,8 +6,8 @@ from base64 import b64encode
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from consolidator.keys import event_key
 from streams.operations.holdings import Search, Whose
-from topics.contract.keys import event_key
 from topics.records.dead_letter_format import KEY
 from topics.records.record import Record
 

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consolidator.keys import partition_of
 from models.rows import Row
 from streams.partition.batch import Outgoing
 from streams.partition.state.row_codec import decode_row
@@ -14,7 +15,6 @@ from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_AP
 from tests.inputs.workloads import Item, Rates, believable, load_catalogue, numbered
 from tests.oracle.expected import Tombstone, expected
 from tests.oracle.folds import Partition, Record, StoredRows, comparable_changes, record_of, records_of
-from topics.contract.keys import partition_of
 
 PARTITIONS = 3
 # The two applications of the strategies are in different partitions: one of them is always foreign.

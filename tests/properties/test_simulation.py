@@ -10,6 +10,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from consolidator.keys import partition_of
 from models.errors import ContractError
 from streams.core.compiled import is_compiled
 from streams.partition.partition_fold import PartitionFold
@@ -17,7 +18,6 @@ from tests.simulation.defects import DEFECTS
 from tests.simulation.machine import PAIRS, Machine
 from tests.simulation.simulation import Simulation
 from tests.simulation.worker import PARTITIONS
-from topics.contract.keys import partition_of
 
 STEPS = 50
 

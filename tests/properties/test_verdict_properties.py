@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consolidator.keys import event_key, partition_of
 from models.errors import BadEventError, CatalogueError, Defect
 from models.numbers import exact_number, scalar_text, within_limits
 from streams.audit.evidence.bundle import Evidence, EvidenceCheck, TopicNames
@@ -22,7 +23,6 @@ from tests.inputs.kept_logs import FIRST_MS, published
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE
 from tests.inputs.workloads import to_json
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
-from topics.contract.keys import event_key, partition_of
 from topics.records.adoptions import KnownRulesets
 from topics.records.decoding import decode_event
 from topics.records.record import Record

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
+from consolidator.keys import event_key, partition_of
 from models.errors import ContractError
 from streams.cli.main import cli
 from tests.inputs.bad_inputs import BAD_KEY
 from tests.inputs.workloads import to_json
-from topics.contract.keys import event_key, partition_of
 
 __all__ = [
     "HEADERS",

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from consolidator.keys import event_key, partition_of
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.rules import Rules
@@ -33,7 +34,6 @@ from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_until
 from topics.cluster.open_transactions import wait_until_offsets_settled
 from topics.cluster.provisioning import apply, existing
-from topics.contract.keys import event_key, partition_of
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
 from topics.records.record import Record

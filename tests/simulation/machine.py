@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from consolidator.keys import partition_of
 from tests.inputs.bad_inputs import BAD_INPUTS
 from tests.inputs.strategies import APPLICATION, OTHER_APPLICATION, PROCESSORS, events
 from tests.oracle.expected import Tombstone
 from tests.simulation.simulation import Simulation
 from tests.simulation.worker import PARTITIONS, POINTS, WORKERS, Worker
-from topics.contract.keys import partition_of
 
 __all__ = ["PAIRS", "Machine"]
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from consolidator.keys import event_key, partition_of
 from tests.inputs.workloads import Item, to_json
 from tests.oracle import folds
 from tests.oracle.expected import Tombstone
 from tests.simulation.kafka import SimulatedKafka
 from tests.simulation.log import PartitionLog
 from tests.simulation.worker import PARTITIONS
-from topics.contract.keys import event_key, partition_of
 from topics.records.record import Record
 
 __all__ = ["SimulatedProducers"]

@@ -1,35 +1,120 @@
 """The JSON Schemas of the topics' records: ``python -m topics.contract.schemas topics/schemas`` writes them.
 
-A contract test compares the committed files with :func:`published_schemas`, so a model cannot change unseen.
+What is published is described by the client's types (:mod:`consolidator.records`), what producers send by a pydantic
+model (:mod:`models.event_contract`), which tells apart more than a type can. A contract test compares the committed
+files with :func:`published_schemas`, so a type cannot change unseen.
 """
 
 import json
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel
+import msgspec
 
-from models.contract import CurrentFactors, FactorChange, LifecycleEventContract
+from consolidator.records import CurrentFactors, FactorChange
+from models.catalogue import ProcessorType
+from models.event_contract import LifecycleEventContract
+from models.outcomes import Outcome
+from models.quality import Issue
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-# By the name that stands in the file's name and in the schema's URN.
-_MODELS: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
-    "factor-change": (FactorChange, "Factor change"),
-    "factors": (CurrentFactors, "Current factors"),
-    "lifecycle-event": (LifecycleEventContract, "Execution lifecycle event"),
+_WORDS: Final[tuple[type[StrEnum], ...]] = (Issue, Outcome, ProcessorType)
+"""The enumerations that the published types refer to: the words of the rules, which are not the client's."""
+_REFERENCE: Final = "#/$defs/"
+_PUBLISHED_NAMES: Final[Mapping[str, str]] = {
+    "ChangeCause": "Cause",
+    "FactorDifference": "Changed",
+    "FailedExecution": "Failure",
+    "QualityNote": "Quality",
+    "Ruleset": "RulesetRef",
+    "SourcePlace": "Version",
 }
+"""What the schemas call a type since their first version, where that is not its name."""
+_CAUSE_ORDER: Final = (
+    "execution_id",
+    "status",
+    "attempt",
+    "event_id",
+    "ruleset",
+    "topic",
+    "partition",
+    "offset",
+)
+"""The members of a cause as the worker writes them; the type has those first that are always there."""
 
 
 def published_schemas() -> dict[str, str]:
     """The text of each schema (draft 2020-12), by file name."""
-    return {f"{name}.schema.json": _text(name, model, title) for name, (model, title) in _MODELS.items()}
+    event = LifecycleEventContract.model_json_schema()
+    return {
+        "factor-change.schema.json": _text("factor-change", "Factor change", _published(FactorChange)),
+        "factors.schema.json": _text("factors", "Current factors", _published(CurrentFactors)),
+        "lifecycle-event.schema.json": _text("lifecycle-event", "Execution lifecycle event", event),
+    }
 
 
-def _text(name: str, model: type[BaseModel], title: str) -> str:
+def _text(name: str, title: str, schema: Mapping[str, Any]) -> str:
     about: dict[str, Any] = {"$schema": _DIALECT, "$id": f"urn:factor-consolidator:{name}:1", "title": title}
-    return json.dumps(about | {**model.model_json_schema(), "title": title}, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(about | {**schema, "title": title}, ensure_ascii=False, indent=2) + "\n"
+
+
+def _published(struct: type[CurrentFactors]) -> dict[str, Any]:
+    """The schema of a published record, spelled as pydantic spelled its first version."""
+    _, found = msgspec.json.schema_components([struct])
+    record = _object(found.pop(struct.__name__))
+    parts = {_name(name): _object(part) | {"title": _name(name)} for name, part in found.items()}
+    words = {word.__name__: _enumeration(word) for word in _WORDS}
+    named = json.dumps([record, parts])
+    parts |= {name: word for name, word in words.items() if f'"{_REFERENCE}{name}"' in named}
+    return {"$defs": {name: _sorted(part) for name, part in sorted(parts.items())}} | _sorted(record)
+
+
+def _object(schema: Mapping[str, Any]) -> dict[str, Any]:
+    listed = schema["properties"]
+    names = _CAUSE_ORDER if set(_CAUSE_ORDER) == set(listed) else listed
+    members = {name: _sorted(_member(name, listed[name])) for name in names}
+    # The attributes' descriptions stand with the attributes.
+    return {**schema, "description": schema["description"].partition("\n\n")[0], "properties": members}
+
+
+def _member(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A member; one with a default is left out where it has nothing to say, and never null."""
+    member: dict[str, Any] = _referring(schema)
+    if "default" in member:
+        del member["default"]
+        [given] = [choice for choice in member.pop("anyOf") if choice != {"type": "null"}]
+        member = given | member
+    if not {"$ref", "anyOf"} & set(member):
+        member["title"] = name.replace("_", " ").title()
+    return member
+
+
+def _referring(schema: Any) -> Any:
+    """The same with the published names of types; whoever refers says nothing else about the type."""
+    if isinstance(schema, list):
+        return [_referring(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {name: _referring(part) for name, part in schema.items()}
+    if "$ref" in schema:
+        schema.pop("type", None)
+        schema["$ref"] = _REFERENCE + _name(schema["$ref"].removeprefix(_REFERENCE))
+    return schema
+
+
+def _enumeration(words: type[StrEnum]) -> dict[str, Any]:
+    return {"description": words.__doc__, "enum": [*words], "title": words.__name__, "type": "string"}
+
+
+def _name(type_name: str) -> str:
+    return _PUBLISHED_NAMES.get(type_name, type_name)
+
+
+def _sorted(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sorted(schema.items()))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ it before what is now the end of everything in the entries' partition, and waits
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from consolidator.keys import partition_of
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
 from topics.records.erasures import Erasure, Forgotten, entries_in, forgotten_in

@@ -8,13 +8,13 @@ from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.addresses import servers_text
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
 from topics.cluster.edges import edges_of
 from topics.cluster.offsets import ASK_S, ask_for_offsets, offset_at_time
-from topics.contract.keys import partition_of
 from topics.contract.permissions import Permission, Resource
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
 from topics.reading.read_ahead import Arrival, PartitionAfterPartition

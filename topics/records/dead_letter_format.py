@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
+from consolidator.keys import parse_event_key
 from models.errors import BadEventError, ContractError
 from models.events import rfc3339
 from models.lengths import MAX_KEY_BYTES
-from topics.contract.keys import parse_event_key
 from topics.records.record import Record
 from topics.records.schema_version import LATER_VERSION
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from consolidator.keys import application_prefix
 from models.errors import BadEventError, Defect
-from topics.contract.keys import application_prefix
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.record import Record
 from topics.records.schema_version import LATER_VERSION, newer_version, require_known_version, version_of
@@ -122,7 +122,7 @@ class Forgotten(NamedTuple):
 
 
 def salted_hash(salt: bytes, prefix: bytes) -> bytes:
-    """SHA-256 over the salt and an application's :func:`topics.contract.keys.application_prefix`."""
+    """SHA-256 over the salt and an application's :func:`consolidator.keys.application_prefix`."""
     return sha256(salt + prefix).digest()
 
 

@@ -5,9 +5,9 @@ from time import monotonic
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from consolidator.keys import event_key, partition_of
 from models.errors import InfrastructureError
 from models.events import LifecycleEvent
-from topics.contract.keys import event_key, partition_of
 from topics.records.cloudevents import EXECUTION_TYPE_PREFIX, cloudevent_headers
 
 __all__ = ["publish_events", "record_bytes"]

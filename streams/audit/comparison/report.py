@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from consolidator.keys import application_prefix
 from models.counts import Counts
 from models.numbers import quote
 from streams.core.fold import Pair
 from streams.core.rules import Rules
-from topics.contract.keys import application_prefix
 
 __all__ = [
     "Difference",

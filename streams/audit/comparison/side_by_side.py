@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from consolidator.keys import partition_of
 from models.catalogue import Catalogue
 from models.events import LifecycleEvent, Position
 from streams.audit.comparison.catalogue_changes import CatalogueChanges
@@ -23,7 +24,6 @@ from streams.replay.replay import ChangeHead
 from streams.replay.tables import Scratch
 from streams.runtime.closing import Closing
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.reading.positions import AtOffset
 
 __all__ = ["Differences", "FileComparison", "LogComparison", "OpenReplay"]

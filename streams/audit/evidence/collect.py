@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 
 import msgspec
 
+from consolidator.keys import application_prefix, parse_event_key
 from models.catalogue import Catalogue
 from models.errors import BadEventError
 from streams.audit.evidence.bundle import Evidence, TopicNames
@@ -14,7 +15,6 @@ from streams.replay.replay import head_of
 from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import RuleBook, book_of
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix, parse_event_key
 from topics.reading.positions import Beginning
 from topics.reading.ranges import Range
 from topics.reading.reader import TopicReader

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
+from consolidator.keys import application_prefix, partition_of
 from models.catalogue import Catalogue
 from models.errors import ContractError
 from streams.audit.evidence.bundle import Evidence, TopicNames
 from streams.rulesets.catalogue_file import parse_catalogue
-from topics.contract.keys import application_prefix, partition_of
 from topics.records.adoptions import Adoption, KnownRulesets
 from topics.records.erasures import is_about_application
 from topics.records.record import Record

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from consolidator.records import Executions, FactorChange, FactorDifference, FailedExecution
 from models.events import rfc3339
 from streams.audit.history.as_of import AsOf, ProcessorAsOf
-from streams.audit.published import Executions, FactorChange, FactorDifference, FailedExecution
 from streams.core.change import MAX_LISTED
 from streams.core.pair_summary import PairSummary, summary_of
 from streams.rulesets.rule_book import RuleBook

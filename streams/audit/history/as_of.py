@@ -6,11 +6,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from consolidator.keys import application_prefix, parse_event_key
+from consolidator.records import FactorChange, decode_change
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
 from models.rows import DIGEST_BYTES, Entry
-from streams.audit.published import FactorChange, change_from
 from streams.core.change import common_parts, encode_change
 from streams.core.fold import Pair, apply_event
 from streams.partition.observer import Observer
@@ -18,7 +19,6 @@ from streams.replay.application_log import ApplicationLog
 from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix, parse_event_key
 
 __all__ = ["AsOf", "ProcessorAsOf", "Sources", "erased_events", "known_as_of", "true_as_of"]
 
@@ -95,7 +95,7 @@ def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_even
     for replayed in replay.run(log.log, log.ranges):
         for sent in changes_of(replayed.folded, topics):
             value = sent.value or b""
-            last[head_of(value).processor] = change_from(value)
+            last[head_of(value).processor] = decode_change(value)
     pairs = {pair.row.processor: pair for pair in replay.pairs()}
     return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)}, sources)
 
@@ -135,7 +135,7 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
         step = apply_event(None if before is None else before.pair, event, position, rules)
         if step.change is not None:
             value = encode_change(step.change, step.change.id, common_parts(step.change, rules.json))
-            found[event.processor] = ProcessorAsOf(step.pair, change_from(value))
+            found[event.processor] = ProcessorAsOf(step.pair, decode_change(value))
         elif before is not None:
             found[event.processor] = ProcessorAsOf(step.pair, before.last_change)
     return AsOf(log, at, dict(sorted(found.items())), sources)

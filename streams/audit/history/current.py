@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from streams.audit.published import CurrentFactors, FactorChange, change_of, current_of
-from topics.contract.keys import factors_key
+from consolidator.keys import factors_key
+from consolidator.records import CurrentFactors, FactorChange
+from streams.audit.published import change_of, current_of
 from topics.reading.positions import AtTime, Beginning
 from topics.reading.reader import TopicReader
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from consolidator.records import CurrentFactors
 from models.catalogue import Catalogue
 from models.errors import ContractError
 from streams.audit.history.as_of import AsOf
 from streams.audit.history.explanation import Explanation, explain
 from streams.audit.history.inquiry import Inquiry
-from streams.audit.published import CurrentFactors, published_summary
+from streams.audit.published import published_summary
 from streams.core.pair_summary import summary_of
 from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook

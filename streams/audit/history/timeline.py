@@ -3,16 +3,16 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from consolidator.keys import parse_event_key
+from consolidator.records import FactorChange, decode_change
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
-from streams.audit.published import FactorChange, change_from
 from streams.partition.observer import Observer
 from streams.replay.application_log import ApplicationLog
 from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.contract.keys import parse_event_key
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
@@ -77,7 +77,7 @@ def timeline(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_b
     for replayed in replay.run(log.log, log.ranges):
         for sent in changes_of(replayed.folded, topics):
             value = sent.value or b""
-            changes.setdefault(head_of(value).version.offset, []).append(change_from(value))
+            changes.setdefault(head_of(value).version.offset, []).append(decode_change(value))
     entries = [_entry(record, fates, tuple(changes.get(record.offset, ()))) for record in log.records]
     forgotten = log.forgotten
     if forgotten is None:

@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
-from streams.audit.published import SCHEMA_VERSION, unreadable_because
+from consolidator.keys import application_prefix, change_key, parse_event_key
+from consolidator.records import SCHEMA_VERSION
+from streams.audit.published import unreadable_because
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
 from streams.partition.batch import Outgoing
@@ -18,7 +20,6 @@ from streams.replay.digest import ChangesDigest, record_digest
 from streams.replay.replay import ChangeHead, ReplayedBatch, changes_of, head_of
 from streams.replay.tables import Table, place_key, place_of
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix, change_key, parse_event_key
 from topics.records.record import Record
 
 __all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "last_cause"]

@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
+from consolidator.keys import parse_event_key, partition_of
+from consolidator.records import SCHEMA_VERSION, CurrentFactors
 from models.rows import Row
-from streams.audit.published import SCHEMA_VERSION, CurrentFactors, published_summary, unreadable_because
+from streams.audit.published import published_summary, unreadable_because
 from streams.audit.verification.changes import Taints
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
@@ -19,7 +21,6 @@ from streams.replay.replay import ReplayedBatch, head_of
 from streams.replay.tables import Table
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.contract.keys import parse_event_key, partition_of
 from topics.reading.ranges import Range
 from topics.records.record import Record
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from consolidator.keys import application_prefix
 from streams.audit.verification.changes import last_cause
 from streams.audit.verification.findings import Finding, PlaceInTopic
 from streams.audit.verification.verify import Report, Verification
@@ -16,7 +17,6 @@ from streams.runtime.closing import Closing
 from topics.cluster.authorization import require_permissions
 from topics.cluster.provisioning import require_existing
 from topics.contract.declared import Topics
-from topics.contract.keys import application_prefix
 from topics.contract.permissions import Role, permissions
 from topics.reading.positions import AtOffset, Beginning
 from topics.reading.progress import GroupProgress

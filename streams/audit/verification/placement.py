@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
+from consolidator.keys import partition_of
 from streams.audit.verification.findings import Finding, Kind, PlaceInTopic
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.records.record import Record
 
 __all__ = ["Content", "finding_on", "out_of_place"]

@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from consolidator.keys import partition_of
 from models.errors import ContractError
 from streams.cli.kafka import connection_of
 from streams.cli.options import (
@@ -21,7 +22,6 @@ from streams.configuration.settings import Settings, load_settings
 from streams.operations.earlier_erasures import EarlierErasures
 from streams.operations.erasure import ApplicationErasure, Survey
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 
 _EMPTY: Final = "no application has an empty id: nothing was done"
 _LISTED: Final = 20

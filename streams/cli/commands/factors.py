@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
+from consolidator.records import CurrentFactors
 from models.errors import AuthorizationError
 from streams.audit.history.answers import change_members
 from streams.audit.history.current import Current, Journalled, last_change, read_current
 from streams.audit.history.inquiry import Inquiry, Moment
 from streams.audit.history.published_reasons import PublishedReason, explain_published, published_book
-from streams.audit.published import CurrentFactors, published_summary
+from streams.audit.published import published_summary
 from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of, require_a_day
 from streams.cli.kafka import connection_of
 from streams.cli.options import (

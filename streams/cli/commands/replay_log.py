@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from consolidator.keys import partition_of
 from streams.audit.live_ruleset import catalogue_in_force
 from streams.cli.kafka import connection_of
 from streams.cli.output.console import note, progress, write_lines
@@ -19,7 +20,6 @@ from streams.core.rules import Rules
 from streams.replay.log_replay import LogReplay, Selection, ShownChange
 from streams.rulesets.rule_book import RuleBook, book_of
 from topics.contract.declared import Topics
-from topics.contract.keys import partition_of
 from topics.records.record import Record
 
 __all__ = ["replay_log"]

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from consolidator.records import Executions, FactorChange, FactorDifference
 from streams.audit.history.current import Journalled
-from streams.audit.published import Executions, FactorChange, FactorDifference
 from streams.runtime.escaping import escaped
 
 __all__ = ["cause_text", "change_lines", "difference_text", "failure_texts", "folded_change_lines", "why_lines"]

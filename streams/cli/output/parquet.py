@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
+from consolidator.keys import partition_of
+from consolidator.records import decode_change
 from models.errors import ContractError, InfrastructureError
 from models.numbers import quote
-from streams.audit.published import change_from
 from streams.core.fold import Pair
 from streams.core.pair_summary import summary_of
 from streams.rulesets.rule_book import RuleBook
-from topics.contract.keys import partition_of
 
 __all__ = ["change_rows", "pair_rows", "require_parquet", "write_parquet"]
 
@@ -58,7 +58,7 @@ def pair_rows(pairs: Iterable[Pair], book: RuleBook, partitions: int) -> Iterato
 def change_rows(values: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Changes, a row each."""
     for value in values:
-        change = change_from(value)
+        change = decode_change(value)
         yield {
             "id": change.id,
             "application_id": change.application_id,

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
+from consolidator.keys import parse_event_key
 from models.errors import ContractError
 from streams.runtime.escaping import escaped
-from topics.contract.keys import parse_event_key
 from topics.records import dead_letter_format
 from topics.records.content import event_of, last_header, payload_of
 from topics.records.erasures import Erasure, entries_in

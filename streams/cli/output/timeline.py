@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from consolidator.records import FactorChange
 from models.events import rfc3339
 from streams.audit.history.timeline import Entry, Fate
-from streams.audit.published import FactorChange
 from streams.cli.output.changes import difference_text
 from streams.cli.output.record_json import rfc3339_of
 from streams.rulesets.rule_book import RuleBook

@@ -19,6 +19,7 @@ from typing import Self
 import pytest
 from confluent_kafka import KafkaException
 
+from consolidator.keys import partition_of
 from tests.fault_runs.figures import Figures
 from tests.fault_runs.scale import LONG, SEED, scale
 from tests.fault_runs.steady_load import SteadyLoad
@@ -27,7 +28,6 @@ from tests.real_kafka.adoptions import adoptions, going_over, gone_over, next_ca
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_until
-from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

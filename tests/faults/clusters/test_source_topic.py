@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import pytest
 from confluent_kafka.admin import NewPartitions
 
+from consolidator.keys import event_key, partition_of
 from tests.fault_runs.conclusion import Conclusion
 from tests.inputs.workloads import believable, to_json
 from tests.oracle.checker import Observed
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
-from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 from confluent_kafka import KafkaException
 
+from consolidator.keys import event_key, partition_of
 from tests.inputs.bad_inputs import BAD_INPUTS, BAD_KEY, CANARY, ODD_INPUTS
 from tests.inputs.workloads import to_json
 from tests.oracle.checker import Observed
@@ -18,7 +19,6 @@ from tests.real_kafka.foreign_producer import produce_with_header_name
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
-from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -11,13 +11,13 @@ from itertools import cycle
 
 import pytest
 
+from consolidator.keys import event_key, partition_of
 from tests.fault_runs.scale import SEED, scale
 from tests.inputs.fuzzing import fuzzed
 from tests.inputs.workloads import believable, to_json
 from tests.oracle.checker import Observed
 from tests.oracle.reference_decoder import is_event
 from tests.real_kafka.installation import Installation
-from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from consolidator.keys import event_key, partition_of
 from tests.fault_runs.scale import LONG, SEED, scale
 from tests.inputs.bad_inputs import Headers
 from tests.real_kafka.installation import Installation, Raw
 from tests.real_kafka.worker_process import CONSOLIDATOR, WorkerProcess
-from topics.contract.keys import event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -12,13 +12,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from consolidator.keys import event_key, partition_of
 from streams.partition.state.row_codec import MARK_KEY
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable, to_json
 from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.worker_process import wait_until
-from topics.contract.keys import event_key, partition_of
 from topics.records.record import Record
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

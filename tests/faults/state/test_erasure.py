@@ -7,12 +7,12 @@ import pytest
 from aiokafka.record import MemoryRecords
 from click.testing import CliRunner
 
+from consolidator.keys import application_prefix, event_key, partition_of
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import wait_until
-from topics.contract.keys import application_prefix, event_key, partition_of
 from topics.records.erasures import ERASURE_PREFIX
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -9,6 +9,7 @@ import pytest
 import rocksdict
 from click.testing import CliRunner
 
+from consolidator.keys import application_prefix, event_key, partition_of
 from streams.cli.main import cli
 from streams.worker.table.store import BatchStore
 from tests.fault_runs.figures import Figures
@@ -18,7 +19,6 @@ from tests.real_kafka.installed import installed
 from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.real_kafka.transactions import committed_transactions
 from tests.real_kafka.worker_process import WorkerProcess, wait_until
-from topics.contract.keys import application_prefix, event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from consolidator.keys import parse_event_key, partition_of
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, parse_json
 from tests.oracle.expected import Tombstone
 from tests.real_kafka.worker_process import wait_until
-from topics.contract.keys import parse_event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
+from consolidator.keys import parse_event_key
 from streams.cli.main import cli
 from tests.inputs.kept_logs import for_the_oracle
 from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json
 from tests.oracle.expected import expected
 from tests.real_kafka.installed import installed
-from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from consolidator.keys import partition_of
 from models.errors import ContractError
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, load_catalogue, parse_json, to_json
 from tests.real_kafka.installed import installed
-from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

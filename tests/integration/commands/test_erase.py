@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from consolidator.keys import event_key, partition_of
 from models.errors import ConsolidatorError
 from streams.cli.main import cli
 from streams.runtime.exit_codes import exit_code_of
 from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.transactions import behind_an_open_transaction
-from topics.contract.keys import event_key, partition_of
 from topics.reading.erasures import ConfirmedErasures, read_entries
 from topics.records.erasures import erasure_of
 

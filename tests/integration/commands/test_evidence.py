@@ -6,12 +6,12 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from consolidator.keys import parse_event_key
 from streams.cli.main import cli
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
 from tests.oracle.expected import Tombstone
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
-from topics.contract.keys import parse_event_key
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

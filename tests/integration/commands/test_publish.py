@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from consolidator.keys import event_key, partition_of
 from streams.cli.main import cli
 from tests.inputs.workloads import to_json
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.worker_process import CONSOLIDATOR
-from topics.contract.keys import event_key, partition_of
 
 pytestmark = pytest.mark.kafka
 

@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from consolidator.keys import change_key, factors_key, partition_of
 from streams.cli.main import cli
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable, parse_json, to_json
 from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
-from topics.contract.keys import change_key, factors_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

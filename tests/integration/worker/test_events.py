@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from confluent_kafka import KafkaError, Producer
 
+from consolidator.keys import event_key, parse_event_key, partition_of
 from tests.inputs.bad_inputs import BAD_INPUTS, BAD_KEY, CANARY
 from tests.inputs.workloads import Rates, believable, to_json
 from tests.oracle.checker import Observed
@@ -17,7 +18,6 @@ from tests.oracle.expected import Tombstone
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import WorkerProcess
-from topics.contract.keys import event_key, parse_event_key, partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

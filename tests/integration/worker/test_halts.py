@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from consolidator.keys import partition_of
 from streams.partition.state.row_codec import MARK_KEY
 from tests.inputs.workloads import SAMPLE_CATALOGUE, believable
 from tests.real_kafka.installation import LIMIT_S, Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.stored_table import table_of_changelog
-from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from consolidator.keys import partition_of
 from tests.inputs.design_workload import design_workload
 from tests.inputs.workloads import Rates, believable
 from tests.real_kafka.stored_table import stored_offsets, table_of_changelog, table_on_disk
-from topics.contract.keys import partition_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

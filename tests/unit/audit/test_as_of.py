@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from consolidator.keys import parse_event_key, partition_of
 from models.events import micros_of
 from streams.audit.history.answers import differences, executions_of
 from streams.audit.history.as_of import known_as_of, true_as_of
@@ -19,7 +20,6 @@ from tests.inputs.workloads import Rates, believable, load_catalogue, to_json
 from tests.oracle.expected import PairKey, Tombstone, expected
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
 from tests.oracle.rules import canonical_json
-from topics.contract.keys import parse_event_key, partition_of
 from topics.records.erasure_authority import EveryErasure
 
 PARTITIONS = 4

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import msgspec
 import pytest
 
+from consolidator.keys import parse_event_key
 from models.catalogue import ProcessorType
 from streams.audit.history.as_of import known_as_of, true_as_of
 from streams.audit.history.explanation import explain
@@ -18,7 +19,6 @@ from tests.inputs.kept_logs import application_log, kept_log
 from tests.inputs.workloads import Rates, believable, load_catalogue, to_json
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, topics_of
-from topics.contract.keys import parse_event_key
 from topics.records.record import Record
 
 PARTITIONS = 4

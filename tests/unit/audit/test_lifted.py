@@ -2,9 +2,9 @@
 
 import pytest
 
+from consolidator.keys import event_key
 from streams.audit.history.as_of import erased_events
 from streams.replay.application_log import ApplicationLog, KeptLog, without_forgotten
-from topics.contract.keys import event_key
 from topics.records.erasures import erasure_of, forgotten_in
 from topics.records.record import Record
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from consolidator.keys import event_key, partition_of
 from models.rows import PartitionMark, Row
 from streams.core.rules import Rules
 from streams.partition.batch import Batch, Headers, Outgoing
@@ -19,7 +20,6 @@ from tests.inputs.workloads import Rates, believable, load_catalogue, to_json
 from tests.oracle.checker import Observed, Report, check
 from tests.oracle.expected import Tombstone
 from topics.contract.declared import declare
-from topics.contract.keys import event_key, partition_of
 from topics.records.record import Record
 
 PARTITIONS = 2

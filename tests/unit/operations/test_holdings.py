@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
+from consolidator.keys import event_key
 from streams.operations.holdings import Holding, Retention, Search, Whose
-from topics.contract.keys import event_key
 from topics.records.dead_letter_format import KEY
 from topics.records.record import Record
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.contract import FactorChange
+from consolidator.records import decode_change
 from models.errors import ContractError
 from streams.audit.verification.findings import Kind
 from streams.audit.verification.verify import Verification
@@ -113,7 +113,7 @@ def test_what_differs_is_published_with_the_ruleset_as_its_cause():
     assert [one["factor"] for one in adopted["changed"]] == ["f", "g"]
     assert adopted["ruleset"]["digest"] == WIDER.digest
     assert len(adopted["id"]) == 32
-    FactorChange.from_json(next(one.value for one in sent if json.loads(one.value) == adopted))
+    assert decode_change(next(one.value for one in sent if json.loads(one.value) == adopted)).id == adopted["id"]
     assert changes[-1]["factors"] == {"f": 2, "g": "later"}
     assert len({change["id"] for change in changes}) == len(changes)
 

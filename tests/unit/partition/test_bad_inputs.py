@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from consolidator.keys import event_key
 from tests.inputs.bad_inputs import BAD_INPUTS, BAD_KEY, ODD_INPUTS
 from tests.inputs.workloads import load_catalogue
 from tests.oracle.folds import MAX_EVENT_BYTES, RECORDED_MS, Partition, Record
 from tests.oracle.reference_decoder import is_event
-from topics.contract.keys import event_key
 from topics.records.dead_letter_format import CLASS, parse_dead_letter
 from topics.records.record import Record as KafkaRecord
 

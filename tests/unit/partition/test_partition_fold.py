@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from consolidator.keys import event_key, partition_of
 from models.errors import ContractError, Defect
 from models.quality import Issue, QualityIssue
 from models.rows import MAX_EXECUTIONS, Erasures, PartitionMark, Row
@@ -13,7 +14,6 @@ from tests.inputs.cases import event, failed, ok, one_factor
 from tests.inputs.workloads import load_catalogue, to_json
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import RECORDED_MS, Partition, Record, StoredRows, decoded, record_of, records_of, topics_of
-from topics.contract.keys import event_key, partition_of
 
 SUM = one_factor("sum")
 PARTITIONS = 4

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from consolidator.keys import event_key
 from models.errors import Defect
 from streams.partition.batch import Batch
 from streams.partition.sizes import framed_size, memory_size
@@ -17,7 +18,6 @@ from tests.inputs.cases import ok, one_factor
 from tests.inputs.workloads import to_json
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, record_of, records_of
-from topics.contract.keys import event_key
 
 SUM = one_factor("sum")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from consolidator.keys import event_key, partition_of
 from models.lengths import MAX_ID_BYTES, MAX_KEY_BYTES
 from models.rows import Erasures
 from streams.partition.state.row_codec import encode_row
@@ -13,7 +14,6 @@ from tests.inputs.cases import event, ok, one_factor
 from tests.inputs.workloads import to_json
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, decoded, record_of, topics_of
-from topics.contract.keys import event_key, partition_of
 from topics.records.dead_letter_format import CLASS, KEY, MAX_CONTENT_BYTES, VALUE_BYTES, content_bytes
 from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX
 

@@ -3,14 +3,18 @@
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+import consolidator
 from tests.inputs.repository import ROOT, committed_files
 
 PACKAGES = ("models", "topics", "streams")
+CLIENT = PurePosixPath("clients", "python", "consolidator")
+BUNDLED = "factor_consolidator_bundled"
 LIMIT_S = 240
 
 
@@ -30,14 +34,38 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_has_every_file_of_the_packages(wheel):
-    """Modules, type marks, schemas, the sample catalogue, the list of jars; and nothing beside the packages."""
+    """Modules, type marks, schemas, the sample catalogue, the list of jars; nothing else but the client."""
     found = {PurePosixPath(name) for name in wheel.namelist() if ".dist-info/" not in name}
-    assert {file.parts[0] for file in found} == set(PACKAGES)
+    assert {file.parts[0] for file in found} == {*PACKAGES, BUNDLED, f"{BUNDLED}.pth"}
     wanted = {PurePosixPath(file) for file in committed_files() if file.parts[0] in PACKAGES}
     assert wanted - found == set()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+def test_the_wheel_has_a_copy_of_the_client(wheel):
+    """All of the package, byte for byte, in a folder that the path file puts at the end of the path."""
+    client = {PurePosixPath(file) for file in committed_files() if CLIENT in PurePosixPath(file).parents}
+    copies = {PurePosixPath(BUNDLED, "consolidator", file.relative_to(CLIENT)): file for file in client}
+    assert copies
+    found = {PurePosixPath(name) for name in wheel.namelist() if name.startswith(f"{BUNDLED}/")}
+    assert found == set(copies)
+    assert all(wheel.read(str(copy)) == (ROOT / file).read_bytes() for copy, file in copies.items())
+    assert wheel.read(f"{BUNDLED}.pth").decode().split() == [BUNDLED]
+
+
+def test_the_client_is_released_with_the_rest():
+    """Both have one version, for the same Pythons, under the same licence; what both need has the same bounds."""
+    client, main = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in ("clients/python", "")
+    )
+    for key in ("version", "license", "requires-python"):
+        assert client[key] == main[key]
+    assert consolidator.__version__ == client["version"]
+    assert set(client["dependencies"]) <= set(main["dependencies"])
+    assert (ROOT / "clients/python/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, f"{BUNDLED}/consolidator"])
 def test_the_wheel_says_that_it_is_typed(wheel, package):
     """Type checkers read a package's annotations only where it has this file (PEP 561)."""
     assert f"{package}/py.typed" in wheel.namelist()

@@ -32,7 +32,7 @@ UNBOUNDED = {
 """What is shipped without an upper bound, and why that is safe."""
 
 SHIPPED = [*run_requirements(), *extra_requirements("broker"), *extra_requirements("parquet")]
-OURS = ("models", "topics", "streams")
+OURS = ("clients", "models", "topics", "streams")
 UPPER = {"<", "<=", "==", "~="}
 
 

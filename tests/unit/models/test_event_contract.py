@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from models.contract import LifecycleEventContract
+from models.event_contract import LifecycleEventContract
 from models.lengths import MAX_ID_BYTES
 from tests.inputs.cases import event
 from tests.inputs.workloads import to_json
