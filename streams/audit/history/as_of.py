@@ -3,17 +3,16 @@
 *Known*: what the log held; a prefix of it. *True*: of everything that the log holds, what had happened by then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
-from models.quality import QualityIssue
 from models.rows import DIGEST_BYTES, Entry
 from streams.audit.published import FactorChange, change_from
 from streams.core.change import common_parts, encode_change
 from streams.core.fold import Pair, apply_event
-from streams.partition.observer import Observer
+from streams.partition.observer import FoldedEvent, Observer
 from streams.replay.application_log import ApplicationLog
 from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
@@ -36,10 +35,11 @@ class Sources(Observer):
         self.refused: list[tuple[Position, BadEventError]] = []
         self._places: dict[tuple[str, bytes], tuple[LifecycleEvent, Position]] = {}
 
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+    def folded(self, events: Sequence[FoldedEvent]) -> None:
         """See :class:`Observer`."""
-        self.events.append((event, position))
-        self._places.setdefault((event.event_id, event.digest[:DIGEST_BYTES]), (event, position))
+        for event, position, _, _ in events:
+            self.events.append((event, position))
+            self._places.setdefault((event.event_id, event.digest[:DIGEST_BYTES]), (event, position))
 
     def rejected(self, position: Position, error: BadEventError) -> None:
         """See :class:`Observer`."""

@@ -1,13 +1,13 @@
 """The timeline of an application: every source record under its keys, what became of it, and what it changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
-from models.quality import QualityIssue
 from streams.audit.published import FactorChange, change_from
-from streams.partition.observer import Observer
+from streams.partition.observer import FoldedEvent, Observer
 from streams.replay.application_log import ApplicationLog
 from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
@@ -120,13 +120,14 @@ class _Fates(Observer):
         self.again: set[int] = set()
         self._seen: set[tuple[str, bytes]] = set()
 
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+    def folded(self, events: Sequence[FoldedEvent]) -> None:
         """See :class:`Observer`."""
-        self.events[position.offset] = event
-        identity = (event.event_id, event.digest)
-        if identity in self._seen:
-            self.copies.add(position.offset)
-        self._seen.add(identity)
+        for event, position, _, _ in events:
+            self.events[position.offset] = event
+            identity = (event.event_id, event.digest)
+            if identity in self._seen:
+                self.copies.add(position.offset)
+            self._seen.add(identity)
 
     def rejected(self, position: Position, error: BadEventError) -> None:
         """See :class:`Observer`."""
