@@ -20,7 +20,6 @@ __all__ = [
     "CurrentFactors",
     "FactorChange",
     "FactorDifference",
-    "change_from",
     "change_of",
     "current_of",
     "published_summary",
@@ -162,11 +161,6 @@ def change_of(record: Record) -> FactorChange:
         ContractError: it is not what a worker publishes, or of a later schema version.
     """
     return _decode(record, _CHANGE)
-
-
-def change_from(value: bytes) -> FactorChange:
-    """Decode a change that a fold has just made."""
-    return _CHANGE.decode(value)
 
 
 def published_summary(published: CurrentFactors) -> PairSummary:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.rows import DIGEST_BYTES, Entry
-from streams.audit.published import FactorChange, change_from
-from streams.core.change import common_parts, encode_change
+from streams.audit.made_changes import factor_change, published_form
+from streams.audit.published import FactorChange
 from streams.core.fold import Pair, apply_event
 from streams.partition.observer import FoldedEvent, Observer
 from streams.replay.application_log import ApplicationLog
-from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.contract.keys import application_prefix, parse_event_key
@@ -93,9 +92,8 @@ def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_even
     replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=sources)
     last: dict[str, FactorChange] = {}
     for replayed in replay.run(log.log, log.ranges):
-        for sent in changes_of(replayed.folded, topics):
-            value = sent.value or b""
-            last[head_of(value).processor] = change_from(value)
+        for made in {made.change.processor: made for made in replayed.folded.changes}.values():
+            last[made.change.processor] = published_form(made)
     pairs = {pair.row.processor: pair for pair in replay.pairs()}
     return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)}, sources)
 
@@ -134,8 +132,7 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
         before = found.get(event.processor)
         step = apply_event(None if before is None else before.pair, event, position, rules)
         if step.change is not None:
-            value = encode_change(step.change, step.change.id, common_parts(step.change, rules.json))
-            found[event.processor] = ProcessorAsOf(step.pair, change_from(value))
+            found[event.processor] = ProcessorAsOf(step.pair, factor_change(step.change, step.change.id, rules))
         elif before is not None:
             found[event.processor] = ProcessorAsOf(step.pair, before.last_change)
     return AsOf(log, at, dict(sorted(found.items())), sources)

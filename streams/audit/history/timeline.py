@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
-from streams.audit.published import FactorChange, change_from
+from streams.audit.made_changes import published_form
+from streams.audit.published import FactorChange
 from streams.partition.observer import FoldedEvent, Observer
 from streams.replay.application_log import ApplicationLog
-from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.contract.keys import parse_event_key
@@ -75,9 +75,8 @@ def timeline(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_b
     replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=fates)
     changes: dict[int, list[FactorChange]] = {}
     for replayed in replay.run(log.log, log.ranges):
-        for sent in changes_of(replayed.folded, topics):
-            value = sent.value or b""
-            changes.setdefault(head_of(value).version.offset, []).append(change_from(value))
+        for made in replayed.folded.changes:
+            changes.setdefault(made.offset, []).append(published_form(made))
     entries = [_entry(record, fates, tuple(changes.get(record.offset, ()))) for record in log.records]
     forgotten = log.forgotten
     if forgotten is None:

@@ -9,7 +9,7 @@ import msgspec
 
 from models.errors import ContractError, InfrastructureError
 from models.numbers import quote
-from streams.audit.published import change_from
+from streams.audit.published import FactorChange
 from streams.core.fold import Pair
 from streams.core.pair_summary import summary_of
 from streams.rulesets.rule_book import RuleBook
@@ -55,10 +55,9 @@ def pair_rows(pairs: Iterable[Pair], book: RuleBook, partitions: int) -> Iterato
         }
 
 
-def change_rows(values: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def change_rows(changes: Iterable[FactorChange]) -> Iterator[dict[str, Any]]:
     """Changes, a row each."""
-    for value in values:
-        change = change_from(value)
+    for change in changes:
         yield {
             "id": change.id,
             "application_id": change.application_id,
