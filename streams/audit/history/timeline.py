@@ -9,12 +9,11 @@ from models.events import LifecycleEvent, Position
 from streams.audit.made_changes import published_form
 from streams.audit.published import FactorChange
 from streams.partition.observer import FoldedEvent, Observer
+from streams.partition.record_kinds import is_adoption, is_control
 from streams.replay.application_log import ApplicationLog
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 from topics.contract.keys import parse_event_key
-from topics.records.adoptions import ADOPTION_PREFIX
-from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
 
 __all__ = ["Entry", "Fate", "timeline"]
@@ -100,10 +99,10 @@ def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -
         fate = Fate.REFUSED
     elif record.offset in fates.again:
         fate = Fate.REPUBLISHED
-    elif (record.key or b"").startswith(ERASURE_PREFIX):
-        fate = Fate.ERASURE
-    elif (record.key or b"").startswith(ADOPTION_PREFIX):
+    elif is_adoption(record.key):
         fate = Fate.RULESET
+    elif is_control(record.key):
+        fate = Fate.ERASURE
     else:
         fate = Fate.TOMBSTONE if record.value is None else Fate.ERASED
     return Entry(record, fate, event_id, event, reason, changes)
