@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from models.errors import BadEventError, Defect
-from models.events import LifecycleEvent, Position
+from models.events import Position
 from models.lengths import MAX_ID_BYTES
 from models.rows import ErasedApplication, Erasures
 from streams.core.fold import Pair, Step, erase_event, holds_event
@@ -43,14 +43,14 @@ class PartitionErasures:
         self._applications = ErasedApplications(stored, stored=count > 0, partition=partition)
         self.count = count
 
-    def has_application(self, event: LifecycleEvent) -> bool:
-        """Whether the event's application is erased as a whole."""
-        return self._applications.holds(application_prefix(event.application_id))
+    def has_application(self, prefix: bytes) -> bool:
+        """Whether the application whose keys start so is erased as a whole."""
+        return self._applications.holds(prefix)
 
-    def has_event(self, event: LifecycleEvent) -> bool:
-        """Whether a tombstone erased the event."""
-        erasures = self._rows.erasures(application_prefix(event.application_id))
-        return erasures is not None and holds(erasures.hashes, erased_hash(event.event_id))
+    def has_event(self, prefix: bytes, event_id: str) -> bool:
+        """Whether a tombstone erased an event of the application whose keys start so."""
+        erasures = self._rows.erasures(prefix)
+        return erasures is not None and holds(erasures.hashes, erased_hash(event_id))
 
     def late_tombstone(self, key: bytes) -> Outgoing:
         """The tombstone that takes a late event of an erased application out of the log again."""

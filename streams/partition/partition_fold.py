@@ -265,10 +265,11 @@ class PartitionFold:
     def _event(self, record: SourceRecord, event: LifecycleEvent, row_key: bytes, folded: Folded) -> None:
         erasures = self._erasures
         if erasures.count:
-            if erasures.has_application(event):
+            prefix = row_key[: row_key.index(b"/") + 1]
+            if erasures.has_application(prefix):
                 self._late(record, folded)
                 return
-            if erasures.has_event(event):
+            if erasures.has_event(prefix, event.event_id):
                 return
         pair = folded.pairs.get(row_key)
         if pair is None:
