@@ -119,10 +119,7 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
             assert pair is not None  # noqa: S101 - it has entries
             return Step(pair, None)
     if not entries and len(executions) >= MAX_EXECUTIONS:
-        raise BadEventError(
-            Defect.EXECUTION_LIMIT,
-            f"the application has {MAX_EXECUTIONS} executions of this processor already, the most that a row can hold",
-        )
+        raise _too_many()
     # 2.
     accepted = accept(event, rule.fields)
     issues = accepted.issues
@@ -144,11 +141,8 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
     )
     weight = entry_weight(entry, event.execution_id) + (0 if pair is None else pair.row.weight)
     if weight > MAX_WEIGHT:
-        raise BadEventError(
-            Defect.EXECUTION_LIMIT,
-            f"the application's events of this processor would weigh more than {MAX_WEIGHT} bytes",
-        )
-    claims = _NO_CLAIMS if pair is None else pair.claims
+        raise _too_heavy()
+    before_claims = claims = _NO_CLAIMS if pair is None else pair.claims
     if supersedes is not None and event.execution_id not in claims.get(supersedes, ()):
         claims = {**claims, supersedes: (*claims.get(supersedes, ()), event.execution_id)}
         if _closes_cycle(event.execution_id, claims):
@@ -156,7 +150,6 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
     # 3.
     after = {**executions, event.execution_id: (*entries, entry)}
     before_tally = empty_tally(rule) if pair is None else pair.tally
-    before_claims = _NO_CLAIMS if pair is None else pair.claims
     tally = _follow(before_tally, event.execution_id, (executions, before_claims), (after, claims), rule)
     # 4.
     differs = pair is None or tally.differs(before_tally)
@@ -178,6 +171,19 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
     before = None if pair is None else pair.tally
     change = Change(event.application_id, event.processor, rule.processor_type, before, tally, cause, issues)
     return Step(next_pair, change, issues)
+
+
+def _too_many() -> BadEventError:
+    return BadEventError(
+        Defect.EXECUTION_LIMIT,
+        f"the application has {MAX_EXECUTIONS} executions of this processor already, the most that a row can hold",
+    )
+
+
+def _too_heavy() -> BadEventError:
+    return BadEventError(
+        Defect.EXECUTION_LIMIT, f"the application's events of this processor would weigh more than {MAX_WEIGHT} bytes"
+    )
 
 
 def erase_event(pair: Pair, event_id: str, position: Position, rules: Rules) -> Step:

@@ -7,15 +7,19 @@ result does not depend on where a part ends.
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from consolidator.keys import change_key
-from streams.core.change import RulesetCause, adoption_id, encode_difference, ruleset_tail
+from models.rows import HalfwayMark, PartitionMark
+from streams.core.change import Change, RulesetCause, adoption_id, encode_difference, ruleset_tail
 from streams.core.rules import Rules
 from streams.partition.batch import Outgoing, SourceRecord
 from streams.partition.judge import Judge, decode_judgement, head_of_row, with_version
+from streams.partition.outbox import MadeChange
 from topics.contract.declared import Topics
 from topics.records.cloudevents import change_headers, factors_headers
 
-__all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded"]
+__all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded", "mark_after"]
 
 
 PART_PAIRS: Final = 6_000
@@ -47,14 +51,30 @@ class Part(NamedTuple):
     Attributes:
         rows: their rows of the other ruleset.
         outgoing: what differs, to be published.
+        changes: the same as values, if they are kept.
         until: the last one's key; empty: there is none.
         is_last: whether all pairs have gone over with it.
     """
 
     rows: dict[bytes, bytes]
     outgoing: list[Outgoing]
+    changes: list[MadeChange]
     until: bytes
     is_last: bool
+
+
+def mark_after(mark: PartitionMark, adopting: Adopting, part: Part) -> PartitionMark:
+    """The partition's mark once a part is stored: half way, or at the record that adopts, which then counts as applied.
+
+    Args:
+        mark: of the partition before the adoption.
+        adopting: the adoption.
+        part: the part.
+    """
+    record, rules = adopting
+    if part.is_last:
+        return replace(mark, applied=record.offset, ruleset=rules.tag)
+    return HalfwayMark.of(mark, record.offset, part.until)
 
 
 class GoingOver:
@@ -66,10 +86,18 @@ class GoingOver:
         topics: the declared topics.
         partition: the source partition.
         part_pairs: most pairs in one part.
+        keeps_changes: whether changes are kept as values, too.
     """
 
     def __init__(
-        self, judge: Judge, cause: RulesetCause, topics: Topics, partition: int, part_pairs: int = PART_PAIRS
+        self,
+        judge: Judge,
+        cause: RulesetCause,
+        topics: Topics,
+        partition: int,
+        part_pairs: int = PART_PAIRS,
+        *,
+        keeps_changes: bool = False,
     ) -> None:
         self._judge = judge
         self._cause = cause
@@ -78,7 +106,9 @@ class GoingOver:
         self._factors_topic = topics.factors.name
         self._partition = partition
         self._part_pairs = part_pairs
+        self._keeps_changes = keeps_changes
         self._rows: dict[bytes, bytes] = {}
+        self._kept: list[MadeChange] = []
         self._changes: list[Outgoing] = []
         self._factors: list[Outgoing] = []
         self._size = 0
@@ -131,23 +161,33 @@ class GoingOver:
         identity = adoption_id(self._cause, head.application_id, head.processor)
         change, factors = encode_difference(identity, parts, self._tail)
         ce_id, subject = identity.encode(), head.application_id.encode()
-        self._changes.append(
-            Outgoing(
-                self._changes_topic,
-                self._partition,
-                change_key(head.application_id, identity),
-                change,
-                change_headers(ce_id, subject),
-            )
+        change_record = Outgoing(
+            self._changes_topic,
+            self._partition,
+            change_key(head.application_id, identity),
+            change,
+            change_headers(ce_id, subject),
         )
+        self._changes.append(change_record)
+        if self._keeps_changes:
+            value = self._change(key, old_raw, new_raw)
+            self._kept.append(MadeChange(key, value, identity, self._judge.after, change_record))
         headers = factors_headers(ce_id, subject)
         self._factors.append(Outgoing(self._factors_topic, self._partition, key, factors, headers))
         self._size += len(row) + len(change) + len(factors)
 
+    def _change(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> Change:
+        """The change of a pair that differs, as a value."""
+        old, new, _ = self._judge.compare(key, old_raw, new_raw)
+        row = new.row
+        kind = self._judge.after.of(row.processor).processor_type
+        before = None if old is None else old.tally
+        return Change(row.application_id, row.processor, kind, before, new.tally, self._cause)
+
     def _part(self, until: bytes, *, is_last: bool) -> Part:
         """A part of what was taken since the last one: changes first, as in every transaction."""
-        part = Part(self._rows, self._changes + self._factors, until, is_last)
-        self._rows, self._changes, self._factors, self._size = {}, [], [], 0
+        part = Part(self._rows, self._changes + self._factors, self._kept, until, is_last)
+        self._rows, self._changes, self._factors, self._kept, self._size = {}, [], [], [], 0
         return part
 
 

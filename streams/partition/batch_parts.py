@@ -1,5 +1,6 @@
-"""A batch in parts, each of which is a transaction: more than one where another ruleset is adopted in it."""
+"""A batch in parts, each of which is a transaction: where another ruleset is adopted in it, or its output is large."""
 
+import sys
 from collections.abc import Iterator
 
 from streams.partition.adoption import PART_PAIRS
@@ -10,7 +11,9 @@ from streams.partition.result import Folded
 __all__ = ["fold_in_parts"]
 
 
-def fold_in_parts(fold: PartitionFold, batch: Batch, *, part_pairs: int = PART_PAIRS) -> Iterator[tuple[Batch, Folded]]:
+def fold_in_parts(
+    fold: PartitionFold, batch: Batch, *, part_pairs: int = PART_PAIRS, room: int = sys.maxsize
+) -> Iterator[tuple[Batch, Folded]]:
     """Fold a batch in which another ruleset may be adopted: what it comes to, one transaction after the other.
 
     The rows of each part have to be stored, and ``fold.written`` called for it,
@@ -20,6 +23,7 @@ def fold_in_parts(fold: PartitionFold, batch: Batch, *, part_pairs: int = PART_P
         fold: of the partition.
         batch: the batch.
         part_pairs: most pairs that go over together.
+        room: most bytes of output in a part; see :meth:`~streams.partition.partition_fold.PartitionFold.fold`.
 
     Yields:
         The part of the batch, and what it comes to; for the record of an adoption as often as it takes to go over, with
@@ -28,12 +32,19 @@ def fold_in_parts(fold: PartitionFold, batch: Batch, *, part_pairs: int = PART_P
     while (adopting := fold.adoption_in(batch)) is not None:
         record = adopting.record
         if batch.start < record.offset:
-            before = batch.until(record.offset)
-            yield before, fold.fold(before)
+            yield from _in_room(fold, batch.until(record.offset), room)
         with fold.switches.refolded(record.offset, adopting.rules) as refolded:
             for folded in fold.go_over(adopting, refolded, part_pairs=part_pairs):
                 yield batch.at(record, is_applied=not folded.is_halfway), folded
         batch = batch.behind(record.offset)
         if batch.start == batch.end:
             return
-    yield batch, fold.fold(batch)
+    yield from _in_room(fold, batch, room)
+
+
+def _in_room(fold: PartitionFold, batch: Batch, room: int) -> Iterator[tuple[Batch, Folded]]:
+    rest: Batch | None = batch
+    while rest is not None:
+        folded = fold.fold(rest, room)
+        taken, rest = rest.cut(folded.end)
+        yield taken, folded

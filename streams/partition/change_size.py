@@ -13,13 +13,13 @@ from streams.core.change import Change, common_parts, encode_change
 from streams.partition.sizes import BATCH_BYTES
 from topics.contract.declared import Topics
 
-__all__ = ["ChangeLimit", "change_size"]
+__all__ = ["CHANGE_BYTES", "CHANGE_FACTOR", "ChangeLimit", "issues_size"]
 
-_CHANGE_FACTOR: Final = 5
-"""A change is at most five times as large as its row weighs: what the weights are made for (models.weights)."""
-
-_CHANGE_BYTES: Final = 2 * 1024
-"""Bytes of the rest of a change: ids, the ruleset, the cause, the key, and the headers of a CloudEvent."""
+CHANGE_BYTES: Final = 2 * 1024
+CHANGE_FACTOR: Final = 5
+"""A change whose causing event was not odd has at most so many bytes, and five times what the pair's row weighs, before
+or after, whichever is more; a little more where ids are long. The weights are made for this (models.weights); the bytes
+are those of ids, the ruleset, the cause, the key, and the headers of a CloudEvent. The fold adds this up by itself."""
 
 _LONG_IDS_BYTES: Final = 16 * 1024
 """Bytes of the rest of a change with the longest ids."""
@@ -29,14 +29,13 @@ _WIDEST_CHARACTER: Final = 6
 """Bytes of a quality issue, and of a character of the factor's name in it: a control character becomes ``\\u0000``."""
 
 
-def change_size(weight: int, issues: tuple[QualityIssue, ...]) -> int:
-    """At most the bytes of the record of a change, not written yet; a little more where ids are long.
+def issues_size(issues: tuple[QualityIssue, ...]) -> int:
+    """At most the bytes that quality issues add to a change.
 
     Args:
-        weight: what the pair's row weighs, before or after, whichever is more.
         issues: what was odd about the causing event.
     """
-    size = _CHANGE_BYTES + _CHANGE_FACTOR * weight
+    size = 0
     for issue in issues:
         size += _ISSUE_BYTES + (0 if issue.factor is None else _WIDEST_CHARACTER * len(issue.factor))
     return size
@@ -50,7 +49,7 @@ class ChangeLimit:
 
     Attributes:
         most_bytes: the limit.
-        unseen_bytes: a change whose :func:`change_size` is at most this certainly fits.
+        unseen_bytes: a change of at most this many bytes, by the sum above, certainly fits.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -58,7 +57,7 @@ class ChangeLimit:
         self.unseen_bytes: Final = self.most_bytes - _LONG_IDS_BYTES
 
     def require(self, change: Change, ruleset_json: str) -> None:
-        """Refuse a change that is too large. It is written out to measure it, as :func:`change_size` is an upper bound.
+        """Refuse a change that is too large. It is written out to measure it, as that sum is an upper bound.
 
         Args:
             change: the change.

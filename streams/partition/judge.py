@@ -12,7 +12,7 @@ from models.errors import ContractError
 from models.judgement import Judgement
 from models.rows import Row, RowHead
 from streams.core.change import difference_parts
-from streams.core.fold import events_of, load_pair
+from streams.core.fold import Pair, events_of, load_pair
 from streams.core.rules import Rules
 from streams.partition.state.row_codec import decode_row, encode_row
 from topics.contract.declared import Topics
@@ -45,7 +45,20 @@ class Judge:
         self.after: Final = after
 
     def judge(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> Judgement:
-        """Compare one pair under both rulesets.
+        """Compare one pair under both rulesets; arguments and errors as of :meth:`compare`."""
+        old, new, differs = self.compare(key, old_raw, new_raw)
+        parts = None
+        if differs:
+            row = new.row
+            kind = self.after.of(row.processor).processor_type
+            before = None if old is None else old.tally
+            parts = difference_parts(row.application_id, row.processor, kind, before, new.tally)
+        if old_raw is None or old is None:
+            return Judgement(b"", _start_of(new_raw), _NOWHERE, parts)
+        return Judgement(_start_of(old_raw, with_version=True), _start_of(new_raw), old.row.version, parts)
+
+    def compare(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> tuple[Pair | None, Pair, bool]:
+        """A pair under both rulesets, and whether what is published of it differs.
 
         Args:
             key: the key of its row.
@@ -58,19 +71,15 @@ class Judge:
         row = decode_row(new_raw)
         assert isinstance(row, Row)  # noqa: S101 - the key tells the kind
         new = load_pair(row, self.after)
-        kind = self.after.of(row.processor).processor_type
         if old_raw is None:
-            new_parts = difference_parts(row.application_id, row.processor, kind, None, new.tally)
-            return Judgement(b"", _start_of(new_raw), _NOWHERE, new_parts)
+            return None, new, True
         old_row = decode_row(old_raw)
         assert isinstance(old_row, Row)  # noqa: S101 - the key tells the kind
         old = load_pair(old_row, self.before)
         if not events_of(old) <= events_of(new):
             raise self.incomplete(key)
-        parts = None
-        if self.before.of(row.processor).processor_type != kind or new.tally.differs(old.tally):
-            parts = difference_parts(row.application_id, row.processor, kind, old.tally, new.tally)
-        return Judgement(_start_of(old_raw, with_version=True), _start_of(new_raw), old_row.version, parts)
+        kinds_differ = self.before.of(row.processor).processor_type != self.after.of(row.processor).processor_type
+        return old, new, kinds_differ or new.tally.differs(old.tally)
 
     def ahead(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> tuple[bytes, bytes]:
         """Compare one pair ahead of the adoption; arguments and errors as of :meth:`judge`.

@@ -5,18 +5,15 @@ from contextlib import suppress
 from models.errors import BadEventError
 from streams.partition.batch import Batch
 from streams.partition.partition_fold import PartitionFold
-from topics.records.adoptions import ADOPTION_PREFIX
+from streams.partition.record_kinds import is_adoption, is_control
 from topics.records.erasure_authority import confirmed_erasure
-from topics.records.erasures import ERASURE_PREFIX
 
 __all__ = ["asks_kafka", "look_up"]
-
-_PREFIXES = (ADOPTION_PREFIX, ERASURE_PREFIX)
 
 
 def asks_kafka(batch: Batch) -> bool:
     """Whether any of the batch's records counts only if an entry in another topic confirms it."""
-    return any(record.key is not None and record.key.startswith(_PREFIXES) for record in batch.records)
+    return any(is_control(record.key) for record in batch.records)
 
 
 def look_up(fold: PartitionFold, batch: Batch) -> None:
@@ -32,10 +29,10 @@ def look_up(fold: PartitionFold, batch: Batch) -> None:
     fold.switches.fetched(batch.end)
     fold.authority.fetched(partition, batch.end)
     for record in batch.records:
-        if record.key is None or record.offset <= applied:
+        if record.offset <= applied:
             continue
-        if record.key.startswith(ADOPTION_PREFIX):
+        if is_adoption(record.key):
             fold.switches.rules_at(record.offset)
-        elif record.key.startswith(ERASURE_PREFIX):
+        elif is_control(record.key):
             with suppress(BadEventError):
                 confirmed_erasure(record, partition, fold.authority)

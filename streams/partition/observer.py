@@ -1,27 +1,29 @@
 """The interface through which a partition's fold reports each event."""
 
+from collections.abc import Sequence
+
 from mypy_extensions import mypyc_attr
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
 from models.quality import QualityIssue
 
-__all__ = ["Observer"]
+__all__ = ["FoldedEvent", "Observer"]
+
+FoldedEvent = tuple[LifecycleEvent, Position, tuple[QualityIssue, ...], bool]
+"""An event, where its record stands, what was odd about it, and whether it is a copy: the state has it already, and it
+changes nothing."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Observer:
-    """Called for each event. The worker's observer counts and logs; this one, for a replay, does nothing."""
+    """Hears of each event, in order. The worker's observer counts and logs; this one, for a replay, does nothing."""
 
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
-        """An event was folded."""
-
-    def repeated(self, event: LifecycleEvent, position: Position) -> None:
-        """A copy of an event came that the state has already: it changes nothing."""
-        self.folded(event, position, ())
+    def folded(self, events: Sequence[FoldedEvent]) -> None:
+        """Events were folded, one after the other; of copies nothing came."""
 
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
-        """The first event of a pair whose processor the catalogue does not have: its factors are merged."""
+        """The next event is the first one of a pair whose processor the catalogue does not have."""
 
     def rejected(self, position: Position, error: BadEventError) -> None:
         """A record became a dead letter."""

@@ -1,4 +1,8 @@
-"""One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too."""
+"""One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too.
+
+Each step takes thousands of records, and goes into each module of this package once for all of them, not once for each:
+see :mod:`streams.partition.outbox`.
+"""
 
 import sys
 from collections.abc import Generator
@@ -6,34 +10,32 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from consolidator.keys import application_prefix, parse_event_key, partition_of
-from models.errors import BadEventError, Defect
+from consolidator.keys import partition_of
+from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
-from models.rows import ErasedApplication, Erasures, HalfwayMark
+from models.rows import HalfwayMark
 from streams.core.change import RulesetCause
-from streams.core.fold import Pair, Step, apply_event, erase_event, holds_event
+from streams.core.fold import Pair, Step, apply_event
 from streams.core.rules import Rules
-from streams.partition.adoption import PART_PAIRS, Adopting, GoingOver, Refolded
-from streams.partition.batch import Batch, Outgoing, SourceRecord
-from streams.partition.change_size import ChangeLimit, change_size
+from streams.partition.adoption import PART_PAIRS, Adopting, GoingOver, Refolded, mark_after
+from streams.partition.batch import Batch, SourceRecord
+from streams.partition.change_size import CHANGE_BYTES, CHANGE_FACTOR, ChangeLimit, issues_size
 from streams.partition.dead_letters import application_erased, dead_letter
-from streams.partition.decoded import decoded
+from streams.partition.erasure import PartitionErasures
 from streams.partition.judge import Judge
-from streams.partition.observer import Observer
+from streams.partition.observer import FoldedEvent, Observer
+from streams.partition.outbox import Outbox
+from streams.partition.record_kinds import Adopted, Edge, Foreign, ForeignRemoval, Kind, Tombstone, is_adoption
 from streams.partition.republication import Republication
 from streams.partition.result import Folded
 from streams.partition.rows import PartitionRows
 from streams.partition.ruleset_switches import NoSwitches, RulesetSwitches
 from streams.partition.sizes import decoded_together
-from streams.partition.state.erased_applications import ErasedApplications, erased_key
-from streams.partition.state.erased_events import HASH_BYTES, erased_hash, holds, with_hash
 from streams.partition.state.row_codec import RowReader
 from streams.partition.state.stored_mark import still_halfway, stored_mark
-from streams.partition.tombstones import tombstone_of
 from topics.contract.declared import Topics
-from topics.records.adoptions import ADOPTION_PREFIX
-from topics.records.erasure_authority import ErasureAuthority, NoErasure, confirmed_erasure
-from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, salted_hash
+from topics.records.erasure_authority import ErasureAuthority, NoErasure
+from topics.records.erasures import Erasure
 
 __all__ = ["PartitionFold"]
 
@@ -56,8 +58,9 @@ class PartitionFold:
         topic_id: the source topic's id; "": not known.
         switches: where another ruleset was adopted.
         authority: knows which erasures count.
-        observer: called for each event.
+        observer: hears of each event.
         publishes: whether the records to publish are needed; if not, only the rows are.
+        keeps_changes: whether the result has the changes as values, too: for who reads them, as a replay does.
 
     Attributes:
         mark: how far the partition is applied.
@@ -83,16 +86,19 @@ class PartitionFold:
         authority: ErasureAuthority | None = None,
         observer: Observer | None = None,
         publishes: bool = True,
+        keeps_changes: bool = False,
     ) -> None:
         self._partition = partition
         self._topics = topics
         self._partitions = topics.partitions
         self._source_topic = topics.executions.name
+        self._edge = Edge(partition, topics.partitions, max_event_bytes)
         self._republication = Republication(topics.executions)
         self._rules = rules
-        self._max_event_bytes = max_event_bytes
         self._observer = observer or Observer()
+        self._unheard: list[FoldedEvent] = []
         self._publishes = publishes
+        self._keeps_changes = keeps_changes
         self.switches = switches or NoSwitches()
         self.authority = authority or NoErasure()
         self._rows = PartitionRows(rows, rules, cached_pairs, cached_weight, partition)
@@ -101,7 +107,7 @@ class PartitionFold:
         plain = mark if self._halfway is None else self._halfway.plain
         self.mark = replace(plain, topic_id=topic_id or mark.topic_id)
         self._change_limit = ChangeLimit(self._topics)
-        self._erased = ErasedApplications(rows, stored=mark.erasures > 0, partition=partition)
+        self._erasures = PartitionErasures(partition, topics, self._rows, rows, mark.erasures)
 
     @property
     def gone_over(self) -> bytes:
@@ -116,7 +122,7 @@ class PartitionFold:
         """
         self.switches.fetched(batch.end)
         for record in batch.records:
-            if record.key is not None and record.key.startswith(ADOPTION_PREFIX) and record.offset > self.mark.applied:
+            if is_adoption(record.key) and record.offset > self.mark.applied:
                 rules = self.switches.rules_at(record.offset)
                 if rules is not None and rules.digest != self._rules.digest:
                     return Adopting(record, rules)
@@ -128,12 +134,10 @@ class PartitionFold:
         The batch must not contain an adoption, see :meth:`adoption_in`. The result's rows stay pinned in the cache
         until :meth:`written` is called for it.
 
-        Step by step for many records, and not for one after the other: see :mod:`streams.partition.outbox`.
-
         1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
-        2. Decode some.
-        3. Apply each record: event, tombstone, erasure of an application, adoption of a ruleset, foreign record, or
-           dead letter. The batch ends with the record whose output fills the room.
+        2. Say of some records what they are.
+        3. Apply them in order, each kind by its own function. The batch ends with the record whose output fills the
+           room.
         4. Write what is to be published, with the ``factors`` record of each pair that changed.
 
         Args:
@@ -142,7 +146,7 @@ class PartitionFold:
         """
         if self._halfway is not None:
             raise still_halfway(self._source_topic, self._halfway)
-        folded = Folded(self.mark)
+        folded = Folded(self.mark, outbox=Outbox(keeps_changes=self._keeps_changes))
         self._rows.pin(folded)
         self.switches.fetched(batch.end)
         self.authority.fetched(self._partition, batch.end)
@@ -154,47 +158,22 @@ class PartitionFold:
         while start < len(records) and end == batch.end:
             # 2.
             stop = decoded_together(records, start)
-            events = [decoded(record, self._max_event_bytes) for record in records[start:stop]]
+            some = records[start:stop]
+            kinds, row_keys = self._edge.classified(some, self.switches, self.authority)
             # 3.
-            full_at = self._apply_each(records[start:stop], events, folded, room)
+            full_at = self._apply(some, kinds, row_keys, folded, room)
             if full_at is not None and full_at != records[-1].offset:
                 end = full_at + 1
                 folded.events = sum(each.offset < end for each in records)
             start = stop
+        self._rows.keep(folded)
         self._observer.batch_ended()
         # 4.
         if self._publishes:
-            folded.outgoing = folded.outbox.drained(self._topics, self._partition)
+            folded.outgoing, folded.changes = folded.outbox.drained(self._topics, self._partition, self._rules)
         folded.end = end
-        self.mark = folded.mark = replace(self.mark, applied=max(applied, end - 1))
+        self.mark = folded.mark = replace(self.mark, applied=max(applied, end - 1), erasures=self._erasures.count)
         return folded
-
-    def _apply_each(
-        self,
-        records: list[SourceRecord],
-        events: list[LifecycleEvent | BadEventError | None],
-        folded: Folded,
-        room: int,
-    ) -> int | None:
-        """Apply the records in order; return the offset of the one that filled the room, or None."""
-        outbox = folded.outbox
-        most_unwritten = min(_UNWRITTEN_BYTES, room) if self._publishes else sys.maxsize
-        for record, event in zip(records, events, strict=True):
-            try:
-                if event is None:
-                    self._control(record, folded)
-                elif isinstance(event, BadEventError):
-                    self._reject(record, event, folded)
-                else:
-                    self._apply(record, event, folded)
-            except BadEventError as error:
-                self._reject(record, error, folded)
-            if outbox.unwritten > most_unwritten:
-                # The size of the output is known only when it is written.
-                outbox.write(self._topics, self._partition)
-                if folded.size >= room:
-                    return record.offset
-        return None
 
     def go_over(
         self, adopting: Adopting, refolded: Refolded, *, part_pairs: int = PART_PAIRS
@@ -218,183 +197,186 @@ class PartitionFold:
         halfway = self._halfway
         if halfway is not None and halfway.adoption != record.offset:
             raise still_halfway(self._source_topic, halfway)
-        after = self.gone_over
         cause = RulesetCause(self._rules.digest, rules.digest, record.timestamp * 1000, self._position(record))
-        judge = Judge(self._partition, self._topics, self._rules, rules)
-        going = GoingOver(judge, cause, self._topics, self._partition, part_pairs)
+        going = GoingOver(
+            Judge(self._partition, self._topics, self._rules, rules),
+            cause,
+            self._topics,
+            self._partition,
+            part_pairs,
+            keeps_changes=self._keeps_changes,
+        )
         # 1.
+        after = self.gone_over
         old = self._rows.stored_after(after, self._is_home)
-        for rows, outgoing, until, is_last in going.parts(old, refolded.pairs_after(after)):
-            if not is_last:
-                mark = self._halfway = HalfwayMark.of(self.mark, record.offset, until)
-                folded = Folded(mark, outgoing=outgoing, rewritten=rows)
-                self._rows.pin(folded)
-                yield folded
-                continue
-            # 2.
-            self._halfway = None
-            self.mark = replace(self.mark, applied=record.offset, ruleset=rules.tag)
-            folded = Folded(self.mark, events=1, outgoing=outgoing, rewritten=rows)
+        for part in going.parts(old, refolded.pairs_after(after)):
+            mark = mark_after(self.mark, adopting, part)
+            folded = Folded(
+                mark,
+                events=int(part.is_last),
+                outgoing=part.outgoing,
+                changes=part.changes,
+                rewritten=part.rows,
+            )
             self._rows.pin(folded)
-            self._rows.adopt(rules)
-            self._rules = rules
-            self._observer.adopted(self._position(record), rules.name)
-            self._observer.batch_ended()
+            self._halfway = mark if isinstance(mark, HalfwayMark) else None
+            if part.is_last:
+                # 2.
+                self.mark = mark
+                self._use(adopting)
             yield folded
 
     def written(self, folded: Folded) -> None:
         """Unpin the rows of a batch: RocksDB has them now."""
         self._rows.unpin(folded)
 
-    def _control(self, record: SourceRecord, folded: Folded) -> None:
-        """A record that is no event."""
-        key = record.key or b""
-        if key.startswith(ERASURE_PREFIX):
-            self._erase_application(record, confirmed_erasure(record, self._partition, self.authority), folded)
-        elif key.startswith(ADOPTION_PREFIX):
-            self._adopt(record)
-        else:
-            self._erase(record, folded)
+    def _use(self, adopting: Adopting) -> None:
+        """Go on with the adopted rules."""
+        record, rules = adopting
+        self._rows.adopt(rules)
+        self._rules = rules
+        self._observer.adopted(self._position(record), rules.name)
+        self._observer.batch_ended()
 
-    def _position(self, record: SourceRecord) -> Position:
-        return Position(self._source_topic, self._partition, record.offset)
+    def _apply(
+        self, records: list[SourceRecord], kinds: list[Kind], row_keys: list[bytes], folded: Folded, room: int
+    ) -> int | None:
+        """Apply the records in order; return the offset of the one that filled the room, or None."""
+        outbox = folded.outbox
+        most_unwritten = min(_UNWRITTEN_BYTES, room) if self._publishes else sys.maxsize
+        full_at: int | None = None
+        for record, kind, row_key in zip(records, kinds, row_keys, strict=True):
+            try:
+                if isinstance(kind, LifecycleEvent):
+                    self._event(record, kind, row_key, folded)
+                else:
+                    self._no_event(record, kind, folded)
+            except BadEventError as error:
+                self._bad(record, error, folded)
+            if outbox.unwritten > most_unwritten:
+                # The size of the output is known only when it is written.
+                outbox.write(self._topics, self._partition, self._rules)
+                if folded.size >= room:
+                    full_at = record.offset
+                    break
+        self._let_hear()
+        return full_at
 
-    def _apply(self, record: SourceRecord, event: LifecycleEvent, folded: Folded) -> None:
-        position = Position(self._source_topic, self._partition, record.offset)
-        prefix = application_prefix(event.application_id)
-        key = prefix + event.event_id.encode()
-        row_key = prefix + event.processor.encode()
-        pair = self._rows.cached(row_key)
-        # A pair that was folded before is at home here.
-        if key != record.key or (pair is None and not self._is_home(event.application_id)):
-            self._republish(record, key, partition_of(event.application_id, self._partitions), folded)
-            return
-        if self.mark.erasures:
-            if self._erased.holds(prefix):
-                self._refuse(record, key, folded)
+    def _event(self, record: SourceRecord, event: LifecycleEvent, row_key: bytes, folded: Folded) -> None:
+        erasures = self._erasures
+        if erasures.count:
+            prefix = row_key[: row_key.index(b"/") + 1]
+            if erasures.has_application(prefix):
+                self._late(record, folded)
                 return
-            if self._is_erased(event):
+            if erasures.has_event(prefix, event.event_id):
                 return
+        pair = folded.pairs.get(row_key)
         if pair is None:
-            pair = self._rows.loaded(row_key)
+            pair = self._rows.cached(row_key) or self._rows.loaded(row_key)
+        position = Position(self._source_topic, self._partition, record.offset)
         step = apply_event(pair, event, position, self._rules)
-        if step.pair is pair:
-            self._observer.repeated(event, position)
-            return
-        self._keep(row_key, pair, step, folded)
-        if pair is None and self._rules.of(event.processor).processor_type is None:
-            self._observer.undeclared(event, position)
-        self._observer.folded(event, position, step.issues)
+        is_copy = step.pair is pair
+        if not is_copy:
+            self._keep(row_key, pair, step, folded)
+            if pair is None and self._rules.of(event.processor).processor_type is None:
+                self._let_hear()
+                self._observer.undeclared(event, position)
+        self._unheard.append((event, position, step.issues, is_copy))
 
     def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
-        pair, outbox = step.pair, folded.outbox
+        """Take what became of a pair into the result.
+
+        Raises:
+            BadEventError: ``too_large``: its change.
+        """
+        pair = step.pair
         weight = pair.row.weight
         if before is not None and before.row.weight > weight:
             weight = before.row.weight
-        most_bytes = change_size(weight, step.issues)
-        if step.change is not None:
+        most_bytes = CHANGE_BYTES + CHANGE_FACTOR * weight
+        if step.issues:
+            most_bytes += issues_size(step.issues)
+        outbox = folded.outbox
+        change = step.change
+        if change is not None:
             if most_bytes > self._change_limit.unseen_bytes:
-                self._change_limit.require(step.change, self._rules.json)
-            outbox.tell(row_key, step.change, self._rules.json)
+                self._change_limit.require(change, self._rules.json)
+            outbox.pending.append((row_key, change))
         outbox.unwritten += most_bytes
         folded.pairs[row_key] = pair
         if folded.removed:
             folded.removed.discard(row_key)
-        self._rows.put(row_key, pair)
 
-    def _republish(self, record: SourceRecord, key: bytes, partition: int, folded: Folded) -> None:
-        folded.outbox.add(self._republication.of(record, key, partition))
-        self._observer.republished(self._position(record))
+    def _no_event(self, record: SourceRecord, kind: Kind, folded: Folded) -> None:
+        if isinstance(kind, BadEventError):
+            self._bad(record, kind, folded)
+        elif isinstance(kind, Foreign):
+            self._foreign(record, kind, folded)
+        elif isinstance(kind, Tombstone):
+            self._tombstone(record, kind, folded)
+        elif isinstance(kind, Erasure):
+            self._erasure(record, kind, folded)
+        elif isinstance(kind, Adopted):
+            # The partition has this ruleset already.
+            assert kind.rules.digest == self._rules.digest, "a batch ends before the adoption"  # noqa: S101 - adoption_in
+        else:
+            # What it removes was never folded.
+            assert isinstance(kind, ForeignRemoval)  # noqa: S101 - there is no other kind
 
-    def _refuse(self, record: SourceRecord, key: bytes, folded: Folded) -> None:
-        """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
-        headers = [(ERASURE_HEADER, b"late")]
-        folded.outbox.add(Outgoing(self._source_topic, self._partition, key, None, headers))
-        self._reject(record, application_erased(), folded, keeps_content=False)
-
-    def _reject(
-        self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True
-    ) -> None:
+    def _bad(self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True) -> None:
+        """Make a dead letter of the record."""
         position = self._position(record)
         folded.outbox.add(dead_letter(record, position, error, self._topics, keeps_content=keeps_content))
+        self._let_hear()
         self._observer.rejected(position, error)
 
-    def _erase(self, record: SourceRecord, folded: Folded) -> None:
-        """A tombstone: forget the event for good, in whichever pair of the application it is."""
-        tombstone = tombstone_of(record, self._partition, self._partitions, self._knows)
-        if tombstone is None:
-            return
-        key, application_id, event_id, home = tombstone
-        if home != self._partition:
-            self._republish(record, key, home, folded)
-            return
-        erasures_key = application_prefix(application_id)
-        if self.mark.erasures and self._erased.holds(erasures_key):
-            return
-        erasures = self._rows.erasures(erasures_key)
-        erased = erased_hash(event_id)
-        hashes = () if erasures is None else erasures.hashes
-        if holds(hashes, erased):
-            return
-        hashes = with_hash(hashes, erased)
-        if erasures is None:
-            self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
-        folded.removed.discard(erasures_key)
-        folded.erasures[erasures_key] = Erasures(application_id, record.offset, hashes)
-        folded.erasures_bytes += HASH_BYTES * len(hashes)
-        for row_key, pair in self._rows.pairs_of(erasures_key):
-            if holds_event(pair, event_id):
-                self._keep(row_key, pair, erase_event(pair, event_id, self._position(record), self._rules), folded)
+    def _late(self, record: SourceRecord, folded: Folded) -> None:
+        """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
+        assert record.key is not None  # noqa: S101 - it is the canonical one, or the record would be foreign
+        folded.outbox.add(self._erasures.late_tombstone(record.key))
+        self._bad(record, application_erased(), folded, keeps_content=False)
 
-    def _knows(self, application_id: str, event_id: str) -> bool:
-        """Whether an event of an application is in the state."""
-        pairs = self._rows.pairs_of(application_prefix(application_id))
-        return any(holds_event(pair, event_id) for _, pair in pairs)
+    def _foreign(self, record: SourceRecord, foreign: Foreign, folded: Folded) -> None:
+        """Publish the record once more, where it belongs.
 
-    def _adopt(self, record: SourceRecord) -> None:
-        """A record under ``/ruleset/``: no entry confirms it, or the partition has its ruleset already."""
-        rules = self.switches.rules_at(record.offset)
-        if rules is None:
-            raise BadEventError(
-                Defect.INVALID_ADOPTION,
-                "a record under /ruleset/ adopts nothing: a worker writes it, with --adopt-ruleset, and nobody else",
-            )
-        assert rules.digest == self._rules.digest, "a batch ends before the adoption"  # noqa: S101 - fold_in_parts
+        Raises:
+            BadEventError: ``too_large``: the source may not take it.
+        """
+        folded.outbox.add(self._republication.of(record, foreign.key, foreign.partition))
+        self._let_hear()
+        self._observer.republished(self._position(record))
+
+    def _tombstone(self, record: SourceRecord, tombstone: Tombstone, folded: Folded) -> None:
+        """Forget the event for good, in whichever pair of the application it is.
+
+        Raises:
+            BadEventError: ``too_long``, ``execution_limit`` or ``too_large``.
+        """
+        if tombstone.is_too_long:
+            self._erasures.require_known(tombstone)
+            home = partition_of(tombstone.application_id, self._partitions)
+            if home != self._partition:
+                self._foreign(record, Foreign(record.key or b"", home), folded)
+                return
+        for row_key, pair, step in self._erasures.erase_event(tombstone, self._position(record), folded):
+            self._keep(row_key, pair, step, folded)
+
+    def _erasure(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
+        """Erase the application, or accept its events again."""
+        if self._erasures.erase_application(erasure, record.offset, folded):
+            self._let_hear()
+            self._observer.erased(self._position(record))
+
+    def _let_hear(self) -> None:
+        """Let the observer hear of the events that were folded since it last did, so that it hears all in order."""
+        if self._unheard:
+            self._observer.folded(self._unheard)
+            self._unheard = []
+
+    def _position(self, record: SourceRecord) -> Position:
+        return Position(self._source_topic, self._partition, record.offset)
 
     def _is_home(self, application_id: str) -> bool:
         """Whether an application is this partition's."""
         return partition_of(application_id, self._partitions) == self._partition
-
-    def _erase_application(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
-        """Forget everything about an application, and refuse its events from here on; or accept them again."""
-        row_key = erased_key(erasure)
-        if erasure.lifted:
-            if self._erased.lift(erasure):
-                self._remove(row_key, folded, tells_of_erasure=True)
-            return
-        if not self._erased.add(erasure):
-            return
-        self._observer.erased(self._position(record))
-        folded.removed.discard(row_key)
-        folded.erased[row_key] = ErasedApplication(erasure.salt, erasure.hash, record.offset)
-        self.mark = replace(self.mark, erasures=self.mark.erasures + 1)
-        for key in self._rows.keys_where(lambda prefix: salted_hash(erasure.salt, prefix) == erasure.hash):
-            is_pair = parse_event_key(key) is not None
-            if is_pair:
-                folded.outbox.add(Outgoing(self._topics.factors.name, self._partition, key, None))
-            folded.erased_prefixes.add(key[: key.index(b"/") + 1])
-            self._remove(key, folded, tells_of_erasure=not is_pair)
-
-    def _remove(self, key: bytes, folded: Folded, *, tells_of_erasure: bool) -> None:
-        """Take a row away, in memory and in what is to be written."""
-        for changed in (folded.rewritten, folded.pairs, folded.erasures, folded.erased):
-            changed.pop(key, None)
-        folded.outbox.withdraw_factors(key)
-        self._rows.drop(key)
-        folded.removed.add(key)
-        if tells_of_erasure:
-            self.mark = replace(self.mark, erasures=self.mark.erasures - 1)
-
-    def _is_erased(self, event: LifecycleEvent) -> bool:
-        erasures = self._rows.erasures(application_prefix(event.application_id))
-        return erasures is not None and holds(erasures.hashes, erased_hash(event.event_id))

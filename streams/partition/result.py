@@ -1,13 +1,12 @@
 """The result of folding one batch: records to produce and rows to write. All of it takes effect, or nothing."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from models.rows import ErasedApplication, Erasures, HalfwayMark, PartitionMark
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
-from streams.partition.outbox import Outbox
+from streams.partition.outbox import MadeChange, Outbox
 from streams.partition.state.row_codec import MARK_KEY, encode_row
 
 __all__ = ["ROW_COPIES", "Folded", "StoredRow"]
@@ -29,6 +28,8 @@ class Folded:
         events: records that were folded.
         outbox: changes, re-publications and dead letters, in order.
         outgoing: the same and the ``factors`` of each pair that changed, as records, once everything is folded.
+        changes: the changes as values, each with its record in ``outgoing`` and in that order; empty: the fold does not
+            keep them. Who needs what this process has published need not decode it again.
         rewritten: rows as another ruleset has them, by row key; what is in ``pairs`` changed after that.
         pairs: pairs that changed, by row key.
         erasures: erasure rows that changed, by row key.
@@ -44,6 +45,7 @@ class Folded:
     events: int = 0
     outbox: Outbox = field(default_factory=Outbox)
     outgoing: list[Outgoing] = field(default_factory=list)
+    changes: list[MadeChange] = field(default_factory=list)
     rewritten: dict[bytes, bytes] = field(default_factory=dict)
     pairs: dict[bytes, Pair] = field(default_factory=dict)
     erasures: dict[bytes, Erasures] = field(default_factory=dict)
@@ -64,16 +66,12 @@ class Folded:
         """Whether this is a part of an adoption, and not the last one."""
         return isinstance(self.mark, HalfwayMark)
 
-    def rows(self) -> Iterator[StoredRow]:
+    def rows(self) -> list[StoredRow]:
         """Every changed row; the mark is last."""
-        for key in self.removed:
-            yield key, None
-        for key, raw in self.rewritten.items():
-            if key not in self.pairs:
-                yield key, raw
-        for key, pair in self.pairs.items():
-            yield key, encode_row(pair.row)
-        for rows in (self.erasures, self.erased):
-            for key, row in rows.items():
-                yield key, encode_row(row)
-        yield MARK_KEY, encode_row(self.mark)
+        rows: list[StoredRow] = [(key, None) for key in self.removed]
+        rows += [(key, raw) for key, raw in self.rewritten.items() if key not in self.pairs]
+        rows += [(key, encode_row(pair.row)) for key, pair in self.pairs.items()]
+        rows += [(key, encode_row(erasures)) for key, erasures in self.erasures.items()]
+        rows += [(key, encode_row(erased)) for key, erased in self.erased.items()]
+        rows.append((MARK_KEY, encode_row(self.mark)))
+        return rows

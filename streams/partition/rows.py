@@ -27,8 +27,7 @@ class PartitionRows:
 
     Attributes:
         rules: the rules with which rows are loaded.
-        cached: gives the pair of a row key, if it is decoded in memory.
-        put: takes a row key and its pair, which has changed in the batch that was pinned last.
+        cached: gives the pair of a row key as it was before the batch that was pinned last, if it is decoded in memory.
     """
 
     def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int, partition: int) -> None:
@@ -36,14 +35,17 @@ class PartitionRows:
         self._partition = partition
         self._stored = stored
         self._pairs = PairCache(cached_pairs, cached_weight)
-        # Not wrapped once more: each is called for every event.
+        # Not wrapped once more: it is called for every event.
         self.cached: Final = self._pairs.get
-        self.put: Final = self._pairs.put
         self._pinned: list[Folded] = []
 
     def pin(self, folded: Folded) -> None:
         """Keep the rows that this batch changes in memory: from here on they are newer than the stored ones."""
         self._pinned.append(folded)
+
+    def keep(self, folded: Folded) -> None:
+        """Keep the pairs that this batch changed decoded: it is folded, and the next one goes on from them."""
+        self._pairs.put_all(folded.pairs)
 
     def unpin(self, folded: Folded) -> None:
         """Let the rows of this batch be forgotten: they are stored."""
@@ -60,8 +62,9 @@ class PartitionRows:
         self._pairs.drop(key)
 
     def pair(self, key: bytes) -> Pair | None:
-        """A pair: decoded, or loaded from the stored rows; None: there is none."""
-        return self.cached(key) or self.loaded(key)
+        """A pair: as the batch that was pinned last has it, or cached, or loaded; None: there is none."""
+        changed = self._pinned[-1].pairs.get(key) if self._pinned else None
+        return changed or self.cached(key) or self.loaded(key)
 
     def loaded(self, key: bytes) -> Pair | None:
         """A pair that is not decoded in memory, from its stored row; None: there is none."""
@@ -87,7 +90,8 @@ class PartitionRows:
         """Every pair of an application, the newest state of each."""
         keys = {key for key, _ in self._stored.scan(prefix) if key != prefix}
         keys.update(self._pairs.keys(prefix))
-        keys.update(key for folded in self._pinned for key in folded.rewritten if key.startswith(prefix))
+        for folded in self._pinned:
+            keys.update(key for key in (*folded.rewritten, *folded.pairs) if key.startswith(prefix))
         found = [(key, self.pair(key)) for key in sorted(keys)]
         return [(key, pair) for key, pair in found if pair is not None]
 
@@ -129,7 +133,7 @@ class PartitionRows:
 
     def _keys(self) -> Iterator[bytes]:
         stored = (key for key, _ in self._stored.scan(b""))
-        pinned = ((*folded.rewritten, *folded.erasures) for folded in self._pinned)
+        pinned = ((*folded.rewritten, *folded.pairs, *folded.erasures) for folded in self._pinned)
         return chain(stored, self._pairs.keys(b""), *pinned)
 
     def _raw(self, key: bytes) -> bytes | None:

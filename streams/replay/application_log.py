@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from streams.partition.observer import Observer
+from streams.partition.record_kinds import is_adoption
 from streams.replay.replay import Replay
 from streams.replay.source_log import require_partitions
 from streams.replay.tables import MemoryTable
@@ -14,7 +15,6 @@ from topics.contract.declared import Topics
 from topics.reading.positions import Span
 from topics.reading.ranges import Range
 from topics.reading.reader import TopicReader
-from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.erasures import Forgotten, is_about_application
 from topics.records.record import Record
 
@@ -131,13 +131,9 @@ def without_forgotten(log: ApplicationLog, forgotten: Forgotten | None) -> Appli
     """
     if forgotten is None:
         return log
-    kept = [one for one in log.log.records if one.offset >= forgotten.offset or _adopts(one)]
+    kept = [one for one in log.log.records if one.offset >= forgotten.offset or is_adoption(one.key)]
     hidden = len(log.log.records) - len(kept)
     return replace(log, log=replace(log.log, records=kept), forgotten=forgotten, hidden=hidden)
-
-
-def _adopts(record: Record) -> bool:
-    return (record.key or b"").startswith(ADOPTION_PREFIX)
 
 
 def read_application(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from consolidator.keys import partition_of
 from streams.core.fold import Pair
 from streams.partition.batch import Outgoing
+from streams.partition.outbox import MadeChange
 from streams.replay.basis import PartitionStanding
 from streams.replay.digest import ChangesDigest, record_digest
-from streams.replay.replay import Replay, ReplayedBatch, changes_of, head_of, without_collector
+from streams.replay.replay import Replay, ReplayedBatch, without_collector
 from streams.replay.source_log import require_partitions, source_reader
 from streams.replay.tables import Scratch
 from streams.rulesets.rule_book import RuleBook
@@ -68,14 +69,22 @@ class ShownChange:
     """A change in the range.
 
     Attributes:
-        sent: the record as the worker publishes it.
-        offset: of the causing record.
+        made: the change as a value, with the record as the worker publishes it.
         timestamp_ms: when the broker took the causing record.
     """
 
-    sent: Outgoing
-    offset: int
+    made: MadeChange
     timestamp_ms: int
+
+    @property
+    def sent(self) -> Outgoing:
+        """The record as the worker publishes it."""
+        return self.made.record
+
+    @property
+    def offset(self) -> int:
+        """Of the causing record."""
+        return self.made.offset
 
 
 class LogReplay(Closing):
@@ -138,7 +147,7 @@ class LogReplay(Closing):
             partition = replayed.batch.partition
             for change in self._shown(replayed, self.ranges[partition].start):
                 self._digests[partition].add(record_digest(change.sent.key, change.sent.value or b""))
-                if self._is_forgotten(partition, head_of(change.sent.value or b"").application_id, change.offset):
+                if self._is_forgotten(partition, change.made.change.application_id, change.offset):
                     self.hidden += 1
                 else:
                     yield change
@@ -169,8 +178,6 @@ class LogReplay(Closing):
     def _shown(self, replayed: ReplayedBatch, start: int) -> Iterator[ShownChange]:
         times = {record.offset: record.timestamp for record in replayed.batch.records}
         processor = self._selection.processor
-        for sent in changes_of(replayed.folded, self._topics):
-            head = head_of(sent.value or b"")
-            offset = head.version.offset
-            if offset >= start and processor in {None, head.processor}:
-                yield ShownChange(sent, offset, times[offset])
+        for made in replayed.folded.changes:
+            if made.offset >= start and processor in {None, made.change.processor}:
+                yield ShownChange(made, times[made.offset])

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-import msgspec
-
-from consolidator.keys import application_prefix
 from models.rows import Row
 from streams.core.fold import Pair, load_pair
 from streams.core.rules import Rules
 from streams.partition.adoption import Refolded
-from streams.partition.batch import Batch, Outgoing
+from streams.partition.batch import Batch
 from streams.partition.batch_parts import fold_in_parts
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
@@ -33,51 +30,17 @@ from topics.records.record import Record
 
 __all__ = [
     "BATCH_RECORDS",
-    "ChangeHead",
     "Replay",
     "ReplayedBatch",
-    "changes_of",
     "folded_until",
-    "head_of",
     "without_collector",
 ]
 
 BATCH_RECORDS: Final = 4_000
 """Records folded at once. Where a batch ends changes nothing but the speed."""
 
-
-class ChangePlace(msgspec.Struct, frozen=True, gc=False):
-    """Where the record stands that caused a change."""
-
-    partition: int
-    offset: int
-
-
-class ChangeHead(msgspec.Struct, frozen=True, gc=False):
-    """What tells of a change, or of current factors, whose they are and what caused them."""
-
-    application_id: str
-    processor: str
-    version: ChangePlace
-    id: str = ""
-    schema_version: int = 1
-
-    @property
-    def pair_key(self) -> bytes:
-        """The key of the pair: of its row, and of its record in ``factors``."""
-        return application_prefix(self.application_id) + self.processor.encode()
-
-
-_HEAD: Final = msgspec.json.Decoder(ChangeHead)
-
-
-def head_of(value: bytes) -> ChangeHead:
-    """Read the head of a change or of current factors.
-
-    Raises:
-        msgspec.DecodeError: it is not what a worker publishes.
-    """
-    return _HEAD.decode(value)
+_OUTPUT_BYTES: Final = 64 * 1024 * 1024
+"""Most output in memory at a time, changes as values included; of the design's workload a batch comes to 30 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +73,7 @@ class Replay:
         observer: called for each event.
         on_progress: called after each batch with the number of its offsets.
         open_log: opens the source once more, where a ruleset was adopted; None: none is.
+        keeps_changes: whether each batch's result has its changes as values.
 
     Attributes:
         records: how many were folded, by partition.
@@ -123,6 +87,7 @@ class Replay:
     observer: Observer | None = None
     on_progress: Callable[[int], None] = lambda _: None
     open_log: Callable[[], AbstractContextManager[SourceLog]] | None = None
+    keeps_changes: bool = True
     records: dict[int, int] = field(default_factory=dict)
 
     def run(self, log: SourceLog, ranges: Mapping[int, Range]) -> Iterator[ReplayedBatch]:
@@ -150,12 +115,13 @@ class Replay:
                 switches=None if self.open_log is None else _Switches(self, self.open_log, partition),
                 authority=self.book.erasures,
                 observer=self.observer,
+                keeps_changes=self.keeps_changes,
             )
             # What is before the range's end could be read when the range was made: one look is enough for all of it.
             self.book.erasures.fetched(partition, spans[partition].end)
             self.records[partition] = 0
             for batch, present in self._batches(log.topic, partition, spans[partition], records):
-                for part, folded in fold_in_parts(fold, batch):
+                for part, folded in fold_in_parts(fold, batch, room=_OUTPUT_BYTES):
                     self.rows.write(folded.rows())
                     fold.written(folded)
                     if not folded.is_halfway:
@@ -242,9 +208,8 @@ def folded_until(
         rows = scratch.table("rows")
         first = log.first(partition)
         book = RuleBook(rules, erasures=erasures)
-        for _ in Replay(topics, book, rows, max_event_bytes, application_id).run(
-            log, {partition: Range(first, first, end)}
-        ):
+        replay = Replay(topics, book, rows, max_event_bytes, application_id, keeps_changes=False)
+        for _ in replay.run(log, {partition: Range(first, first, end)}):
             pass
         yield _Refolded(rows)
 
@@ -258,12 +223,6 @@ class _Refolded:
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
         """See :class:`~streams.partition.adoption.Refolded`."""
         return ((found, raw, None) for found, raw in self.rows.between(key + b"\0", None) if is_pair_key(found))
-
-
-def changes_of(folded: Folded, topics: Topics) -> Iterator[Outgoing]:
-    """The changes of a batch, in the order in which a worker publishes them."""
-    topic = topics.factor_changes.name
-    return (sent for sent in folded.outgoing if sent.topic == topic)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """What the worker says about events: a failed execution is information, never an error, and no value is ever logged."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position, Status
 from models.quality import QualityIssue
-from streams.partition.observer import Observer
+from streams.partition.observer import FoldedEvent, Observer
 from streams.runtime.logs import EventLog
 
 __all__ = ["LoggingObserver"]
@@ -39,36 +40,43 @@ class LoggingObserver(Observer):
         """Events by what became of them."""
         return {status.text: self._by_status[status] for status in Status} | self._others
 
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
-        """Count the event; log a failed execution as information, a quality issue as a warning."""
-        status = event.status
-        self._by_status[status] += 1
-        if status is _FAILED:
-            self._say_at(
-                position,
-                "info",
-                "execution failed, it is active and contributes no factors",
-                application_id=event.application_id,
-                processor=event.processor,
-                execution_id=event.execution_id,
-                attempt=event.attempt,
-                code=event.code,
-            )
-        if issues:
-            self._others.update(f"quality_{issue}" for issue, _ in issues)
-            self._say_at(
-                position,
-                "warning",
-                "quality issue",
-                application_id=event.application_id,
-                processor=event.processor,
-                execution_id=event.execution_id,
-                issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues[:_LISTED_ISSUES]],
-            )
+    def folded(self, events: Sequence[FoldedEvent]) -> None:
+        """Count the events, copies among them; log a failed execution as information, a quality issue as a warning.
 
-    def repeated(self, event: LifecycleEvent, position: Position) -> None:  # noqa: ARG002 - logged at the first copy
-        """Count a copy like the event; say nothing, as that was said of the first one."""
-        self._by_status[event.status] += 1
+        Of a copy nothing is said: that was done at the first one.
+        """
+        by_status = self._by_status
+        for event, position, issues, is_copy in events:
+            status = event.status
+            by_status[status] += 1
+            if status is _FAILED and not is_copy:
+                self._say_failed(event, position)
+            if issues:
+                self._say_odd(event, position, issues)
+
+    def _say_failed(self, event: LifecycleEvent, position: Position) -> None:
+        self._say_at(
+            position,
+            "info",
+            "execution failed, it is active and contributes no factors",
+            application_id=event.application_id,
+            processor=event.processor,
+            execution_id=event.execution_id,
+            attempt=event.attempt,
+            code=event.code,
+        )
+
+    def _say_odd(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
+        self._others.update(f"quality_{issue}" for issue, _ in issues)
+        self._say_at(
+            position,
+            "warning",
+            "quality issue",
+            application_id=event.application_id,
+            processor=event.processor,
+            execution_id=event.execution_id,
+            issues=[f"{issue}:{factor}" if factor else f"{issue}" for issue, factor in issues[:_LISTED_ISSUES]],
+        )
 
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
         """Count the pair; log each name once, as one that is meant so and one that is misspelt look alike."""

@@ -342,22 +342,21 @@ def make(maker: Maker, commit: str) -> dict[str, Any]:
         (maker.files / name).write_text(maker.run(*arguments, **over), encoding="utf-8")
     told = maker.run("evidence", "app-0-a", "--out", str(maker.files / "evidence"), "--format", "json", **over)
     maker.publish(part(4))
+    about = _about(maker, commit) | {"consolidated_to": ends, "seal": json.loads(told)["seal"]}
+    maker.close()
+    return about
+
+
+def _about(maker: Maker, commit: str) -> dict[str, Any]:
     settings = {name: value for name, value in maker.settings.items() if name != "CONSOLIDATOR_STATE_DIR"}
-    about = {
+    return {
         "commit": commit,
         "made_at": int(time.time()),
         "settings": settings | {"CONSOLIDATOR_CATALOGUE": maker.next_catalogue.name},
-        "consolidated_to": ends,
         "ends": maker.ends(),
         "changelog_ends": maker.ends(f"{APP_ID}-consolidation-changelog"),
-        "erased": ERASED,
-        "lifted": LIFTED,
-        "secret": SECRET,
         "verdicts": {name: value.decode() for name, value in verdicts()},
-        "seal": json.loads(told)["seal"],
-    }
-    maker.close()
-    return about
+    } | {"erased": ERASED, "lifted": LIFTED, "secret": SECRET}
 
 
 def packed(directory: Path, target: Path, about: Mapping[str, Any]) -> None:

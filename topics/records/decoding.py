@@ -83,8 +83,7 @@ def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) 
         attempt = 1
     sequence = _counter("sequence", get("sequence"), 0)
     output = get("output")
-    factors = _NO_FACTORS
-    near_misses = _NO_NEAR_MISSES
+    factors, near_misses = _NO_FACTORS, _NO_NEAR_MISSES
     if status is _COMPLETED:
         factors = _factors(output)
         if "factors" in body or "outputs" in body or "factor" in body or (output is not None and "factor" in output):

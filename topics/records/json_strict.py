@@ -7,6 +7,7 @@ colons too) the keys are counted more closely, and at last by the standard libra
 """
 
 import json
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,10 +17,18 @@ from models.errors import BadEventError, Defect
 from models.numbers import MAX_DIGITS, MAX_EXPONENT, exact_number, within_limits
 from topics.records.foreign_formats import foreign_format, has_half_a_surrogate_pair
 
-__all__ = ["MAX_DEPTH", "parse_object"]
+__all__ = ["LOST_DEPTH", "MAX_DEPTH", "parse_object"]
 
 MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and objects. An event needs three levels; the rest is room for fields we ignore."""
+
+LOST_DEPTH: Final = 500
+"""Deepest nesting of a text whose duplicate key has lost a value, for it to be refused for that key; a deeper one is
+refused for its depth. Both parsers bear so much with any Python, and with hundreds of calls above them: where they give
+up differs from one Python to the next, and a verdict must not."""
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
 
 _INTEGER_LIMIT: Final = 10**MAX_DIGITS
 _LEAST_INTEGER: Final = -_INTEGER_LIMIT
@@ -131,12 +140,25 @@ def _count_keys(value: Any, depth: int) -> int:
 
 
 def _refuse_duplicate_keys(raw: bytes) -> None:
+    if _is_deeper(raw, LOST_DEPTH):
+        raise _too_deep()
     # Integers stay text: Python refuses to parse thousands of digits, and those were judged already.
-    try:
-        json.loads(raw, object_pairs_hook=_unique, parse_int=str, parse_float=str)
-    except RecursionError:
-        # The lost value of a key may be nested deeper than what came out, and than this parser bears.
-        raise _too_deep() from None
+    json.loads(raw, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+
+
+def _is_deeper(raw: bytes, limit: int) -> bool:
+    """Whether a JSON text nests deeper than a limit anywhere, in values too that no key has any more."""
+    if raw.count(b"[") + raw.count(b"{") <= limit:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
+        if bracket in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        else:
+            depth -= 1
+    return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -17,10 +17,10 @@ from streams.audit.comparison.legacy_strategy import LegacyStrategy
 from streams.audit.comparison.report import Difference, pair_key
 from streams.core.fold import Pair, Step
 from streams.core.rules import Rules
+from streams.partition.outbox import MadeChange
 from streams.replay.basis import PartitionStanding
 from streams.replay.in_memory import ReplayFold
 from streams.replay.log_replay import LogReplay, Selection, ShownChange
-from streams.replay.replay import ChangeHead
 from streams.replay.tables import Scratch
 from streams.runtime.closing import Closing
 from topics.contract.declared import Topics
@@ -30,24 +30,6 @@ __all__ = ["Differences", "FileComparison", "LogComparison", "OpenReplay"]
 
 Differences = Iterator[Difference | None]
 """One for each pair, in the order of the pairs' keys; None: nothing differs."""
-
-_WITHOUT_FACTORS: Final = b'"factors":{}'
-"""Every change after which the pair has no factors contains this; only such changes are checked for lost factors."""
-
-
-class _Entry(msgspec.Struct):
-    factor: str
-    before: msgspec.Raw = msgspec.Raw()
-
-
-class _LastChange(ChangeHead, frozen=True, gc=False):
-    """What a change tells of the factors that it took away."""
-
-    factors: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
-    changed: list[_Entry] = msgspec.field(default_factory=list)
-
-
-_LAST_CHANGE: Final = msgspec.json.Decoder(_LastChange)
 
 
 class OpenReplay(Protocol):
@@ -98,9 +80,7 @@ class LogComparison(Closing):
         """What differs between the old platform's strategy and the one in force."""
         rules = Rules(catalogue)
         lost = self._stack.enter_context(Scratch()).table("lost")
-        replay = self._folded(
-            rules, self._selection, lambda change: lost.write(_lost_factors(change.sent.value or b""))
-        )
+        replay = self._folded(rules, self._selection, lambda change: lost.write(_lost_factors(change.made)))
 
         def last_factors(pair: Pair) -> Mapping[str, str]:
             return msgspec.json.decode(lost.get(pair_key(pair)) or b"{}", type=dict[str, str])
@@ -126,13 +106,11 @@ class LogComparison(Closing):
         return replay
 
 
-def _lost_factors(change: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _lost_factors(made: MadeChange) -> Iterator[tuple[bytes, bytes]]:
     """The row of the factors that a change took away, if it left none."""
-    if _WITHOUT_FACTORS not in change:
-        return
-    told = _LAST_CHANGE.decode(change)
-    if not told.factors and told.changed:
-        yield told.pair_key, msgspec.json.encode({entry.factor: bytes(entry.before).decode() for entry in told.changed})
+    before = made.change.before
+    if before is not None and before.factors and not made.change.after.factors:
+        yield made.row_key, msgspec.json.encode(before.factors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from models.catalogue import Catalogue
 from models.errors import BadEventError
 from streams.audit.evidence.bundle import Evidence, TopicNames
 from streams.audit.history.as_of import erased_events
+from streams.audit.published_head import head_of
 from streams.audit.verification.in_kafka import consolidated_end, consolidated_offsets
 from streams.replay.application_log import ApplicationLog, read_application, without_forgotten
-from streams.replay.replay import head_of
 from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import RuleBook, book_of
 from topics.contract.declared import Topics

@@ -1,14 +1,12 @@
 """As-of answers as values for programs: the members of ``consolidator factors``, and what they stand on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
-
-from consolidator.records import Executions, FactorChange, FactorDifference, FailedExecution
+from consolidator.records import FactorChange, FactorDifference
 from models.events import rfc3339
-from streams.audit.history.as_of import AsOf, ProcessorAsOf
-from streams.core.change import MAX_LISTED
+from streams.audit.history.as_of import AsOf
+from streams.audit.made_changes import differences_of
 from streams.core.pair_summary import PairSummary, summary_of
 from streams.rulesets.rule_book import RuleBook
 from topics.reading.positions import offsets_text
@@ -18,28 +16,10 @@ __all__ = [
     "Difference",
     "change_members",
     "differences",
-    "executions_of",
     "forgotten_members",
     "standing_members",
     "standing_text",
 ]
-
-
-def executions_of(processor: ProcessorAsOf) -> Executions:
-    """Counts, contributors and failures as they were, in the form of ``factors``."""
-    tally = processor.pair.tally
-    counts = tally.counts
-    return Executions(
-        counts.active,
-        counts.completed,
-        counts.failed,
-        counts.contributing,
-        tuple(execution_id for _, execution_id, _ in tally.contributions[-MAX_LISTED:]),
-        tuple(FailedExecution(execution_id, attempt, code) for _, execution_id, attempt, code in tally.failures)[
-            -MAX_LISTED:
-        ],
-        len(tally.contributions) > MAX_LISTED or len(tally.failures) > MAX_LISTED,
-    )
 
 
 def change_members(change: FactorChange) -> dict[str, object]:
@@ -113,18 +93,8 @@ def differences(before: AsOf, after: AsOf, book: RuleBook) -> Iterator[Differenc
         old = None if one is None else summary_of(one.pair, book.of_row(one.pair.row))
         new = None if two is None else summary_of(two.pair, book.of_row(two.pair.row))
         if old != new:
-            yield Difference(name, old, new, tuple(_changed(old, new)))
+            yield Difference(name, old, new, tuple(differences_of(_factors(old), _factors(new))))
 
 
-def _changed(before: PairSummary | None, after: PairSummary | None) -> Iterator[FactorDifference]:
-    old = {} if before is None else before.factors
-    new = {} if after is None else after.factors
-    for name in sorted({*old, *new}):
-        if old.get(name) == new.get(name):
-            continue
-        op = "set" if name not in old else "updated" if name in new else "cleared"
-        yield FactorDifference(name, op, _raw(old.get(name)), _raw(new.get(name)))
-
-
-def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
-    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())
+def _factors(summary: PairSummary | None) -> Mapping[str, str]:
+    return {} if summary is None else summary.factors

@@ -3,20 +3,18 @@
 *Known*: what the log held; a prefix of it. *True*: of everything that the log holds, what had happened by then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consolidator.keys import application_prefix, parse_event_key
-from consolidator.records import FactorChange, decode_change
+from consolidator.records import FactorChange
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
-from models.quality import QualityIssue
 from models.rows import DIGEST_BYTES, Entry
-from streams.core.change import common_parts, encode_change
+from streams.audit.made_changes import factor_change, published_form
 from streams.core.fold import Pair, apply_event
-from streams.partition.observer import Observer
+from streams.partition.observer import FoldedEvent, Observer
 from streams.replay.application_log import ApplicationLog
-from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
 
@@ -36,10 +34,11 @@ class Sources(Observer):
         self.refused: list[tuple[Position, BadEventError]] = []
         self._places: dict[tuple[str, bytes], tuple[LifecycleEvent, Position]] = {}
 
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+    def folded(self, events: Sequence[FoldedEvent]) -> None:
         """See :class:`Observer`."""
-        self.events.append((event, position))
-        self._places.setdefault((event.event_id, event.digest[:DIGEST_BYTES]), (event, position))
+        for event, position, _, _ in events:
+            self.events.append((event, position))
+            self._places.setdefault((event.event_id, event.digest[:DIGEST_BYTES]), (event, position))
 
     def rejected(self, position: Position, error: BadEventError) -> None:
         """See :class:`Observer`."""
@@ -93,9 +92,8 @@ def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_even
     replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=sources)
     last: dict[str, FactorChange] = {}
     for replayed in replay.run(log.log, log.ranges):
-        for sent in changes_of(replayed.folded, topics):
-            value = sent.value or b""
-            last[head_of(value).processor] = decode_change(value)
+        for made in {made.change.processor: made for made in replayed.folded.changes}.values():
+            last[made.change.processor] = published_form(made)
     pairs = {pair.row.processor: pair for pair in replay.pairs()}
     return AsOf(log, None, {name: ProcessorAsOf(pairs[name], last[name]) for name in sorted(pairs)}, sources)
 
@@ -134,8 +132,7 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
         before = found.get(event.processor)
         step = apply_event(None if before is None else before.pair, event, position, rules)
         if step.change is not None:
-            value = encode_change(step.change, step.change.id, common_parts(step.change, rules.json))
-            found[event.processor] = ProcessorAsOf(step.pair, decode_change(value))
+            found[event.processor] = ProcessorAsOf(step.pair, factor_change(step.change, step.change.id, rules))
         elif before is not None:
             found[event.processor] = ProcessorAsOf(step.pair, before.last_change)
     return AsOf(log, at, dict(sorted(found.items())), sources)

@@ -1,20 +1,19 @@
 """The timeline of an application: every source record under its keys, what became of it, and what it changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from consolidator.keys import parse_event_key
-from consolidator.records import FactorChange, decode_change
+from consolidator.records import FactorChange
 from models.errors import BadEventError
 from models.events import LifecycleEvent, Position
-from models.quality import QualityIssue
-from streams.partition.observer import Observer
+from streams.audit.made_changes import published_form
+from streams.partition.observer import FoldedEvent, Observer
+from streams.partition.record_kinds import is_adoption, is_control
 from streams.replay.application_log import ApplicationLog
-from streams.replay.replay import changes_of, head_of
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.records.adoptions import ADOPTION_PREFIX
-from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
 
 __all__ = ["Entry", "Fate", "timeline"]
@@ -75,9 +74,8 @@ def timeline(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_b
     replay = log.replay(topics, book, max_event_bytes=max_event_bytes, observer=fates)
     changes: dict[int, list[FactorChange]] = {}
     for replayed in replay.run(log.log, log.ranges):
-        for sent in changes_of(replayed.folded, topics):
-            value = sent.value or b""
-            changes.setdefault(head_of(value).version.offset, []).append(decode_change(value))
+        for made in replayed.folded.changes:
+            changes.setdefault(made.offset, []).append(published_form(made))
     entries = [_entry(record, fates, tuple(changes.get(record.offset, ()))) for record in log.records]
     forgotten = log.forgotten
     if forgotten is None:
@@ -101,10 +99,10 @@ def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -
         fate = Fate.REFUSED
     elif record.offset in fates.again:
         fate = Fate.REPUBLISHED
-    elif (record.key or b"").startswith(ERASURE_PREFIX):
-        fate = Fate.ERASURE
-    elif (record.key or b"").startswith(ADOPTION_PREFIX):
+    elif is_adoption(record.key):
         fate = Fate.RULESET
+    elif is_control(record.key):
+        fate = Fate.ERASURE
     else:
         fate = Fate.TOMBSTONE if record.value is None else Fate.ERASED
     return Entry(record, fate, event_id, event, reason, changes)
@@ -120,13 +118,14 @@ class _Fates(Observer):
         self.again: set[int] = set()
         self._seen: set[tuple[str, bytes]] = set()
 
-    def folded(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:  # noqa: ARG002
+    def folded(self, events: Sequence[FoldedEvent]) -> None:
         """See :class:`Observer`."""
-        self.events[position.offset] = event
-        identity = (event.event_id, event.digest)
-        if identity in self._seen:
-            self.copies.add(position.offset)
-        self._seen.add(identity)
+        for event, position, _, _ in events:
+            self.events[position.offset] = event
+            identity = (event.event_id, event.digest)
+            if identity in self._seen:
+                self.copies.add(position.offset)
+            self._seen.add(identity)
 
     def rejected(self, position: Position, error: BadEventError) -> None:
         """See :class:`Observer`."""

@@ -13,11 +13,12 @@ import msgspec
 from consolidator.keys import application_prefix, change_key, parse_event_key
 from consolidator.records import SCHEMA_VERSION
 from streams.audit.published import unreadable_because
+from streams.audit.published_head import PublishedHead, head_of
 from streams.audit.verification.findings import Count, Finding, Kind, PlaceInTopic
 from streams.audit.verification.placement import finding_on, out_of_place
-from streams.partition.batch import Outgoing
+from streams.partition.outbox import MadeChange
 from streams.replay.digest import ChangesDigest, record_digest
-from streams.replay.replay import ChangeHead, ReplayedBatch, changes_of, head_of
+from streams.replay.replay import ReplayedBatch
 from streams.replay.tables import Table, place_key, place_of
 from topics.contract.declared import Topics
 from topics.records.record import Record
@@ -91,7 +92,7 @@ def last_cause(index: Table, partition: int) -> int | None:
     return found
 
 
-def _readable(value: bytes) -> ChangeHead | None:
+def _readable(value: bytes) -> PublishedHead | None:
     try:
         head = head_of(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -170,15 +171,14 @@ class ChangeComparison:
         # 1.
         left = self._caused_in(replayed, start) if self._left is None else self._left
         # 2.
-        for sent in changes_of(replayed.folded, self.topics):
-            head = head_of(sent.value or b"")
-            offset = head.version.offset
-            found = left.pop((offset, sent.key), [])
-            if offset < start or self.processor not in {None, head.processor}:
+        for made in replayed.folded.changes:
+            record = made.record
+            found = left.pop((made.offset, record.key), [])
+            if made.offset < start or self.processor not in {None, made.change.processor}:
                 continue
-            part = record_digest(sent.key, sent.value or b"")
+            part = record_digest(record.key, record.value or b"")
             replayed_digest.add(part)
-            yield from self._judge(sent, head, part, found)
+            yield from self._judge(made, part, found)
         self._left = left if replayed.folded.is_halfway else None
         # 3.
         for (offset, _), found in () if replayed.folded.is_halfway else left.items():
@@ -237,13 +237,13 @@ class ChangeComparison:
             self.count.erased += count
             self.count.different -= count
 
-    def _missed(self, sent: Outgoing, head: ChangeHead) -> Iterator[Finding]:
+    def _missed(self, made: MadeChange) -> Iterator[Finding]:
         """A change is missing, unless its application turns out to be erased later."""
-        found = self._found(Kind.MISSING, sent.key, head, None, "the event gives a change that is not there")
+        found = self._found(Kind.MISSING, made, None, "the event gives a change that is not there")
         if self.count.different > _DEFERRED:
             yield found
         else:
-            self._missing.setdefault(application_prefix(head.application_id), []).append(found)
+            self._missing.setdefault(application_prefix(made.change.application_id), []).append(found)
 
     def _gone(self, partition: int, offset: int, change: PublishedChange, start: int) -> None:
         self.taints.add(change.pair, offset)
@@ -259,35 +259,34 @@ class ChangeComparison:
             if suffix is None or change.pair[change.pair.index(b"/") :] == suffix:
                 yield offset, place, change
 
-    def _judge(
-        self, sent: Outgoing, head: ChangeHead, part: bytes, found: list[tuple[int, PublishedChange]]
-    ) -> Iterator[Finding]:
-        offset = head.version.offset
-        if self.taints.reach(head.pair_key, offset):
+    def _judge(self, made: MadeChange, part: bytes, found: list[tuple[int, PublishedChange]]) -> Iterator[Finding]:
+        record = made.record
+        if self.taints.reach(made.row_key, made.offset):
             self.count.unverifiable += len(found)
             return
         if not found:
-            if self.index.get(_ERASED + sent.key) is not None:
+            if self.index.get(_ERASED + record.key) is not None:
                 self.count.erased += 1
             else:
-                yield from self._missed(sent, head)
+                yield from self._missed(made)
             return
         for number, (place, change) in enumerate(found):
-            published = PlaceInTopic(self.topics.factor_changes.name, sent.partition, place)
+            published = PlaceInTopic(self.topics.factor_changes.name, record.partition, place)
             if change.part != part:
-                reason = self.explain(published, sent.value or b"")
-                yield self._found(Kind.ALTERED, sent.key, head, published, reason)
+                reason = self.explain(published, record.value or b"")
+                yield self._found(Kind.ALTERED, made, published, reason)
             elif number:
                 first = found[0][0]
-                yield self._found(Kind.DUPLICATE, sent.key, head, published, f"it is there already, at offset {first}")
+                yield self._found(Kind.DUPLICATE, made, published, f"it is there already, at offset {first}")
             else:
                 self.count.equal += 1
 
-    def _found(self, kind: Kind, key: bytes, head: ChangeHead, published: PlaceInTopic | None, reason: str) -> Finding:
+    def _found(self, kind: Kind, made: MadeChange, published: PlaceInTopic | None, reason: str) -> Finding:
         self.count.different += 1
-        cause = PlaceInTopic(self.topics.executions.name, head.version.partition, head.version.offset)
+        change = made.change
+        cause = PlaceInTopic(self.topics.executions.name, change.cause.position.partition, made.offset)
         name = self.topics.factor_changes.name
-        return Finding(kind, name, key, head.application_id, head.processor, published, cause, reason)
+        return Finding(kind, name, made.record.key, change.application_id, change.processor, published, cause, reason)
 
     def _unexpected(self, partition: int, offset: int, place: int, change: PublishedChange, reason: str) -> Finding:
         self.count.different += 1

@@ -17,7 +17,7 @@ from streams.audit.verification.placement import finding_on, out_of_place
 from streams.core.fold import load_pair
 from streams.core.pair_summary import PairSummary, summary_of
 from streams.partition.state.row_codec import decode_row
-from streams.replay.replay import ReplayedBatch, head_of
+from streams.replay.replay import ReplayedBatch
 from streams.replay.tables import Table
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
@@ -106,11 +106,13 @@ def index_factors(
 def keep_replayed(replayed: ReplayedBatch, topics: Topics, kept: Table) -> None:
     """Keep of each pair the last ``factors`` record that the replay would publish; none of an erased application."""
     name = topics.factors.name
-    kept.write((sent.key, _kept(sent.value)) for sent in replayed.folded.outgoing if sent.topic == name)
-
-
-def _kept(value: bytes | None) -> bytes | None:
-    return None if value is None else _encode(_Replayed(head_of(value).version.offset, sha256(value).digest()))
+    # A pair's record goes with its last change.
+    causes = {made.row_key: made.offset for made in replayed.folded.changes}
+    kept.write(
+        (sent.key, None if sent.value is None else _encode(_Replayed(causes[sent.key], sha256(sent.value).digest())))
+        for sent in replayed.folded.outgoing
+        if sent.topic == name
+    )
 
 
 def _readable(value: bytes) -> CurrentFactors | None:

@@ -13,7 +13,6 @@ from streams.audit.history.answers import (
     Difference,
     change_members,
     differences,
-    executions_of,
     standing_members,
     standing_text,
 )
@@ -21,6 +20,7 @@ from streams.audit.history.as_of import AsOf, ProcessorAsOf
 from streams.audit.history.explanation import explain
 from streams.audit.history.inquiry import Inquiry, Moment
 from streams.audit.live_ruleset import catalogue_in_force
+from streams.audit.made_changes import executions_of
 from streams.cli.kafka import connection_of
 from streams.cli.option_types import note_future
 from streams.cli.output.changes import difference_text, folded_change_lines
@@ -179,7 +179,7 @@ def _asked(inquiry: Inquiry, known: Moment, true_at: int | None) -> AsOf:
 
 
 def _json(one: ProcessorAsOf, answer: AsOf, rules: Rules, *, why: bool) -> str:
-    executions = executions_of(one)
+    executions = executions_of(one.pair.tally)
     members: dict[str, object] = {
         "ruleset": {"name": rules.name, "digest": rules.digest},
         "version": {"partition": answer.log.partition, "offset": one.pair.row.version},

@@ -6,6 +6,7 @@ from typing import Final
 
 from consolidator.keys import partition_of
 from streams.audit.live_ruleset import catalogue_in_force
+from streams.audit.made_changes import published_form
 from streams.cli.kafka import connection_of
 from streams.cli.output.console import note, progress, write_lines
 from streams.cli.output.pairs import print_pairs
@@ -85,7 +86,7 @@ def replay_log(
 
 def _print_changes(found: Iterator[ShownChange], topics: Topics, output_format: str, output: Path | None) -> None:
     if output is not None:
-        write_parquet(output, change_rows((one.sent.value or b"") for one in found))
+        write_parquet(output, change_rows(published_form(one.made) for one in found))
     elif output_format == "json":
         write_lines((one.sent.value or b"").decode() for one in found)
     else:

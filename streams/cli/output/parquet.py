@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from consolidator.keys import partition_of
-from consolidator.records import decode_change
+from consolidator.records import FactorChange
 from models.errors import ContractError, InfrastructureError
 from models.numbers import quote
 from streams.core.fold import Pair
@@ -55,10 +55,9 @@ def pair_rows(pairs: Iterable[Pair], book: RuleBook, partitions: int) -> Iterato
         }
 
 
-def change_rows(values: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def change_rows(changes: Iterable[FactorChange]) -> Iterator[dict[str, Any]]:
     """Changes, a row each."""
-    for value in values:
-        change = decode_change(value)
+    for change in changes:
         yield {
             "id": change.id,
             "application_id": change.application_id,

@@ -3,7 +3,7 @@
 A pair that was folded stays pinned until RocksDB has it; after that it is merely cached, and may be forgotten.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 from streams.core.fold import Pair
@@ -46,14 +46,14 @@ class PairCache:
         self._pairs: dict[bytes, Pair] = {}
         self.get: Final = self._pairs.get
 
-    def put(self, key: bytes, pair: Pair) -> None:
-        """Keep a pair as the most recently used one."""
-        earlier = self._pairs.pop(key, None)
-        self._pairs[key] = pair
-        if earlier is None:
-            self._weight += weight_of(key, pair)
-        else:
-            self._weight += pair.row.weight - earlier.row.weight
+    def put_all(self, pairs: Mapping[bytes, Pair]) -> None:
+        """Keep pairs as the most recently used ones, the last one above all."""
+        cached, weight = self._pairs, self._weight
+        for key, pair in pairs.items():
+            earlier = cached.pop(key, None)
+            cached[key] = pair
+            weight += weight_of(key, pair) if earlier is None else pair.row.weight - earlier.row.weight
+        self._weight = weight
 
     def clear(self) -> None:
         """Forget every pair."""

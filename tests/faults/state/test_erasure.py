@@ -1,6 +1,6 @@
 """An application is erased beside a live worker: what is left of it is searched for in every file, byte by byte."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,21 @@ def where_it_is(installation: Installation, data: Path) -> set[str]:
         if file.is_file() and SECRET.encode() in file.read_bytes():
             found.add("state" if installation.state_dir in file.parents else file.name)
     return found
+
+
+def roll_segments(installation: Installation, events: Mapping[int, dict], number: int) -> None:
+    """Publish something to every topic: a segment is rolled, and may be cleaned, when that is done after its time.
+
+    Args:
+        installation: where.
+        events: of each partition an event, of which a like one is published.
+        number: tells one call from the next.
+    """
+    for partition, event in events.items():
+        name = f"roll-{number}"
+        fresh = {**event, "event_id": name, "execution_id": name, "attempt": 1, "status": "failed"}
+        key = event_key(event["application_id"], name)
+        installation.publish_raw([(key, to_json(fresh), partition), (b"bad-%d" % number, b"{", partition)])
 
 
 def parts_of(segment: Path) -> Iterator[bytes]:
@@ -112,18 +127,7 @@ def test_nothing_of_an_erased_application_can_be_found(eager_installation, eager
     rounds = iter(range(10_000))
 
     def searched() -> set[str]:
-        # A segment is rolled, and may be cleaned, when something is written after its time: to every topic.
-        number = next(rounds)
-        for partition, event in neighbours.items():
-            fresh = {
-                **event,
-                "event_id": f"roll-{number}",
-                "execution_id": f"roll-{number}",
-                "attempt": 1,
-                "status": "failed",
-            }
-            key = event_key(event["application_id"], fresh["event_id"])
-            installation.publish_raw([(key, to_json(fresh), partition), (b"bad-%d" % number, b"{", partition)])
+        roll_segments(installation, neighbours, next(rounds))
         return where_it_is(installation, eager_kafka_directory)
 
     wait_until(lambda: not searched(), "every value of the application to be gone", limit_s=COMPACTION_LIMIT_S)

@@ -9,9 +9,10 @@ import pytest
 
 from consolidator.keys import parse_event_key, partition_of
 from models.events import micros_of
-from streams.audit.history.answers import differences, executions_of
+from streams.audit.history.answers import differences
 from streams.audit.history.as_of import known_as_of, true_as_of
 from streams.audit.history.timeline import Fate, timeline
+from streams.audit.made_changes import executions_of
 from streams.core.rules import Rules
 from streams.rulesets.rule_book import RuleBook
 from tests.inputs.cases import event, failed, ok
@@ -47,7 +48,7 @@ def told(answer):
     """An answer in the words of the oracle."""
     found = {}
     for name, one in answer.processors.items():
-        tally, executions = one.pair.tally, executions_of(one)
+        tally, executions = one.pair.tally, executions_of(one.pair.tally)
         failures = [
             {"execution_id": each.execution_id, "attempt": each.attempt}
             | ({} if each.code is None else {"code": each.code})

@@ -19,36 +19,25 @@ def test_the_observer_hears_of_a_processor_without_rules_once_a_pair():
 
 
 class Told(Observer):
-    """Hears of events."""
+    """Hears of events and copies."""
 
     def __init__(self):
         self.heard = []
 
-    def folded(self, event, position, issues):
-        self.heard.append((event.execution_id, position.offset, len(issues)))
-
-
-class ToldOfCopies(Told):
-    """Tells copies from events."""
-
-    def repeated(self, event, position):
-        self.heard.append((event.execution_id, position.offset, "copy"))
+    def folded(self, events):
+        self.heard += [
+            (event.execution_id, position.offset, "copy" if is_copy else len(issues))
+            for event, position, issues, is_copy in events
+        ]
 
 
 def test_the_observer_hears_of_a_copy_that_it_is_one():
     """In the same batch or later, also when the pair was read from the disk again; another content is no copy."""
     event = ok("a", 1, {"f": "no number"})
-    observer = ToldOfCopies()
+    observer = Told()
     partition = Partition(one_factor("sum"), observer=observer, cached_pairs=0)
     first, copy, other, late = records_of([event, event, event | {"attempt": 2}, event])
     partition.take(first, copy, other)
     partition.take(late)
     issues = observer.heard[0][2]
     assert observer.heard == [("a", 0, issues), ("a", 1, "copy"), ("a", 2, issues), ("a", 3, "copy")]
-
-
-def test_who_does_not_tell_copies_apart_hears_of_them_as_events():
-    """A replay's observers find them by themselves, by event and content; what is wrong with one was said before."""
-    observer = Told()
-    Partition(one_factor("sum"), observer=observer).take(*records_of([ok("a", 1), ok("a", 1)]))
-    assert observer.heard == [("a", 0, 0), ("a", 1, 0)]

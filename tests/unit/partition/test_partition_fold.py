@@ -13,7 +13,17 @@ from streams.partition.state.row_codec import MARK_KEY, decode_row
 from tests.inputs.cases import event, failed, ok, one_factor
 from tests.inputs.workloads import load_catalogue, to_json
 from tests.oracle.expected import Tombstone
-from tests.oracle.folds import RECORDED_MS, Partition, Record, StoredRows, decoded, record_of, records_of, topics_of
+from tests.oracle.folds import (
+    RECORDED_MS,
+    Partition,
+    Record,
+    StoredRows,
+    decoded,
+    record_of,
+    records_of,
+    rules_of,
+    topics_of,
+)
 
 SUM = one_factor("sum")
 PARTITIONS = 4
@@ -48,8 +58,8 @@ class Told(Observer):
     def __init__(self):
         self.heard = []
 
-    def folded(self, event, position, issues):
-        self.heard.append((event.event_id, position.offset, issues))
+    def folded(self, events):
+        self.heard += [(event.event_id, position.offset, issues) for event, position, issues, _ in events]
 
     def rejected(self, position, error):
         self.heard.append((error.defect, position.offset))
@@ -343,7 +353,7 @@ def test_a_batch_says_everything_once():
     partition = fold(content=SUM)
     folded = partition.begin([record_of(0, ok("a", 1)), Record(1, b"app/b", b"no JSON")])
     assert len(folded.outgoing) == 3
-    assert folded.outbox.drained(topics_of(PARTITIONS), HOME) == []
+    assert folded.outbox.drained(topics_of(PARTITIONS), HOME, rules_of(SUM)) == ([], [])
 
 
 def test_another_catalogue_than_the_rows_is_refused():

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from consolidator.keys import event_key
 from models.errors import Defect
 from streams.partition.batch import Batch
+from streams.partition.batch_parts import fold_in_parts
 from streams.partition.sizes import framed_size, memory_size
 from streams.partition.state.erased_events import ERASED_EVENTS, erased_hash, holds, with_hash
 from streams.partition.state.row_codec import decode_row, encode_row
@@ -48,6 +49,22 @@ def test_a_batch_ends_where_what_comes_of_it_fills_the_room():
     assert [[record.offset for record in taken.records] for taken, _ in parts] == [[3], [4], [9], [10], [20]]
     assert [folded.mark.applied for _, folded in parts] == [3, 4, 9, 10, 24]
     assert [folded.events for _, folded in parts] == [1] * 5
+
+
+def test_a_replay_in_parts_comes_to_the_same():
+    """Wherever the room ends: the same changes in the same order, the same rows, and no record twice."""
+    records = [*records_of([fat(0), fat(1), ok("a", 1), ok("b", 2)]), Record(4, b"app/x", b"{"), record_of(5, fat(2))]
+    whole, cut = Partition(SUM), Partition(SUM)
+    whole.take(*records)
+    batch = Batch("executions", 0, 0, len(records), tuple(records))
+    ends = []
+    for part, folded in fold_in_parts(cut.fold, batch, room=1):
+        cut.sent += folded.outgoing
+        cut.finish(folded)
+        ends.append((part.start, part.end, len(part.records)))
+    assert ends == [(offset, offset + 1, 1) for offset in range(len(records))]
+    assert cut.values("factor-changes") == whole.values("factor-changes")
+    assert cut.stored() == whole.stored()
 
 
 def test_one_record_is_folded_however_much_comes_of_it():

@@ -27,9 +27,7 @@ def test_quality_issues_are_counted_by_kind_and_logged_by_name(observer, capsys)
         QualityIssue(Issue.FACTORS_MISPLACED, "output.factor"),
         QualityIssue(Issue.NO_DECLARED_FIELD),
     )
-    observer.folded(event, POSITION, issues)
-    observer.folded(event, POSITION, issues[2:])
-    observer.folded(event, POSITION, ())
+    observer.folded([(event, POSITION, found, False) for found in (issues, issues[2:], ())])
     observer.batch_ended()
     counts = observer.counts
     assert (counts["completed"], counts["quality_factors_misplaced"], counts["quality_no_declared_field"]) == (3, 2, 2)
@@ -53,8 +51,7 @@ def test_a_processor_without_rules_is_logged_once_and_counted(observer, capsys):
 def test_a_failed_execution_is_logged_once_however_often_its_event_is_published(observer, capsys):
     """A copy is counted and says nothing: a producer that sends everything twice has had no more failures."""
     event = decoded(failed("a", 1))
-    observer.folded(event, POSITION, ())
-    observer.repeated(event, Position("executions", 2, 8))
+    observer.folded([(event, POSITION, (), False), (event, Position("executions", 2, 8), (), True)])
     observer.batch_ended()
     [line] = map(json.loads, capsys.readouterr().err.splitlines())
     assert line["event"].startswith("execution failed")

@@ -1,0 +1,182 @@
+"""What each record of the source is, decided once, at the edge of a partition's fold. Inside it, kinds are trusted.
+
+An event that is at home here is its own kind, without anything around it: nearly every record is one.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from consolidator.keys import application_prefix, parse_event_key, partition_of
+from models.errors import BadEventError, Defect
+from models.events import LifecycleEvent
+from models.lengths import MAX_ID_BYTES, fits
+from models.values import Value
+from streams.core.rules import Rules
+from streams.partition.batch import SourceRecord
+from streams.partition.ruleset_switches import RulesetSwitches
+from topics.records.adoptions import ADOPTION_PREFIX
+from topics.records.decoding import decode_event
+from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
+from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure
+
+__all__ = ["Adopted", "Edge", "Foreign", "ForeignRemoval", "Kind", "Tombstone", "is_adoption", "is_control"]
+
+_CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
+"""What the keys of control records start with: a slash, as no application's, whose id is not empty."""
+
+_NO_KEY: Final = b""
+
+
+class Tombstone(NamedTuple):
+    """A record without a value: it erases an event that is at home here, for good.
+
+    Attributes:
+        application_id: of the event.
+        event_id: the event's.
+        is_too_long: an id is beyond the limits. Such a record counts if the state has the event, which is from before
+            there were limits; in which partition the event is at home is not known yet.
+    """
+
+    application_id: str
+    event_id: str
+    is_too_long: bool = False
+
+
+class Foreign(NamedTuple):
+    """An event, or a tombstone, under another key or in another partition than the contract says.
+
+    Attributes:
+        key: the canonical key.
+        partition: the canonical partition.
+    """
+
+    key: bytes
+    partition: int
+
+
+class ForeignRemoval(Value):
+    """A tombstone of an application's erasure that removes a foreign record: the canonical copy has one of its own."""
+
+
+class Adopted(NamedTuple):
+    """The adoption of a ruleset, confirmed."""
+
+    rules: Rules
+
+
+Kind = LifecycleEvent | Tombstone | Foreign | ForeignRemoval | Erasure | Adopted | BadEventError
+"""What a record may be. An :class:`~topics.records.erasures.Erasure` may lift one; an error says why it is nothing."""
+
+
+def is_control(key: bytes | None) -> bool:
+    """Whether a record with this key counts only if an entry in another topic confirms it."""
+    return key is not None and key.startswith(_CONTROL_PREFIXES)
+
+
+def is_adoption(key: bytes | None) -> bool:
+    """Whether a record with this key adopts a ruleset, if an entry confirms it."""
+    return key is not None and key.startswith(ADOPTION_PREFIX)
+
+
+class Edge:
+    """Classifies the records of one partition.
+
+    Args:
+        partition: the source partition.
+        partitions: how many there are.
+        max_event_bytes: larger events are bad.
+    """
+
+    def __init__(self, partition: int, partitions: int, max_event_bytes: int) -> None:
+        self._partition: Final = partition
+        self._partitions: Final = partitions
+        self._max_event_bytes: Final = max_event_bytes
+
+    def classified(
+        self, records: Sequence[SourceRecord], switches: RulesetSwitches, authority: ErasureAuthority
+    ) -> tuple[list[Kind], list[bytes]]:
+        """What records are: their kinds, and of each event the key of its pair's row.
+
+        Args:
+            records: the records; what confirms those that need it can be looked up.
+            switches: where another ruleset was adopted.
+            authority: knows which erasures count.
+
+        Raises:
+            ContractError: what confirms a record cannot be had.
+        """
+        kinds: list[Kind] = []
+        row_keys: list[bytes] = []
+        # By what their keys start with, the applications that are at home here: their events come in bursts.
+        home: set[bytes] = set()
+        max_bytes, partition, partitions = self._max_event_bytes, self._partition, self._partitions
+        for record in records:
+            row_key = _NO_KEY
+            kind: Kind
+            try:
+                key, value = record.key, record.value
+                if value is None or (key is not None and key.startswith(_CONTROL_PREFIXES)):
+                    kind = self._without_event(record, switches, authority)
+                else:
+                    event = decode_event(value, max_bytes=max_bytes, recorded_at=record.timestamp * 1000)
+                    application_id = event.application_id
+                    prefix = application_prefix(application_id)
+                    canonical = prefix + event.event_id.encode()
+                    is_home = prefix in home
+                    if not is_home and partition_of(application_id, partitions) == partition:
+                        home.add(prefix)
+                        is_home = True
+                    if is_home and canonical == key:
+                        kind = event
+                        row_key = prefix + event.processor.encode()
+                    else:
+                        kind = Foreign(canonical, partition_of(application_id, partitions))
+            except BadEventError as error:
+                # Without its traceback: that leads to this frame, whose list of kinds leads back here. Cycles are
+                # looked for every few minutes only, and until then each would keep a batch.
+                kind = BadEventError(error.defect, str(error))
+            kinds.append(kind)
+            row_keys.append(row_key)
+        return kinds, row_keys
+
+    def _without_event(self, record: SourceRecord, switches: RulesetSwitches, authority: ErasureAuthority) -> Kind:
+        """The kind of a control record or a tombstone.
+
+        Raises:
+            BadEventError: it is none.
+        """
+        key = record.key
+        if key is not None and key.startswith(ERASURE_PREFIX):
+            return confirmed_erasure(record, self._partition, authority)
+        if key is not None and key.startswith(ADOPTION_PREFIX):
+            return _adopted(record, switches)
+        return self._tombstone(record)
+
+    def _tombstone(self, record: SourceRecord) -> Kind:
+        key = record.key
+        identity = None if key is None else parse_event_key(key)
+        is_erasures = any(name == ERASURE_HEADER for name, _ in record.headers)
+        if key is None or identity is None:
+            if is_erasures:
+                return ForeignRemoval()
+            raise BadEventError(
+                Defect.TOMBSTONE_KEY, "a tombstone needs the key of the event that it erases: application_id/event_id"
+            )
+        application_id, event_id = identity
+        if not fits(application_id, MAX_ID_BYTES) or not fits(event_id, MAX_ID_BYTES):
+            # An unknown id beyond the limits is not hashed.
+            return ForeignRemoval() if is_erasures else Tombstone(application_id, event_id, is_too_long=True)
+        partition = partition_of(application_id, self._partitions)
+        if partition == self._partition:
+            return Tombstone(application_id, event_id)
+        return ForeignRemoval() if is_erasures else Foreign(key, partition)
+
+
+def _adopted(record: SourceRecord, switches: RulesetSwitches) -> Adopted:
+    rules = switches.rules_at(record.offset)
+    if rules is None:
+        raise BadEventError(
+            Defect.INVALID_ADOPTION,
+            "a record under /ruleset/ adopts nothing: a worker writes it, with --adopt-ruleset, and nobody else",
+        )
+    return Adopted(rules)
