@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
+from streams.rulesets.binding import bind
 from tests.real_kafka.admin_calls import answered
 from topics.cluster.connection import Connection
 from topics.cluster.open_transactions import wait_until_settled
@@ -23,6 +24,9 @@ from topics.cluster.provisioning import apply
 from topics.contract.declared import declare
 from topics.reading.positions import AtOffset, Beginning, End
 from topics.reading.reader import TopicReader
+from topics.records.bindings import Binding
+from topics.records.erasures import erasure_of
+from topics.writing.delivery import Written, write_records
 
 pytestmark = pytest.mark.kafka
 
@@ -299,3 +303,25 @@ def test_a_topic_goes_by_its_own_name_too(runner, executions, topics):
     wrong = runner.invoke(cli, ["tail", "executoins", "--until-end"])
     assert wrong.exit_code == 2
     assert "Did you mean executions?" in wrong.stderr
+
+
+def test_what_workers_write_for_each_other_is_read_too(runner, config, topics, name):
+    """Whose the topics are, and which erasures count; the latter for an application as well, whose id is not there."""
+    erasures = [erasure_of(application, bytes(16)) for application in ("app-1", "app-2")]
+    entries = [
+        Written(topics.erasures.name, 1, one.entry_key(1, 7 + n), one.entry_value) for n, one in enumerate(erasures)
+    ]
+    write_records(config, entries)
+    bind(config, topics, Binding(name, f"{name}."))
+
+    def read(*arguments):
+        return runner.invoke(cli, ["tail", *arguments, "--from", "beginning", "--until-end"], catch_exceptions=False)
+
+    assert f"binding      topics with the prefix '{name}.' to {name}" in read("rulesets").stdout
+    assert [line.split()[1:3] for line in read("erasures").stdout.splitlines()] == [
+        ["erasure", "1:7"],
+        ["erasure", "1:8"],
+    ]
+    [own] = read(topics.erasures.name, "--application", "app-2", "--format", "json").stdout.splitlines()
+    assert json.loads(own)["key"] == "erasure/1/8"
+    assert read("rulesets", "--application", "app-2").exit_code == 2
