@@ -111,10 +111,11 @@ def test_mistyped_lines_are_published_with_a_warning(installation, publish):
     """Each with its number and what was probably meant; the output says how many."""
     result = publish(MISTYPED, "--format", "json")
     assert result.exit_code == 0
-    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
-    assert [line.split(":")[1] for line in warnings] == [" line 1", " line 3", " line 4", " line 5"]
-    for line, word in zip(warnings, ('"factors"?', '"output"?', '"credit_check"?', "white space"), strict=True):
-        assert word in line
+    *warnings, note = map(json.loads, result.stderr.splitlines())
+    assert [each["line"] for each in warnings] == [1, 3, 4, 5]
+    for each, word in zip(warnings, ('"factors"?', '"output"?', '"credit_check"?', "white space"), strict=True):
+        assert word in each["warning"]
+    assert "built-in sample" in note["note"]
     assert (json.loads(result.stdout)["published"], json.loads(result.stdout)["mistyped"]) == (5, 4)
     assert len(published(installation)) == 5
 
