@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted(
     file for package in ("clients", "models", "topics", "streams") for file in (ROOT / package).rglob("*.py")
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 THE_PLACE = ROOT / "tests" / "real_kafka" / "admin_calls.py"
 SOURCES = [file for file in sorted((ROOT / "tests").rglob("*.py")) if file != THE_PLACE]
 CALLS = {
