@@ -1,4 +1,4 @@
-"""Every option of the command line, each declared once; the commands use them (``tests/contracts/test_options.py``).
+"""Every option of the command line, each declared once; the commands use them (``tests/unit/cli/test_options.py``).
 
 An option means the same and takes the same wherever it is. Where a command needs another meaning under the same name,
 that one stands here as well, and the test names it.

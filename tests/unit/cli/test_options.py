@@ -10,7 +10,7 @@ import click
 from streams.cli import options
 from streams.cli.main import COMMANDS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 THE_PLACE = Path("streams/cli/options.py")
 THE_PROGRAM = Path("streams/cli/main.py")
 """Has ``--version``, which is no command's."""
