@@ -17,10 +17,13 @@ from tests.real_kafka.adoptions import (
 )
 from tests.real_kafka.installation import LIMIT_S, Installation
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 APPLICATIONS = 13_000
 """More than go over in one transaction, twice."""
+
+REFOLD_LIMIT_S = 4 * LIMIT_S
+"""To fold them again takes a few seconds of a process of its own, and minutes where others want the same cores."""
 
 
 @pytest.fixture
@@ -63,11 +66,11 @@ def test_killed_half_way_an_empty_disk_completes_it(one_partition, tmp_path):
         return one_partition.start(CONSOLIDATOR_STATE_DIR=str(tmp_path / disk), **over | variables)
 
     before = start("state", **going_over(catalogue), CONSOLIDATOR_FAILPOINT="announced:kill:1")
-    before.wait_exit()
+    before.wait_exit(limit_s=REFOLD_LIMIT_S)
     assert adoptions(one_partition) == {0: 1}
     assert adopted_changes(one_partition) == []
     halfway = start("second", CONSOLIDATOR_FAILPOINT="part:kill:1")
-    halfway.wait_exit()
+    halfway.wait_exit(limit_s=REFOLD_LIMIT_S)
     mark = last_mark(one_partition)
     assert isinstance(mark, HalfwayMark)
     assert 0 < len(adopted_changes(one_partition)) < APPLICATIONS
@@ -76,7 +79,7 @@ def test_killed_half_way_an_empty_disk_completes_it(one_partition, tmp_path):
     joining = start("fourth")
     joining.wait(lambda: joining.entries("partitions acquired"), "the other worker to join", limit_s=LIMIT_S)
     joining.stop()
-    wait_gone_over(third, partitions=1)
+    wait_gone_over(third, partitions=1, limit_s=REFOLD_LIMIT_S)
     one_partition.publish([ok("late", 9, {"f_revenue_monthly": 1}, application_id="app-7", processor="bank_statement")])
     one_partition.wait_consumed(third)
     third.stop()
@@ -92,12 +95,12 @@ def test_stopped_half_way_it_ends_in_order(one_partition, tmp_path):
     """No database is closed that the adoption still reads and writes; the next worker goes on from there."""
     catalogue = next_catalogue_in(tmp_path)
     first = one_partition.start(**going_over(catalogue), CONSOLIDATOR_FAILPOINT="part:stop:1")
-    first.wait(first.is_frozen, "a part to have gone over", limit_s=LIMIT_S)
+    first.wait(first.is_frozen, "a part to have gone over", limit_s=REFOLD_LIMIT_S)
     first.terminate()
     first.cont()
     assert first.wait_exit() == 0, first.tail()
     second = one_partition.start(CONSOLIDATOR_CATALOGUE=str(catalogue)).wait_ready()
-    wait_gone_over(first, second, partitions=1)
+    wait_gone_over(first, second, partitions=1, limit_s=REFOLD_LIMIT_S)
     second.stop()
     assert adoptions(one_partition) == {0: 1}
     changes = adopted_changes(one_partition)
