@@ -122,8 +122,8 @@ def claim(engine: Engine, partition: int, *, owner: str, beginning: Place, now_m
         if row.next_offset < beginning.next or row.changes_offset < beginning.changes:
             raise ContractError(
                 f"the rows of partition {partition} are at {row.next_offset} (changes: {row.changes_offset}), and the "
-                f"log begins at {beginning.next} (changes: {beginning.changes}): what is between is gone. Begin with an "
-                "empty database"
+                f"log begins at {beginning.next} (changes: {beginning.changes}): what is between is gone. Begin with "
+                "an empty database"
             )
         place = Place(row.next_offset, row.changes_offset, max(row.letters_offset, beginning.letters))
         return Ownership(
