@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 from models.errors import ContractError
 from streams.audit.published import FactorChange, change_of
+from topics.reading.progress import Published
 from topics.records.dead_letter_format import DeadLetter, parse_dead_letter
 from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
 
-__all__ = ["Bound", "Change", "Cut", "Lane", "Letter", "Place"]
+__all__ = ["Change", "Cut", "Lane", "Letter", "Place"]
 
 MOST_WAITING: Final = 4_000
 """Records of one partition and topic that wait in memory; then the topic is read on when they are fewer."""
@@ -28,20 +29,6 @@ class Place(NamedTuple):
     """How far a partition's rows go in each of its topics: the next offset of each."""
 
     next: int
-    changes: int
-    letters: int
-
-
-class Bound(NamedTuple):
-    """How far the worker was, and where all that it had published by then ends.
-
-    Attributes:
-        consolidated: the group's committed offset.
-        changes: the high watermark of ``factor-changes``, asked for after that.
-        letters: the high watermark of the dead letters, asked for after that.
-    """
-
-    consolidated: int
     changes: int
     letters: int
 
@@ -109,7 +96,7 @@ class Lane:
     events_end: int = 0
     changes_end: int = 0
     letters_end: int = 0
-    bound: Bound | None = None
+    bound: Published | None = None
     events: deque[Record] = field(default_factory=deque)
     changes: deque[Change] = field(default_factory=deque)
     letters: deque[Letter] = field(default_factory=deque)

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Engine
 
 from streams.partition.batch import Outgoing
-from streams.sink.lane import Bound, Lane, Place
+from streams.sink.lane import Lane, Place
 from streams.sink.ownership import Ownership, claim
 from streams.sink.writing import CutWriter
 from tests.oracle import folds
 from tests.oracle.folds import MAX_EVENT_BYTES, Partition, catalogue_of, topics_of
+from topics.reading.progress import Published
 from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
@@ -65,9 +66,9 @@ class SimulatedTopics:
         return Record(sent.topic, self.partition, offset, folds.RECORDED_MS, sent.key, sent.value, headers)
 
     @property
-    def bound(self) -> Bound:
+    def bound(self) -> Published:
         """What a sink is told now."""
-        return Bound(self.consolidated, len(self.changes), len(self.letters))
+        return Published(self.consolidated, len(self.changes), len(self.letters))
 
 
 class SimulatedSink:
@@ -77,12 +78,20 @@ class SimulatedSink:
         engine: the database, at this version's schema.
         topics: what is read.
         owner: its name.
+        writer: writes cuts.
     """
 
-    def __init__(self, engine: Engine, topics: SimulatedTopics, owner: str = "sink") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        topics: SimulatedTopics,
+        owner: str = "sink",
+        *,
+        writer: type[CutWriter] = CutWriter,
+    ) -> None:
         catalogue = catalogue_of(topics.content)
         self._topics = topics
-        self._writer = CutWriter(
+        self._writer = writer(
             engine,
             topics.topics,
             max_event_bytes=MAX_EVENT_BYTES,
