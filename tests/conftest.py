@@ -57,8 +57,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> It
 def postgres() -> Iterator["PostgresServer"]:
     """A real PostgreSQL server, started once per session; tests share it, each with databases of its own."""
     # Imported here: most runs need neither the server nor its driver.
-    from tests.databases.postgresql import PostgresServer  # noqa: PLC0415
+    from tests.databases.postgresql import PostgresServer, programs  # noqa: PLC0415
 
+    if programs() is None and os.environ.get("CONSOLIDATOR_TEST_POSTGRES") != "required":
+        pytest.skip("needs PostgreSQL's server: apt-get install postgresql")
     server = PostgresServer()
     try:
         server.start()

@@ -95,7 +95,7 @@ class SinkService:
         while True:
             self._membership.poll()
             try:
-                self._follow_assignment()
+                self.follow_assignment()
                 if not self.step():
                     self._rest()
             except DatabaseAwayError as error:
@@ -107,8 +107,12 @@ class SinkService:
         self._read()
         return self._write()
 
-    def _follow_assignment(self) -> None:
-        """Take over what was assigned, and leave what is gone."""
+    def follow_assignment(self) -> None:
+        """Take over what was assigned, and leave what is gone.
+
+        Raises:
+            ContractError, DatabaseAwayError: see :func:`~streams.sink.ownership.claim`.
+        """
         assigned = self._membership.assigned
         for partition in [*self._lanes]:
             if partition not in assigned:

@@ -19,14 +19,13 @@ _USER = "postgres"
 """Whose server it is, and as whom it runs where the tests run as root: it refuses to."""
 
 
-def programs() -> Path:
-    """Where ``initdb`` and ``postgres`` are."""
+def programs() -> Path | None:
+    """Where ``initdb`` and ``postgres`` are; None: they are not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
     on_path = shutil.which("postgres")
-    assert on_path is not None, "PostgreSQL's server is missing: apt-get install postgresql"
-    return Path(on_path).parent
+    return None if on_path is None else Path(on_path).parent
 
 
 class PostgresServer:
@@ -37,6 +36,9 @@ class PostgresServer:
     """
 
     def __init__(self) -> None:
+        found = programs()
+        assert found is not None, "PostgreSQL's server is missing: apt-get install postgresql"
+        self._programs = found
         self._user = _USER if os.geteuid() == 0 else None
         self._directory = Path(tempfile.mkdtemp(prefix="consolidator-postgresql-"))
         if self._user is not None:
@@ -49,7 +51,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         subprocess.run(
-            [programs() / program, *arguments],
+            [self._programs / program, *arguments],
             check=True,
             capture_output=True,
             user=self._user,
@@ -62,7 +64,7 @@ class PostgresServer:
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    programs() / "postgres",
+                    self._programs / "postgres",
                     *("-D", self._data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
                     *("-c", "fsync=off", "-c", "max_connections=40"),
                 ],
