@@ -235,7 +235,7 @@ class _RankedEvent(NamedTuple):
 class ExecutionRepository(Protocol):
     """Where executions are looked up (strategy, section 6): in memory here, or in a database.
 
-    One suite of tests holds for all: ``tests/contracts/test_execution_repository.py``.
+    One suite of tests holds for all: ``tests/unit/sink/test_execution_repository.py``.
     """
 
     def get_active_executions(self, application_id: str, processor: str) -> list[ExecutionRecord]:
