@@ -11,7 +11,14 @@ import click
 
 from models.errors import SettingsError
 from streams.cli.kafka import connection_of
-from streams.cli.options import servers_option
+from streams.cli.options import (
+    app_id_option,
+    log_format_option,
+    log_level_option,
+    servers_option,
+    state_dir_option,
+    url_option,
+)
 from streams.cli.output.console import say
 from streams.configuration.settings import Settings, load_settings, name_of
 from streams.runtime.logs import configure_logging
@@ -21,16 +28,6 @@ if TYPE_CHECKING:
 
 _EXTRA: Final = ("sqlalchemy", "alembic")
 _FILE: Final = Path("sink") / "model.db"
-
-url_option = click.option(
-    "--url",
-    metavar="URL",
-    help="sqlite:///FILE or postgresql://USER@HOST:PORT/DATABASE. With a password set the variable, or its _FILE: a "
-    "command line can be read by others. [CONSOLIDATOR_SINK_URL]",
-)
-state_option = click.option(
-    "--state-dir", type=click.Path(path_type=Path), help="Where state is kept. [CONSOLIDATOR_STATE_DIR]"
-)
 
 
 @click.group(
@@ -62,11 +59,11 @@ Words: docs/glossary.md
 """
 )
 @url_option
-@click.option("--app-id", help="The workers' group. [CONSOLIDATOR_APP_ID]")
-@state_option
+@app_id_option
+@state_dir_option
 @servers_option
-@click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
-@click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
+@log_level_option
+@log_format_option
 def run(
     *,
     url: str | None,
