@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,9 @@ from tests.real_kafka.cluster import Cluster
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.secured_broker import SecuredBroker, secured_broker
+
+if TYPE_CHECKING:
+    from tests.databases.postgresql import PostgresServer
 
 # A shell without job control starts what it puts into the background with SIGINT ignored, and so would every process be
 # that a test starts: none of them could be interrupted.
@@ -47,6 +51,22 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> It
         yield start_broker(data_dir, kafka_cache_dir).bootstrap_servers
     finally:
         stop_broker(data_dir)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """A real PostgreSQL server, started once per session; tests share it, each with databases of its own."""
+    # Imported here: most runs need neither the server nor its driver.
+    from tests.databases.postgresql import PostgresServer, programs  # noqa: PLC0415
+
+    if programs() is None and os.environ.get("CONSOLIDATOR_TEST_POSTGRES") != "required":
+        pytest.skip("needs PostgreSQL's server: apt-get install postgresql")
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture(scope="module")

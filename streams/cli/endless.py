@@ -7,13 +7,14 @@ from typing import Final
 _DONE: Final = 0
 _SIGNALLED: Final = 128
 
-_ENDLESS: Final = frozenset({"run", "tail"})
+_ENDLESS: Final = (("run",), ("tail",), ("sink", "run"))
 """The commands that go on until somebody ends them: to be ended is how they succeed."""
 
 
 def is_endless(arguments: Sequence[str]) -> bool:
     """Whether the command goes on until it is ended; the program's own options stand before its name."""
-    return next((word for word in arguments if not word.startswith("-")), "") in _ENDLESS
+    words = tuple(word for word in arguments if not word.startswith("-"))
+    return any(words[: len(command)] == command for command in _ENDLESS)
 
 
 def signal_code(number: int, arguments: Sequence[str]) -> int:

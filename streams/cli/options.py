@@ -102,6 +102,12 @@ adopt_ruleset_option = click.option(
     metavar="NAME/VERSION",
     help="Partitions that were folded with another catalogue go over to this one. [CONSOLIDATOR_ADOPT_RULESET]",
 )
+url_option = click.option(
+    "--url",
+    metavar="URL",
+    help="sqlite:///FILE or postgresql://USER@HOST:PORT/DATABASE. With a password set the variable, or its _FILE: a "
+    "command line can be read by others. [CONSOLIDATOR_SINK_URL]",
+)
 log_level_option = click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
 log_format_option = click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
 

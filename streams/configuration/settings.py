@@ -140,6 +140,12 @@ class Settings(BaseSettings):
         "Copies of each partition's state that other workers keep warm.",
         default=0,
     )
+    sink_url: SecretStr | None = _env(
+        "CONSOLIDATOR_SINK_URL",
+        "The database of `consolidator sink`: sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE. Unset: "
+        "sink/model.db under the state directory.",
+        default=None,
+    )
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = _env(
         "CONSOLIDATOR_LOG_LEVEL",
         "debug, info, warning or error.",
@@ -242,7 +248,7 @@ def _in_words(problem: Any, given: Mapping[str, Any]) -> str:
     name = _flag(field) if field in given else variable_of(field)
     words = problem.get("ctx", {}).get("words")
     # What stands in the wrong one of these may be a password.
-    is_secret = variable_of(field).startswith(("KAFKA_SASL_", "KAFKA_SSL_"))
+    is_secret = variable_of(field).startswith(("KAFKA_SASL_", "KAFKA_SSL_")) or field in SECRETS
     if words or is_secret:
         return f"{name}: {words or kind_of(schema)}"
     return f"{name} is {shown(problem['input'])}: {kind_of(schema)}"

@@ -3,6 +3,12 @@
 What the mission names is public here; the worker and ``replay`` use the incremental fold, :mod:`streams.core.fold`.
 """
 
-from streams.core.mission_api import MERGE, ExecutionRecord, ExecutionRepository, consolidate
+from streams.core.mission_api import (
+    MERGE,
+    ExecutionRecord,
+    ExecutionRepository,
+    InMemoryExecutionRepository,
+    consolidate,
+)
 
-__all__ = ["MERGE", "ExecutionRecord", "ExecutionRepository", "consolidate"]
+__all__ = ["MERGE", "ExecutionRecord", "ExecutionRepository", "InMemoryExecutionRepository", "consolidate"]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -17,7 +17,14 @@ from models.catalogue import Catalogue, FieldRule, ProcessorRule, ProcessorType,
 from models.events import LifecycleEvent
 from models.numbers import within_limits
 
-__all__ = ["MERGE", "ExecutionRecord", "ExecutionRepository", "Merge", "consolidate"]
+__all__ = [
+    "MERGE",
+    "ExecutionRecord",
+    "ExecutionRepository",
+    "InMemoryExecutionRepository",
+    "Merge",
+    "consolidate",
+]
 
 
 class Merge(Enum):
@@ -225,8 +232,22 @@ class _RankedEvent(NamedTuple):
     record: ExecutionRecord
 
 
-class ExecutionRepository:
-    """The executions of many applications, in memory.
+class ExecutionRepository(Protocol):
+    """Where executions are looked up (strategy, section 6): in memory here, or in a database.
+
+    One suite of tests holds for all: ``tests/unit/sink/test_execution_repository.py``.
+    """
+
+    def get_active_executions(self, application_id: str, processor: str) -> list[ExecutionRecord]:
+        """The active executions, completed AND failed, each by its last end, in execution order.
+
+        Closed (superseded, cancelled) and replaced ones are left out. Everything that :func:`consolidate` needs is in
+        the result: no further query.
+        """
+
+
+class InMemoryExecutionRepository:
+    """The executions of many applications, in memory: an :class:`ExecutionRepository`.
 
     Args:
         executions: lifecycle events or records, several of one execution allowed, in any order, copies too.
@@ -250,11 +271,7 @@ class ExecutionRepository:
             pair.setdefault(record.execution_id, []).append(ranked)
 
     def get_active_executions(self, application_id: str, processor: str) -> list[ExecutionRecord]:
-        """The active executions, completed AND failed, each by its last end, in execution order.
-
-        Closed (superseded, cancelled) and replaced ones are left out. Everything that :func:`consolidate` needs is in
-        the result: no further query.
-        """
+        """See :class:`ExecutionRepository`."""
         executions = self._pairs.get((application_id, processor), {})
         keep_previous = self._keeps_previous(processor)
         evicted = {

@@ -223,6 +223,17 @@ def test_who_erases_and_lacks_one_permission_is_told_its_name(shared, place):
     assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
 
 
+@each_of(Role.SINK)
+def test_a_sink_that_lacks_one_permission_names_it(shared, tmp_path, place):
+    """Before the database is touched, with exit code 2."""
+    missing = shared.needed(Role.SINK)[place]
+    shared.broker.permit([one for one in shared.needed(Role.SINK) if one != missing])
+    file = tmp_path / "model.db"
+    refused = shared.command("sink", "run", "--url", f"sqlite:///{file}")
+    assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
+    assert not file.exists()
+
+
 @each_of(Role.ADMIN)
 def test_who_applies_topics_and_lacks_one_permission_is_told_its_name(secured, tmp_path, place):
     """Not even the topics that may be created are; with the whole list ``apply`` and ``check`` succeed."""

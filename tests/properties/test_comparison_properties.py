@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.events import Position
 from streams.audit.comparison.side_by_side import FileComparison
-from streams.core import MERGE, ExecutionRepository, consolidate
+from streams.core import MERGE, InMemoryExecutionRepository, consolidate
 from streams.core.rules import Rules
 from streams.replay.in_memory import ReplayFold
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, UNKNOWN_PROCESSOR, event_sets
@@ -38,7 +38,7 @@ def comparison_of(events: list[dict[str, Any]]) -> FileComparison:
 @given(event_sets())
 def test_the_old_strategy_is_consolidation_without_the_failed(events: list[dict[str, Any]]) -> None:
     """Before is the mission's consolidate() over what completed, and a difference is there where that differs."""
-    completed = ExecutionRepository(map(decoded, events), catalogue=catalogue_of(KEEPING))
+    completed = InMemoryExecutionRepository(map(decoded, events), catalogue=catalogue_of(KEEPING))
     pairs = run_core(ADVERSARIAL_CATALOGUE, events).pairs
     differences = list(comparison_of(events).legacy(CATALOGUE))
     assert len(differences) == len(pairs)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.weights import entry_weight
-from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidate
+from streams.core import MERGE, ExecutionRecord, InMemoryExecutionRepository, consolidate
 from streams.core.fold import Pair, load_pair
 from streams.core.tally import claims_of, tally_of
 from streams.partition.state.row_codec import decode_row, encode_row
@@ -74,7 +74,7 @@ def test_incremental_equals_the_batch(log: list[Item]) -> None:
     """The mission's consolidate() over get_active_executions() gives the factors and counts of the fold."""
     erased = erased_in(log)
     events = [decoded(item) for item in log if isinstance(item, dict)]
-    repository = ExecutionRepository(
+    repository = InMemoryExecutionRepository(
         [event for event in events if (event.application_id, event.event_id) not in erased], catalogue=CATALOGUE
     )
     for key, pair in run_core(ADVERSARIAL_CATALOGUE, log).pairs.items():
@@ -145,7 +145,7 @@ def test_copies_change_no_byte(data: st.DataObject) -> None:
 def test_without_any_failure_the_old_strategy_is_unchanged(events: list[dict[str, Any]]) -> None:
     """The query that left failed executions out gives the same result where there are none: backward compatible."""
     without = [decoded(event) for event in events if event["status"] != "failed"]
-    repository = ExecutionRepository(without, catalogue=CATALOGUE)
+    repository = InMemoryExecutionRepository(without, catalogue=CATALOGUE)
     for application_id, processor in {(event.application_id, event.processor) for event in without}:
         rule = CATALOGUE.processors.get(processor, MERGE)
         active = repository.get_active_executions(application_id, processor)
@@ -158,7 +158,7 @@ def test_without_any_failure_the_old_strategy_is_unchanged(events: list[dict[str
 @given(event_sets())
 def test_failed_executions_add_nothing_to_the_factors(events: list[dict[str, Any]]) -> None:
     """Of the active executions the completed ones alone give the factors, for every processor type and policy."""
-    repository = ExecutionRepository(map(decoded, events), catalogue=CATALOGUE)
+    repository = InMemoryExecutionRepository(map(decoded, events), catalogue=CATALOGUE)
     for application_id, processor in {(event["application_id"], event["processor"]) for event in events}:
         rule = CATALOGUE.processors.get(processor, MERGE)
         active = repository.get_active_executions(application_id, processor)

@@ -21,6 +21,7 @@ class Role(StrEnum):
     READER = "reader"
     AUDITOR = "auditor"
     ERASER = "eraser"
+    SINK = "sink"
     ADMIN = "admin"
 
 
@@ -59,7 +60,7 @@ class Permission:
         return f"{self.operation} on {self.resource} {self.name}{'*' if self.prefixed else ''}"
 
 
-def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
+def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:  # noqa: PLR0911 - one for each role
     """Everything that a role needs and nothing else.
 
     Args:
@@ -96,6 +97,8 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:
             return [*reading, Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")]
         case Role.ERASER:
             return [*_eraser(topics, app_id)]
+        case Role.SINK:
+            return [*_sink(topics, app_id)]
         case Role.ADMIN:
             creation = [Permission("Create", Resource.TOPIC, topic.name, "creates it") for topic in topics]
             return [*creation, *inspection(topics)]
@@ -129,6 +132,20 @@ def _eraser(topics: Topics, app_id: str) -> Iterator[Permission]:
     yield Permission("Read", Resource.TOPIC, topics.rulesets.name, "looks from where on erasures are to be confirmed")
     yield Permission("Describe", Resource.GROUP, app_id, "asks whether the workers have taken it in")
     yield erasing_transactions(app_id)
+
+
+def _sink(topics: Topics, app_id: str) -> Iterator[Permission]:
+    reasons = {
+        topics.executions: "reads events",
+        topics.factor_changes: "reads changes",
+        topics.dlq: "knows which events do not count",
+        topics.rulesets: "looks which processors keep what a rerun replaces",
+        topics.erasures: "knows which erasures count",
+    }
+    for topic, why in reasons.items():
+        yield Permission("Read", Resource.TOPIC, topic.name, why)
+    yield Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")
+    yield Permission("Read", Resource.GROUP, f"{app_id}-sink-", "shares the partitions", prefixed=True)
 
 
 def transactions(app_id: str) -> Permission:

@@ -7,7 +7,7 @@ committed offset comes to the end without a record, whatever the difference of t
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -20,7 +20,7 @@ from topics.contract.declared import Topic, Topics
 from topics.reading.positions import AtOffset
 from topics.reading.reader import TopicReader
 
-__all__ = ["GroupProgress"]
+__all__ = ["GroupProgress", "Published"]
 
 _NOTHING_COMMITTED: Final = 0
 """Where a group without a committed offset begins: this project's groups begin at the beginning."""
@@ -29,6 +29,20 @@ _POLL_S: Final = 0.05
 
 _EVERYTHING: Final = IsolationLevel.READ_UNCOMMITTED
 _COMMITTED: Final = IsolationLevel.READ_COMMITTED
+
+
+class Published(NamedTuple):
+    """How far a group was, and where what it had published ends: everything of it is below.
+
+    Attributes:
+        consolidated: the group's committed offset.
+        changes: the high watermark of ``factor-changes``, asked for after that.
+        letters: the high watermark of the dead letters, asked for after that.
+    """
+
+    consolidated: int
+    changes: int
+    letters: int
 
 
 class GroupProgress:
@@ -81,6 +95,24 @@ class GroupProgress:
             return ask_for_offsets(ask, limit_s=REACH_TIMEOUT_S)
         except KafkaException as error:
             raise _unanswered("the group's offsets", error) from error
+
+    def published(self) -> dict[int, Published]:
+        """How far the group is in each partition, and where all that it had published by then ends.
+
+        1. The committed offsets: they are in the transactions of what is published.
+        2. *After the answer*, the high watermarks. The broker ends a transaction partition by partition, so an offset
+           may be readable before the records are; and somebody else's open transaction hides them for longer. But
+           they were written before: below what is the end of everything by then.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+        # 1.
+        through = self._through()
+        # 2.
+        changes = self._ends(_EVERYTHING, self._topics.factor_changes)
+        letters = self._ends(_EVERYTHING, self._topics.dlq)
+        return {one: Published(offset, changes[one], letters[one]) for one, offset in through.items()}
 
     def wait_decided(self, *topics: Topic, limit_s: float) -> bool:
         """Wait until every transaction that is open in these topics now is committed or aborted.

@@ -142,7 +142,7 @@ class TopicReader:
         while True:
             for message in self._poll(_POLL_S):
                 if message.error() is None:
-                    yield _record(message)
+                    yield record_of(message)
 
     def until_end(self, spans: Mapping[int, Span] | None = None) -> Iterator[Record]:
         """Every committed record from the start to the end, as the end was when this reader was made.
@@ -179,7 +179,7 @@ class TopicReader:
                 last_arrival = time.monotonic()
                 self._last_trouble = None
             elif time.monotonic() - last_arrival > _STALL_TIMEOUT_S:
-                trouble = "" if self._last_trouble is None else f"; the last error was {_told(self._last_trouble)}"
+                trouble = "" if self._last_trouble is None else f"; the last error was {word_of(self._last_trouble)}"
                 raise InfrastructureError(
                     f"{self.topic}: nothing arrived from {self._servers} for {_STALL_TIMEOUT_S:.0f} s, before the end "
                     f"of partition {', '.join(map(str, sorted(remaining)))}{trouble}"
@@ -190,7 +190,7 @@ class TopicReader:
                 if end is None:
                     continue
                 if message.error() is None and offset < end:
-                    yield partition, _record(message)
+                    yield partition, record_of(message)
                     offset += 1
                 # After a record the position is behind it; word of the end carries the position itself.
                 if offset >= end:
@@ -274,22 +274,22 @@ class TopicReader:
             error = message.error()
             if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name
                 told.append(message)
-            elif error.code() in _UNREADABLE:
+            elif error.code() in UNREADABLE:
                 place = f"partition {message.partition()} offset {message.offset()}"
-                raise InfrastructureError(f"{self.topic} {place} cannot be read: {_told(error)}")
-            elif error.code() in _LASTING:
+                raise InfrastructureError(f"{self.topic} {place} cannot be read: {word_of(error)}")
+            elif error.code() in LASTING:
                 raise self._failure(error)
             else:
                 self._last_trouble = error
         return told
 
     def _failure(self, error: KafkaError) -> ContractError | InfrastructureError:
-        reason = f"{self.topic} at {self._servers}: {_told(error)}"
-        return ContractError(reason) if error.code() in _LASTING else InfrastructureError(reason)
+        reason = f"{self.topic} at {self._servers}: {word_of(error)}"
+        return ContractError(reason) if error.code() in LASTING else InfrastructureError(reason)
 
 
 # Errors that no waiting mends: the topic, the offset or the right to read is not there.
-_LASTING: Final = frozenset(
+LASTING: Final = frozenset(
     {
         KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's names
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
@@ -301,7 +301,7 @@ _LASTING: Final = frozenset(
 
 
 # Nor these: what is in the log cannot be unpacked, or is damaged.
-_UNREADABLE: Final = frozenset(
+UNREADABLE: Final = frozenset(
     {
         KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - librdkafka's names
         KafkaError._BAD_MSG,  # noqa: SLF001
@@ -312,7 +312,8 @@ _UNREADABLE: Final = frozenset(
 )
 
 
-def _told(error: KafkaError) -> str:
+def word_of(error: KafkaError) -> str:
+    """An error's name and text."""
     return f"{error.name()}: {error.str()}"
 
 
@@ -323,7 +324,8 @@ def _place(message: Message) -> tuple[int, int]:
     return partition, offset
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """A message that is no error, as a record."""
     partition, offset = _place(message)
     return Record(
         topic=message.topic() or "",

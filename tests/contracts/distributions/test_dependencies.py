@@ -31,7 +31,12 @@ UNBOUNDED = {
 }
 """What is shipped without an upper bound, and why that is safe."""
 
-SHIPPED = [*run_requirements(), *extra_requirements("broker"), *extra_requirements("parquet")]
+SHIPPED = [
+    *run_requirements(),
+    *extra_requirements("broker"),
+    *extra_requirements("parquet"),
+    *extra_requirements("sql"),
+]
 OURS = ("clients", "models", "topics", "streams")
 UPPER = {"<", "<=", "==", "~="}
 

@@ -96,6 +96,8 @@ COMMANDS = [
     Command("tail executions --from beginning --until-end"),
     Command("tail executions --from beginning", endless=True),
     Command("run", prints=False, endless=True),
+    Command("sink run", prints=False, endless=True),
+    Command("sink schema", kafka=False),
     Command("factors app-1"),
     Command("factors app-1 --why --format json"),
     Command("factors app-1 --at-offset {place}"),

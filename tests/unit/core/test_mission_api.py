@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.catalogue import ProcessorRule
-from streams.core import MERGE, ExecutionRecord, ExecutionRepository, consolidate
+from streams.core import MERGE, ExecutionRecord, InMemoryExecutionRepository, consolidate
 from tests.inputs.cases import event, failed, ok, one_factor
 from tests.inputs.workloads import load_catalogue
 from tests.oracle.folds import catalogue_of, decoded
@@ -174,8 +174,8 @@ def test_an_empty_output_is_legal(output):
 
 def active(*items, catalogue=None):
     events = [decoded(item) for item in items]
-    repository = ExecutionRepository(events, catalogue=catalogue)
-    assert ExecutionRepository(events[::-1] * 2, catalogue=catalogue).get_active_executions("app", "p") == (
+    repository = InMemoryExecutionRepository(events, catalogue=catalogue)
+    assert InMemoryExecutionRepository(events[::-1] * 2, catalogue=catalogue).get_active_executions("app", "p") == (
         repository.get_active_executions("app", "p")
     )
     return [(execution.execution_id, execution.status) for execution in repository.get_active_executions("app", "p")]
@@ -216,7 +216,7 @@ def test_a_processor_may_keep_what_a_failed_rerun_replaces():
 def test_an_execution_is_active_by_its_last_end():
     """A failed retry stands for its execution, with attempt and code; an earlier success is no more."""
     events = [decoded(ok("a", 1)), decoded(failed("a", 2, attempt=2, sequence=4))]
-    (found,) = ExecutionRepository(events).get_active_executions("app", "p")
+    (found,) = InMemoryExecutionRepository(events).get_active_executions("app", "p")
     assert (found.status, found.attempt, found.sequence, found.error_code) == ("failed", 2, 4, "TIMEOUT")
     assert (found.application_id, found.output, found.factors) == ("app", None, {})
     assert found.occurred_at == NINE + timedelta(seconds=2)
@@ -230,9 +230,9 @@ def test_a_repository_takes_records_as_well():
         record("c", 3, application_id="other"),
         record("d", 3, application_id="app", processor="q"),
     ]
-    repository = ExecutionRepository(records)
+    repository = InMemoryExecutionRepository(records)
     assert repository.get_active_executions("app", "p") == records[:2]
     assert consolidate(repository.get_active_executions("app", "p")) == {"x": 1}
     assert repository.get_active_executions("unknown", "p") == []
     with pytest.raises(ValueError, match="'a' has no application_id"):
-        ExecutionRepository([record("a")])
+        InMemoryExecutionRepository([record("a")])

@@ -1,0 +1,126 @@
+"""Many rows in one statement: SQLite's ``executemany``, PostgreSQL's ``unnest``; and which row of them is bad.
+
+Rows are tuples in the order of the table's columns, and SQL stays readable: no ORM and no compilation on the hot path.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Table
+
+from streams.sink.failures import BAD_ROW, cause_of
+
+__all__ = ["Bulk", "Refused"]
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that the database refused.
+
+    Attributes:
+        table: where it was to be.
+        row: the row.
+        cause: why, without values.
+    """
+
+    table: Table
+    row: Row
+    cause: str
+
+
+@dataclass(slots=True)
+class Bulk:
+    """Writes rows on one connection, in its transaction.
+
+    Attributes:
+        connection: in a transaction.
+        careful: each statement has a savepoint, and a bad row is found by halving; otherwise it is an error.
+        refused: the bad rows.
+    """
+
+    connection: Connection
+    careful: bool = False
+    refused: list[Refused] = field(default_factory=list)
+
+    def insert(self, table: Table, rows: Sequence[Row], *, replace: bool = False) -> None:
+        """Insert rows; one that is there stays.
+
+        Args:
+            table: where.
+            rows: a value for each column of the table.
+            replace: one that is there becomes this one; no key may be there twice among the rows.
+        """
+        statement = _insert(table, self.connection.dialect.name, replace)
+        self._write(table, rows, lambda part: self._execute(statement, part))
+
+    def delete(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Delete what has these values in these columns."""
+        statement = _delete(table, tuple(columns), self.connection.dialect.name)
+        self._write(table, rows, lambda part: self._execute(statement, part))
+
+    def _write(self, table: Table, rows: Sequence[Row], write: Callable[[Sequence[Row]], None]) -> None:
+        if not rows:
+            return
+        if not self.careful:
+            write(rows)
+            return
+        try:
+            with self.connection.begin_nested():
+                write(rows)
+        except BAD_ROW as error:
+            if len(rows) == 1:
+                self.refused.append(Refused(table, rows[0], cause_of(error)))
+                return
+            middle = len(rows) // 2
+            self._write(table, rows[:middle], write)
+            self._write(table, rows[middle:], write)
+
+    def _execute(self, statement: str, rows: Sequence[Row]) -> None:
+        if self.connection.dialect.name == "postgresql":
+            self.connection.exec_driver_sql(statement, tuple(list(values) for values in zip(*rows, strict=True)))
+        else:
+            self.connection.exec_driver_sql(statement, [*rows])
+
+
+_CACHED: Final = 64
+
+
+@lru_cache(maxsize=_CACHED)
+def _insert(table: Table, dialect: str, replace: bool) -> str:  # noqa: FBT001 - a cache's key
+    columns = [*table.columns]
+    names = ", ".join(column.name for column in columns)
+    keys = ", ".join(column.name for column in table.primary_key)
+    values = f"SELECT * FROM unnest({_arrays(columns)})"
+    if dialect != "postgresql":
+        values = f"VALUES ({', '.join('?' for _ in columns)})"
+    others = [column.name for column in columns if not column.primary_key]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in others)
+    what = f"UPDATE SET {changed}" if replace and others else "NOTHING"
+    return f"INSERT INTO {table.name} ({names}) {values} ON CONFLICT ({keys}) DO {what}"
+
+
+@lru_cache(maxsize=_CACHED)
+def _delete(table: Table, columns: tuple[str, ...], dialect: str) -> str:
+    if dialect != "postgresql":
+        return f"DELETE FROM {table.name} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"
+    same = " AND ".join(f"{table.name}.{name} = gone.{name}" for name in columns)
+    arrays = _arrays([table.columns[name] for name in columns])
+    return f"DELETE FROM {table.name} USING unnest({arrays}) AS gone({', '.join(columns)}) WHERE {same}"
+
+
+def _arrays(columns: Sequence[Column[Any]]) -> str:
+    return ", ".join(f"%s::{_type(column)}[]" for column in columns)
+
+
+def _type(column: Column[Any]) -> str:
+    match column.type:
+        case Boolean():
+            return "boolean"
+        case BigInteger():
+            return "bigint"
+        case _:
+            return "text"

@@ -1,0 +1,239 @@
+"""What was read of one partition, and how far its next cut may go: no database and no client.
+
+A cut at N has every event before N, every change with a version before N, and every dead letter of a record before N.
+How far that may be is told by three things that were read at different moments, see :meth:`Lane.frontier`.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from consolidator.records import FactorChange
+from models.errors import ContractError
+from streams.audit.published import change_of
+from topics.reading.progress import Published
+from topics.records.dead_letter_format import DeadLetter, parse_dead_letter
+from topics.records.erasures import ERASURE_PREFIX
+from topics.records.record import Record
+
+__all__ = ["Change", "Cut", "Lane", "Letter", "Place"]
+
+MOST_WAITING: Final = 4_000
+"""Records of one partition and topic that wait in memory; then the topic is read on when they are fewer."""
+
+_RULESET: Final = "ruleset"
+"""The cause of a change that comes of another ruleset's adoption."""
+
+
+class Place(NamedTuple):
+    """How far a partition's rows go in each of its topics: the next offset of each."""
+
+    next: int
+    changes: int
+    letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record of ``factor-changes``; ``change`` is None where it is a tombstone."""
+
+    record: Record
+    change: FactorChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record of the dead letters' topic; ``letter`` is None where it is a tombstone or a mark."""
+
+    record: Record
+    letter: DeadLetter | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """From one cut to the next.
+
+    Attributes:
+        partition: the partition.
+        before: where its rows are.
+        after: where they will be.
+        events: of the records between, each that is no dead letter.
+        changes: what was published of them.
+        letters: what the dead letters' topic has of them.
+        record_time_ms: the broker's time of the last record; None: there is none.
+    """
+
+    partition: int
+    before: Place
+    after: Place
+    events: Sequence[Record]
+    changes: Sequence[Change]
+    letters: Sequence[Letter]
+    record_time_ms: int | None
+
+    @property
+    def erasure(self) -> Record | None:
+        """The record that erases an application, or lifts that: it is alone in its cut."""
+        first = self.events[0] if self.events else None
+        return first if first is not None and _erases(first) else None
+
+
+@dataclass(slots=True)
+class Lane:
+    """One partition.
+
+    Attributes:
+        partition: which one.
+        at: where its rows are.
+        events_end: every record of ``executions`` before it was read.
+        changes_end: likewise, of ``factor-changes``.
+        letters_end: likewise, of the dead letters.
+        bound: the latest one; None: nothing is known of the worker yet.
+    """
+
+    partition: int
+    at: Place
+    events_end: int = 0
+    changes_end: int = 0
+    letters_end: int = 0
+    bound: Published | None = None
+    events: deque[Record] = field(default_factory=deque)
+    changes: deque[Change] = field(default_factory=deque)
+    letters: deque[Letter] = field(default_factory=deque)
+    _last_version: int = -1
+    _last_letter: int = -1
+
+    def take_change(self, record: Record) -> None:
+        """Take a record of ``factor-changes``, in the order of the topic.
+
+        Raises:
+            ContractError: it is none, or its version is before an earlier one's: the topics were begun anew.
+        """
+        change = None if record.value is None else change_of(record)
+        if change is not None:
+            version = change.version.offset
+            least = max(self._last_version, self.at.next)
+            if change.version.partition != self.partition or version < least:
+                raise ContractError(
+                    f"{record.topic} partition {record.partition} offset {record.offset}: a change of version "
+                    f"{change.version.partition}:{version}, where one of at least {self.partition}:{least} is to come: "
+                    "the topics were consolidated anew. Use another database"
+                )
+            self._last_version = version
+        self.changes.append(Change(record, change))
+
+    def take_letter(self, record: Record, source_topic: str) -> None:
+        """Take a record of the dead letters' topic, in the order of the topic; those of other topics are left out."""
+        letter = parse_dead_letter(record)
+        if letter is not None and (letter.topic, letter.partition) != (source_topic, self.partition):
+            return
+        if letter is not None:
+            self._last_letter = max(self._last_letter, letter.offset)
+        self.letters.append(Letter(record, letter))
+
+    @property
+    def is_through(self) -> bool:
+        """Whether everything before the bound was read."""
+        bound = self.bound
+        return bound is not None and (
+            self.events_end >= bound.consolidated
+            and self.changes_end >= bound.changes
+            and self.letters_end >= bound.letters
+        )
+
+    def frontier(self) -> int:
+        """Before which offset everything was read.
+
+        1. Nothing behind what the worker had consolidated when it was asked.
+        2. The events that were read.
+        3. The changes: all of them, once the position has come to the high watermark that was asked for *after* 1; a
+           committed transaction's records lie below it, even where its marker is not there yet. Until then those before
+           the last change's version, as they come in the order of their versions.
+        4. The dead letters, likewise.
+        """
+        bound = self.bound
+        if bound is None:
+            return self.at.next
+        changes = bound.consolidated if self.changes_end >= bound.changes else self._last_version
+        letters = bound.consolidated if self.letters_end >= bound.letters else self._last_letter
+        return max(self.at.next, min(bound.consolidated, self.events_end, changes, letters))
+
+    def next_cut(self, most_records: int) -> Cut | None:
+        """The next cut; None: nothing is known that the rows do not show.
+
+        Args:
+            most_records: events in one cut.
+        """
+        end = self.frontier()
+        taken: list[Record] = []
+        for event in self.events:
+            if event.offset >= end:
+                break
+            if len(taken) == most_records or (taken and _erases(event)):
+                end = event.offset
+                break
+            taken.append(event)
+            if _erases(event):
+                end = event.offset + 1
+                break
+        changes = self._changes_before(end)
+        letters = self._letters_before(end)
+        if end == self.at.next and not changes and not letters:
+            return None
+        after = Place(end, self._changes_position(changes), self._letters_position(letters))
+        bad = {one.letter.offset for one in letters if one.letter is not None}
+        return Cut(
+            self.partition,
+            self.at,
+            after,
+            [event for event in taken if event.offset not in bad],
+            changes,
+            letters,
+            taken[-1].timestamp_ms if taken else None,
+        )
+
+    def moved(self, cut: Cut) -> None:
+        """The rows are at a cut's end."""
+        self.at = cut.after
+        while self.events and self.events[0].offset < cut.after.next:
+            self.events.popleft()
+        for _ in cut.changes:
+            self.changes.popleft()
+        for _ in cut.letters:
+            self.letters.popleft()
+
+    def _changes_before(self, end: int) -> list[Change]:
+        """Changes with a version before an offset; at the cut itself those of an adoption that is under way there."""
+        found: list[Change] = []
+        for one in self.changes:
+            if one.change is not None:
+                version = one.change.version.offset
+                going_over = version == end == self.at.next and one.change.cause.status == _RULESET
+                if version >= end and not going_over:
+                    break
+            found.append(one)
+        return found
+
+    def _letters_before(self, end: int) -> list[Letter]:
+        found: list[Letter] = []
+        for one in self.letters:
+            if one.letter is not None and one.letter.offset >= end:
+                break
+            found.append(one)
+        return found
+
+    def _changes_position(self, taken: Sequence[Change]) -> int:
+        """Where ``factor-changes`` is read on: at the first record that was not taken, or where reading is."""
+        if len(taken) < len(self.changes):
+            return self.changes[len(taken)].record.offset
+        return max(self.at.changes, self.changes_end)
+
+    def _letters_position(self, taken: Sequence[Letter]) -> int:
+        if len(taken) < len(self.letters):
+            return self.letters[len(taken)].record.offset
+        return max(self.at.letters, self.letters_end)
+
+
+def _erases(record: Record) -> bool:
+    return record.value is not None and record.key is not None and record.key.startswith(ERASURE_PREFIX)

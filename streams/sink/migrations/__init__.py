@@ -1,0 +1,1 @@
+"""How a database comes to this version's schema: one file for each step, never changed once it is released."""

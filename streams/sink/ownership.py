@@ -1,0 +1,202 @@
+"""Who may write a partition: the epoch in ``sink_position``, raised by whoever takes the partition over."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from models.errors import ContractError
+from streams.sink.database import transaction
+from streams.sink.event_plan import ErasedIds
+from streams.sink.lane import Place
+from streams.sink.schema import ERASED_APPLICATIONS, ERASED_EVENTS, SINK_DATABASE, SINK_POSITION
+
+__all__ = ["FencedError", "Installed", "Ownership", "claim", "database_id", "move", "touch"]
+
+_DAY_MS: Final = 24 * 3_600_000
+
+
+class FencedError(Exception):
+    """Another process has the partition: nothing was written."""
+
+
+@dataclass(slots=True)
+class Ownership:
+    """A partition that this process may write, until somebody else raises the epoch.
+
+    Attributes:
+        partition: which one.
+        epoch: of this ownership.
+        place: where the rows were when it began.
+        ruleset_digest: of the ruleset whose policies are in the database; "": none.
+        erased: the applications that are erased as a whole.
+        with_erased_events: the applications of which single events are erased.
+    """
+
+    partition: int
+    epoch: int
+    place: Place
+    ruleset_digest: str
+    erased: ErasedIds = field(default_factory=ErasedIds)
+    with_erased_events: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Which installation a database is of.
+
+    Attributes:
+        group: the workers' group.
+        topic: the source topic's full name.
+        topic_id: its id, which another topic under its name has not; "": not known.
+        partitions: how many it has.
+    """
+
+    group: str
+    topic: str
+    topic_id: str
+    partitions: int
+
+
+def database_id(engine: Engine, installed: Installed, new_id: str) -> str:
+    """The id of a database; one that is empty belongs to this installation from now on.
+
+    Args:
+        engine: the database, at this version's schema.
+        installed: the installation.
+        new_id: its id, if it has none yet.
+
+    Raises:
+        ContractError: it belongs to another installation.
+        DatabaseAwayError: it does not answer.
+    """
+    wanted = (installed.group, installed.topic, installed.topic_id, installed.partitions)
+    with transaction(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            # Two that start together: the second one finds what the first one has written.
+            connection.exec_driver_sql("LOCK TABLE sink_database IN EXCLUSIVE MODE")
+        row = connection.execute(select(SINK_DATABASE)).first()
+        if row is None:
+            connection.execute(insert(SINK_DATABASE).values((new_id, *wanted)))
+            return new_id
+        found: str = row[0]
+        if tuple(row[1:]) != wanted:
+            raise ContractError(
+                f"the database is of workers {row[1]} on {row[2]} (id {row[3]}, {row[4]} partitions), the settings are "
+                f"of workers {wanted[0]} on {wanted[1]} (id {wanted[2]}, {wanted[3]} partitions). Use another database"
+            )
+        return found
+
+
+def claim(engine: Engine, partition: int, *, owner: str, beginning: Place, now_ms: int, absence_ms: int) -> Ownership:
+    """Take a partition over: whoever had it writes nothing any more.
+
+    Args:
+        engine: the database.
+        partition: the partition.
+        owner: who takes it, for people.
+        beginning: where the topics begin: a new database begins there.
+        now_ms: this machine's clock, in milliseconds since the epoch.
+        absence_ms: how long a sink may have been away: after that tombstones leave the topics.
+
+    Raises:
+        ContractError: it was away for longer, or the log no longer has what is next.
+        DatabaseAwayError: the database does not answer.
+    """
+    table = SINK_POSITION
+    with transaction(engine) as connection:
+        updated = connection.execute(
+            update(table)
+            .where(table.c.source_partition == partition)
+            .values(owner_epoch=table.c.owner_epoch + 1, owner=owner)
+        )
+        if updated.rowcount == 0:
+            connection.execute(insert(table).values((partition, *beginning, 1, owner, "", 0, now_ms)))
+        row = connection.execute(select(table).where(table.c.source_partition == partition)).one()
+        away_ms = now_ms - row.seen_at_ms
+        if away_ms > absence_ms:
+            raise ContractError(
+                f"no sink was at partition {partition} for {away_ms // _DAY_MS} days, and tombstones leave the topics "
+                f"after {absence_ms // _DAY_MS}: erasures may have been missed. Begin with an empty database"
+            )
+        if row.next_offset < beginning.next or row.changes_offset < beginning.changes:
+            raise ContractError(
+                f"the rows of partition {partition} are at {row.next_offset} (changes: {row.changes_offset}), and the "
+                f"log begins at {beginning.next} (changes: {beginning.changes}): what is between is gone. Begin with "
+                "an empty database"
+            )
+        place = Place(row.next_offset, row.changes_offset, max(row.letters_offset, beginning.letters))
+        return Ownership(
+            partition,
+            row.owner_epoch,
+            place,
+            row.ruleset_digest,
+            _erased(connection, partition),
+            _with_erased_events(connection, partition),
+        )
+
+
+def move(
+    connection: Connection,
+    owned: Ownership,
+    before: Place,
+    after: Place,
+    *,
+    ruleset_digest: str,
+    record_time_ms: int | None,
+    now_ms: int,
+) -> None:
+    """Move a partition's cut, as the first statement of its transaction: the fence.
+
+    Raises:
+        FencedError: the partition is another process's by now, or not where it was left.
+    """
+    table = SINK_POSITION
+    values: dict[str, int | str] = {
+        "next_offset": after.next,
+        "changes_offset": after.changes,
+        "letters_offset": after.letters,
+        "ruleset_digest": ruleset_digest,
+        "seen_at_ms": now_ms,
+    }
+    if record_time_ms is not None:
+        values["record_time_ms"] = record_time_ms
+    moved = connection.execute(
+        update(table)
+        .where(
+            table.c.source_partition == owned.partition,
+            table.c.owner_epoch == owned.epoch,
+            table.c.next_offset == before.next,
+            table.c.changes_offset == before.changes,
+        )
+        .values(values)
+    )
+    if moved.rowcount != 1:
+        raise FencedError
+
+
+def touch(engine: Engine, owned: Ownership, now_ms: int) -> None:
+    """Note that a sink is at a partition in which nothing happens; raises as :func:`move`."""
+    table = SINK_POSITION
+    with transaction(engine) as connection:
+        touched = connection.execute(
+            update(table)
+            .where(table.c.source_partition == owned.partition, table.c.owner_epoch == owned.epoch)
+            .values(seen_at_ms=now_ms)
+        )
+        if touched.rowcount != 1:
+            raise FencedError
+
+
+def _erased(connection: Connection, partition: int) -> ErasedIds:
+    table = ERASED_APPLICATIONS
+    rows = connection.execute(
+        select(table.c.salt, table.c.application_hash).where(table.c.source_partition == partition)
+    )
+    return ErasedIds([(bytes.fromhex(salt), bytes.fromhex(digest)) for salt, digest in rows])
+
+
+def _with_erased_events(connection: Connection, partition: int) -> set[str]:
+    table = ERASED_EVENTS
+    rows = connection.execute(select(table.c.application_id).where(table.c.source_partition == partition).distinct())
+    return {application for (application,) in rows}

@@ -1,0 +1,156 @@
+"""Puts a sink together, and runs it until it is ended."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, TypeVar
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+
+from models.catalogue import RerunPolicy
+from models.errors import ContractError
+from streams.configuration.connection import topics_of
+from streams.configuration.settings import Settings
+from streams.core.rules import Rules
+from streams.rulesets.catalogue_file import load_catalogue
+from streams.rulesets.rule_book import RuleBook
+from streams.sink.database import migrate, open_for_writing
+from streams.sink.failures import DatabaseAwayError
+from streams.sink.lane import Place
+from streams.sink.membership import Membership
+from streams.sink.ownership import Installed, database_id
+from streams.sink.service import SinkService
+from streams.sink.writing import CutWriter
+from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
+from topics.cluster.authorization import require_permissions
+from topics.cluster.edges import edges_of
+from topics.contract.declared import Topics
+from topics.contract.permissions import Role, permissions
+from topics.reading.erasures import ConfirmedErasures
+from topics.reading.following import Follower
+from topics.reading.progress import GroupProgress
+from topics.reading.rulesets import read_rulesets
+
+__all__ = ["keeping_of", "run_sink"]
+
+_AGAIN_S: Final = 1.0
+_ABSENCE_S: Final = 2.0
+_TOMBSTONES: Final = "delete.retention.ms"
+
+_log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> None:
+    """Run a sink; returns never.
+
+    Args:
+        settings: the settings.
+        config: for librdkafka.
+        url: the database.
+
+    Raises:
+        AuthorizationError: the cluster does not permit it.
+        ContractError: topics or tables are not as agreed.
+        InfrastructureError: Kafka does not answer at the start, or what is in the log cannot be read.
+    """
+    topics = topics_of(settings)
+    require_permissions(permissions(Role.SINK, topics, settings.app_id), config)
+    cluster = Cluster(config)
+    installed = _installed(cluster, topics, settings.app_id)
+    engine = open_for_writing(url)
+    known = _patiently(engine, lambda: _prepared(engine, installed))
+    writer = CutWriter(
+        engine,
+        topics,
+        max_event_bytes=settings.max_event_bytes,
+        authority=ConfirmedErasures(config, topics),
+        keeping=lambda digest: keeping_of(config, topics, digest),
+    )
+    group = f"{settings.app_id}-sink-{known}"
+    _log.info("sink started", database=url.render_as_string(hide_password=True), group=group)
+    with (
+        Follower(config) as follower,
+        GroupProgress(config, settings.app_id, topics) as progress,
+        Membership(config, group, topics.executions.name, settings.session_timeout_s) as membership,
+    ):
+        SinkService(
+            engine,
+            writer,
+            topics,
+            membership,
+            follower,
+            progress,
+            beginnings=lambda partition: _beginning(cluster, topics, partition),
+            absence_ms=int(topics.executions.config[_TOMBSTONES]),
+            fenced_s=settings.session_timeout_s,
+        ).run()
+
+
+def keeping_of(config: Mapping[str, str | int], topics: Topics, digest: str) -> Collection[str]:
+    """Which processors keep what a failed rerun replaces elsewhere, under the ruleset with a digest.
+
+    Raises:
+        ContractError: that catalogue is not in Kafka.
+        InfrastructureError: Kafka does not answer.
+    """
+    book = RuleBook(
+        Rules(load_catalogue(None)), lambda: read_rulesets(config, topics, settled=range(topics.partitions))
+    )
+    catalogue = load_catalogue(None) if digest == book.configured.digest else book.kept(digest)
+    return [name for name, rule in catalogue.processors.items() if rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS]
+
+
+def _installed(cluster: Cluster, topics: Topics, group: str) -> Installed:
+    """Which installation it is.
+
+    Raises:
+        ContractError: a topic is missing, or has other partitions than declared.
+    """
+    for topic in (topics.executions, topics.factor_changes, topics.dlq):
+        identity = cluster.identify(topic.name, absence_s=_ABSENCE_S)
+        if identity is None:
+            raise ContractError(f"there is no topic {topic.name}: run `consolidator topics apply`")
+        if identity.partitions != topics.partitions:
+            raise ContractError(
+                f"{topic.name} has {identity.partitions} partitions, CONSOLIDATOR_PARTITIONS says {topics.partitions}: "
+                f"set it to {identity.partitions}"
+            )
+        if topic is topics.executions:
+            found = Installed(group, topic.name, identity.topic_id, identity.partitions)
+    return found
+
+
+def _prepared(engine: Engine, installed: Installed) -> str:
+    migrate(engine)
+    return database_id(engine, installed, uuid4().hex[:12])
+
+
+def _patiently(engine: Engine, ask: Callable[[], _T]) -> _T:
+    """Ask a database that may still be starting, until it answers."""
+    told = False
+    while True:
+        try:
+            return ask()
+        except DatabaseAwayError as error:
+            if not told:
+                _log.warning("database is away: waiting for it", error=str(error))
+                told = True
+            engine.dispose()
+            time.sleep(_AGAIN_S)
+
+
+def _beginning(cluster: Cluster, topics: Topics, partition: int) -> Place:
+    """Where a partition's topics begin.
+
+    Raises:
+        InfrastructureError: Kafka does not answer.
+    """
+    firsts = []
+    for topic in (topics.executions, topics.factor_changes, topics.dlq):
+        edges = edges_of(cluster.admin, topic.name, [partition], settled=(), limit_s=REACH_TIMEOUT_S)
+        firsts.append(edges[partition][0])
+    events, changes, letters = firsts
+    return Place(events, changes, letters)

@@ -1,0 +1,255 @@
+"""The sink at work: reads what the worker publishes, and writes cut after cut, until it is ended."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+from sqlalchemy import Engine
+
+from models.errors import InfrastructureError
+from streams.sink.failures import DatabaseAwayError
+from streams.sink.lane import MOST_WAITING, Lane
+from streams.sink.lane import Place as Cursor
+from streams.sink.membership import Membership
+from streams.sink.ownership import FencedError, Ownership, claim, touch
+from streams.sink.writing import CutWriter
+from topics.contract.declared import Topics
+from topics.reading.following import Follower, Place
+from topics.reading.progress import GroupProgress, Published
+
+__all__ = ["SinkService"]
+
+CUT_RECORDS: Final = 4_000
+"""Most events in one cut: some 16,000 rows in one transaction, which take a tenth of a second to a second."""
+
+_ASK_S: Final = 0.1
+"""So often it is asked how far the worker is, where everything that is known of is written."""
+
+_STALE_S: Final = 1.0
+"""And where it is not: a transaction that stays open may not keep what is known later from being shown."""
+
+_IDLE_POLL_S: Final = 0.05
+_AGAIN_S: Final = 1.0
+_REMIND_S: Final = 30.0
+_TOUCH_S: Final = 60.0
+
+_log = structlog.get_logger()
+
+
+class SinkService:
+    """Everything that one process serves.
+
+    Args:
+        engine: the database, at this version's schema.
+        writer: writes cuts into it.
+        topics: the declared topics.
+        membership: says which partitions are this process's.
+        follower: reads.
+        progress: of the workers' group.
+        beginnings: where the topics of partitions begin.
+        absence_ms: how long a sink may have been away.
+        fenced_s: how long a partition that another process has is let alone: a process that was frozen learns within a
+            heartbeat whose it is.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: CutWriter,
+        topics: Topics,
+        membership: Membership,
+        follower: Follower,
+        progress: GroupProgress,
+        *,
+        beginnings: Callable[[int], Cursor],
+        absence_ms: int,
+        fenced_s: float,
+    ) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._topics = topics
+        self._membership = membership
+        self._follower = follower
+        self._progress = progress
+        self._beginnings = beginnings
+        self._absence_ms = absence_ms
+        self._fenced_s = fenced_s
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._lanes: dict[int, tuple[Lane, Ownership]] = {}
+        self._left_alone: dict[int, float] = {}
+        self._asked = -_STALE_S
+        self._touched = time.monotonic()
+        self._away_since: float | None = None
+        self._reminded = 0.0
+
+    def run(self) -> None:
+        """Serve for ever; a database or brokers that are away are waited for.
+
+        Raises:
+            ContractError: something agreed upon does not hold.
+            InfrastructureError: what is in the log cannot be read.
+        """
+        while True:
+            self._membership.poll()
+            try:
+                self.follow_assignment()
+                if not self.step():
+                    self._rest()
+            except DatabaseAwayError as error:
+                self._wait_for_database(error)
+
+    def step(self) -> bool:
+        """Ask, read and write once; whether anything was written."""
+        self._ask()
+        self._read()
+        return self._write()
+
+    def follow_assignment(self) -> None:
+        """Take over what was assigned, and leave what is gone.
+
+        Raises:
+            ContractError, DatabaseAwayError: see :func:`~streams.sink.ownership.claim`.
+        """
+        assigned = self._membership.assigned
+        for partition in [*self._lanes]:
+            if partition not in assigned:
+                self._leave(partition)
+                _log.info("partition left", partition=partition)
+        now = time.monotonic()
+        for partition in sorted(assigned - self._lanes.keys()):
+            if now >= self._left_alone.get(partition, 0.0):
+                self._take_over(partition)
+
+    def _take_over(self, partition: int) -> None:
+        owned = claim(
+            self._engine,
+            partition,
+            owner=self._owner,
+            beginning=self._beginnings(partition),
+            now_ms=_now_ms(),
+            absence_ms=self._absence_ms,
+        )
+        place = owned.place
+        lane = Lane(partition, place, place.next, place.changes, place.letters)
+        self._follower.follow(dict(zip(self._places(partition), place, strict=True)))
+        self._lanes[partition] = lane, owned
+        self._asked = -_STALE_S
+        _log.info("partition taken over", partition=partition, offset=place.next, epoch=owned.epoch)
+        if self._away_since is not None:
+            _log.info("database is back", away_s=round(time.monotonic() - self._away_since, 1))
+            self._away_since = None
+
+    def _leave(self, partition: int) -> None:
+        del self._lanes[partition]
+        self._follower.leave(self._places(partition))
+
+    def _places(self, partition: int) -> tuple[Place, Place, Place]:
+        topics = self._topics
+        names = (topics.executions.name, topics.factor_changes.name, topics.dlq.name)
+        events, changes, letters = ((name, partition) for name in names)
+        return events, changes, letters
+
+    def _ask(self) -> None:
+        """How far the workers are, and where what they had published ends."""
+        waited_s = time.monotonic() - self._asked
+        if not self._lanes or waited_s < _ASK_S:
+            return
+        if waited_s < _STALE_S and not all(_is_done(lane) for lane, _ in self._lanes.values()):
+            return
+        try:
+            bounds: Mapping[int, Published] = self._progress.published()
+        except InfrastructureError as error:
+            self._remind("Kafka does not answer", error)
+            time.sleep(_AGAIN_S)
+            return
+        self._asked = time.monotonic()
+        for partition, (lane, _) in self._lanes.items():
+            lane.bound = bounds[partition]
+
+    def _read(self) -> None:
+        """Take in what has arrived; positions move without records, too: behind markers and aborted ones."""
+        waiting = any(lane.events or lane.changes for lane, _ in self._lanes.values())
+        source, changes, letters = self._topics.executions.name, self._topics.factor_changes.name, self._topics.dlq.name
+        for record in self._follower.poll(0.0 if waiting else _IDLE_POLL_S):
+            served = self._lanes.get(record.partition)
+            if served is None:
+                continue
+            lane, _ = served
+            if record.topic == source:
+                lane.events.append(record)
+            elif record.topic == changes:
+                lane.take_change(record)
+            elif record.topic == letters:
+                lane.take_letter(record, source)
+        positions = self._follower.positions
+        for partition, (lane, _) in self._lanes.items():
+            places = self._places(partition)
+            lane.events_end, lane.changes_end, lane.letters_end = (positions[place] for place in places)
+            waiting_records = (len(lane.events), len(lane.changes), len(lane.letters))
+            for place, count in zip(places, waiting_records, strict=True):
+                if count >= MOST_WAITING:
+                    self._follower.hold(place, held=True)
+                elif count < MOST_WAITING // 2:
+                    self._follower.hold(place, held=False)
+
+    def _write(self) -> bool:
+        """One cut of each partition that has any."""
+        moved: dict[int, int] = {}
+        for partition, (lane, owned) in [*self._lanes.items()]:
+            cut = lane.next_cut(CUT_RECORDS)
+            if cut is None:
+                continue
+            try:
+                written = self._writer.write(cut, owned, _now_ms())
+            except FencedError:
+                self._fenced(partition)
+                continue
+            lane.moved(cut)
+            moved[partition] = cut.after.next
+            if written.refused:
+                _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=written.refused)
+        self._membership.tell(moved)
+        return bool(moved)
+
+    def _rest(self) -> None:
+        """Nothing was written: say now and then that somebody is here."""
+        if time.monotonic() - self._touched < _TOUCH_S:
+            return
+        self._touched = time.monotonic()
+        for partition, (_, owned) in [*self._lanes.items()]:
+            try:
+                touch(self._engine, owned, _now_ms())
+            except FencedError:
+                self._fenced(partition)
+
+    def _fenced(self, partition: int) -> None:
+        _log.warning("another process has the partition: nothing was written", partition=partition)
+        self._leave(partition)
+        self._left_alone[partition] = time.monotonic() + self._fenced_s
+
+    def _wait_for_database(self, error: DatabaseAwayError) -> None:
+        """What was read is dropped: where it goes on stands in the database."""
+        for partition in [*self._lanes]:
+            self._leave(partition)
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+        self._engine.dispose()
+        self._remind("database is away: waiting for it", error)
+        time.sleep(_AGAIN_S)
+
+    def _remind(self, what: str, error: Exception) -> None:
+        if time.monotonic() - self._reminded >= _REMIND_S or self._reminded == 0.0:
+            self._reminded = time.monotonic()
+            _log.warning(what, error=str(error))
+
+
+def _is_done(lane: Lane) -> bool:
+    """Whether everything that is known of the worker was written."""
+    return lane.bound is None or lane.at.next >= lane.bound.consolidated
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
