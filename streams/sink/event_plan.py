@@ -101,9 +101,12 @@ def plan_events(
         if isinstance(kind, LifecycleEvent):
             if not erased.holds(application_prefix(kind.application_id)):
                 plan.insert(event_row(kind, partition, record.offset))
-        elif isinstance(kind, Tombstone) and _is_home(kind, partition, partitions):
-            if not erased.holds(application_prefix(kind.application_id)):
-                plan.erase(kind.application_id, kind.event_id)
+        elif (
+            isinstance(kind, Tombstone)
+            and _is_home(kind, partition, partitions)
+            and not erased.holds(application_prefix(kind.application_id))
+        ):
+            plan.erase(kind.application_id, kind.event_id)
     return plan
 
 

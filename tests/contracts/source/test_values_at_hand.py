@@ -7,7 +7,18 @@ import pytest
 
 from tests.contracts.test_repository import ROOT, modules
 
-DECODERS = {"change_of", "current_of", "head_of", "unreadable_because", "from_json", "loads", "decode", "Decoder"}
+DECODERS = {
+    "change_of",
+    "current_of",
+    "decode_change",
+    "decode_factors",
+    "head_of",
+    "unreadable_because",
+    "from_json",
+    "loads",
+    "decode",
+    "Decoder",
+}
 """The names under which published JSON is decoded: our own functions, and those of json and msgspec.json."""
 
 READERS = ("streams/partition/", "streams/replay/", "streams/audit/", "streams/cli/output/parquet.py")

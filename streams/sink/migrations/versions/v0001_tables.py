@@ -13,6 +13,13 @@ _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     """Create the tables; the views are made anew with every step (:mod:`streams.sink.database`)."""
+    _create_events()
+    _create_factors()
+    _create_letters_and_positions()
+
+
+def _create_events() -> None:
+    """What the log holds, and what of it is erased."""
     op.create_table(
         "lifecycle_events",
         sa.Column("application_id", _TEXT, primary_key=True, nullable=False),
@@ -30,6 +37,33 @@ def upgrade() -> None:
         sa.Column("source_partition", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("source_offset", sa.BigInteger(), autoincrement=False, nullable=False),
     )
+    op.create_table(
+        "erased_events",
+        sa.Column("application_id", _TEXT, primary_key=True, nullable=False),
+        sa.Column("event_hash", _TEXT, primary_key=True, nullable=False),
+        sa.Column("source_partition", sa.BigInteger(), autoincrement=False, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "erased_applications",
+        sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("salt", _TEXT, primary_key=True, nullable=False),
+        sa.Column("application_hash", _TEXT, primary_key=True, nullable=False),
+        sa.Column("source_offset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    supersedes = sa.text("supersedes IS NOT NULL")
+    op.create_index(
+        "lifecycle_events_supersedes",
+        "lifecycle_events",
+        ["application_id", "processor", "supersedes"],
+        sqlite_where=supersedes,
+        postgresql_where=supersedes,
+    )
+
+
+def _create_factors() -> None:
+    """What is consolidated, and how it came about."""
     op.create_table(
         "factors",
         sa.Column("application_id", _TEXT, primary_key=True, nullable=False),
@@ -77,6 +111,17 @@ def upgrade() -> None:
         sa.Column("document", _TEXT, nullable=False),
     )
     op.create_table(
+        "processor_policies",
+        sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("processor", _TEXT, primary_key=True, nullable=False),
+        sa.Column("keep_previous", sa.Boolean(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_letters_and_positions() -> None:
+    """What could not be read, and how far everything is."""
+    op.create_table(
         "dead_letters",
         sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
         sa.Column("source_offset", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
@@ -86,28 +131,6 @@ def upgrade() -> None:
         sa.Column("message", _TEXT, nullable=False),
         sa.Column("state", _TEXT, nullable=False),
         sa.Column("source_time", _TEXT, nullable=False),
-    )
-    op.create_table(
-        "erased_events",
-        sa.Column("application_id", _TEXT, primary_key=True, nullable=False),
-        sa.Column("event_hash", _TEXT, primary_key=True, nullable=False),
-        sa.Column("source_partition", sa.BigInteger(), autoincrement=False, nullable=False),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "erased_applications",
-        sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
-        sa.Column("salt", _TEXT, primary_key=True, nullable=False),
-        sa.Column("application_hash", _TEXT, primary_key=True, nullable=False),
-        sa.Column("source_offset", sa.BigInteger(), autoincrement=False, nullable=False),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "processor_policies",
-        sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
-        sa.Column("processor", _TEXT, primary_key=True, nullable=False),
-        sa.Column("keep_previous", sa.Boolean(), nullable=False),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "sink_position",
@@ -136,12 +159,4 @@ def upgrade() -> None:
         sa.Column("record_offset", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
         sa.Column("target", _TEXT, primary_key=True, nullable=False),
         sa.Column("cause", _TEXT, nullable=False),
-    )
-    supersedes = sa.text("supersedes IS NOT NULL")
-    op.create_index(
-        "lifecycle_events_supersedes",
-        "lifecycle_events",
-        ["application_id", "processor", "supersedes"],
-        sqlite_where=supersedes,
-        postgresql_where=supersedes,
     )
