@@ -11,8 +11,8 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True, tag="judged2", gc=
     It names the two compared rows by their first bytes, which hold the pair, the ruleset and the last event.
 
     Attributes:
-        old_start: first bytes of the row of the old ruleset, with its version; empty: there was no such row.
-        new_start: first bytes of the row of the new ruleset.
+        old_start: bytes of the old ruleset's row from the second one on, with its version; empty: there was none.
+        new_start: likewise, of the row of the new ruleset.
         version: the version of the row of the old ruleset, kept where nothing differs; -1: there was no such row.
         parts: what is published, see :func:`~streams.core.change.difference_parts`; None: nothing differs.
     """
@@ -29,7 +29,7 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True, tag="judged2", gc=
             old: the row of the old ruleset; None: there is none.
             new: the row of the new one.
         """
-        # The first byte is the array's length: it also counts what stands behind the start.
+        # Byte 0 of a row is left out: it is the length of the whole array, and a start has only the first members.
         if old is None:
             return not self.old_start and new.startswith(self.new_start, 1)
         return bool(self.old_start) and old.startswith(self.old_start, 1) and new.startswith(self.new_start, 1)

@@ -174,7 +174,7 @@ def _signal(pid: int, number: signal.Signals, last_argument: str) -> None:
             arguments = command_line.read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             return
-        # An empty command line is a process on its way out: a signal does nothing to it.
+        # A process that is ending has an empty command line. It may get the signal: that does no harm.
         if arguments != [b""] and last_argument.encode() not in arguments:
             raise InfrastructureError(
                 f"process {pid} is not the one that was started here (another container's?): it was not touched"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-# Written out: this module is imported before a signal can be handled, and imports nothing.
+# Copies of DONE and SIGNALLED in streams.runtime.exit_codes. This module is imported before a signal can be handled,
+# so it imports no other module of the project.
 _DONE: Final = 0
 _SIGNALLED: Final = 128
 

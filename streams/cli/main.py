@@ -22,7 +22,7 @@ COMMANDS = {
     "broker": ("broker", "broker", "Start, stop and inspect the embedded Kafka broker."),
     "publish": ("publish", "publish", "Publish lifecycle events from JSON Lines."),
     "tail": ("tail", "tail", "Print records of a topic as they arrive."),
-    "factors": ("factors", "factors", "Show an application's factors, now or as of then, and why."),
+    "factors": ("factors", "factors", "Show an application's factors, now or at a past moment, and why."),
     "history": ("history", "history", "Show the whole timeline of an application."),
     "evidence": ("evidence", "evidence", "Collect and check what proves an application's factors."),
     "erase": ("erase", "erase", "Erase everything about an application."),

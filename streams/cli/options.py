@@ -37,7 +37,7 @@ format_option = click.option(
     show_default=True,
     help="table for people, json (one object a line) for programs.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Do it. Without it, nothing is changed and only told.")
+yes_option = click.option("--yes", is_flag=True, help="Do it. Without it, the command only prints what it would do.")
 
 # -- which records
 

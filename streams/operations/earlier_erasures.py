@@ -1,9 +1,9 @@
 """Erasures that were written before entries were needed: found, and confirmed.
 
-For the workers of then a record alone erased an application. Whether such a record is one of theirs is told by its
-offset: what they had consolidated stands in the binding of the topics, which the first worker that asks for entries
-wrote, or is what the group has committed, where none has been started yet. Later ones are never confirmed: a worker has
-made dead letters of them, or will.
+Workers of earlier versions needed no entry: a record alone erased an application. The offset shows whether such a
+worker took a record in: it must be below the offset up to which they had consolidated the partition. That offset is in
+the binding, which the first worker that needs entries writes; until then it is what the group has committed. Records at
+higher offsets are never confirmed: a worker has made dead letters of them, or will.
 """
 
 from collections.abc import Callable, Mapping

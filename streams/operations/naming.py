@@ -42,7 +42,7 @@ _SHORT: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _COLON: Final = re.compile(r"\s*:\s*")
 _LITERAL: Final = re.compile(r"\s*:\s*([^\s,}\]\"]+)[\s,}\]]")
 _IN_WORDS: Final = frozenset("_-.:/%@+~#$!*\\")
-"""What an id may have besides letters and digits: beside one of these it may be a part of a longer one."""
+"""Characters of ids besides letters and digits. An id that is found next to one of them may be part of a longer id."""
 
 
 class _Pairs(list[tuple[str, object]]):

@@ -45,7 +45,7 @@ _STABLE_TIMEOUT_S: Final = 90.0
 _POLL_S: Final = 0.1
 
 _NOT_REFUSED: Final = FENCED | {KafkaError._PURGE_QUEUE}  # noqa: SLF001 - librdkafka's name
-"""What says nothing about the letter: another redrive began, or one letter was refused and all others are purged."""
+"""Errors that are not about the letter itself: another redrive began, or another letter was refused."""
 
 _UNCOMPRESSED_BYTES: Final = 256 * 1024 * 1024
 """The topics bound compressed batches, librdkafka uncompressed messages: what came in compressed must go out again."""

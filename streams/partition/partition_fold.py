@@ -96,7 +96,7 @@ class PartitionFold:
         self._republication = Republication(topics.executions)
         self._rules = rules
         self._observer = observer or Observer()
-        self._unheard: list[FoldedEvent] = []
+        self._unreported: list[FoldedEvent] = []
         self._publishes = publishes
         self._keeps_changes = keeps_changes
         self.switches = switches or NoSwitches()
@@ -259,7 +259,7 @@ class PartitionFold:
                 if folded.size >= room:
                     full_at = record.offset
                     break
-        self._let_hear()
+        self._report_folded()
         return full_at
 
     def _event(self, record: SourceRecord, event: LifecycleEvent, row_key: bytes, folded: Folded) -> None:
@@ -280,9 +280,9 @@ class PartitionFold:
         if not is_copy:
             self._keep(row_key, pair, step, folded)
             if pair is None and self._rules.of(event.processor).processor_type is None:
-                self._let_hear()
+                self._report_folded()
                 self._observer.undeclared(event, position)
-        self._unheard.append((event, position, step.issues, is_copy))
+        self._unreported.append((event, position, step.issues, is_copy))
 
     def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
         """Take what became of a pair into the result.
@@ -328,7 +328,7 @@ class PartitionFold:
         """Make a dead letter of the record."""
         position = self._position(record)
         folded.outbox.add(dead_letter(record, position, error, self._topics, keeps_content=keeps_content))
-        self._let_hear()
+        self._report_folded()
         self._observer.rejected(position, error)
 
     def _late(self, record: SourceRecord, folded: Folded) -> None:
@@ -344,7 +344,7 @@ class PartitionFold:
             BadEventError: ``too_large``: the source may not take it.
         """
         folded.outbox.add(self._republication.of(record, foreign.key, foreign.partition))
-        self._let_hear()
+        self._report_folded()
         self._observer.republished(self._position(record))
 
     def _tombstone(self, record: SourceRecord, tombstone: Tombstone, folded: Folded) -> None:
@@ -365,14 +365,14 @@ class PartitionFold:
     def _erasure(self, record: SourceRecord, erasure: Erasure, folded: Folded) -> None:
         """Erase the application, or accept its events again."""
         if self._erasures.erase_application(erasure, record.offset, folded):
-            self._let_hear()
+            self._report_folded()
             self._observer.erased(self._position(record))
 
-    def _let_hear(self) -> None:
+    def _report_folded(self) -> None:
         """Let the observer hear of the events that were folded since it last did, so that it hears all in order."""
-        if self._unheard:
-            self._observer.folded(self._unheard)
-            self._unheard = []
+        if self._unreported:
+            self._observer.folded(self._unreported)
+            self._unreported = []
 
     def _position(self, record: SourceRecord) -> Position:
         return Position(self._source_topic, self._partition, record.offset)

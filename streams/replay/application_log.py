@@ -82,9 +82,9 @@ class ApplicationLog:
 
     @property
     def accepts_from(self) -> int:
-        """From which offset on events and tombstones count: behind the lift of an erasure everything begins anew.
+        """The first offset whose events and tombstones count: after an erasure, the offset of the record that lifts it.
 
-        Tombstones of the erased time say nothing about an event that is published again afterwards.
+        Earlier tombstones do not count either: the events that they erased may be published again after the lift.
         """
         forgotten = self.forgotten
         if forgotten is None:

@@ -71,7 +71,7 @@ def require_bound(
 def require_not_anothers(config: Mapping[str, str | int], topics: Topics, app_id: str) -> None:
     """Return only when the topics belong to this application id, or to nobody yet.
 
-    For whoever waits for its workers: those of another id would never do what is waited for.
+    For commands whose work the workers of this id finish: workers of another id would never do it.
 
     Raises:
         ContractError: they belong to another one, or the topic of rulesets is not there.

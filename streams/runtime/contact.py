@@ -26,7 +26,7 @@ _SILENT_S: Final = 15.0
 
 _REMINDER_S: Final = 30.0
 _FORGOTTEN_S: Final = 60.0
-"""A broker to which nobody has turned for so long is not needed any more: its partitions have moved."""
+"""After how many seconds without a request a broker is forgotten: its partitions have moved to other brokers."""
 
 _log = structlog.get_logger()
 

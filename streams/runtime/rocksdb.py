@@ -85,10 +85,10 @@ def all_with_prefix(db: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes,
 
 
 class OpenDatabase(ABC):
-    """A database that is open, whose errors say where it is and what to do.
+    """An open database. Its errors name its path and say what to do.
 
     Raises:
-        ConsolidatorError: from every method, as the subclass words it: the disk failed or is full.
+        ConsolidatorError: from every method: the disk failed or is full. The subclass makes the error.
     """
 
     _db: rocksdict.Rdict

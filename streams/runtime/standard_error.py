@@ -60,10 +60,10 @@ class LogStream(io.TextIOBase):
 
 
 def queue_standard_error() -> LogQueue:
-    """From now on everything that Python writes to stderr goes through a queue, to the end of the process.
+    """Send everything that Python writes to stderr through a queue, from now on until the process ends.
 
-    A standard stream that is closed is opened on nothing: the next file or connection would get its number, and be
-    written to by whoever means stderr.
+    If stdin, stdout or stderr is closed, it is opened on ``/dev/null``. Otherwise the next file or connection would get
+    the free number (0, 1 or 2), and text that is meant for stderr could be written into it.
     """
     closed = _closed_streams()
     queue = LogQueue(None if _STDERR in closed else _STDERR)

@@ -20,7 +20,7 @@ from topics.records.record import Record
 __all__ = ["Change", "Cut", "Lane", "Letter", "Place"]
 
 MOST_WAITING: Final = 4_000
-"""Records of one partition and topic that wait in memory; then the topic is read on when they are fewer."""
+"""How many records of one partition and topic wait in memory at most. Reading then pauses until half are gone."""
 
 _RULESET: Final = "ruleset"
 """The cause of a change that comes of another ruleset's adoption."""

@@ -80,7 +80,7 @@ class Membership:
             raise ContractError(f"group {self._group}: {error.str()}. See `consolidator topics acls`")
 
     def tell(self, offsets: Mapping[int, int]) -> None:
-        """Commit how far partitions are, for lag tools; without an answer."""
+        """Commit the partitions' positions, for lag tools. Does not wait for the broker's answer."""
         known = [TopicPartition(self._topic, one, offset) for one, offset in offsets.items() if one in self.assigned]
         if not known:
             return

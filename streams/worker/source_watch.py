@@ -79,7 +79,8 @@ class SourceWatch:
             try:
                 await loop.run_in_executor(executor, self.look)
             except InfrastructureError:
-                # The cluster does not answer: the transactions wait for it, and say so where it does not come back.
+                # The cluster does not answer. That is no reason to end here: the transactions wait for it as well, and
+                # they end the worker if it stays away.
                 continue
             except Exception as error:
                 on_fatal(error)

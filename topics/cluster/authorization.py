@@ -56,13 +56,14 @@ def require_permissions(
 
 
 def require_credentials(config: Mapping[str, str | int], *, timeout_s: float = _LOOK_S) -> None:
-    """Return unless the cluster refuses this client's credentials or certificates: for whoever cannot reach it.
+    """Raise if the cluster refuses this client's credentials or certificates. Otherwise return.
 
-    Clients take a refusal for a broker that is down, and go on trying; this one knows them apart. Blocks.
+    Call it when a Kafka client gets no answer: clients treat a refusal like a broker that is down, and go on trying.
+    This function tells the two cases apart. It blocks.
 
     Args:
         config: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
-        timeout_s: seconds after which nothing is known: the cluster does not answer at all.
+        timeout_s: seconds after which it returns if the cluster does not answer at all.
 
     Raises:
         SettingsError: naming the setting that is refused.

@@ -145,7 +145,7 @@ def silence(topic: str, partitions: Sequence[int], leaders: Mapping[int, str]) -
         leaders: who leads them, as far as it is known.
     """
     named = ", ".join(f"partition {each} (its leader: {leaders.get(each, 'not known')})" for each in partitions)
-    return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}: no offset was told for {named}")
+    return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}: Kafka gave no offset for {named}")
 
 
 def committed_offset(place: TopicPartition) -> int | None:

@@ -90,7 +90,7 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:  #
                 topics.executions: "replays events",
                 topics.factor_changes: "compares every change",
                 topics.factors: "compares the current factors",
-                topics.rulesets: "replays with the rulesets of then",
+                topics.rulesets: "replays with the rulesets in force at each offset",
                 topics.erasures: "knows which erasures count",
             }
             reading = [Permission("Read", Resource.TOPIC, topic.name, why) for topic, why in reasons.items()]

@@ -34,8 +34,8 @@ class TopicReader:
     """A consumer without a group, placed on a topic's partitions.
 
     ``end`` of a partition is its last stable offset: what belongs to a transaction that is still open comes after it.
-    Whether an end is reached is told by positions, never by counting records: transaction markers, aborted and
-    compacted records take up offsets which nobody sees.
+    Positions show whether an end is reached; counting records would not: transaction markers, aborted and compacted
+    records take up offsets, and no consumer gets them.
 
     Args:
         config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.

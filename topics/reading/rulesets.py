@@ -19,13 +19,14 @@ __all__ = ["read_rulesets"]
 
 
 def read_rulesets(config: Mapping[str, str | int], topics: Topics, *, settled: Container[int] = ()) -> KnownRulesets:
-    """Read the topic as far as it goes.
+    """Read the topic ``rulesets`` up to its end.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        settled: partitions whose adoptions must all be known: an adoption's record in the source can be read before
-            its entry here, as the broker ends a transaction partition by partition. What is open is waited for.
+        settled: partitions of which every adoption must be known: reading waits until no transaction is open in them.
+            The broker ends a transaction partition by partition, so the record of an adoption in the source can become
+            readable before its entry in this topic.
 
     Raises:
         ContractError: there is no such topic, or a later version has written an adoption that this one cannot read.

@@ -83,7 +83,8 @@ class EveryErasure:
 class NoneEarlier:
     """Asks another authority, and refuses to go on where an erasure of an earlier version is not confirmed yet.
 
-    For whoever makes state anew: what workers of then have forgotten would come back.
+    For programs that build the state again from the log. Without this check, applications that workers of an earlier
+    version erased would come back.
 
     Args:
         authority: the other one.

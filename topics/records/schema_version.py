@@ -18,7 +18,7 @@ LATER_VERSION: Final = "a later version has written it: use that version, or a l
 
 
 _GREATEST: Final = 2**31 - 1
-"""No version is as great; what is comes from somebody else, and would fill an error's text with digits."""
+"""The greatest number that an error names. A foreign record may have a number of many digits."""
 
 
 class _Versioned(msgspec.Struct):

@@ -105,5 +105,5 @@ def _not_explained(answer: AsOf | str, inquiry: Inquiry, current: CurrentFactors
     return PublishedReason(
         None,
         f"{log.log.topic} partition {log.partition} up to offset {current.version.offset} does not give what was "
-        f"published{gone}. `consolidator replay --verify --application {current.application_id}` tells what differs",
+        f"published{gone}. `consolidator replay --verify --application {current.application_id}` shows what differs",
     )

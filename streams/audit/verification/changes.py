@@ -228,7 +228,7 @@ class ChangeComparison:
             yield from findings
         self._missing.clear()
         for offset, place, change in self._entries(partition, end, None):
-            yield self._unexpected(partition, offset, place, change, "it names a cause behind the end of the source")
+            yield self._unexpected(partition, offset, place, change, "it names a cause after the end of the source")
 
     def _forgive(self, erased: Iterable[bytes]) -> None:
         """Count what is missing of applications that were erased as a whole, by what their keys start with."""

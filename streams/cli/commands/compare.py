@@ -52,7 +52,7 @@ from topics.writing.catalogues import require_one_content
 
 # Somebody who changes most results on purpose can say so; mostly it is another catalogue than the one that was meant.
 _MOST_DIFFERENT = Decimal(50)
-# The old strategy counts every pair with a failed execution otherwise.
+# Every pair with a failed execution has another result under the old strategy, so all pairs may differ.
 _MOST_DIFFERENT_OF_LEGACY = Decimal(100)
 
 
@@ -198,7 +198,7 @@ def _thresholds(
     if max_different is not None:
         return Thresholds(max_unexpected, Decimal(str(max_different)), frozenset(dropped))
     most = _MOST_DIFFERENT_OF_LEGACY if is_legacy else _MOST_DIFFERENT
-    return Thresholds(max_unexpected, most, frozenset(dropped), ", unless --max-different says so")
+    return Thresholds(max_unexpected, most, frozenset(dropped), "; --max-different sets another limit")
 
 
 @contextmanager

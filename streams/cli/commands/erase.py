@@ -39,8 +39,8 @@ Examples:
   consolidator erase app-1 --lift --yes
   consolidator erase --confirm-earlier
 
-Exit codes: 0 done, or told what would be done; 2 wrong usage or settings, or there is nothing to lift; 3 Kafka failed,
-or no worker is at work: what was written holds, and the command is given again.
+Exit codes: 0 done, or (dry run) printed what would be done; 2 wrong usage or settings, or there is nothing to lift;
+3 Kafka failed, or no worker is at work: what was written stays valid, give the command again.
 """
 )
 @click.argument("application", required=False)
@@ -65,11 +65,12 @@ def erase(
     A dry run unless --yes is given. An erasure is written into executions, and an entry that confirms it into the topic
     of erasures: the workers forget the application there, and refuse its events from then on. Then a tombstone is
     written for each of its records. What remains is the erasure, with a salted hash instead of the id. Kafka takes the
-    bytes away later: until when they remain, and by which settings, is told for each topic. May be given again at any
-    time.
+    bytes away later: for each topic the command prints how long they may remain, and which settings decide that. The
+    command may be given again at any time.
 
-    Records that do not say whose they are (cut off, damaged) are taken where the id stands in them as a string of its
-    own, and no canonical key says otherwise. Their places are told, and those where the id is only a part of something.
+    A record that does not say whose it is (cut off, damaged) is erased too if the id stands in it as a string of its
+    own, unless its canonical key names another application. The command prints where such records are. It also prints
+    where records are in which the id is only a part of a longer text; those are kept.
 
     JSON is one object: application_id, done, erased, tombstones, erasure (topic, partition, offset), unconfirmed
     (offsets of records that look like its erasure and have no entry), and topics with their records, keys without a

@@ -77,8 +77,9 @@ def collect(
     """Write an application's source events, changes, factors, offsets and catalogue into a directory, and check them.
 
     No consumer group is touched. Events that were erased are left out, as is everything from before the application's
-    erasure; while that stands there is no evidence, and its place is told. Keep the seal elsewhere: it is the digest of
-    the whole, and tells it from any other.
+    erasure. While the application is erased there is no evidence; the place of the erasure is printed.
+
+    Keep the seal in another place: it is the digest of the whole evidence, and shows later that nothing was changed.
 
     JSON is one object: application_id, directory, seal, records, erased_events_left_out and verification, as "replay
     --verify" gives it.

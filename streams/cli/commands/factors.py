@@ -89,7 +89,7 @@ def factors(
     bootstrap_servers: str | None,
     output_format: str,
 ) -> None:
-    """Show an application's factors, now or as of then, and why they are what they are.
+    """Show an application's factors, now or at a past moment, and why they are what they are.
 
     Read from the factors topic, and with --why from factor-changes and the source, without a consumer group: looking
     disturbs nothing.
@@ -101,8 +101,9 @@ def factors(
     failures, rejected, left_out, refused, truncated; null where the source does not give what was published, with the
     reason as problem.
 
-    Of an application that was erased nothing from before that is shown: its place is told, and JSON is one object,
-    application_id and erased (topic, partition, offset, lifted), with exit code 1.
+    What is from before an application's erasure is not shown. If there is nothing else, the command prints where the
+    erasure is, and ends with exit code 1; JSON is one object: application_id and erased (topic, partition, offset,
+    lifted).
 
     As of a time or an offset, the source is folded again by the worker's own rules, up to there; JSON has as_of as its
     last member, the offsets that the answer stands on. With --compare it is one object a line for each processor that

@@ -1,4 +1,4 @@
-"""``consolidator factors`` as of then: the source folded again, up to a moment."""
+"""``consolidator factors`` for an earlier moment: the source is folded again, up to that moment."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

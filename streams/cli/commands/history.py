@@ -77,7 +77,7 @@ def history(
             on_progress=lambda count, total: display.update(task, total=total, advance=count),
         )
     if inquiry.log.forgotten is not None:
-        note(f"application {application}: {inquiry.log.forgotten}; nothing from before that is shown")
+        note(f"application {application}: {inquiry.log.forgotten}; what is from before the erasure is not shown")
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
     # An adoption is about everybody: one that changed nothing here says nothing about an application.
     if all(entry.fate is Fate.RULESET and not entry.changes for entry in entries):

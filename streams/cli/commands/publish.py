@@ -74,8 +74,8 @@ def publish(
 ) -> None:
     """Publish lifecycle events from JSON Lines, one event a line.
 
-    The whole input is checked first. Each bad line is told with its number and reason, and nothing is published unless
-    --skip-invalid is given. Publishing the same file twice changes nothing the second time.
+    The whole input is checked first. Each bad line is printed with its number and reason, and nothing is published
+    unless --skip-invalid is given. Publishing the same file twice changes nothing the second time.
 
     A good line may lose something without a word: a member whose name is nearly one that is read, a field or a
     processor that the catalogue does not have, a value that its factor does not take, white space around an id. Each

@@ -78,8 +78,8 @@ def run(
     The topics must exist: consolidator topics apply. Start as many as there are partitions, on any machines; they share
     the partitions among themselves. The database is brought to this version's schema.
 
-    A cleared factor is a deleted row. All rows of a partition stand at one offset, which sink_position tells. A
-    database that is away is waited for; nothing else stops meanwhile.
+    A cleared factor is a deleted row. All rows of a partition stand at one offset, which is in sink_position.
+    If the database is away, the sink waits for it; nothing else stops meanwhile.
     """
     settings = load_settings(
         sink_url=url,

@@ -48,7 +48,8 @@ Examples:
   consolidator topics apply --alter
   consolidator topics apply --alter --yes
 
-Exit codes: 0 done, or told what would be done; 2 wrong settings, or a topic is not as declared; 3 Kafka failed.
+Exit codes: 0 done, or (dry run) printed what would be done; 2 wrong settings, or a topic is not as declared;
+3 Kafka failed.
 """
 )
 @alter_option
@@ -184,7 +185,7 @@ Examples:
   consolidator topics bind
   CONSOLIDATOR_APP_ID=lending-2 consolidator topics bind --yes
 
-Exit codes: 0 done, or told what would be done; 2 wrong settings, or a worker is at work; 3 Kafka failed.
+Exit codes: 0 done, or (dry run) printed what would be done; 2 wrong settings, or a worker is at work; 3 Kafka failed.
 """
 )
 @yes_option

@@ -21,5 +21,5 @@ def nothing_but_erased(application_id: str, topic: str, forgotten: Forgotten, ou
     """
     if output_format == "json":
         print_json({"application_id": application_id, "erased": forgotten_members(topic, forgotten)})
-    note(f"application {application_id}: {forgotten} of {topic}. Nothing from before that is shown")
+    note(f"application {application_id}: {forgotten} of {topic}. What is from before the erasure is not shown")
     raise SystemExit(FOUND)

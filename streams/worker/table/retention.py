@@ -41,7 +41,9 @@ class ChangelogRetention:
             self.known_ms = await asyncio.get_running_loop().run_in_executor(None, self._ask)
         except ConsolidatorError as error:
             _log.warning(
-                "the changelog's retention of tombstones is not told", error=str(error), taken_ms=self.known_ms
+                "cannot read the changelog's delete.retention.ms: using the last known value",
+                error=str(error),
+                taken_ms=self.known_ms,
             )
         return self.known_ms
 

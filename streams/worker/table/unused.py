@@ -77,7 +77,7 @@ class UnusedDatabases:
             # 2. and 3.
             await asyncio.get_running_loop().run_in_executor(None, self._tidy_neighbours)
         except OSError as error:
-            # A disk that fails ends the worker where it needs it: room is no reason.
+            # Only a warning: files that stay cost only room. If the disk fails, the worker ends at its next write.
             _log.warning("unused databases cannot be removed", error=str(error))
 
     def _tidy_neighbours(self) -> None:

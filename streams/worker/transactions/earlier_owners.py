@@ -54,7 +54,7 @@ def outwait(
         nonlocal warned
         if not warned and monotonic() - since > _SLOW_S:
             warned = True
-            _log.warning("an earlier owner's transaction is waited for", topic=changelog, partitions=still_open)
+            _log.warning("waiting for an earlier owner's transaction to end", topic=changelog, partitions=still_open)
 
     config = connection.librdkafka()
 
@@ -81,7 +81,8 @@ def outwait(
     except KafkaException as error:
         cause = error.args[0]
         raise InfrastructureError(
-            f"{changelog}: what is open in it cannot be told: {cause.name()}: {cause.str()}; nothing was recovered"
+            f"{changelog}: cannot find out whether a transaction is open: {cause.name()}: {cause.str()}; nothing was "
+            "recovered"
         ) from error
     if still_open:
         raise InfrastructureError(

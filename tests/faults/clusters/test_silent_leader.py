@@ -155,7 +155,7 @@ def test_a_leader_that_stays_silent_is_an_error_that_names_it(patient_cluster, i
         ):
             progress.wait_decided(installation.topics.changelog, limit_s=ASK_S)
     [failure] = failures
-    assert f"{changelog}: no offset was told for" in str(failure)
+    assert f"{changelog}: Kafka gave no offset for" in str(failure)
     assert f"partition {partition} (its leader: broker {leader} at " in str(failure)
 
 

@@ -169,7 +169,7 @@ def test_dropping_a_processor_or_changing_most_results_has_to_be_meant(runner, t
     _, summary = compared(runner, MISSION, "--catalogue", str(path), exit_code=1)
     assert summary["dropped_processors"] == ["bank_statement", "drivers_license"]
     assert summary["objections"] == [
-        "66.67 % of the pairs differ, at most 50 % may, unless --max-different says so",
+        "66.67 % of the pairs differ, at most 50 % may; --max-different sets another limit",
         "processor bank_statement is dropped and its factors would be merged, unless --drop bank_statement says so",
         "processor drivers_license is dropped and its factors would be merged, unless --drop drivers_license says so",
     ]

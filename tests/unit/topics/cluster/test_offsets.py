@@ -53,7 +53,7 @@ def test_a_partition_without_an_answer_is_named_with_its_leader(offset):
     error = failure.value.args[0]
     assert error.code() == KafkaError.LEADER_NOT_AVAILABLE
     assert error.str() == (
-        "topic: no offset was told for partition 3 (its leader: broker 1 at one:9092), "
+        "topic: Kafka gave no offset for partition 3 (its leader: broker 1 at one:9092), "
         "partition 4 (its leader: broker 2)"
     )
     with pytest.raises(KafkaException, match=r"partition 3 \(its leader: not known"):

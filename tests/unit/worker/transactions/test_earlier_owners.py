@@ -97,7 +97,7 @@ def test_a_leader_that_is_silent_is_asked_again(silent_for):
     assert found == []
     assert told == [[2]]
     assert len(unanswered) == 2
-    assert "changelog: no offset was told for partition 2 (its leader: broker 7 at kafka-7:9092)" in unanswered[0]
+    assert "changelog: Kafka gave no offset for partition 2 (its leader: broker 7 at kafka-7:9092)" in unanswered[0]
 
 
 def test_a_leader_that_stays_silent_is_an_error():
@@ -173,7 +173,9 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     """With what it said."""
     refused = KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))
     monkeypatch.setattr(open_transactions, "ask_for_offsets", lambda *_, **__: (_ for _ in ()).throw(refused))
-    with pytest.raises(InfrastructureError, match="changelog: what is open in it cannot be told: _TIMED_OUT: no"):
+    with pytest.raises(
+        InfrastructureError, match="changelog: cannot find out whether a transaction is open: _TIMED_OUT: no"
+    ):
         outwaited({1})
 
 

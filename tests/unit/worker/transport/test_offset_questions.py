@@ -59,7 +59,7 @@ def test_a_leader_that_stays_silent_is_named():
     with pytest.raises(InfrastructureError) as failure:
         asked({SOURCE: 3, CHANGELOG: -1}, patience_s=0)
     assert str(failure.value).startswith(
-        "changelog: no offset was told for partition 1 (its leader: broker 7 at kafka-7:9092), for 0 s now"
+        "changelog: Kafka gave no offset for partition 1 (its leader: broker 7 at kafka-7:9092), for 0 s now"
     )
     with pytest.raises(InfrastructureError, match=r"executions: .* \(its leader: not known\).*in vain"):
         asked(KafkaTimeoutError("in vain"), patience_s=0)
