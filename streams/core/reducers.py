@@ -4,9 +4,7 @@ Accumulators are immutable and exact: counts, sums in units of 10**-38, and coun
 the very accumulator that would be there had it never been added, so incremental equals recomputation byte for byte.
 No value at all renders as None: the factor is then absent - never 0, null or a vacuous ``all_true``.
 
-A new reducer has its name in ``models/catalogue.py`` (``Reducer``, and the kinds of fields that it takes), its
-arithmetic here and in ``streams/core/mission_api.py`` (the batch that it has to equal), the oracle's in
-``tests/oracle/rules.py``, and a line in ``docs/catalogue.md``; ``topics/schemas`` is then generated again.
+What a new reducer needs stands in ``docs/the-way-of-an-event.md``, "Where do I add …".
 """
 
 from collections.abc import Callable, Mapping

@@ -5,6 +5,7 @@ from typing import Final
 
 from models.catalogue import FactorRule, FieldRule, ProcessorRule, ProcessorType, Reducer
 from models.numbers import scalar_text, text_of_units, units_of
+from streams.core.reducers import POSITIONAL
 
 __all__ = ["bounds_text", "calculation", "rule_text"]
 
@@ -54,6 +55,7 @@ def calculation(reducer: Reducer | None, values: Sequence[tuple[str, str]], resu
     how = _CALCULATIONS.get(reducer)
     if how is not None:
         return f"{how(texts)} = {result}"
+    assert reducer is None or reducer in POSITIONAL, reducer  # noqa: S101 - tests/unit/core/test_every_reducer.py
     source = values[0] if reducer is Reducer.EARLIEST else values[-1]
     which = "earliest" if reducer is Reducer.EARLIEST else "latest"
     return f"{source[1]} of {source[0]}, the {which} = {result}"
