@@ -43,7 +43,7 @@ def refusal():
 
 def test_every_secret_may_stand_in_a_file():
     """There is one mechanism for all of them."""
-    assert VARIABLES == ["KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEY_PASSWORD"]
+    assert VARIABLES == ["CONSOLIDATOR_SINK_URL", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEY_PASSWORD"]
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
