@@ -162,6 +162,8 @@ async def _serve(
     keeping = supervision.watch(keep, "keeping the ruleset", may_end=True)
     await _run(app, supervision, stop)
     keeping.cancel()
+    # A thread may still be keeping the ruleset, and says so: the line below is the last one.
+    await asyncio.get_running_loop().shutdown_default_executor()
     _log.info("worker stopped", **observer.counts, **_lost_lines())
     stopped.set()
 
