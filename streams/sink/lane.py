@@ -17,7 +17,7 @@ from topics.records.dead_letter_format import DeadLetter, parse_dead_letter
 from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
 
-__all__ = ["Change", "Cut", "Lane", "Letter", "Place"]
+__all__ = ["Change", "Cursor", "Cut", "Lane", "Letter"]
 
 MOST_WAITING: Final = 4_000
 """How many records of one partition and topic wait in memory at most. Reading then pauses until half are gone."""
@@ -26,7 +26,7 @@ _RULESET: Final = "ruleset"
 """The cause of a change that comes of another ruleset's adoption."""
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """How far a partition's rows go in each of its topics: the next offset of each."""
 
     next: int
@@ -65,8 +65,8 @@ class Cut:
     """
 
     partition: int
-    before: Place
-    after: Place
+    before: Cursor
+    after: Cursor
     events: Sequence[Record]
     changes: Sequence[Change]
     letters: Sequence[Letter]
@@ -93,7 +93,7 @@ class Lane:
     """
 
     partition: int
-    at: Place
+    at: Cursor
     events_end: int = 0
     changes_end: int = 0
     letters_end: int = 0
@@ -181,7 +181,7 @@ class Lane:
         letters = self._letters_before(end)
         if end == self.at.next and not changes and not letters:
             return None
-        after = Place(end, self._changes_position(changes), self._letters_position(letters))
+        after = Cursor(end, self._changes_position(changes), self._letters_position(letters))
         bad = {one.letter.offset for one in letters if one.letter is not None}
         return Cut(
             self.partition,

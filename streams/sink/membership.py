@@ -79,7 +79,7 @@ class Membership:
         if error is not None and (error.fatal() or error.code() in _REFUSED):
             raise ContractError(f"group {self._group}: {error.str()}. See `consolidator topics acls`")
 
-    def tell(self, offsets: Mapping[int, int]) -> None:
+    def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the partitions' positions, for lag tools. Does not wait for the broker's answer."""
         known = [TopicPartition(self._topic, one, offset) for one, offset in offsets.items() if one in self.assigned]
         if not known:
@@ -87,7 +87,7 @@ class Membership:
         try:
             self._consumer.commit(offsets=known, asynchronous=True)
         except KafkaException:
-            # Nobody depends on it, and the next cut tells it again.
+            # Nobody depends on it, and the next cut commits again.
             return
 
     def _gained(self, consumer: Consumer, places: list[TopicPartition]) -> None:

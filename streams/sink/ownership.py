@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from models.errors import ContractError
 from streams.sink.database import transaction
 from streams.sink.event_plan import ErasedIds
-from streams.sink.lane import Place
+from streams.sink.lane import Cursor
 from streams.sink.schema import ERASED_APPLICATIONS, ERASED_EVENTS, SINK_DATABASE, SINK_POSITION
 
 __all__ = ["FencedError", "Installed", "Ownership", "claim", "database_id", "move", "touch"]
@@ -35,7 +35,7 @@ class Ownership:
 
     partition: int
     epoch: int
-    place: Place
+    place: Cursor
     ruleset_digest: str
     erased: ErasedIds = field(default_factory=ErasedIds)
     with_erased_events: set[str] = field(default_factory=set)
@@ -88,7 +88,7 @@ def database_id(engine: Engine, installed: Installed, new_id: str) -> str:
         return found
 
 
-def claim(engine: Engine, partition: int, *, owner: str, beginning: Place, now_ms: int, absence_ms: int) -> Ownership:
+def claim(engine: Engine, partition: int, *, owner: str, beginning: Cursor, now_ms: int, absence_ms: int) -> Ownership:
     """Take a partition over: whoever had it writes nothing any more.
 
     Args:
@@ -125,7 +125,7 @@ def claim(engine: Engine, partition: int, *, owner: str, beginning: Place, now_m
                 f"log begins at {beginning.next} (changes: {beginning.changes}): what is between is gone. Begin with "
                 "an empty database"
             )
-        place = Place(row.next_offset, row.changes_offset, max(row.letters_offset, beginning.letters))
+        place = Cursor(row.next_offset, row.changes_offset, max(row.letters_offset, beginning.letters))
         return Ownership(
             partition,
             row.owner_epoch,
@@ -139,8 +139,8 @@ def claim(engine: Engine, partition: int, *, owner: str, beginning: Place, now_m
 def move(
     connection: Connection,
     owned: Ownership,
-    before: Place,
-    after: Place,
+    before: Cursor,
+    after: Cursor,
     *,
     ruleset_digest: str,
     record_time_ms: int | None,

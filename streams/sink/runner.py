@@ -18,7 +18,7 @@ from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from streams.sink.database import migrate, open_for_writing
 from streams.sink.failures import DatabaseAwayError
-from streams.sink.lane import Place
+from streams.sink.lane import Cursor
 from streams.sink.membership import Membership
 from streams.sink.ownership import Installed, database_id
 from streams.sink.service import SinkService
@@ -142,7 +142,7 @@ def _patiently(engine: Engine, ask: Callable[[], _T]) -> _T:
             time.sleep(_AGAIN_S)
 
 
-def _beginning(cluster: Cluster, topics: Topics, partition: int) -> Place:
+def _beginning(cluster: Cluster, topics: Topics, partition: int) -> Cursor:
     """Where a partition's topics begin.
 
     Raises:
@@ -153,4 +153,4 @@ def _beginning(cluster: Cluster, topics: Topics, partition: int) -> Place:
         edges = edges_of(cluster.admin, topic.name, [partition], settled=(), limit_s=REACH_TIMEOUT_S)
         firsts.append(edges[partition][0])
     events, changes, letters = firsts
-    return Place(events, changes, letters)
+    return Cursor(events, changes, letters)

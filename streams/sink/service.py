@@ -11,8 +11,7 @@ from sqlalchemy import Engine
 
 from models.errors import InfrastructureError
 from streams.sink.failures import DatabaseAwayError
-from streams.sink.lane import MOST_WAITING, Lane
-from streams.sink.lane import Place as Cursor
+from streams.sink.lane import MOST_WAITING, Cursor, Lane
 from streams.sink.membership import Membership
 from streams.sink.ownership import FencedError, Ownership, claim, touch
 from streams.sink.writing import CutWriter
@@ -211,7 +210,7 @@ class SinkService:
             moved[partition] = cut.after.next
             if written.refused:
                 _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=written.refused)
-        self._membership.tell(moved)
+        self._membership.commit(moved)
         return bool(moved)
 
     def _rest(self) -> None:

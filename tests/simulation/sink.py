@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from streams.partition.batch import Outgoing
-from streams.sink.lane import Lane, Place
+from streams.sink.lane import Cursor, Lane
 from streams.sink.ownership import Ownership, claim
 from streams.sink.writing import CutWriter
 from tests.oracle import folds
@@ -19,7 +19,7 @@ from topics.records.record import Record
 NOW_MS = folds.RECORDED_MS
 ABSENCE_MS = 1_000_000
 MOST_ROUNDS = 2_000
-START = Place(0, 0, 0)
+START = Cursor(0, 0, 0)
 
 
 class SimulatedTopics:

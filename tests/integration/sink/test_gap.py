@@ -13,7 +13,7 @@ from confluent_kafka import IsolationLevel, Producer
 
 from streams.demo.scenarios import SCENARIOS
 from streams.sink.database import migrate, open_for_writing, url_of
-from streams.sink.lane import Place
+from streams.sink.lane import Cursor
 from streams.sink.service import SinkService
 from streams.sink.writing import CutWriter
 from tests.databases.model import Model, sqlite_url
@@ -78,7 +78,7 @@ def service(model: Model, progress: type[GroupProgress]) -> Iterator[Callable[[]
             EveryPartition(installation.partitions),
             follower,
             group,
-            beginnings=lambda _: Place(0, 0, 0),
+            beginnings=lambda _: Cursor(0, 0, 0),
             absence_ms=86_400_000,
             fenced_s=1.0,
         )

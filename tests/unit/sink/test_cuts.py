@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from models.errors import ContractError, SettingsError
 from streams.sink.database import migrate, transaction, url_of
-from streams.sink.lane import Lane, Place
+from streams.sink.lane import Cursor, Lane
 from streams.sink.ownership import FencedError, Installed, claim, database_id
 from streams.sink.schema import (
     FACTOR_CHANGES,
@@ -92,7 +92,7 @@ def test_positions_move_without_records():
 def test_topics_that_were_begun_anew_are_refused():
     """A change of a version before the cut: nothing may be written over what is there."""
     topics = consolidated(*THREE)
-    lane = Lane(0, Place(2, 0, 0))
+    lane = Lane(0, Cursor(2, 0, 0))
     with pytest.raises(ContractError, match="consolidated anew"):
         lane.take_change(topics.changes[0])
 
@@ -166,7 +166,7 @@ def test_a_log_that_lost_what_is_next_is_refused(database):
     """Behind a gap nothing is written."""
     claim(database, 0, owner="a", beginning=START, now_ms=NOW_MS, absence_ms=ABSENCE_MS)
     with pytest.raises(ContractError, match="what is between is gone"):
-        claim(database, 0, owner="a", beginning=Place(5, 0, 0), now_ms=NOW_MS, absence_ms=ABSENCE_MS)
+        claim(database, 0, owner="a", beginning=Cursor(5, 0, 0), now_ms=NOW_MS, absence_ms=ABSENCE_MS)
 
 
 def test_a_database_belongs_to_one_installation(database):
