@@ -14,11 +14,13 @@ from confluent_kafka import IsolationLevel, Producer
 from streams.demo.scenarios import SCENARIOS
 from streams.sink.database import migrate, open_for_writing, url_of
 from streams.sink.lane import Cursor
+from streams.sink.membership import Membership
 from streams.sink.service import SinkService
 from streams.sink.writing import CutWriter
 from tests.databases.model import Model, sqlite_url
 from tests.inputs.workloads import parse_json
 from tests.real_kafka.installation import Installation
+from tests.real_kafka.worker_process import wait_until
 from topics.cluster.open_transactions import ends_of
 from topics.reading.erasures import ConfirmedErasures
 from topics.reading.following import Follower
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.kafka
 
 LIMIT_S = 60.0
 HELD_S = 3.0
+SESSION_S = 10.0
 NOTHING: list[str] = []
 
 
@@ -41,19 +44,6 @@ class NaiveProgress(GroupProgress):
             self._admin, self._topics.factor_changes.name, [*found], IsolationLevel.READ_COMMITTED, limit_s=LIMIT_S
         )
         return {one: Published(each.consolidated, stable[one], each.letters) for one, each in found.items()}
-
-
-class EveryPartition:
-    """All partitions are this process's."""
-
-    def __init__(self, partitions: int) -> None:
-        self.assigned = set(range(partitions))
-
-    def poll(self) -> None:
-        """Nothing ever changes."""
-
-    def tell(self, offsets: object) -> None:
-        """Nobody asks."""
 
 
 @contextmanager
@@ -70,12 +60,17 @@ def service(model: Model, progress: type[GroupProgress]) -> Iterator[Callable[[]
         authority=ConfirmedErasures(config, topics),
         keeping=lambda _: NOTHING,
     )
-    with Follower(config) as follower, progress(config, installation.name, topics) as group:
+    with (
+        Follower(config) as follower,
+        progress(config, installation.name, topics) as group,
+        Membership(config, f"{installation.name}-sink", topics.executions.name, SESSION_S) as membership,
+    ):
+        wait_for_all(membership, installation.partitions)
         sink = SinkService(
             engine,
             writer,
             topics,
-            EveryPartition(installation.partitions),
+            membership,
             follower,
             group,
             beginnings=lambda _: Cursor(0, 0, 0),
@@ -85,6 +80,16 @@ def service(model: Model, progress: type[GroupProgress]) -> Iterator[Callable[[]
         sink.follow_assignment()
         yield sink.step
     engine.dispose()
+
+
+def wait_for_all(membership: Membership, partitions: int) -> None:
+    """Until all partitions are this process's."""
+
+    def has_all() -> bool:
+        membership.poll()
+        return len(membership.assigned) == partitions
+
+    wait_until(has_all, "every partition is assigned to the sink", limit_s=LIMIT_S)
 
 
 @contextmanager
