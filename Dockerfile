@@ -19,7 +19,7 @@ RUN awk '/^[a-z]/ { kept = /^(ast-serialize|cython|hatch-mypyc|hatchling|librt|m
     && pip wheel --require-hashes --no-build-isolation --requirement requirements-run.lock --wheel-dir /wheels
 
 # --no-index: the project, its build backend and its dependencies come from the checked wheels alone. What builds is no
-# dependency, so it stays behind; the lock for running has neither development tools nor Java. The hot modules are compiled.
+# dependency, so it stays behind; the lock for running has neither development tools nor Java. The extra sql is for the service `sink`. The hot modules are compiled.
 COPY LICENSE README.md pyproject.toml ./
 COPY models/ models/
 COPY topics/ topics/
@@ -27,7 +27,7 @@ COPY streams/ streams/
 COPY clients/python/ clients/python/
 RUN python -m venv --without-pip /opt/consolidator \
     && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 \
-        pip --python /opt/consolidator/bin/python install --no-index --find-links /wheels .
+        pip --python /opt/consolidator/bin/python install --no-index --find-links /wheels '.[sql]'
 
 
 FROM python:3.13.12-slim-bookworm

