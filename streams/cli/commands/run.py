@@ -1,7 +1,6 @@
 """``consolidator run``."""
 
 import os
-import warnings
 from pathlib import Path
 
 import click
@@ -67,27 +66,21 @@ def run(
     # Imported here: the settings take half a second, and a signal may come before.
     import structlog  # noqa: PLC0415
 
-    from streams.configuration.settings import SettingsWarning, load_settings  # noqa: PLC0415
-    from streams.runtime.logs import configure_logging  # noqa: PLC0415
+    from streams.cli.logged_settings import load_logged_settings  # noqa: PLC0415
     from streams.worker.processes import fork_workers  # noqa: PLC0415
 
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", SettingsWarning)
-        settings = load_settings(
-            catalogue=catalogue,
-            app_id=app_id,
-            state_dir=state_dir,
-            instance_id=instance_id,
-            bootstrap_servers=bootstrap_servers,
-            processes=processes,
-            adopt_ruleset=adopt_ruleset,
-            log_level=log_level,
-            log_format=log_format,
-        )
-    configure_logging(settings.log_level, settings.log_format)
+    settings = load_logged_settings(
+        catalogue=catalogue,
+        app_id=app_id,
+        state_dir=state_dir,
+        instance_id=instance_id,
+        bootstrap_servers=bootstrap_servers,
+        processes=processes,
+        adopt_ruleset=adopt_ruleset,
+        log_level=log_level,
+        log_format=log_format,
+    )
     log = structlog.get_logger()
-    for warning in told:
-        log.warning("variables that are no settings", error=str(warning.message))
     beat = None
     try:
         if settings.processes > 1:

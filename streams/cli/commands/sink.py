@@ -11,6 +11,7 @@ import click
 
 from models.errors import SettingsError
 from streams.cli.kafka import connection_of
+from streams.cli.logged_settings import load_logged_settings
 from streams.cli.options import (
     app_id_option,
     log_format_option,
@@ -20,8 +21,7 @@ from streams.cli.options import (
     url_option,
 )
 from streams.cli.output.console import say
-from streams.configuration.settings import Settings, load_settings, name_of
-from streams.runtime.logs import configure_logging
+from streams.configuration.settings import Settings, name_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -81,7 +81,7 @@ def run(
     A cleared factor is a deleted row. All rows of a partition stand at one offset, which is in sink_position.
     If the database is away, the sink waits for it; nothing else stops meanwhile.
     """
-    settings = load_settings(
+    settings = load_logged_settings(
         sink_url=url,
         app_id=app_id,
         state_dir=state_dir,
@@ -91,7 +91,6 @@ def run(
     )
     # The database holds what the topics hold: nobody else may read it.
     os.umask(0o077)
-    configure_logging(settings.log_level, settings.log_format)
     with _extra():
         from streams.sink.runner import run_sink  # noqa: PLC0415 - the extra may be missing
 
