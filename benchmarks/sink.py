@@ -20,7 +20,7 @@ from sqlalchemy import Engine, func, select
 from streams.sink.database import migrate, open_for_reading, open_for_writing, transaction, url_of
 from streams.sink.lane import MOST_WAITING
 from streams.sink.repository import SqlExecutionRepository
-from streams.sink.schema import CONSOLIDATIONS, FACTOR_CHANGES, FACTORS, LIFECYCLE_EVENTS
+from streams.sink.schema import CURRENT
 from streams.sink.service import CUT_RECORDS
 from tests.databases.postgresql import PostgresServer
 from tests.inputs.design_workload import design_workload
@@ -30,7 +30,7 @@ from tests.simulation.sink import SimulatedSink, SimulatedTopics
 
 BATCH = 4_000
 LOOKUPS = 300
-TABLES = (LIFECYCLE_EVENTS, FACTOR_CHANGES, CONSOLIDATIONS, FACTORS)
+TABLES = (CURRENT.lifecycle_events, CURRENT.factor_changes, CURRENT.consolidations, CURRENT.factors)
 
 
 def topics_of(events: int, applications: int) -> SimulatedTopics:
@@ -69,7 +69,8 @@ def looked_up_ms(engine: Engine, seed: int = 1) -> float:
     """The median of the strategy's query for random pairs."""
     repository = SqlExecutionRepository(engine)
     with engine.connect() as connection:
-        pairs = connection.execute(select(CONSOLIDATIONS.c.application_id, CONSOLIDATIONS.c.processor)).all()
+        table = CURRENT.consolidations
+        pairs = connection.execute(select(table.c.application_id, table.c.processor)).all()
     rng = random.Random(seed)
     times = []
     for application, processor in rng.choices(pairs, k=LOOKUPS):

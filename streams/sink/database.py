@@ -14,9 +14,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from models.errors import ContractError, SettingsError
 from streams.sink.failures import BAD_ROW, judged
-from streams.sink.views import VIEWS
+from streams.sink.schema import CURRENT, Tables
+from streams.sink.views import views
 
-__all__ = ["DATABASES", "migrate", "open_for_reading", "open_for_writing", "transaction", "url_of"]
+__all__ = ["DATABASES", "make_views", "migrate", "open_for_reading", "open_for_writing", "transaction", "url_of"]
 
 DATABASES: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 """What a URL may begin with, and the driver that is taken."""
@@ -148,7 +149,7 @@ def migrate(engine: Engine) -> None:
                 f"the database's schema is of a later version of this program, or somebody else's: {error}"
             ) from None
         if _revision(connection) != before:
-            _make_views(connection)
+            make_views(connection, CURRENT)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -158,7 +159,8 @@ def _revision(connection: Connection) -> str | None:
     return found
 
 
-def _make_views(connection: Connection) -> None:
-    for name, definition in VIEWS.items():
+def make_views(connection: Connection, tables: Tables) -> None:
+    """Make the views of a set of tables, which is there; those of before go."""
+    for name, definition in views(tables.prefix).items():
         connection.execute(text(f"DROP VIEW IF EXISTS {name}"))
         connection.execute(text(definition))

@@ -9,7 +9,7 @@ from models.errors import ContractError
 from streams.sink.database import transaction
 from streams.sink.event_plan import ErasedIds
 from streams.sink.lane import Cursor
-from streams.sink.schema import ERASED_APPLICATIONS, ERASED_EVENTS, SINK_DATABASE, SINK_POSITION
+from streams.sink.schema import CURRENT, SINK_DATABASE, Tables
 
 __all__ = ["FencedError", "Installed", "Ownership", "claim", "database_id", "move", "touch"]
 
@@ -22,9 +22,10 @@ class FencedError(Exception):
 
 @dataclass(slots=True)
 class Ownership:
-    """A partition that this process may write, until somebody else raises the epoch.
+    """A partition of a set of tables that this process may write, until somebody else raises the epoch.
 
     Attributes:
+        tables: of which set.
         partition: which one.
         epoch: of this ownership.
         place: where the rows were when it began.
@@ -33,6 +34,7 @@ class Ownership:
         with_erased_events: the applications of which single events are erased.
     """
 
+    tables: Tables
     partition: int
     epoch: int
     place: Cursor
@@ -88,7 +90,16 @@ def database_id(engine: Engine, installed: Installed, new_id: str) -> str:
         return found
 
 
-def claim(engine: Engine, partition: int, *, owner: str, beginning: Cursor, now_ms: int, absence_ms: int) -> Ownership:
+def claim(
+    engine: Engine,
+    partition: int,
+    *,
+    owner: str,
+    beginning: Cursor,
+    now_ms: int,
+    absence_ms: int,
+    tables: Tables = CURRENT,
+) -> Ownership:
     """Take a partition over: whoever had it writes nothing any more.
 
     Args:
@@ -98,12 +109,13 @@ def claim(engine: Engine, partition: int, *, owner: str, beginning: Cursor, now_
         beginning: where the topics begin: a new database begins there.
         now_ms: this machine's clock, in milliseconds since the epoch.
         absence_ms: how long a sink may have been away: after that tombstones leave the topics.
+        tables: the set.
 
     Raises:
         ContractError: it was away for longer, or the log no longer has what is next.
         DatabaseAwayError: the database does not answer.
     """
-    table = SINK_POSITION
+    table = tables.sink_position
     with transaction(engine) as connection:
         updated = connection.execute(
             update(table)
@@ -127,12 +139,13 @@ def claim(engine: Engine, partition: int, *, owner: str, beginning: Cursor, now_
             )
         place = Cursor(row.next_offset, row.changes_offset, max(row.letters_offset, beginning.letters))
         return Ownership(
+            tables,
             partition,
             row.owner_epoch,
             place,
             row.ruleset_digest,
-            _erased(connection, partition),
-            _with_erased_events(connection, partition),
+            _erased(connection, tables, partition),
+            _with_erased_events(connection, tables, partition),
         )
 
 
@@ -151,7 +164,7 @@ def move(
     Raises:
         FencedError: the partition is another process's by now, or not where it was left.
     """
-    table = SINK_POSITION
+    table = owned.tables.sink_position
     values: dict[str, int | str] = {
         "next_offset": after.next,
         "changes_offset": after.changes,
@@ -177,7 +190,7 @@ def move(
 
 def touch(engine: Engine, owned: Ownership, now_ms: int) -> None:
     """Note that a sink is at a partition in which nothing happens; raises as :func:`move`."""
-    table = SINK_POSITION
+    table = owned.tables.sink_position
     with transaction(engine) as connection:
         touched = connection.execute(
             update(table)
@@ -188,15 +201,15 @@ def touch(engine: Engine, owned: Ownership, now_ms: int) -> None:
             raise FencedError
 
 
-def _erased(connection: Connection, partition: int) -> ErasedIds:
-    table = ERASED_APPLICATIONS
+def _erased(connection: Connection, tables: Tables, partition: int) -> ErasedIds:
+    table = tables.erased_applications
     rows = connection.execute(
         select(table.c.salt, table.c.application_hash).where(table.c.source_partition == partition)
     )
     return ErasedIds([(bytes.fromhex(salt), bytes.fromhex(digest)) for salt, digest in rows])
 
 
-def _with_erased_events(connection: Connection, partition: int) -> set[str]:
-    table = ERASED_EVENTS
+def _with_erased_events(connection: Connection, tables: Tables, partition: int) -> set[str]:
+    table = tables.erased_events
     rows = connection.execute(select(table.c.application_id).where(table.c.source_partition == partition).distinct())
     return {application for (application,) in rows}

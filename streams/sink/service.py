@@ -14,6 +14,7 @@ from streams.sink.failures import DatabaseAwayError
 from streams.sink.lane import MOST_WAITING, Cursor, Lane
 from streams.sink.membership import Membership
 from streams.sink.ownership import FencedError, Ownership, claim, touch
+from streams.sink.schema import CURRENT, Tables
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
 from topics.reading.following import Follower, Place
@@ -52,6 +53,7 @@ class SinkService:
         absence_ms: how long a sink may have been away.
         fenced_s: how long a partition that another process has is let alone: a process that was frozen learns within a
             heartbeat whose it is.
+        tables: the set that is written.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class SinkService:
         beginnings: Callable[[int], Cursor],
         absence_ms: int,
         fenced_s: float,
+        tables: Tables = CURRENT,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -76,6 +79,7 @@ class SinkService:
         self._beginnings = beginnings
         self._absence_ms = absence_ms
         self._fenced_s = fenced_s
+        self._tables = tables
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
         self._left_alone: dict[int, float] = {}
@@ -130,6 +134,7 @@ class SinkService:
             beginning=self._beginnings(partition),
             now_ms=_now_ms(),
             absence_ms=self._absence_ms,
+            tables=self._tables,
         )
         place = owned.place
         lane = Lane(partition, place, place.next, place.changes, place.letters)

@@ -8,7 +8,7 @@ it.
 
 from typing import Final
 
-__all__ = ["PROCESSOR_EXECUTIONS", "PROCESSOR_STATISTICS", "VIEWS"]
+__all__ = ["views"]
 
 _SAME_EXECUTION: Final = (
     "{a}.application_id = {b}.application_id AND {a}.processor = {b}.processor AND {a}.execution_id = {b}.execution_id"
@@ -19,42 +19,44 @@ def _same(a: str, b: str) -> str:
     return _SAME_EXECUTION.format(a=a, b=b)
 
 
-def _later_end(end: str, later: str) -> str:
+def _later_end(prefix: str, end: str, later: str) -> str:
     """Whether an execution has an end after this one, by (attempt, sequence or -1, occurred_at, event_id, digest)."""
     order = "{0}.attempt, COALESCE({0}.sequence, -1), {0}.occurred_at, {0}.event_id, {0}.digest"
     return (
-        f"EXISTS (SELECT 1 FROM lifecycle_events {later} WHERE {_same(later, end)}"
+        f"EXISTS (SELECT 1 FROM {prefix}lifecycle_events {later} WHERE {_same(later, end)}"
         f" AND {later}.status IN ('completed', 'failed')"
         f" AND ({order.format(later)}) > ({order.format(end)}))"
     )
 
 
-def _closed(end: str, close: str, statuses: str) -> str:
+def _closed(prefix: str, end: str, close: str, statuses: str) -> str:
     """Whether an event of these statuses reaches the attempt of an end."""
     return (
-        f"EXISTS (SELECT 1 FROM lifecycle_events {close} WHERE {_same(close, end)}"
+        f"EXISTS (SELECT 1 FROM {prefix}lifecycle_events {close} WHERE {_same(close, end)}"
         f" AND {close}.status IN ({statuses})"
         f" AND ({close}.attempt IS NULL OR {close}.attempt >= {end}.attempt))"
     )
 
 
-PROCESSOR_EXECUTIONS: Final = f"""
-CREATE VIEW processor_executions AS
+def _processor_executions(prefix: str) -> str:
+    """Each execution as it stands: by its end, or by what is known of one that has none."""
+    return f"""
+CREATE VIEW {prefix}processor_executions AS
 SELECT
     e.application_id, e.processor, e.execution_id,
     CASE
-        WHEN {_closed("e", "c", "'superseded', 'cancelled'")} THEN 'closed'
+        WHEN {_closed(prefix, "e", "c", "'superseded', 'cancelled'")} THEN 'closed'
         WHEN EXISTS (
-            SELECT 1 FROM lifecycle_events s
+            SELECT 1 FROM {prefix}lifecycle_events s
             WHERE s.application_id = e.application_id AND s.processor = e.processor
               AND s.supersedes = e.execution_id AND s.execution_id <> e.execution_id
               AND EXISTS (
-                SELECT 1 FROM lifecycle_events r
+                SELECT 1 FROM {prefix}lifecycle_events r
                 WHERE {_same("r", "s")} AND r.status IN ('completed', 'failed')
-                  AND NOT {_later_end("r", "l")}
-                  AND NOT {_closed("r", "x", "'cancelled'")}
+                  AND NOT {_later_end(prefix, "r", "l")}
+                  AND NOT {_closed(prefix, "r", "x", "'cancelled'")}
                   AND (r.status = 'completed' OR NOT EXISTS (
-                    SELECT 1 FROM processor_policies p
+                    SELECT 1 FROM {prefix}processor_policies p
                     WHERE p.source_partition = r.source_partition AND p.processor = r.processor AND p.keep_previous))
               )
         ) THEN 'evicted'
@@ -62,8 +64,8 @@ SELECT
     END AS status,
     e.attempt, e.sequence, e.occurred_at, e.output, e.error_code, e.supersedes, e.event_id,
     e.source_partition, e.source_offset
-FROM lifecycle_events e
-WHERE e.status IN ('completed', 'failed') AND NOT {_later_end("e", "n")}
+FROM {prefix}lifecycle_events e
+WHERE e.status IN ('completed', 'failed') AND NOT {_later_end(prefix, "e", "n")}
 UNION ALL
 SELECT
     o.application_id, o.processor, o.execution_id,
@@ -75,14 +77,16 @@ SELECT
     END AS status,
     MAX(o.attempt), MAX(o.sequence), MAX(o.occurred_at), NULL, NULL, NULL, NULL,
     MAX(o.source_partition), MAX(o.source_offset)
-FROM lifecycle_events o
+FROM {prefix}lifecycle_events o
 GROUP BY o.application_id, o.processor, o.execution_id
 HAVING MAX(CASE WHEN o.status IN ('completed', 'failed') THEN 1 ELSE 0 END) = 0
 """
-"""Each execution as it stands: by its end, or by what is known of one that has none."""
 
-PROCESSOR_STATISTICS: Final = """
-CREATE VIEW processor_statistics AS
+
+def _processor_statistics(prefix: str) -> str:
+    """For each processor: pairs by outcome, active executions by result. Failure rate: failed / active."""
+    return f"""
+CREATE VIEW {prefix}processor_statistics AS
 SELECT
     processor,
     COUNT(*) AS pairs,
@@ -95,9 +99,18 @@ SELECT
     SUM(completed) AS completed,
     SUM(failed) AS failed,
     SUM(contributing) AS contributing
-FROM consolidations
+FROM {prefix}consolidations
 GROUP BY processor
 """
-"""For each processor: pairs by outcome, active executions by result. Failure rate: failed / active."""
 
-VIEWS: Final = {"processor_executions": PROCESSOR_EXECUTIONS, "processor_statistics": PROCESSOR_STATISTICS}
+
+def views(prefix: str = "") -> dict[str, str]:
+    """The views of a set of tables: a statement that creates it, for each name.
+
+    Args:
+        prefix: of the set, see :class:`~streams.sink.schema.Tables`.
+    """
+    return {
+        f"{prefix}processor_executions": _processor_executions(prefix),
+        f"{prefix}processor_statistics": _processor_statistics(prefix),
+    }

@@ -4,30 +4,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, Table, select, union
+from sqlalchemy import Engine, select, union
 
 from consolidator.keys import application_prefix, parse_event_key
 from models.errors import BadEventError
 from streams.partition.state.erased_events import erased_hash
-from streams.sink.bulk import Bulk
+from streams.sink.bulk import Bulk, Refused
 from streams.sink.database import transaction
 from streams.sink.event_plan import EventPlan, plan_events
 from streams.sink.failures import BAD_ROW
 from streams.sink.lane import Cut
 from streams.sink.ownership import Ownership, move
 from streams.sink.rows import Row, change_row, consolidation_row, factor_rows, letter_row
-from streams.sink.schema import (
-    CONSOLIDATIONS,
-    DEAD_LETTERS,
-    ERASED_APPLICATIONS,
-    ERASED_EVENTS,
-    FACTOR_CHANGES,
-    FACTORS,
-    LIFECYCLE_EVENTS,
-    OF_APPLICATION,
-    PROCESSOR_POLICIES,
-    SINK_QUARANTINE,
-)
+from streams.sink.schema import Tables
 from topics.contract.declared import Topics
 from topics.records.dead_letter_format import marked_letter
 from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
@@ -149,7 +138,7 @@ class CutWriter:
     ) -> int:
         """One transaction: 1. the fence, 2. what goes, 3. what comes, 4. what was refused."""
         with transaction(self._engine) as connection:
-            bulk = Bulk(connection, careful)
+            bulk, tables = Bulk(connection, careful), owned.tables
             # 1.
             move(
                 connection,
@@ -162,32 +151,32 @@ class CutWriter:
             )
             # 2.
             if erasure is not None:
-                self._erase(bulk, cut, erasure)
+                self._erase(bulk, tables, cut, erasure)
             if plan.erased:
-                bulk.delete(LIFECYCLE_EVENTS, ("application_id", "event_id"), [*plan.erased])
-                bulk.insert(ERASED_EVENTS, plan.hashes(cut.partition))
+                bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), [*plan.erased])
+                bulk.insert(tables.erased_events, plan.hashes(cut.partition))
             if keeping is not None:
-                bulk.delete(PROCESSOR_POLICIES, ("source_partition",), [(cut.partition,)])
-                bulk.insert(PROCESSOR_POLICIES, keeping)
+                bulk.delete(tables.processor_policies, ("source_partition",), [(cut.partition,)])
+                bulk.insert(tables.processor_policies, keeping)
             # 3.
-            bulk.insert(LIFECYCLE_EVENTS, self._without_late_copies(bulk, plan, owned))
-            self._write_changes(bulk, cut)
-            self._write_letters(bulk, cut)
+            bulk.insert(tables.lifecycle_events, self._without_late_copies(bulk, plan, owned))
+            self._write_changes(bulk, tables, cut)
+            self._write_letters(bulk, tables, cut)
             # 4.
-            bulk.insert(SINK_QUARANTINE, [self._place(one.table, one.row, one.cause) for one in [*bulk.refused]])
+            bulk.insert(tables.sink_quarantine, [self._place(tables, one) for one in [*bulk.refused]])
             return len(bulk.refused)
 
-    def _erase(self, bulk: Bulk, cut: Cut, erasure: Erasure) -> None:
+    def _erase(self, bulk: Bulk, tables: Tables, cut: Cut, erasure: Erasure) -> None:
         """An application goes from every table, or its events are accepted again."""
         row = (cut.partition, erasure.salt.hex(), erasure.hash.hex())
         if erasure.lifted:
-            bulk.delete(ERASED_APPLICATIONS, ("source_partition", "salt", "application_hash"), [row])
+            bulk.delete(tables.erased_applications, ("source_partition", "salt", "application_hash"), [row])
             return
-        bulk.insert(ERASED_APPLICATIONS, [(*row, cut.before.next)])
-        known = union(*(select(table.c.application_id) for table in OF_APPLICATION))
+        bulk.insert(tables.erased_applications, [(*row, cut.before.next)])
+        known = union(*(select(table.c.application_id) for table in tables.of_application))
         for application in bulk.connection.execute(known).scalars():
             if application is not None and salted_hash(erasure.salt, application_prefix(application)) == erasure.hash:
-                for table in OF_APPLICATION:
+                for table in tables.of_application:
                     bulk.delete(table, ("application_id",), [(application,)])
 
     def _without_late_copies(self, bulk: Bulk, plan: EventPlan, owned: Ownership) -> list[Row]:
@@ -196,12 +185,12 @@ class CutWriter:
         asked = owned.with_erased_events and {row[0] for row in rows} & owned.with_erased_events
         if not asked:
             return rows
-        table = ERASED_EVENTS
+        table = owned.tables.erased_events
         wanted = select(table.c.application_id, table.c.event_hash).where(table.c.application_id.in_(asked))
         erased = {tuple(row) for row in bulk.connection.execute(wanted)}
         return [row for row in rows if row[0] not in asked or (row[0], erased_hash(row[_EVENT_ID]).hex()) not in erased]
 
-    def _write_changes(self, bulk: Bulk, cut: Cut) -> None:
+    def _write_changes(self, bulk: Bulk, tables: Tables, cut: Cut) -> None:
         """The journal; and of each pair and factor the last state in the cut, as one statement takes a key once."""
         journal: dict[bytes, Row] = {}
         pairs: dict[tuple[str, str], Row] = {}
@@ -220,15 +209,15 @@ class CutWriter:
             pairs[change.application_id, change.processor] = consolidation_row(change)
             factors |= factor_rows(change)
         if erased:
-            bulk.delete(FACTOR_CHANGES, ("application_id", "change_id"), erased)
-        bulk.insert(FACTOR_CHANGES, [*journal.values()])
-        bulk.insert(CONSOLIDATIONS, [*pairs.values()], replace=True)
+            bulk.delete(tables.factor_changes, ("application_id", "change_id"), erased)
+        bulk.insert(tables.factor_changes, [*journal.values()])
+        bulk.insert(tables.consolidations, [*pairs.values()], replace=True)
         cleared = [key for key, row in factors.items() if row is None]
         if cleared:
-            bulk.delete(FACTORS, ("application_id", "processor", "factor"), cleared)
-        bulk.insert(FACTORS, [row for row in factors.values() if row is not None], replace=True)
+            bulk.delete(tables.factors, ("application_id", "processor", "factor"), cleared)
+        bulk.insert(tables.factors, [row for row in factors.values() if row is not None], replace=True)
 
-    def _write_letters(self, bulk: Bulk, cut: Cut) -> None:
+    def _write_letters(self, bulk: Bulk, tables: Tables, cut: Cut) -> None:
         """Dead letters, in order: a mark or a tombstone comes after its letter."""
         source = self._topics.executions.name
         waiting: list[Row] = []
@@ -236,7 +225,7 @@ class CutWriter:
             if one.letter is not None:
                 waiting.append(letter_row(one.letter, one.record.offset))
                 continue
-            bulk.insert(DEAD_LETTERS, waiting)
+            bulk.insert(tables.dead_letters, waiting)
             waiting = []
             key = marked_letter(one.record) or one.record.key or b""
             topic, _, place = key.decode(errors="replace").rpartition(f"/{cut.partition}/")
@@ -244,18 +233,19 @@ class CutWriter:
                 continue
             where = (cut.partition, int(place))
             if one.record.value is None:
-                bulk.delete(DEAD_LETTERS, ("source_partition", "source_offset"), [where])
+                bulk.delete(tables.dead_letters, ("source_partition", "source_offset"), [where])
             else:
-                table = DEAD_LETTERS
+                table = tables.dead_letters
                 bulk.connection.execute(
                     table.update()
                     .where(table.c.source_partition == where[0], table.c.source_offset == where[1])
                     .values(state=_REDRIVEN)
                 )
-        bulk.insert(DEAD_LETTERS, waiting)
+        bulk.insert(tables.dead_letters, waiting)
 
-    def _place(self, table: Table, row: Row, cause: str) -> Row:
+    def _place(self, tables: Tables, refused: Refused) -> Row:
         """The row of ``sink_quarantine``: the source record that a refused row is of."""
-        values = dict(zip(table.columns.keys(), row, strict=True))
+        values = dict(zip(refused.table.columns.keys(), refused.row, strict=True))
         offset = values.get("source_offset", values.get("version_offset", -1))
-        return (self._topics.executions.name, values.get("source_partition", -1), offset, table.name, cause)
+        target = tables.name_of(refused.table)
+        return (self._topics.executions.name, values.get("source_partition", -1), offset, target, refused.cause)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consolidator.keys import parse_event_key
 from streams.sink.database import open_for_reading, url_of
-from streams.sink.schema import OF_APPLICATION
+from streams.sink.schema import CURRENT
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import CONSOLIDATOR, WorkerProcess, wait_until
 
@@ -79,7 +79,7 @@ class Model:
         """In how many rows of all tables an application stands."""
         return sum(
             self.rows(f"SELECT COUNT(*) AS n FROM {table.name} WHERE application_id = :id", id=application)[0]["n"]
-            for table in OF_APPLICATION
+            for table in CURRENT.of_application
         )
 
     def check(self) -> None:

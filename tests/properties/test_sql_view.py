@@ -17,7 +17,7 @@ from streams.core.fold import load_pair
 from streams.core.standing import Kind, Standing, is_evicted, standing_of
 from streams.partition.state.row_codec import decode_row
 from streams.sink.database import migrate, open_for_writing, transaction, url_of
-from streams.sink.schema import METADATA
+from streams.sink.schema import CURRENT
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, batches, event_logs
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, record_of, rules_of
@@ -77,7 +77,7 @@ def source_logs(draw: st.DrawFn) -> list[Record]:
 
 def empty(engine: Engine) -> None:
     with transaction(engine) as connection:
-        for table in METADATA.tables.values():
+        for table in CURRENT.metadata.tables.values():
             connection.execute(table.delete())
 
 

@@ -102,9 +102,9 @@ def run(
 def schema_command() -> None:
     """Print the views of the database, as SQL: the rules of standing that processor_executions states."""
     with _extra():
-        from streams.sink.views import VIEWS  # noqa: PLC0415 - the extra may be missing
+        from streams.sink.views import views  # noqa: PLC0415 - the extra may be missing
 
-        for definition in VIEWS.values():
+        for definition in views().values():
             say(f"{definition.strip()};\n")
 
 

@@ -10,13 +10,7 @@ from models.errors import ContractError, SettingsError
 from streams.sink.database import migrate, transaction, url_of
 from streams.sink.lane import Cursor, Lane
 from streams.sink.ownership import FencedError, Installed, claim, database_id
-from streams.sink.schema import (
-    FACTOR_CHANGES,
-    FACTORS,
-    LIFECYCLE_EVENTS,
-    SINK_POSITION,
-    SINK_QUARANTINE,
-)
+from streams.sink.schema import CURRENT
 from streams.sink.writing import CutWriter
 from tests.inputs.cases import failed, ok, one_factor
 from tests.oracle.folds import Record, record_of
@@ -106,12 +100,12 @@ def test_the_fence(database):
     second = SimulatedSink(database, topics, "other")
     with pytest.raises(FencedError):
         first.write(10)
-    assert rows(database, LIFECYCLE_EVENTS) == rows(database, FACTOR_CHANGES) == []
+    assert rows(database, CURRENT.lifecycle_events) == rows(database, CURRENT.factor_changes) == []
     second.run(random.Random(2))
     with pytest.raises(FencedError):
         first.write(10)
-    assert len(rows(database, LIFECYCLE_EVENTS)) == len(rows(database, FACTOR_CHANGES)) == 3
-    [position] = rows(database, SINK_POSITION)
+    assert len(rows(database, CURRENT.lifecycle_events)) == len(rows(database, CURRENT.factor_changes)) == 3
+    [position] = rows(database, CURRENT.sink_position)
     assert (position.next_offset, position.owner, position.owner_epoch) == (3, "other", 2)
 
 
@@ -130,10 +124,10 @@ def test_a_failure_in_the_middle_leaves_nothing(database):
         failing.read(random.Random(1))
     with pytest.raises(ZeroDivisionError):
         failing.write(10)
-    assert rows(database, LIFECYCLE_EVENTS) == []
-    assert rows(database, SINK_POSITION)[0].next_offset == 0
+    assert rows(database, CURRENT.lifecycle_events) == []
+    assert rows(database, CURRENT.sink_position)[0].next_offset == 0
     SimulatedSink(database, topics).run(random.Random(1))
-    assert len(rows(database, FACTOR_CHANGES)) == 3
+    assert len(rows(database, CURRENT.factor_changes)) == 3
 
 
 @pytest.mark.postgres
@@ -146,11 +140,11 @@ def test_a_row_that_the_database_refuses_is_quarantined(postgres):
     topics = consolidated(ok("a", 1, {"x": 1}), ok("with\0nul", 2, {"x": 5}), ok("c", 3, {"x": 2}))
     sink = SimulatedSink(engine, topics)
     sink.run(random.Random(3))
-    assert [row.execution_id for row in rows(engine, LIFECYCLE_EVENTS)] == ["a", "c"]
-    refused = rows(engine, SINK_QUARANTINE)
+    assert [row.execution_id for row in rows(engine, CURRENT.lifecycle_events)] == ["a", "c"]
+    refused = rows(engine, CURRENT.sink_quarantine)
     assert {(row.record_offset, row.target) for row in refused} == {(1, "lifecycle_events"), (1, "factor_changes")}
     assert all("nul" not in row.cause for row in refused)
-    assert [row.value for row in rows(engine, FACTORS)] == ["8"]
+    assert [row.value for row in rows(engine, CURRENT.factors)] == ["8"]
     engine.dispose()
 
 

@@ -15,7 +15,7 @@ from streams.sink.bulk import Bulk
 from streams.sink.database import migrate, open_for_reading, open_for_writing, transaction, url_of
 from streams.sink.repository import LegacySqlExecutionRepository, SqlExecutionRepository
 from streams.sink.rows import event_row
-from streams.sink.schema import LIFECYCLE_EVENTS, PROCESSOR_POLICIES
+from streams.sink.schema import CURRENT
 from tests.inputs.cases import event as lifecycle_event
 from tests.inputs.cases import failed, ok
 from tests.inputs.repository import ROOT
@@ -40,11 +40,11 @@ class Database:
         """Replace everything by these events."""
         events = [decoded(item) for item in items]
         with transaction(self.writing) as connection:
-            connection.execute(LIFECYCLE_EVENTS.delete())
-            connection.execute(PROCESSOR_POLICIES.delete())
+            connection.execute(CURRENT.lifecycle_events.delete())
+            connection.execute(CURRENT.processor_policies.delete())
             bulk = Bulk(connection)
-            bulk.insert(LIFECYCLE_EVENTS, [event_row(one, 0, offset) for offset, one in enumerate(events)])
-            bulk.insert(PROCESSOR_POLICIES, [(0, name, True) for name in KEEPING])
+            bulk.insert(CURRENT.lifecycle_events, [event_row(one, 0, offset) for offset, one in enumerate(events)])
+            bulk.insert(CURRENT.processor_policies, [(0, name, True) for name in KEEPING])
 
     def close(self) -> None:
         self.writing.dispose()
@@ -181,11 +181,12 @@ def test_what_is_migrated_is_what_the_code_says(database):
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
-    from streams.sink.schema import METADATA  # noqa: PLC0415
+    from streams.sink.schema import SINK_DATABASE  # noqa: PLC0415
 
     migrate(database.writing)
     with database.writing.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        wanted = [CURRENT.metadata, SINK_DATABASE.metadata]
+        assert compare_metadata(MigrationContext.configure(connection), wanted) == []
 
 
 OLD_TABLE = """
