@@ -20,7 +20,7 @@ from streams.runtime.standard_error import LogStream, write_lines
 
 __all__ = ["EventLog", "configure_logging"]
 
-_QUIET_LIBRARIES = ("faust", "mode", "aiokafka", "librdkafka", "asyncio", "streams.worker")
+_QUIET_LIBRARIES = ("alembic", "faust", "mode", "aiokafka", "librdkafka", "asyncio", "streams.worker")
 """Their information is about their own insides: shown from warnings up, or with ``debug``. What Faust says of our
 subclasses goes by their module, ``streams.worker``; what we say goes through structlog alone."""
 

@@ -1,12 +1,12 @@
 """Addresses are read strictly, and brokers that are not there are named at once."""
 
 import socket
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from models.errors import InfrastructureError
+from tests.inputs.waiting import waiting
 from topics.cluster.addresses import Servers, parse_servers, require_listener, servers_text
 
 TWO_SECONDS = 2.0
@@ -51,25 +51,24 @@ def test_a_listener_is_enough(listener):
 @pytest.mark.parametrize("servers", ["127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2", "127.0.0.1:1,no-such-host.invalid:9092"])
 def test_nobody_listens(servers):
     """Two seconds at most, and every address with its reason, under the name of what gave it."""
-    began = time.monotonic()
-    with pytest.raises(InfrastructureError) as refused:
-        require_listener(Servers(servers, "--bootstrap-servers"))
-    assert time.monotonic() - began < TWO_SECONDS
+    with waiting() as waited_s:
+        with pytest.raises(InfrastructureError) as refused:
+            require_listener(Servers(servers, "--bootstrap-servers"))
+        assert waited_s() < TWO_SECONDS
     assert str(refused.value).startswith("no Kafka broker (--bootstrap-servers): 127.0.0.1:1 refuses the connection")
     assert all(address in str(refused.value) for address in servers.split(","))
 
 
 def test_nobody_answers():
     """A listener whose queue is full is not waited for."""
-    began = time.monotonic()
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as waiting:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as queue, waiting() as waited_s:
         for _ in range(_MORE_THAN_LINUX_KEEPS):
-            one = waiting.enter_context(socket.socket())
+            one = queue.enter_context(socket.socket())
             one.setblocking(False)  # noqa: FBT003 - takes no keyword
             one.connect_ex(server.getsockname())
         with pytest.raises(InfrastructureError, match=r"does not answer within 1\.5 s"):
             require_listener(Servers(f"127.0.0.1:{server.getsockname()[1]}"))
-    assert time.monotonic() - began < TWO_SECONDS
+        assert waited_s() < TWO_SECONDS
 
 
 def test_addresses_keep_their_name_in_a_configuration():

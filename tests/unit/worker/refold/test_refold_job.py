@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from streams.worker.refold.job import RefoldJob
 from streams.worker.refold.messages import task_of
 from streams.worker.refold.table import RefoldDirectory
 from tests.inputs.cases import one_factor
+from tests.inputs.waiting import waiting
 from tests.oracle.folds import catalogue_of, topics_of
 
 LIMIT_S = 30
@@ -67,10 +67,10 @@ def test_a_job_that_is_cancelled_ends_its_process(tmp_path):
     async def story():
         job, directory = job_in(tmp_path), RefoldDirectory.free(tmp_path, 0, range(1))
         running, pid = await started(job, directory)
-        begun = time.monotonic()
-        running.cancel()
-        await asyncio.wait([running])
-        took_s = time.monotonic() - begun
+        with waiting() as waited_s:
+            running.cancel()
+            await asyncio.wait([running])
+            took_s = waited_s()
         with job.opened(directory) as table:
             assert table.applied == -1
         directory.release()
