@@ -66,7 +66,8 @@ def publish(
             if key is None and readable.event is not None:
                 yield readable.event, value
                 continue
-            # Its own key, librdkafka's own partitioner, no headers: as a public producer does.
+            # The partner publishes with its own key, librdkafka's own partitioner and no headers, as a foreign producer
+            # does.
             partner.produce(topics.executions.name, value, key, on_delivery=delivered)
             partner.poll(0)
             strange += 1

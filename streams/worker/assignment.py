@@ -279,7 +279,8 @@ class Engine:
         """Begin to take a partition over to this worker's ruleset."""
         partition = lane.partition
         rules, own = resumed.rules, self._rulesets.own
-        # The job ends with the assignment, and so does this generation of the group.
+        # The job ends when the assignment ends. The group's generation ends then, too, so the membership stays valid
+        # for as long as the job runs.
         membership = consumer.thread.membership
         task = task_of(
             self._connection.librdkafka(),

@@ -155,7 +155,7 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
     if erasure is None or len(erasure.salt) != SALT_BYTES or erasure.key != key:
         raise BadEventError(
             Defect.INVALID_ERASURE,
-            "a record under /erasure/ is no erasure: it is written by `consolidator erase`, and by nothing else",
+            "the value of a record under /erasure/ cannot be read: only `consolidator erase` may write such a record",
         )
     return erasure
 

@@ -164,7 +164,7 @@ def decode_rulesets(raw: bytes, manifest: Manifest, source: str) -> KnownRuleset
         raise ContractError(f"{source}: the catalogues are not those that the adoptions name")
     offsets = [one.offset for one in found.adoptions]
     if any(one.partition != manifest.partition for one in found.adoptions) or offsets != sorted(set(offsets)):
-        raise ContractError(f"{source}: the adoptions are not those of partition {manifest.partition}, in order")
+        raise ContractError(f"{source}: adoptions of another partition than {manifest.partition}, or out of order")
     adoptions = tuple(Adoption(one.partition, one.offset, one.before, one.after) for one in found.adoptions)
     catalogues = {digest: text.encode() for digest, text in found.catalogues.items()}
     return KnownRulesets(catalogues, {manifest.partition: adoptions} if adoptions else {})
@@ -206,7 +206,7 @@ def _records(raw: bytes, topic: str, count: int, partition: int, source: str) ->
     records = [_record(_decode(line, _Line, f"{source}, line {number}"), topic) for number, line in enumerate(lines, 1)]
     offsets = [record.offset for record in records]
     if any(record.partition != partition for record in records) or any(map(ge, offsets, offsets[1:])):
-        raise ContractError(f"{source}: its records are not those of partition {partition}, in order")
+        raise ContractError(f"{source}: a record is of another partition than {partition}, or they are out of order")
     return records
 
 

@@ -106,7 +106,7 @@ def replay(
     chosen = output_format or ("table" if is_read_by_people() else "json")
     if verify:
         if chosen == "parquet" or show == "changes":
-            raise click.UsageError("--verify prints differences, as table or json")
+            raise click.UsageError("--verify prints differences only, as table or json")
         replay_verify(settings, selection, output_format=chosen, summary=summary)
         return
     replay_log(settings, selection, changes=show == "changes", output_format=chosen, output=output, summary=summary)
