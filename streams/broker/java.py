@@ -1,4 +1,4 @@
-"""Java for the embedded broker: the runtime of the extra ``broker``, what it runs, and what it is told.
+"""Java for the embedded broker: the runtime of the extra ``broker``, its class path and its environment.
 
 A worker needs no Java. The extra's packages are imported where they are used, and nowhere at the start of a module.
 """
@@ -18,7 +18,7 @@ given, nor somebody's debugger port, agent or library (JAVA_TOOL_OPTIONS, CLASSP
 
 
 def require_extra() -> None:
-    """Say at once that there is no Java, not after a download.
+    """Raise if there is no Java, before anything is downloaded.
 
     Raises:
         ContractError: the extra is not installed.
@@ -44,7 +44,7 @@ def java_program() -> Path:
 
 
 def class_path(jars: Path) -> str:
-    """What Java may run: the locked jars by name. Another one that lies beside them is not looked at.
+    """The class path: the locked jars by name. Other jars in the directory are ignored.
 
     Args:
         jars: the directory with the jars of Kafka.

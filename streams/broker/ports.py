@@ -1,4 +1,4 @@
-"""Which ports a node listens on: asked for, else remembered, else a free one."""
+"""The ports of a node: the requested ones, else those of its last start, else free ones."""
 
 import random
 import socket
@@ -28,7 +28,7 @@ class Ports:
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port of the loopback interface now."""
     with socket.socket() as probe:
-        # As the broker does: connections that linger after its last run do not count.
+        # The broker sets this option, too: it ignores connections that linger after its last run.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -56,7 +56,7 @@ def choose_ports(wanted: int | None, remembered: Ports | None, tell: Callable[[s
     Args:
         wanted: the client port that was asked for.
         remembered: the ports of the last start, kept if they are free.
-        tell: called when the remembered port is taken and clients have to use another one.
+        tell: called with a message if the remembered port is taken and clients have to use another one.
 
     Raises:
         ContractError: the port that was asked for is taken.

@@ -1,7 +1,7 @@
 """Every option of the command line, each declared once; the commands use them (``tests/unit/cli/test_options.py``).
 
-An option means the same and takes the same wherever it is. Where a command needs another meaning under the same name,
-that one stands here as well, and the test names it.
+An option has the same meaning and type in every command. If a command needs another meaning under the same name, that
+option is declared here as well, and the test names it.
 """
 
 from pathlib import Path

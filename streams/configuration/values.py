@@ -1,4 +1,4 @@
-"""What a setting's value may be: checks that are stricter than pydantic's, and words for what is wrong."""
+"""Checks of settings' values that are stricter than pydantic's, and messages about wrong values."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def _wrong(words: str) -> PydanticCustomError:
 
 def _spelt(pattern: re.Pattern[str]) -> BeforeValidator:
     def check(value: Any) -> Any:
-        # Python reads 1_0 as 10, and digits of every script.
+        # Only ASCII digits: Python would also read 1_0 as 10, and the digits of every script.
         if isinstance(value, str) and not pattern.fullmatch(value.strip()):
             raise _wrong("")
         return value
@@ -82,7 +82,7 @@ Addresses = Annotated[str, AfterValidator(_addresses)]
 
 
 def shown(value: object) -> str:
-    """A value for a message: quoted, escaped, and not longer than a line, but for paths."""
+    """A value for a message: quoted and escaped. All but paths are cut to the length of a line."""
     text = str(value)
     longest = _LONGEST_PATH_SHOWN if isinstance(value, Path) else _LONGEST_SHOWN
     if len(text) > longest:
@@ -91,7 +91,7 @@ def shown(value: object) -> str:
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
-    """What is wanted, in words, of a field's JSON schema."""
+    """The allowed values in words, from a field's JSON schema."""
     branches = schema.get("anyOf", [schema])
     allowed = next(branch for branch in branches if branch.get("type") != "null")
     alternatives = _ALTERNATIVES.fullmatch(allowed.get("pattern", ""))

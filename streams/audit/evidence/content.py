@@ -1,7 +1,7 @@
-"""The content of each file of evidence, typed: as it is written, and as it is read from somebody who may lie.
+"""The typed content of each file of evidence: to be written, and to be read from files that may be forged.
 
-What is read has the right types and agrees with itself, or is refused. Whether it is true is another question: that is
-for :class:`~streams.audit.evidence.bundle.EvidenceCheck`, and for the seal.
+Content with wrong types, or that contradicts itself, is refused. Whether the content is true is checked by
+:class:`~streams.audit.evidence.bundle.EvidenceCheck` and by the seal.
 """
 
 import json
@@ -70,7 +70,7 @@ class _Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"first": "from", "end": "to"}):
-    """``manifest.json``: where all of it stood, and what its check gave."""
+    """``manifest.json``: the offsets of the evidence, and the result of its check."""
 
     format: str
     application_id: _Text
@@ -112,7 +112,7 @@ class _Rulesets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Format(msgspec.Struct, frozen=True):
-    """What can be asked of any format."""
+    """The member that every format has."""
 
     format: str
 
@@ -124,7 +124,7 @@ def decode_manifest(raw: bytes, source: str) -> Manifest:
     """Read ``manifest.json``.
 
     Raises:
-        ContractError: it is of another format, or is not what this program writes.
+        ContractError: it is of another format, or this program would not write it.
     """
     found = _decode(raw, _Format, source).format
     if found != FORMAT:
@@ -141,7 +141,7 @@ def decoded_catalogue(raw: bytes, manifest: Manifest, source: str) -> Catalogue:
     """Read ``catalogue.json``: the ruleset that the manifest names.
 
     Raises:
-        ContractError: it is another one, or none; a subclass says what is wrong in it.
+        ContractError: it is another ruleset, or cannot be read as one; a subclass lists the problems.
     """
     catalogue = parse_catalogue(raw, suffix=".json", source=source)
     if (catalogue.ruleset.name, catalogue.digest) != (manifest.ruleset.name, manifest.ruleset.digest):
@@ -153,7 +153,7 @@ def decode_rulesets(raw: bytes, manifest: Manifest, source: str) -> KnownRuleset
     """Read ``rulesets.json``: the adoptions of the partition, in order, and their catalogues.
 
     Raises:
-        ContractError: they do not belong together, or to the manifest.
+        ContractError: adoptions, catalogues and manifest do not fit together.
     """
     found = _decode(raw, _Rulesets, source)
     for digest, text in found.catalogues.items():

@@ -94,13 +94,13 @@ def erase(
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What was found, and what was done about it.
+    """The records that were found, and the steps that were taken.
 
     Attributes:
-        survey: what there is.
+        survey: the application's records.
         place: partition and offset of the erasure's record.
         tombstones: how many were written.
-        was_unknown: before that, nothing was known of the application, not even an erasure.
+        was_unknown: whether the topics had nothing about the application before, not even an erasure.
     """
 
     survey: Survey

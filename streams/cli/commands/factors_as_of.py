@@ -44,13 +44,13 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked.
+    """A question about the past.
 
     Attributes:
-        known: up to where the log is looked at.
-        true_at: what had happened by then, in microseconds since the epoch; None: what was known.
-        compare_known: the second moment, where two are compared: up to where the log is looked at.
-        compare_true_at: likewise, what had happened by then.
+        known: the moment up to which the log is read.
+        true_at: the time of a *true* answer, in microseconds since the epoch; None: the answer is a *known* one.
+        compare_known: like ``known``, for the second answer of a comparison.
+        compare_true_at: like ``true_at``, for the second answer of a comparison.
     """
 
     known: Moment
@@ -60,7 +60,7 @@ class Question:
 
 
 def question_of(*, at: int | None, at_offset: AtOffset | None, sense: str, compare: Moment | None) -> Question | None:
-    """What the options ask; None: for the current factors.
+    """The question that the options ask; None: they ask for the current factors.
 
     Raises:
         click.UsageError: they contradict each other.
@@ -86,7 +86,7 @@ _Moment = TypeVar("_Moment", int, Moment)
 
 
 def require_a_day(timezone: tzinfo | None, *given: object) -> None:
-    """Refuse a time zone where no day is given: a time has its own offset, and the output is in UTC.
+    """Refuse a time zone if no day is given: a time has its own offset, and the output is in UTC.
 
     Raises:
         click.UsageError: there is none.
@@ -96,10 +96,10 @@ def require_a_day(timezone: tzinfo | None, *given: object) -> None:
 
 
 def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | None) -> "_Moment | int | None":
-    """What an option means: a bare date means the end of that day, and which moment that is, is said.
+    """The moment that an option means. A bare date means the end of that day, and the exact moment is printed.
 
     Raises:
-        click.UsageError: nobody said in which time zone the day is meant.
+        click.UsageError: a day is given without its time zone.
     """
     if not isinstance(given, date):
         return given
@@ -126,7 +126,7 @@ def answer_as_of(
     why: bool,
     output_format: str,
 ) -> None:
-    """Fold the application's events up to a moment, and print what they came to then."""
+    """Fold the application's events up to a moment, and print the resulting factors."""
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
     book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     inquiry = _inquiry(settings, book, application, question)

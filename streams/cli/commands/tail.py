@@ -123,7 +123,7 @@ def _print(kind: str, records: Iterator[Record], output_format: str) -> None:
         for record in records:
             say(json_line(record))
         return
-    # On stderr: stdout is data only.
+    # The heading goes to stderr, because stdout has data only.
     note(heading(kind))
     for record in records:
         say(readable_line(kind, record))

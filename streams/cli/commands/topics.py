@@ -23,7 +23,7 @@ from topics.contract.drift import Drift, may_be_altered
 from topics.contract.permissions import Permission, Role, inspection, permissions
 from topics.records.bindings import Binding
 
-# The declaration is what was asked for; a broker that is away should not delay it for long.
+# The command shows the declaration. A broker that does not answer should not delay it for long.
 _LIST_TIMEOUT_S = 3.0
 
 
