@@ -129,7 +129,7 @@ class ApplicationErasure:
         return Survey(holdings, forgotten_in(entries, self._partition, self._application_id), last, unconfirmed)
 
     def announce(self, survey: Survey, *, lifted: bool = False) -> tuple[int, int]:
-        """Write an erasure, or its lift, into the application's partition of the source, and the entry that confirms it.
+        """Write an erasure, or its lift, into the application's partition of the source, and its entry.
 
         Args:
             survey: the application's records; a lift needs the salt of its erasure.

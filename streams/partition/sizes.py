@@ -1,4 +1,4 @@
-"""The size of records, in Kafka's format and in memory: upper bounds, computed without writing them."""
+"""The size of records, in Kafka's format and in memory: upper bounds, computed without encoding them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -26,7 +26,7 @@ HEADER_OBJECT_BYTES: Final = 150
 
 
 def framed_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:
-    """At most the bytes of a record in Kafka's format, not packed.
+    """An upper bound of a record's size in Kafka's format, uncompressed.
 
     Args:
         key: its key.
@@ -57,7 +57,7 @@ def memory_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[
 
 
 def decoded_together(records: Sequence[SourceRecord], start: int) -> int:
-    """How far the records of a batch are decoded together; at least one record is.
+    """The end of the records that are decoded together: some of the batch, at least one.
 
     Args:
         records: the records of the batch.

@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep to few arenas: an address-space limit counts what it only reserves."""
+"""Limits the arenas of the C library's allocator: memory that they only reserve counts for an address-space limit."""
 
 import ctypes
 from typing import Final
@@ -15,7 +15,7 @@ objects are Python's, which has an allocator of its own: two arenas do for the c
 
 
 def keep_to_few_arenas() -> None:
-    """Call this before threads are started. Where the C library has no such setting, nothing happens."""
+    """Call this before threads are started. If the C library has no such setting, nothing happens."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)

@@ -1,4 +1,4 @@
-"""How many decoded pairs each kind of process keeps in memory, in one place: ``docs/limits.md`` adds them up."""
+"""The number of decoded pairs that each kind of process keeps in memory. ``docs/limits.md`` adds them up."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,16 +11,16 @@ class CacheLimits:
     """Limits of a :class:`~streams.partition.state.pair_cache.PairCache`.
 
     Attributes:
-        pairs: most pairs; a small one takes about 3 KB.
-        weight: greatest weight of all their rows together, see :attr:`models.rows.Row.weight`. In memory they take at
-            most eight times as much, in rows with many small factors.
+        pairs: the greatest number of pairs; a small one takes about 3 KB.
+        weight: the greatest total weight of their rows, see :attr:`models.rows.Row.weight`. In memory they take at most
+            eight times as much, in rows with many small factors.
     """
 
     pairs: int
     weight: int
 
     def shared_among(self, partitions: int) -> "CacheLimits":
-        """The part of one partition of several."""
+        """The share of one partition, if several share the limits."""
         return CacheLimits(self.pairs // max(partitions, 1), self.weight // max(partitions, 1))
 
 

@@ -1,4 +1,4 @@
-"""The mark that a partition's stored rows have: how far they are applied, of which topic, and with which ruleset."""
+"""The mark of a partition's stored rows: the last applied offset, the source topic, and the ruleset."""
 
 from models.errors import ContractError
 from models.rows import HalfwayMark, PartitionMark
@@ -9,13 +9,13 @@ __all__ = ["still_halfway", "stored_mark"]
 
 
 def stored_mark(rows: RowReader, partition: int, rules: Rules, source_topic: str, topic_id: str) -> PartitionMark:
-    """The mark with which a fold goes on; that of a partition without rows is before its first offset.
+    """The mark from which a fold continues. For a partition without rows, it is before the first offset.
 
     Args:
         rows: the stored rows.
         partition: the source partition.
-        rules: those of the fold.
-        source_topic: its name, for an error's text.
+        rules: the fold's ruleset.
+        source_topic: the source topic's name, for an error's text.
         topic_id: the source topic's id; "": not known.
 
     Raises:
@@ -40,7 +40,7 @@ def stored_mark(rows: RowReader, partition: int, rules: Rules, source_topic: str
 
 
 def still_halfway(source_topic: str, halfway: HalfwayMark) -> ContractError:
-    """The error that a partition is half way to another ruleset, and can do nothing but go on with that."""
+    """The error that a partition is half way to another ruleset, and can only continue with that one."""
     return ContractError(
         f"{source_topic} partition {halfway.partition}: the state is half way to the ruleset that is adopted "
         f"at offset {halfway.adoption}, and that record is not what comes next, or the topic of rulesets does not "
