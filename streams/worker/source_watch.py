@@ -1,4 +1,4 @@
-"""Whether the source topic still is the one that the worker began with; nobody else tells when it is not."""
+"""Checks that the source topic is still the one that the worker started with. Kafka's clients do not report that."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,11 +19,11 @@ _ABSENCE_S = 3.0
 
 
 class SourceWatch:
-    """Looks at the source topic: when partitions are assigned, and every few seconds while the worker runs.
+    """Checks the source topic when partitions are assigned, and every few seconds while the worker runs.
 
-    Deleted under a running worker, a topic is no error to the clients: the group gets an empty assignment, and the
-    worker would wait for ever. Re-created, it has other events under the same offsets, and the group's offsets went
-    with the old one. With more partitions, applications move.
+    If the topic is deleted, clients raise no error: the group gets an empty assignment, and the worker would wait for
+    ever. If it is created again, it has other events at the same offsets, and the group's offsets are gone. If it has
+    more partitions, applications move to other partitions.
 
     Args:
         connection: how to reach Kafka.
@@ -41,7 +41,8 @@ class SourceWatch:
 
         Raises:
             ContractError: the topic is gone, is another one than before, or has another number of partitions.
-            SettingsError: when the cluster refuses this client, which others would take for brokers that are down.
+            SettingsError: when the cluster refuses this client. Other clients would treat that like brokers that are
+                down.
             InfrastructureError: when the cluster does not answer in time.
         """
         identity = self._cluster.identify(self._name, absence_s=_ABSENCE_S)
@@ -67,10 +68,10 @@ class SourceWatch:
         return identity.topic_id
 
     async def run(self, executor: Executor, on_fatal: Callable[[BaseException], None]) -> None:
-        """Look every few seconds, until a look finds what the worker must not go on with.
+        """Check every few seconds, until a check finds an error with which the worker must not continue.
 
         Args:
-            executor: runs the looks.
+            executor: runs the checks.
             on_fatal: called with the error.
         """
         loop = asyncio.get_running_loop()
@@ -79,8 +80,8 @@ class SourceWatch:
             try:
                 await loop.run_in_executor(executor, self.look)
             except InfrastructureError:
-                # The cluster does not answer. That is no reason to end here: the transactions wait for it as well, and
-                # they end the worker if it stays away.
+                # The cluster does not answer. This does not end the worker here: the transactions wait for the cluster,
+                # too, and end the worker if it does not come back.
                 continue
             except Exception as error:
                 on_fatal(error)

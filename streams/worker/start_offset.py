@@ -1,4 +1,4 @@
-"""Where a source partition goes on after its state was recovered."""
+"""The offset at which a source partition continues after the recovery of its state."""
 
 import structlog
 from faust.types import TP
@@ -11,7 +11,7 @@ _log = structlog.get_logger()
 
 
 def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int, changelog: str) -> int:
-    """Where a source partition goes on; state and group moved in one transaction, so they must agree.
+    """The offset at which a source partition continues. State and group move in one transaction, so they must agree.
 
     Args:
         tp: the source partition.
@@ -19,10 +19,10 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
         committed: the group's committed offset; None: none.
         earliest: the first offset that the topic still has.
         latest: one past the last readable offset.
-        changelog: what there is of the partition's changelog, and what of it is in the state.
+        changelog: the end of the partition's changelog, and the state's offset in it, for an error's text.
 
     Raises:
-        ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
+        ContractError: continuing would skip or repeat events, or the state is of another topic.
     """
     where = f"{tp.topic} partition {tp.partition}"
     start = applied + 1

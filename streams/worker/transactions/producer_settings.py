@@ -1,4 +1,4 @@
-"""How a partition's transactional producer is set: librdkafka's defaults are for other loads."""
+"""The configuration of a partition's transactional producer: librdkafka's defaults are for other loads."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -40,7 +40,7 @@ def producer_settings(
     Args:
         config: how to reach Kafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         transactional_id: the producer's id.
-        patience_s: the transaction's timeout.
+        patience_s: the transaction's timeout, in seconds.
         on_error: called with errors after which librdkafka tries again.
     """
     return {
@@ -56,7 +56,7 @@ def producer_settings(
         "queue.buffering.max.messages": 0,
         "queue.buffering.max.kbytes": _QUEUE_KIB,
         "retry.backoff.ms": _RETRY_BACKOFF_MS,
-        # The topics bound compressed batches, librdkafka uncompressed messages: a dead letter that came in compressed
-        # must go out again.
+        # The topics limit compressed batches, but librdkafka limits uncompressed messages: a dead letter of an event
+        # that came compressed must fit.
         "message.max.bytes": 256 * 1024 * 1024,
     }
