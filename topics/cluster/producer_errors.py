@@ -1,4 +1,4 @@
-"""What a transactional producer means by the errors that it raises."""
+"""Finds the causes of a transactional producer's errors."""
 
 from typing import Final
 
@@ -26,13 +26,14 @@ more, or knows it as that of somebody who has initialised it since. See docs/dec
 
 
 def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:
-    """What went wrong, where the client says only that something did.
+    """The cause of an error, if the client says only that a call failed.
 
-    Only the transactional calls name a fatal error's own code, whichever call heard of it first: so one is asked.
+    Only transactional calls give the code of a fatal error, even if another call got it first. So one of them is
+    called.
 
     Args:
-        error: what a call of the producer raised.
-        producer: the producer; a transaction may be open on it afterwards.
+        error: the error of a call.
+        producer: the producer. Afterwards it may have an open transaction.
     """
     cause = error.args[0] if error.args else error
     if isinstance(cause, KafkaError) and cause.code() != KafkaError._FATAL:  # noqa: SLF001 - librdkafka's name
@@ -44,15 +45,15 @@ def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:
             told: KafkaError = fatal.args[0]
             return told
         except RuntimeError:
-            # It is closed: nothing can be asked any more.
+            # The producer is closed, so no call is possible any more.
             return error
     return cause if isinstance(cause, KafkaError) else error
 
 
 def has_failed(producer: Producer) -> bool:
-    """Whether the open transaction can only be aborted: any transactional call says so, and why.
+    """Whether the open transaction can only be aborted. Any transactional call gives that, with the reason.
 
-    The one that begins a transaction changes nothing while one is open.
+    ``begin_transaction`` is used, because it changes nothing while a transaction is open.
 
     Args:
         producer: a producer with an open transaction.

@@ -1,8 +1,8 @@
 """The JSON Schemas of the topics' records: ``python -m topics.contract.schemas topics/schemas`` writes them.
 
-What is published is described by the client's types (:mod:`consolidator.records`), what producers send by a pydantic
-model (:mod:`models.event_contract`), which tells apart more than a type can. A contract test compares the committed
-files with :func:`published_schemas`, so a type cannot change unseen.
+The client's types (:mod:`consolidator.records`) describe the published records. A pydantic model
+(:mod:`models.event_contract`) describes producers' events, because it can express more than types. A contract test
+compares the committed files with :func:`published_schemas`, so a type cannot change unnoticed.
 """
 
 import json
@@ -76,12 +76,12 @@ def _object(schema: Mapping[str, Any]) -> dict[str, Any]:
     listed = schema["properties"]
     names = _CAUSE_ORDER if set(_CAUSE_ORDER) == set(listed) else listed
     members = {name: _sorted(_member(name, listed[name])) for name in names}
-    # The attributes' descriptions stand with the attributes.
+    # Descriptions of attributes are left out here, because the attributes have them.
     return {**schema, "description": schema["description"].partition("\n\n")[0], "properties": members}
 
 
 def _member(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A member; one with a default is left out where it has nothing to say, and never null."""
+    """The schema of a member. A member with a default is omitted from records, and never null."""
     member: dict[str, Any] = _referring(schema)
     if "default" in member:
         del member["default"]
@@ -93,7 +93,7 @@ def _member(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _referring(schema: Any) -> Any:
-    """The same with the published names of types; whoever refers says nothing else about the type."""
+    """A schema with the published names of types. A reference has no members besides the name."""
     if isinstance(schema, list):
         return [_referring(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,13 +1,13 @@
 """``occurred_at``: RFC 3339 with an offset, as microseconds since the epoch in UTC.
 
-What RFC 3339 leaves open, and what becomes of it here (docs/decisions/0018):
+Cases that RFC 3339 leaves open, and their treatment here (docs/decisions/0018):
 
 * A small ``t`` or ``z`` is read; ``-00:00``, a time in UTC whose place is not known, is UTC.
 * Decimals of a second beyond the sixth are cut off, never rounded: no event moves into a later second.
-* A *leap second*, 23:59:60, can be the last second of June or December in UTC, from 1972 on. It is the instant that
-  POSIX gives it: the one of 00:00:00 of the next day, with its own decimals. No table says in which years there was
-  one: a table grows, and the verdict on an event never changes.
-* The hour 24 and a space instead of the ``T`` are not RFC 3339's own and are refused.
+* A *leap second*, 23:59:60, can be the last second of June or December in UTC, from 1972 on. As in POSIX, it is the
+  same instant as 00:00:00 of the next day, with its own decimals. There is no table of leap seconds: a table would
+  grow, and the verdict on an event must never change.
+* The hour 24, and a space instead of the ``T``, are not in RFC 3339, and are refused.
 """
 
 import re
@@ -28,7 +28,7 @@ _RFC3339: Final = re.compile(
 _MICROS_LENGTH: Final = len("2025-03-03T09:00:00.050000Z")
 _SECOND_MICROS: Final = 1_000_000
 _DAY_S: Final = 86_400
-# Events that come together happened together: a hit takes a third of reading a time.
+# Events that arrive together mostly happened together, and a cache hit takes a third of the time of parsing.
 _CACHED_SECONDS: Final = 4_096
 
 _LEAP_SECONDS_SINCE: Final = micros_of(datetime.fromisoformat("1972-06-30T23:59:59Z"))
@@ -84,7 +84,7 @@ def _micros(text: str) -> int:
 
 
 def _require_leap_second(micros: int) -> None:
-    """Return only where a leap second can come after this second."""
+    """Raise unless a leap second can come after this second."""
     second = micros // _SECOND_MICROS
     day = EPOCH + timedelta(days=second // _DAY_S)
     is_last = second % _DAY_S == _DAY_S - 1 and (day.month, day.day) in _LEAP_DAYS
