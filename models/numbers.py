@@ -54,7 +54,7 @@ _LIMITS: Final = Context(
 )
 
 _POWERS: Final = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
-"""The powers of ten, as a table: computing one takes longer than all the rest of reading a number."""
+"""A table of the powers of ten: computing one would take longer than all other steps of reading a number."""
 
 
 def within_limits(number: int | Decimal) -> bool:

@@ -215,4 +215,4 @@ def _plain(mark: PartitionMark) -> dict[str, Any]:
 
 
 Rows = Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark
-"""Whatever the table can hold; the tag in front tells which."""
+"""All kinds of rows in the table; the tag at the start of a row gives its kind."""

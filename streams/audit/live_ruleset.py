@@ -24,10 +24,10 @@ from topics.records.record import Record
 __all__ = ["catalogue_in_force", "live_catalogue", "live_digests"]
 
 _FIRST_LOOK: Final = 16
-"""Offsets before a partition's end that are looked at first; the last one is a transaction's marker, and no record."""
+"""How many offsets before a partition's end are read first; the last one is a transaction's marker, and no record."""
 
 _NEXT_LOOK: Final = 32
-"""If the last records are all tombstones, which name no ruleset, the next look goes back this many times as far."""
+"""If the last records are all tombstones, which name no ruleset, the next read goes back this many times as far."""
 
 
 def catalogue_in_force(settings: Settings, config: Mapping[str, str | int], topics: Topics) -> Catalogue:

@@ -13,8 +13,8 @@ from streams.broker.jars import locked_jars
 __all__ = ["class_path", "environment", "java_program", "require_extra"]
 
 _PASSED_ON: Final = ("PATH", "HOME", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
-"""Java reads a path's characters by the locale. Nothing else is passed on: neither the passwords that a command was
-given, nor somebody's debugger port, agent or library (JAVA_TOOL_OPTIONS, CLASSPATH, LD_PRELOAD)."""
+"""Java decodes paths by the locale. No other variables are passed on: neither a command's passwords, nor a user's
+debugger port, agent or library (JAVA_TOOL_OPTIONS, CLASSPATH, LD_PRELOAD)."""
 
 
 def require_extra() -> None:

@@ -9,7 +9,7 @@ _DONE: Final = 0
 _SIGNALLED: Final = 128
 
 _ENDLESS: Final = (("run",), ("tail",), ("sink", "run"))
-"""The commands that go on until somebody ends them: to be ended is how they succeed."""
+"""The commands that run until a signal ends them; for these, a signal is the successful end."""
 
 
 def is_endless(arguments: Sequence[str]) -> bool:

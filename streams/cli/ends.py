@@ -32,16 +32,17 @@ __all__ = ["run_program"]
 _PROGRAM: Final = "consolidator"
 _COMPLETION: Final = "_CONSOLIDATOR_COMPLETE"
 _STATE_DIRECTORY: Final = ("CONSOLIDATOR_STATE_DIR", "~/.local/state/consolidator")
-"""The variable and its default, as ``streams.configuration.settings`` has them: these may be what is broken."""
+"""The variable and its default, copied from ``streams.configuration.settings``, because the error may be in the
+settings."""
 
 _PATIENCE_S: Final = 1.0
-"""A second signal within it comes of the same key: shells and process managers both pass it on."""
+"""A second signal within this time is from the same key press: shells and process managers both pass a signal on."""
 
 _AGAIN_S: Final = 0.05
 
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'\.")
 _NO_STOP: Final = re.compile(r"(?<=\w)(?= Did you mean )")
-"""Where click puts two sentences about an option together."""
+"""Finds the place at which click joins two sentences about an option without a full stop."""
 """Click's words."""
 
 

@@ -22,7 +22,7 @@ _NANOSECONDS_A_MICROSECOND = 1_000
 _MICROSECONDS_A_MILLISECOND = 1_000
 
 _MOST: Final = 10**18 - 1
-"""Less than what Kafka and Python's iterators can count to, and more than anybody means."""
+"""The greatest number of an option: less than Kafka and Python's iterators can count, and more than a user needs."""
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _SEAL: Final = re.compile("[0-9a-f]{64}")

@@ -18,10 +18,10 @@ _NEW_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
 
 _MOST_LAST: Final = 100_000
-"""Records of ``--last``: they are in memory together."""
+"""The greatest number for ``--last``; these records are in memory together."""
 
 _MOST_APPLICATIONS: Final = 10_000
-"""Of a demonstration. Beyond it that would be a benchmark: benchmarks/throughput.py is one."""
+"""The greatest number of applications of a demonstration. For more there is a benchmark, benchmarks/throughput.py."""
 
 _RANGE: Final = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 

@@ -13,7 +13,7 @@ __all__ = ["FILE_SUFFIX", "secrets_from_files"]
 FILE_SUFFIX: Final = "_FILE"
 
 _MOST_BYTES: Final = 64 * 1024
-"""A password has some bytes. A larger file is another one than was meant."""
+"""A password is short. A larger file is probably the wrong file."""
 
 
 def secrets_from_files(

@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     _flags: frozenset[str] = PrivateAttr(default=frozenset())
     """The fields that a flag gave."""
     _files: frozenset[str] = PrivateAttr(default=frozenset())
-    """The fields whose values stood in a file."""
+    """The fields whose values came from a file."""
 
 
 SECRETS: Final = tuple(
@@ -194,7 +194,7 @@ SECRETS: Final = tuple(
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 )
-"""The fields that are secrets. Each may stand in a file, which the variable with ``_FILE`` behind its name names."""
+"""The fields that are secrets. Each may be in a file, whose path is in the variable with the suffix ``_FILE``."""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -22,7 +22,8 @@ _LONGEST_SHOWN: Final = 60
 _LONGEST_PATH_SHOWN: Final = 1_000
 
 _SPOILS_PROPERTIES: Final = ",:\\"
-"""Kafka reads a list of directories from its properties, and takes these apart: it would write elsewhere."""
+"""Kafka reads a list of directories from its properties. It would split a path at these characters, and write
+elsewhere."""
 
 
 def _wrong(words: str) -> PydanticCustomError:
@@ -74,7 +75,7 @@ def _addresses(value: str) -> str:
 
 
 WHOLE: Final = _spelt(_WHOLE)
-"""To be listed after a number's limits: before them, the limits would be missing from the schema."""
+"""This must come after a number's limits; otherwise the limits would be missing from the schema."""
 NUMBER: Final = _spelt(_NUMBER)
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 StateDirectory = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_state_directory)]

@@ -11,7 +11,7 @@ _OURS: Final = "CONSOLIDATOR_"
 _PREFIXES: Final = (_OURS, "KAFKA_")
 
 _INJECTED: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
-"""What Kubernetes puts into every container for a service that is called ``consolidator`` or ``kafka``."""
+"""Variables that Kubernetes sets in every container for a service that is called ``consolidator`` or ``kafka``."""
 
 _OF_TESTS: Final = ("CONSOLIDATOR_FAULT", "CONSOLIDATOR_TEST_")
 """Prefixes of variables for the fault scenarios and for workers that a test changes."""

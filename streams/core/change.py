@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MAX_LISTED: Final = 50
-"""Contributors and failures listed in one record, the latest ones: enough for a person, small enough for a topic."""
+"""How many contributors, and how many failures, a record lists: the latest ones, so that the record stays small."""
 
 ERASED: Final = "erased"
 """The status of a cause that is a tombstone."""

@@ -33,9 +33,9 @@ class Whose(Enum):
     OTHERS = auto()
     ITS = auto()
     MENTIONED = auto()
-    """It does not say; the application's id stands in it by itself, so it is taken for the application's."""
+    """The record names no application, but has the id as a string of its own, so it counts as the application's."""
     UNCLEAR = auto()
-    """It does not say; the application's id is a part of something longer in it, so it is not."""
+    """The record names no application, and has the id only inside of a longer text, so it does not count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ __all__ = ["Naming"]
 _MEMBER: Final = "application_id"
 _MOST_UNPACKED: Final = 16 * 1024 * 1024
 _MOST_NESTED: Final = 4
-"""JSON in a string in JSON in a string: what somebody's pipeline made of an event."""
+"""How deep JSON in strings is searched: a producer's pipeline may encode an event several times."""
 
 # The longer ones first: the mark of UTF-16 begins one of UTF-32.
 _ENCODINGS: Final = (

@@ -36,8 +36,8 @@ _STEP_TIMEOUT_S: Final = 30.0
 """How long a blocking step may take, in seconds; a broker that takes longer counts as failed."""
 
 _TRANSACTION_TIMEOUT_MS: Final = 60_000
-"""When the broker aborts the transaction of a redrive that died. Until then the worker waits before its first
-record."""
+"""The time after which the broker aborts the transaction of a redrive that died. Until then the worker reads none of
+its records."""
 
 _STABLE_TIMEOUT_S: Final = 90.0
 """A worker's transaction lasts 60 s at most, and the broker looks for those that died every 10 s."""
@@ -48,7 +48,8 @@ _NOT_REFUSED: Final = FENCED | {KafkaError._PURGE_QUEUE}  # noqa: SLF001 - librd
 """Errors that are not about the letter itself: another redrive began, or another letter was refused."""
 
 _UNCOMPRESSED_BYTES: Final = 256 * 1024 * 1024
-"""The topics bound compressed batches, librdkafka uncompressed messages: what came in compressed must go out again."""
+"""The topics limit compressed batches, but librdkafka limits uncompressed messages: a letter of an event that came
+compressed must fit."""
 
 
 @dataclass(frozen=True, slots=True)

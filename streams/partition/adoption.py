@@ -24,8 +24,8 @@ __all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded", "mark_afte
 
 PART_PAIRS: Final = 6_000
 _PART_BYTES: Final = 16 * 1024 * 1024
-"""Most bytes of one part, rows and published records together. It is large enough that a transaction's cost hardly
-shows, and small enough to be in memory three times, and to be given up quickly."""
+"""The greatest number of bytes of one part, rows and published records together. It is large enough to make a
+transaction's cost negligible, and small enough to be in memory three times, and to be aborted quickly."""
 
 
 class Refolded(Protocol):

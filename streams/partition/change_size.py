@@ -17,9 +17,9 @@ __all__ = ["CHANGE_BYTES", "CHANGE_FACTOR", "ChangeLimit", "issues_size"]
 
 CHANGE_BYTES: Final = 2 * 1024
 CHANGE_FACTOR: Final = 5
-"""A change whose causing event was not odd has at most so many bytes, and five times what the pair's row weighs, before
-or after, whichever is more; a little more where ids are long. The weights are made for this (models.weights); the bytes
-are those of ids, the ruleset, the cause, the key, and the headers of a CloudEvent. The fold adds this up by itself."""
+"""The upper bound of a change without quality issues: some bytes, plus five times the greater weight of the pair's row,
+before or after. Long ids add a little. The weights are defined for this (models.weights). The bytes are those of ids,
+the ruleset, the cause, the key, and the headers of a CloudEvent. The fold computes this sum itself."""
 
 _LONG_IDS_BYTES: Final = 16 * 1024
 """Bytes of the rest of a change with the longest ids."""

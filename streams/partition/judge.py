@@ -25,7 +25,7 @@ head_of_row: Final = msgspec.msgpack.Decoder(RowHead).decode
 """The first fields of a pair's row."""
 
 _NOWHERE: Final = -1
-"""The version of a row that is not there."""
+"""The version of a missing row."""
 
 
 class Judge:

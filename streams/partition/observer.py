@@ -11,8 +11,8 @@ from models.quality import QualityIssue
 __all__ = ["FoldedEvent", "Observer"]
 
 FoldedEvent = tuple[LifecycleEvent, Position, tuple[QualityIssue, ...], bool]
-"""An event, where its record stands, what was odd about it, and whether it is a copy: the state has it already, and it
-changes nothing."""
+"""An event, its record's position, its quality issues, and whether it is a copy, which changes nothing because the
+state has the event already."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

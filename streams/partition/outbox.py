@@ -23,7 +23,7 @@ _ENVELOPE_BYTES: Final = 512
 
 
 _VALUE_FACTOR: Final = 4
-"""How much more a change's factors take as values than as text."""
+"""The size of a change's factors as values in memory, relative to their size as text."""
 
 _REFERENCE_BYTES: Final = 8
 

@@ -40,8 +40,8 @@ from topics.records.erasures import Erasure
 __all__ = ["PartitionFold"]
 
 _UNWRITTEN_BYTES: Final = 16 * 1024 * 1024
-"""Most bytes of changes that are kept as values before they are written out: about 3,000 changes in the design's
-workload. Until then each of them keeps the whole state before and after it in memory."""
+"""The greatest number of bytes of changes that are kept as values before they are encoded: about 3,000 changes in the
+design's workload. Until then each of them keeps the whole state before and after it in memory."""
 
 
 class PartitionFold:

@@ -22,7 +22,8 @@ from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure
 __all__ = ["Adopted", "Edge", "Foreign", "ForeignRemoval", "Kind", "Tombstone", "is_adoption", "is_control"]
 
 _CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
-"""What the keys of control records start with: a slash, as no application's, whose id is not empty."""
+"""The prefixes of control records' keys. They start with a slash, with which no application's key can start, because
+its id is not empty."""
 
 _NO_KEY: Final = b""
 
@@ -65,7 +66,8 @@ class Adopted(NamedTuple):
 
 
 Kind = LifecycleEvent | Tombstone | Foreign | ForeignRemoval | Erasure | Adopted | BadEventError
-"""What a record may be. An :class:`~topics.records.erasures.Erasure` may lift one; an error says why it is nothing."""
+"""The kinds of a record. An :class:`~topics.records.erasures.Erasure` may also be a lift. An error says why a record is
+bad."""
 
 
 def is_control(key: bytes | None) -> bool:

@@ -10,7 +10,7 @@ from topics.records.dead_letter_format import content_bytes
 __all__ = ["Republication"]
 
 _BATCH_BYTES: Final = 1_024
-"""Room for what Kafka puts around a record, which is under a hundred bytes."""
+"""Room for Kafka's framing of a record, which is under a hundred bytes."""
 
 
 class Republication:

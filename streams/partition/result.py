@@ -12,8 +12,8 @@ from streams.partition.state.row_codec import MARK_KEY, encode_row
 __all__ = ["ROW_COPIES", "Folded", "StoredRow"]
 
 ROW_COPIES: Final = 4
-"""How often a row that changed is in memory until it is written: decoded, which is as much as several times its bytes,
-encoded, at the producer, and in RocksDB's batch."""
+"""How many times its size a changed row takes in memory until it is written: decoded (several times its bytes),
+encoded, in the producer's queue, and in RocksDB's batch."""
 
 StoredRow = tuple[bytes, bytes | None]
 """A row's key and bytes; None: the row is gone."""

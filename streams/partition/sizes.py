@@ -19,10 +19,11 @@ _HEADER_BYTES: Final = 10
 
 _DECODED_RECORDS: Final = 4_000
 _DECODED_BYTES: Final = 2 * 1024 * 1024
-"""Most records, and most bytes, that are decoded together: a decoded event of numbers takes twenty times its bytes."""
+"""The greatest number of records, and of bytes, that are decoded together: a decoded event of numbers takes twenty
+times its bytes."""
 
 HEADER_OBJECT_BYTES: Final = 150
-"""What a header takes in memory besides its text: a producer gets 16,000 empty ones into 64 KiB."""
+"""The bytes that a header takes in memory besides its text: a producer can put 16,000 empty headers into 64 KiB."""
 
 
 def framed_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:

@@ -25,7 +25,8 @@ _SHOWN: Final = frozenset(
         "event_id",
     }
 )
-"""Members whose value helps to find the mistake. Not output, which has the factors, nor error, whose words are free."""
+"""Members whose value helps to find the mistake. ``output`` is not among them, as it has factors, nor ``error``, as it
+has free text."""
 
 _LONGEST_SHOWN: Final = 60
 

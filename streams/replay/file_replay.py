@@ -11,7 +11,7 @@ from streams.replay.in_memory import ReplayFold
 __all__ = ["LineCounts", "replay_lines"]
 
 _PARTITION = 0
-"""A file has no partitions; what follows from its events does not depend on any."""
+"""A file has no partitions, and the result does not depend on the partition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,11 @@ __all__ = [
 ]
 
 BATCH_RECORDS: Final = 4_000
-"""Records folded at once. Where a batch ends changes nothing but the speed."""
+"""How many records are folded at once. The ends of batches have no effect on the result."""
 
 _OUTPUT_BYTES: Final = 64 * 1024 * 1024
-"""Most output in memory at a time, changes as values included; of the design's workload a batch comes to 30 MB."""
+"""The greatest output in memory at a time, including changes as values. A batch of the design's workload has 30 MB of
+output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ __all__ = ["ScratchDirectory"]
 _PREFIX: Final = "consolidator-replay-"
 _LOCK: Final = "in-use"
 _WITHOUT_LOCK_S: Final = 3600.0
-"""A directory without a lock is just being made, or one of a version that had none."""
+"""A directory without a lock file is being created at this moment, or is of a version without lock files."""
 
 
 class ScratchDirectory:

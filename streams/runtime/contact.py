@@ -19,7 +19,7 @@ LOOK_S: Final = 1.0
 """How often :meth:`KafkaContact.look` is to be called, in seconds."""
 
 _LOST_S: Final = 2.0
-"""How long a broker fails before that is news: a connection that was closed is open again at once."""
+"""How long a broker has to fail before it counts as lost: a closed connection is normally open again at once."""
 
 _SILENT_S: Final = 15.0
 """How long a request may be without an answer. A leader waits 10 s for its replicas."""

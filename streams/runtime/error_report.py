@@ -14,7 +14,7 @@ from models.errors import ConsolidatorError
 __all__ = ["place_of", "write_report"]
 
 _MOST_REPORTS: Final = 50
-"""A command that fails every minute must not fill a disk; the latest ones tell as much as all of them."""
+"""Only the latest reports are kept, so that a command that fails every minute does not fill the disk."""
 
 _LONGEST_CHAIN: Final = 20
 

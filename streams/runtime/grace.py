@@ -15,10 +15,10 @@ _SIGNALS_AT_ONCE: Final = 64
 
 
 GRACE_S: Final = 30.0
-"""How long an orderly stop may take: some batches in flight, each bounded by a transaction's time."""
+"""How long an orderly stop may take: some batches are in flight, each limited by a transaction's timeout."""
 
 IDLE_GRACE_S: Final = 10.0
-"""How long one may take that has nothing to finish: a library waits for an answer, which nobody needs any more."""
+"""How long a stop may take if nothing is in flight: a library may wait for an answer that is not needed any more."""
 
 
 class Grace:

@@ -18,13 +18,13 @@ __all__ = ["LogQueue", "encoded"]
 
 _MAX_LINES: Final = 100_000
 _MAX_BYTES: Final = 16 * 1024 * 1024
-"""Two large batches in which every execution failed are 16,000 lines of some 300 bytes; three times over."""
+"""Three times the lines of two large batches in which every execution failed: 16,000 lines of some 300 bytes."""
 
 _WRITE_BYTES: Final = 256 * 1024
 """Most bytes of one write to a file."""
 
 _ATOMIC_BYTES: Final = select.PIPE_BUF
-"""Up to this size a write to a pipe is in one piece: lines of several processes do not run into one another."""
+"""Up to this size a write to a pipe is atomic, so that lines of several processes are not mixed."""
 
 _FLUSH_LIMIT_S: Final = 1.0
 """How long a process that ends waits for its last lines to be written."""

@@ -21,13 +21,14 @@ from streams.runtime.standard_error import LogStream, write_lines
 __all__ = ["EventLog", "configure_logging"]
 
 _QUIET_LIBRARIES = ("faust", "mode", "aiokafka", "librdkafka", "asyncio", "streams.worker")
-"""Their information is about their own insides: shown from warnings up, or with ``debug``. What Faust says of our
-subclasses goes by their module, ``streams.worker``; what we say goes through structlog alone."""
+"""Loggers whose info lines are about internals of libraries: only warnings are shown, or everything with ``debug``.
+Faust logs about this worker's subclasses under their module, ``streams.worker``; the worker itself logs through
+structlog alone."""
 
 _LEVELS = ("debug", "info", "warning", "error")
 
 _OF_MANY_LINES = ("error", "exception", "stack")
-"""Members that are several lines on a terminal: what has to be done, one a line, and where it happened."""
+"""Members that take several lines on a terminal: the advice, one step a line, and the traceback."""
 
 _FURTHER_IN = "\n    "
 
@@ -36,7 +37,8 @@ _TELLS_TOO_MUCH = "aiokafka.conn"
 values."""
 
 _NOISY_AT_START = "aiokafka.consumer.group_coordinator"
-"""Calls it an error that a new cluster has no coordinator yet, and tries again: of no use to anybody."""
+"""This logger reports an error while a new cluster has no coordinator yet, although it retries, so its errors are
+dropped."""
 
 
 def configure_logging(level: str, output: str) -> None:

@@ -15,10 +15,10 @@ from models.errors import ConsolidatorError
 __all__ = ["OpenDatabase", "all_between", "all_with_prefix", "batch_of", "options_of", "without_log"]
 
 _MEMTABLES: Final = 2
-"""Of one database: one is written to while the other one goes to the disk."""
+"""The memtables of one database: one is written to while the other one is flushed to the disk."""
 
 _BLOOM_BITS_PER_KEY: Final = 10
-"""One false positive in a hundred: most look-ups are of keys that are not there, and never touch the disk."""
+"""One false positive in a hundred: most look-ups are for keys that do not exist, and need no read from the disk."""
 
 
 def options_of(cache: rocksdict.Cache, *, memtable_bytes: int) -> rocksdict.Options:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what process managers send."""
+"""The signals of Ctrl-C and of process managers."""
 
 
 @contextmanager

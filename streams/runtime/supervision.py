@@ -17,7 +17,7 @@ from models.errors import InfrastructureError
 __all__ = ["Supervision"]
 
 _UNSEEN_S: Final = 5.0
-"""How long a task's exception may wait for somebody to look at it: libraries await tasks late, but not so late."""
+"""How long a task's exception may stay unread: libraries may await a task late, but not that late."""
 
 _log = structlog.get_logger()
 

@@ -37,7 +37,7 @@ _QUEUED_BATCHES = 2
 
 _REBALANCE_TIMEOUT_S = 60.0
 _REQUEST_TIMEOUT_S = 90.0
-"""Faust demands that it exceeds the session timeout; for very long sessions ``create_app`` raises it."""
+"""Faust requires it to be longer than the session timeout; for very long sessions ``create_app`` increases it."""
 
 _HEARTBEATS_PER_SESSION = 3
 """A member may miss two heartbeats: Kafka's own recommendation."""

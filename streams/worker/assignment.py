@@ -41,7 +41,7 @@ from topics.contract.declared import Topics
 __all__ = ["Engine"]
 
 _THREADS = 8
-"""Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
+"""How many blocking commits can run at a time; others wait. Two cores are busy with fewer."""
 
 _log = structlog.get_logger()
 

@@ -11,9 +11,9 @@ partitions, each with the largest batch of the design's workload, take half of i
 
 
 _ROUND_BYTES: Final = 24 * 1024 * 1024
-"""Most bytes of output of one transaction, about as they lie in memory: half as much again as the largest batch of the
-design's workload gives. The output can be many times larger than the records that it comes from: each change has all
-factors of its pair, and each row has all events of its pair."""
+"""The greatest number of bytes of output of one transaction, about as in memory: one and a half times the output of the
+largest batch of the design's workload. The output can be many times larger than the records that it comes from: each
+change has all factors of its pair, and each row has all events of its pair."""
 
 
 class InFlight:

@@ -28,7 +28,7 @@ _START_S: Final = 120.0
 """How long a worker may take until its event loop runs: Faust is imported and the cluster asked, within limits."""
 
 _SILENCE_S: Final = 60.0
-"""How long a running worker's event loop may stand still. The group has given its partitions away long before."""
+"""How long a running worker's event loop may be blocked. The group reassigns its partitions long before."""
 
 _LEFT_S: Final = GRACE_S + 10.0
 """How long an orderly stop may take; each worker ends by itself before."""

@@ -44,17 +44,17 @@ __all__ = ["run_worker"]
 _GARBAGE_INTERVAL_S = 300.0
 
 _SWITCH_INTERVAL_S = 0.02
-"""How long the fold may go on while another thread wants the interpreter. At Python's 5 ms it loses a tenth of its
-speed to switches; heartbeats and commits can wait for 20 ms, and find it free when there is little to do."""
+"""How long the fold may run while another thread waits for the interpreter. With Python's default, 5 ms, it loses a
+tenth of its speed to switches. Heartbeats and commits can wait for 20 ms."""
 
 _FORBIDDEN = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
-"""What Faust's consumer raises when a permission is taken away while the worker runs."""
+"""The errors of Faust's consumer when a permission is removed while the worker runs."""
 
 _AFTERMATHS = frozenset({KafkaError._STATE, KafkaError._INCONSISTENT})  # noqa: SLF001 - librdkafka's names
-"""A step after the transaction had failed, and a commit with records that were not delivered."""
+"""The error codes of a step after the transaction has failed, and of a commit with undelivered records."""
 
 _ASK_LIMIT_S = 3.0
-"""A worker that has to end does not wait longer to say why."""
+"""How long a worker that has to end asks the cluster for the reason."""
 
 
 _log = structlog.get_logger()

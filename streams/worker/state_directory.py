@@ -26,7 +26,8 @@ _SETTING_WRONG = frozenset(
         errno.EROFS,
     }
 )
-"""No restart mends this: it is the wrong directory, or not ours. A disk that is full or fails is another thing."""
+"""The error codes of a wrong directory, or of one without permission: a restart does not help, unlike for a disk that
+is full or fails."""
 
 
 def unusable(state_dir: Path, error: OSError) -> ConsolidatorError:

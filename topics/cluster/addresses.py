@@ -15,7 +15,7 @@ __all__ = ["VARIABLE", "Servers", "parse_servers", "require_listener", "servers_
 VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 
 _REACH_S: Final = 1.5
-"""A connection takes a round trip, and a lost packet is sent again after a second. A person waits for two."""
+"""A connection takes one round trip, and a lost packet is sent again after a second, so two seconds are enough."""
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _LAST_PORT: Final = 65_535

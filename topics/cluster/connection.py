@@ -11,7 +11,8 @@ from topics.cluster.tls import client_context
 CLIENT_ID: Final = "consolidator"
 
 _LOG_LEVEL: Final = 2
-"""Critical, in syslog's numbers. What fails is told by errors; who gives a logger may want more."""
+"""Critical, in syslog's numbers: failures are reported as errors. Callers with a logger of their own may raise the
+level."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from topics.cluster.tls import client_context, why_refused
 __all__ = ["ConnectionErrors"]
 
 _TLS_ALERT: Final = "SSL alert number"
-"""How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake."""
+"""librdkafka's message if a broker refuses the client's certificate: in TLS 1.3 that comes only after the handshake."""
 
 _REFUSALS: Final = frozenset(
     {

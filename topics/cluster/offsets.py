@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 ASK_S: Final = 5.0
-"""How long one question may take. A leader that is silent is replaced after ``broker.session.timeout.ms`` (9 s), and
-only a new question goes to its successor."""
+"""The time limit of one request. A leader that does not answer is replaced after ``broker.session.timeout.ms`` (9 s),
+and only a new request goes to its successor."""
 
 _LOOK_S: Final = 5.0
 
@@ -63,7 +63,7 @@ _SILENT: Final = frozenset(
         KafkaError.KAFKA_STORAGE_ERROR,
     }
 )
-"""What a question for an offset ends with while a leader or a coordinator is silent, or another one comes to be."""
+"""The errors of a request for an offset while a leader or a coordinator does not answer, or is being replaced."""
 
 _Answer = TypeVar("_Answer")
 _Place = TypeVar("_Place")

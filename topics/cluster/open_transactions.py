@@ -15,8 +15,8 @@ from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, req
 __all__ = ["ends_of", "wait_until_offsets_settled", "wait_until_settled"]
 
 _COORDINATOR_S: Final = 30.0
-"""How long one question to a group's coordinator may take. Where it is over before the question could be sent,
-librdkafka may end the process (confluentinc/librdkafka#4605); in this time a silent coordinator is replaced."""
+"""The time limit of one request to a group's coordinator. If it is over before the request could be sent, librdkafka
+may end the process (confluentinc/librdkafka#4605); in this time a silent coordinator is replaced."""
 
 _FIRST_POLL_S: Final = 0.01
 _GREATEST_POLL_S: Final = 0.2

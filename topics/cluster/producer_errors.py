@@ -7,9 +7,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 __all__ = ["CLIENT_ERRORS", "FENCED", "FORGOTTEN", "cause_of", "has_failed"]
 
 CLIENT_ERRORS: Final = (KafkaException, SystemError)
-"""What a call of the client raises where Kafka failed. A fatal error that the client hears of while it serves callbacks
-is raised from the callback; where another one, a line of its log say, runs before the call returns, the error is lost
-on the way, and Python raises a SystemError: "returned NULL without setting an exception"."""
+"""The exceptions of a call of the client if Kafka failed. A fatal error that the client gets while it serves callbacks
+is raised from the callback. If another callback, such as a log line's, runs before the call returns, the exception is
+lost, and Python raises a SystemError: "returned NULL without setting an exception"."""
 
 FENCED: Final = frozenset(
     {
@@ -21,8 +21,8 @@ FENCED: Final = frozenset(
 """The codes by which a producer learns that another one took its transactional id over."""
 
 FORGOTTEN: Final = frozenset({KafkaError.INVALID_PRODUCER_ID_MAPPING, KafkaError.UNKNOWN_PRODUCER_ID})
-"""The codes for a transactional id that rested for ``transactional.id.expiration.ms``: the coordinator knows it no
-more, or knows it as that of somebody who has initialised it since. See docs/decisions/0024."""
+"""The codes for a transactional id that was unused for ``transactional.id.expiration.ms``: the coordinator no longer
+knows it, or another producer has initialised it since. See docs/decisions/0024."""
 
 
 def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:

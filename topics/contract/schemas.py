@@ -22,7 +22,7 @@ from models.quality import Issue
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _WORDS: Final[tuple[type[StrEnum], ...]] = (Issue, Outcome, ProcessorType)
-"""The enumerations that the published types refer to: the words of the rules, which are not the client's."""
+"""The enumerations that the published types refer to; they are defined with the rules, and not in the client."""
 _REFERENCE: Final = "#/$defs/"
 _PUBLISHED_NAMES: Final[Mapping[str, str]] = {
     "ChangeCause": "Cause",
@@ -32,7 +32,7 @@ _PUBLISHED_NAMES: Final[Mapping[str, str]] = {
     "Ruleset": "RulesetRef",
     "SourcePlace": "Version",
 }
-"""What the schemas call a type since their first version, where that is not its name."""
+"""The published names of types, where they differ from the types' names, since the first version of the schemas."""
 _CAUSE_ORDER: Final = (
     "execution_id",
     "status",
@@ -43,7 +43,7 @@ _CAUSE_ORDER: Final = (
     "partition",
     "offset",
 )
-"""The members of a cause as the worker writes them; the type has those first that are always there."""
+"""The order of a cause's members in published records; the type has to list required members first."""
 
 
 def published_schemas() -> dict[str, str]:

@@ -21,7 +21,7 @@ Place = tuple[str, int]
 
 _POLL_RECORDS: Final = 2_000
 _QUEUED_KIB: Final = 16_384
-"""Fetched ahead, of all partitions together at most."""
+"""The greatest number of KiB fetched ahead, for all partitions together."""
 
 _FETCH_WAIT_MS: Final = 50
 

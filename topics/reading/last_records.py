@@ -12,7 +12,7 @@ from topics.records.record import Record
 __all__ = ["last_records"]
 
 _FIRST_STEP: Final = 100
-"""Offsets of each partition looked at first, at least: most partitions end with records."""
+"""How many offsets of each partition are read first, at least: most partitions end with records."""
 
 _GROWTH: Final = 10
 

@@ -23,7 +23,7 @@ from topics.reading.reader import TopicReader
 __all__ = ["GroupProgress", "Published"]
 
 _NOTHING_COMMITTED: Final = 0
-"""Where a group without a committed offset begins: this project's groups begin at the beginning."""
+"""The start of a group without a committed offset: this project's groups start at the beginning."""
 
 _POLL_S: Final = 0.05
 

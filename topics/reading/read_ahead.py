@@ -13,11 +13,11 @@ Arrival = tuple[int, Record | None]
 """A partition and its next record; None: its end is reached."""
 
 MAX_AHEAD_BYTES: Final = 32 * 1024 * 1024
-"""What may wait in memory. Topics that have more of it take their time anyway: from there on their partitions are
-fetched one by one."""
+"""The limit of waiting records in memory. Beyond it, partitions are fetched one by one: reading such a large topic
+takes long anyway."""
 
 _RECORD_BYTES: Final = 300
-"""What a record takes in memory besides key and value."""
+"""The bytes that a record takes in memory besides key and value."""
 
 
 class PartitionAfterPartition:

@@ -23,7 +23,7 @@ from topics.records.record import Record
 _POLL_S: Final = 0.2
 _POLL_RECORDS: Final = 500
 _MOST_UNPACKED_BYTES: Final = 2_147_483_647
-"""The most that librdkafka can be told. It takes that much only for a batch that has it."""
+"""The greatest value that librdkafka accepts. It uses that much memory only for a batch that needs it."""
 _READ_WAIT_MS: Final = 10
 _FOLLOW_WAIT_MS: Final = 500
 # The time limit without any event: up to the end of a topic, records or reports of a partition's end arrive all the

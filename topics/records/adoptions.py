@@ -13,7 +13,7 @@ from topics.records.schema_version import require_known_version
 __all__ = ["ADOPTION_PREFIX", "CATALOGUE_PREFIX", "Adoption", "KnownRulesets", "adoptions_in"]
 
 ADOPTION_PREFIX: Final = b"/ruleset/"
-"""What the keys of adoptions in ``executions`` start with; an application's id is not empty."""
+"""The prefix of adoptions' keys in ``executions``. It cannot be an application's, whose id is not empty."""
 
 CATALOGUE_PREFIX: Final = b"catalogue/"
 _ADOPTION: Final = b"adoption/"

@@ -55,12 +55,12 @@ __all__ = [
 ]
 
 MAX_CONTENT_BYTES: Final = 1024 * 1024
-"""Greatest content of a dead letter: key, value and headers. Whatever a Java producer at its defaults sends without
-compression is kept whole; more can only have come in compressed. It is an eighth of the topic's ``max.message.bytes``,
-so a dead letter fits in however badly it can be compressed, and a batch of them does not fill the memory."""
+"""The greatest content of a dead letter: key, value and headers. It is enough for every uncompressed record of a Java
+producer with default settings; larger records must have been compressed. It is an eighth of the topic's
+``max.message.bytes``, so a dead letter fits in without compression, and a batch of them does not fill the memory."""
 
 _HEADER_BYTES: Final = 10
-"""What Kafka adds to a header's name and value at most: two lengths."""
+"""The greatest size of what Kafka adds to a header's name and value: two lengths."""
 
 HEADER_PREFIX = "dlq_"
 
@@ -88,7 +88,7 @@ REDRIVE_OF = "dlq_redrive_of"
 """On a record that was put back into the source: the key of the dead letter that it was."""
 
 MARK_VALUE = b"redriven"
-"""Not null: the dead letters' topic is compacted, and a null would go long before the letter that it marks."""
+"""Not null: the dead letters' topic is compacted, so a null would be removed long before the letter that it marks."""
 
 _ADDED = (TOPIC, PARTITION, OFFSET, TIMESTAMP, TIME, KEY, CLASS, MESSAGE)
 _ADDED_WITHOUT_CONTENT = (*_ADDED, VALUE_BYTES, VALUE_SHA256)

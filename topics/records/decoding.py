@@ -37,7 +37,7 @@ FAR_FUTURE_MICROS: Final = 24 * 3600 * 1_000_000
 """How far ``occurred_at`` may lie after the record's own timestamp: clocks err by hours, never by a day."""
 
 _CANONICAL_FORM: Final = "event/1"
-"""Opens the canonical content, so that a later form can never be taken for this one."""
+"""The first element of the canonical content, so that a later form cannot be confused with this one."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _STATUSES: Final = {status.text: status for status in Status}

@@ -36,10 +36,11 @@ __all__ = [
 ]
 
 ERASURE_PREFIX: Final = b"/erasure/"
-"""What the keys of these records start with; an application's id is not empty, so no other key has a ``/`` there."""
+"""The prefix of these records' keys. An application's id is not empty, so no application's key starts with a ``/``."""
 
 ERASURE_HEADER: Final = "consolidator_erasure"
-"""On every tombstone of an erasure: that a foreign key is removed on purpose, and for which hash."""
+"""The header of every tombstone of an erasure. It shows that a foreign key is removed on purpose, and for which
+hash."""
 
 SALT_BYTES: Final = 16
 

@@ -24,9 +24,9 @@ MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and objects. An event needs three levels; the rest is room for fields we ignore."""
 
 LOST_DEPTH: Final = 500
-"""Deepest nesting of a text whose duplicate key has lost a value, for it to be refused for that key; a deeper one is
-refused for its depth. Both parsers bear so much with any Python, and with hundreds of calls above them: where they give
-up differs from one Python to the next, and a verdict must not."""
+"""The limit of nesting for a text in which a duplicate key has lost a value: up to it, the text is refused for the key,
+beyond it for its depth. Both parsers can handle this depth with every Python version, even below hundreds of calls.
+Their own limits differ between Python versions, but a verdict must not."""
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")

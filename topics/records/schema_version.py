@@ -14,7 +14,7 @@ from topics.records.record import Record
 __all__ = ["LATER_VERSION", "newer_version", "require_known_version", "version_of"]
 
 LATER_VERSION: Final = "a later version has written it: use that version, or a later one (docs/upgrading.md)"
-"""What to do about a record of a number that is not known."""
+"""The advice for a record with an unknown version number."""
 
 
 _GREATEST: Final = 2**31 - 1

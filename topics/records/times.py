@@ -32,7 +32,7 @@ _DAY_S: Final = 86_400
 _CACHED_SECONDS: Final = 4_096
 
 _LEAP_SECONDS_SINCE: Final = micros_of(datetime.fromisoformat("1972-06-30T23:59:59Z"))
-"""The second before the first one of all."""
+"""The second before the first leap second."""
 
 _LEAP_DAYS: Final = ((6, 30), (12, 31))
 

@@ -21,13 +21,13 @@ _IN_FLIGHT = 50_000
 """Unacknowledged events at most: half of librdkafka's queue."""
 
 _QUEUED_KIB = 64 * 1024
-"""What the client keeps of them, in memory."""
+"""The size of the client's queue in memory."""
 
 _MESSAGE_BYTES = 16 * 1024 * 1024
-"""The client's own limit, far above every event's: the topic's is looked at before anything is sent."""
+"""The client's own limit, far above every event's size: the topic's limit is checked before anything is sent."""
 
 _FRAMING_BYTES = 128
-"""A batch's header, and a record's lengths and numbers, at most."""
+"""The greatest size of a batch's header, and of a record's lengths and numbers."""
 
 _HEADER_FRAMING_BYTES = 10
 

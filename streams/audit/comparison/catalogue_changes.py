@@ -19,7 +19,7 @@ __all__ = ["CatalogueChanges"]
 _Expected = tuple[Expectation, ...]
 
 _ANYTHING = FieldRule("any")
-"""How a field that no factor reads is accepted: its value is not kept, but makes the execution contribute."""
+"""The acceptance of a field that no factor reads: its value is not kept, but makes the execution contribute."""
 
 
 class CatalogueChanges:

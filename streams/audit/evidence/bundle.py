@@ -151,4 +151,4 @@ def checked(evidence: Evidence, source: str) -> tuple[list[Finding], Report]:
 
 
 _NONSENSE: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What folding and comparing ends with where records contradict themselves: offsets that no log can have, for one."""
+"""The errors that folding and comparing raise if records contradict themselves, such as by impossible offsets."""

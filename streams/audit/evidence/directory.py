@@ -17,7 +17,7 @@ __all__ = ["read_directory", "write_directory"]
 
 _OWNER_ONLY_DIRECTORY: Final = 0o700
 _OWNER_ONLY_FILE: Final = 0o600
-"""What is in it is as confidential as the topics."""
+"""The mode of files of evidence, which are as confidential as the topics."""
 
 _ROOT: Final = 0
 _MOST_ENTRIES: Final = 1_000

@@ -31,13 +31,13 @@ class Fate(StrEnum):
     ERASED = "erased"
     """An event that a tombstone had erased before: ignored."""
     ERASURE = "erasure"
-    """Erases the whole application, or lifts that."""
+    """Erases the whole application, or lifts its erasure."""
     RULESET = "ruleset"
     """Another ruleset is adopted."""
     REFUSED = "refused"
     """A dead letter."""
     REPUBLISHED = "published_again"
-    """Under another key than its content has: it comes again under the right one."""
+    """A record under a foreign key, which was published again under its canonical key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ __all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "la
 
 _TAINT_BYTES: Final = 8
 _ERASED: Final = b"erased/"
-"""Not a place: those are 20 bytes that begin with a partition."""
+"""The key of an erased entry, which differs from all places: those are 20 bytes that begin with a partition."""
 
 
 class PublishedChange(msgspec.Struct, frozen=True, array_like=True, gc=False):

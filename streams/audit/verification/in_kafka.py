@@ -27,8 +27,8 @@ from topics.records.record import Record
 __all__ = ["KafkaVerification", "consolidated_end", "consolidated_offsets"]
 
 _DECIDED_LIMIT_S: Final = 10.0
-"""Markers follow a commit within milliseconds. What is open for longer is not the transaction that the group's offset
-came from: a dead worker's stays for minutes."""
+"""Markers follow a commit within milliseconds. A transaction that is open for longer is not the one of the group's
+offset: a dead worker's transaction stays open for minutes."""
 
 
 def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group: str) -> dict[int, int | None]:

@@ -34,13 +34,13 @@ from topics.records.json_strict import parse_object
 from topics.writing.publishing import publish_events, record_bytes
 
 _LOOKED_AT: Final = 1_024
-"""Bytes of a file's first line that tell what kind of file it is."""
+"""How many bytes of a file's first line are used to recognise the kind of file."""
 
 _WANTED: Final = "an event a line is wanted (JSON Lines)"
 _ROUNDS: Final = "(jq before 1.7 rounds long numbers)"
 
 _MOST_WARNED: Final = 100
-"""Lines whose warnings are written out; a whole file with one mistake would scroll everything else away."""
+"""The greatest number of lines whose warnings are printed; a mistake in every line would hide all other output."""
 
 
 @click.command(

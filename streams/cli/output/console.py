@@ -196,7 +196,7 @@ def warn(text: str, *, line: int | None = None, as_json: bool = False) -> None:
 
 
 _TO_DO: Final = "to do:"
-"""The line behind which a message that names several problems says what to do about them."""
+"""In a message with several problems, the advice comes after this line."""
 
 
 def complain(message: str, *, as_json: bool = False, code: int | None = None) -> None:

@@ -18,7 +18,7 @@ from streams.rulesets.rule_book import RuleBook
 __all__ = ["change_rows", "pair_rows", "require_parquet", "write_parquet"]
 
 _ROWS_A_GROUP: Final = 10_000
-"""Held in memory at a time; a reader skips whole groups, and tens of megabytes each is what it likes."""
+"""How many rows are in memory at a time. Readers skip whole groups, and work well with groups of tens of megabytes."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -25,10 +25,10 @@ class CacheLimits:
 
 
 WORKER_CACHE: Final = CacheLimits(40_000, 24 * 1024 * 1024)
-"""Of one worker, over all its partitions: some 120 MB. As many small pairs have this weight."""
+"""The limits of one worker, for all its partitions: some 120 MB. So many small pairs have about this weight."""
 
 REPLAY_CACHE: Final = CacheLimits(40_000, 32 * 1024 * 1024)
-"""Of a replay, which folds one partition at a time: some 150 MB at most."""
+"""The limits of a replay, which folds one partition at a time: some 150 MB at most."""
 
 REFOLD_CACHE: Final = CacheLimits(20_000, 16 * 1024 * 1024)
-"""Of the process that folds a partition again beside a worker: about half of the worker's."""
+"""The limits of a refold process: about half of the worker's."""

@@ -36,7 +36,8 @@ KNOWN_FORMATS: Final = {tag.rstrip("0123456789"): int(re.sub("[a-z]+", "", tag))
 _Earlier = EarlierMark | EarlierMark2 | EarlierHalfwayMark
 
 encode_row: Final[Callable[[Rows], bytes]] = msgspec.msgpack.Encoder().encode
-"""A row as it stands in RocksDB and in the changelog. Not wrapped once more: it is called for every changed row."""
+"""Encodes a row for RocksDB and the changelog. It is bound directly, without a wrapper, because it is called for every
+changed row."""
 
 _decode: Final = msgspec.msgpack.Decoder(Rows | _Earlier).decode
 

@@ -38,25 +38,25 @@ __all__ = ["Refolding", "main"]
 
 _BLOCK_RECORDS: Final = 2_000
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
-"""Folded at once, some 100 ms: between two blocks it is looked whether to go on."""
+"""The size of a block, which is folded in some 100 ms. Between two blocks the process checks whether to continue."""
 
 _NEAR: Final = 4_000
-"""Events before the end of the source, as it was a moment ago, which are folded in a fraction of a second."""
+"""How many events before the source's end count as near: they are folded in a fraction of a second."""
 
 _PASSES: Final = 5
 _FEW_JUDGED: Final = 2_000
-"""All pairs are compared once, and then those that events came for meanwhile, until these are few: they are compared in
-some 0.2 s when the partition goes over."""
+"""All pairs are compared once, and those that got events meanwhile are compared again, until few are left. These are
+compared in some 0.2 s when the partition goes over."""
 
 _KEPT_AT_ONCE: Final = 500
 
 _RETRY_S: Final = 0.1
 
 _GRACE_S: Final = 2.0
-"""A read from Kafka does not look whether to go on: after this the process ends as it is."""
+"""A read from Kafka cannot be interrupted, so after this time the process ends without waiting for it."""
 
 _ERROR_CHARACTERS: Final = 4_000
-"""A line for the worker has to end within 64 KiB, and an error may name a key, which may be longer."""
+"""A line to the worker may have 64 KiB at most, but an error may quote a longer key."""
 
 
 class StoppedError(Exception):

@@ -25,12 +25,12 @@ from streams.worker.refold.messages import Task
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
 
 _FORMAT: Final = 2
-"""The format of this database. One of another format is thrown away: everything can be folded again."""
+"""The format of this database. A database of another format is deleted, because everything can be folded again."""
 
 _IDENTITY: Final = b"identity"
 _ROW: Final = b"r"
-"""What the keys of rows start with; the row's key follows. Before a row stands its judgement, as whoever needs that
-needs both; and before the judgement its length."""
+"""The prefix of rows' keys; the row's key follows. The value has the judgement's length, the judgement, and then the
+row, because they are always needed together."""
 _LENGTH: Final = struct.Struct(">I")
 _NOT_JUDGED: Final = _LENGTH.pack(0)
 
@@ -39,7 +39,7 @@ _MEMTABLE_BYTES: Final = 16 * 1024 * 1024
 
 
 _KEPT_S: Final = 7 * 24 * 3_600.0
-"""A refold that nobody went on with for a week: its partition is somewhere else, and so is whoever finishes it."""
+"""A refold that was not continued for a week is deleted: its partition has moved to another machine."""
 
 
 class RefoldIdentity(msgspec.Struct, frozen=True):

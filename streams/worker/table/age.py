@@ -19,10 +19,10 @@ _USED_SHARE: Final = 2
 """Half of the retention is left for the recovery itself, and for clocks that differ by days."""
 
 _CLOCK_ERROR_MS: Final = 3_600_000
-"""An hour: as wrong as a clock may be without any effect, however short the retention is."""
+"""An hour: clocks may be wrong by this much without any effect, even if the retention is short."""
 
 _NOTHING_AFTER: Final = 2
-"""A transaction's last row is followed by its marker. Whatever came later would be at the third offset."""
+"""After the last row of a transaction comes its marker. A later record would be at the third offset."""
 
 
 def max_age_ms(retention_ms: int) -> int:

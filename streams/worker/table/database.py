@@ -20,7 +20,7 @@ __all__ = ["Database"]
 _NOTE_SUFFIX = ".damaged"
 
 _MAX_REASON_CHARACTERS = 300
-"""RocksDB's reasons name a file and two checksums; more would be somebody's whole log."""
+"""The greatest length of RocksDB's reason in the note: it names a file and two checksums."""
 
 _log = structlog.get_logger()
 

@@ -24,7 +24,7 @@ _MEMTABLE_BYTES = 8 * 1024 * 1024
 """Twice per partition: 64 partitions stay at 1 GiB at worst. Faust's default is 3 of 64 MiB each."""
 
 _MANIFEST_BYTES = 1
-"""RocksDB's list of files, some kilobytes, is begun anew with each new file, some times a second at most: see
+"""RocksDB starts its list of files, some kilobytes, again with each new file, some times a second at most: see
 ``Database.compact``. That costs a third of a microsecond a row at most, in the thread that commits."""
 
 

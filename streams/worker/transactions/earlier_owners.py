@@ -17,10 +17,10 @@ from topics.cluster.open_transactions import wait_until_offsets_settled, wait_un
 __all__ = ["outwait"]
 
 _SLOW_S = 10.0
-"""A new owner's fence takes milliseconds; what takes longer is for a person to know."""
+"""Fencing takes milliseconds; a longer wait is logged."""
 
 _LOG_LEVEL: Final = 4
-"""Warnings, in syslog's numbers; they go through our log."""
+"""Warnings, in syslog's numbers; they are written to this program's log."""
 
 _log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from topics.contract.permissions import transactions
 __all__ = ["COMMIT", "OWNER_CHANGED", "refusal", "unanswered", "undelivered", "unplaced"]
 
 COMMIT: Final = "commit_transaction"
-"""The step after which a transaction may have taken effect, whatever the client was told: where a commit was done and
-its answer was lost, the commit is asked for again, and with what that is refused says nothing of the first time."""
+"""The step after whose failure a transaction may still have taken effect: if the answer of a commit is lost, the client
+repeats the commit, and an error of the repetition does not show the result of the first one."""
 
 _LOOK: Final = "Are the brokers up, and enough replicas in sync?"
 _UNKNOWN: Final = "it is not known here whether this transaction took effect"

@@ -41,7 +41,7 @@ _LOOK_S = 0.5
 """Seconds between two checks whether a transaction whose records are under way has failed."""
 
 _POLL_S = 0.1
-"""How long one look at a full queue waits for the broker."""
+"""How long one poll of a full queue waits for the broker."""
 
 
 _Result = TypeVar("_Result")
@@ -101,7 +101,7 @@ class PartitionTransactions:
     """When the broker last knew the transactional id, in monotonic seconds; it has not been asked yet."""
 
     _kept: list[Callable[[], None]] | None = None
-    """What produces the transaction's records again, if the id has rested."""
+    """The calls that produce the transaction's records again, if the id was unused for a while."""
 
     _refuses = False
     """Whether the producer takes no more records of the transaction."""

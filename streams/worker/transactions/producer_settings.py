@@ -8,12 +8,12 @@ from confluent_kafka import KafkaError
 __all__ = ["producer_settings"]
 
 _MAX_IDLE_MS: Final = 5_000
-"""librdkafka looks for a group coordinator that has moved only when one of its connections comes or goes. After the
-coordinator's broker died none does, and ``send_offsets_to_transaction`` waits, whatever its time limit, until that very
-broker is back. Closing idle connections wakes it (``test_coordinators_are_killed``)."""
+"""librdkafka looks for a group coordinator that has moved only when one of its connections is opened or closed. After
+the coordinator's broker has died, that does not happen, and ``send_offsets_to_transaction`` waits, beyond its time
+limit, until the same broker is back. Closing idle connections triggers it (``test_coordinators_are_killed``)."""
 
 _LINGER_MS: Final = 0
-"""A batch's records are produced in one go; a small one's are on their way while its offsets are sent. With 5 ms they
+"""A batch's records are produced in one go; those of a small batch are sent while its offsets are sent. With 5 ms they
 waited for the flush, and a transaction at 1,000 events/s took 8 ms instead of 5.5."""
 
 _RETRY_BACKOFF_MS: Final = 5
@@ -21,11 +21,11 @@ _RETRY_BACKOFF_MS: Final = 5
 librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
 
 _LOG_LEVEL: Final = 4
-"""Warnings, in syslog's numbers; they go through our log."""
+"""Warnings, in syslog's numbers; they are written to this program's log."""
 
 _QUEUE_KIB: Final = 64 * 1024
-"""What the producer takes before the broker has it: more than a round comes to, but for one record of which more comes
-than a round may have. A full queue is waited for where the commit is."""
+"""The size of the producer's queue: more than the output of a round, unless a single record has more output. If the
+queue is full, the commit waits for room."""
 
 
 def producer_settings(

@@ -20,7 +20,7 @@ from streams.worker.transport.unpacking import PIECE_BYTES, pieces
 __all__ = ["FetchResult", "Taken", "adapt_aiokafka"]
 
 _RECORD_BYTES: Final = 200
-"""What a record takes in memory besides its text: the object, its bytes objects, its list of headers."""
+"""The bytes that a record takes in memory besides its text: the object, its bytes objects, its list of headers."""
 
 
 def adapt_aiokafka(directory: Path | None = None) -> None:
@@ -72,7 +72,7 @@ class FetchResult(fetcher.FetchResult):
 
     room = 8 * PIECE_BYTES
     _rest: Sequence[Any] = ()
-    """What is left of a piece of which some was taken; all of it was counted then."""
+    """The rest of a piece that was taken in part; the whole piece was counted then."""
 
     def getone(self) -> Any:
         """Not supported for records in pieces."""

@@ -22,10 +22,10 @@ from streams.runtime.contact import KafkaContact
 __all__ = ["hear_aiokafka", "heard_connection", "librdkafka_errors", "passes"]
 
 _LONG_ANSWERS: Final = frozenset({11, 14})
-"""JoinGroup and SyncGroup: answered when all members of the group have come, which is not silence."""
+"""JoinGroup and SyncGroup are answered only when all members of the group have joined, so a wait for them is normal."""
 
 _CLIENT: Final = "aiokafka"
-"""The logger of aiokafka's client: its errors are about connections, all of them."""
+"""The logger of aiokafka's client; all its errors are about connections."""
 
 _OTHERS: Final = ("aiokafka.consumer.fetcher", "aiokafka.consumer.group_coordinator")
 
@@ -48,10 +48,10 @@ _NETWORK_CODES: Final = frozenset(
         errno.ENETUNREACH,
     }
 )
-"""Other codes are of disks, descriptors and the like, and do not pass by themselves."""
+"""Errors of connections, which are temporary. Other codes are about disks, descriptors and the like, and are not."""
 
 _FACILITIES: Final = frozenset({"FAIL", "ERROR", "REQTMOUT"})
-"""How librdkafka's log calls what its error callback tells as well."""
+"""The facilities of librdkafka's log lines that are reported to its error callback, too."""
 
 
 def hear_aiokafka(contact: KafkaContact) -> None:

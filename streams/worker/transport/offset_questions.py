@@ -24,7 +24,7 @@ __all__ = ["Asking", "ask_for_offsets", "ask_once", "look_for_leaders"]
 _PAUSE_S: Final = 0.1
 
 _SLOW_S: Final = 10.0
-"""An election takes seconds, and is no news for a person."""
+"""An election takes seconds, and is not logged; a longer wait is."""
 
 Asking = Callable[[Sequence[TP]], Awaitable[Mapping[TP, int]]]
 

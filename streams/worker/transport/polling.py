@@ -32,7 +32,8 @@ _CHANGELOG_BYTES = 16 * 1024 * 1024
 
 _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
-Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
+Under load they are committed with the next records. Without load they have to be committed alone, or monitoring would
+show a lag that never becomes zero."""
 
 _FETCH_TOGETHER_MS = 2
 """How long the broker holds a fetch that is not full while events wait for their round anyway. A fetch that ends with
@@ -61,7 +62,7 @@ class ChangelogRead:
 
 
 Polled = dict[TP, Round | ChangelogRead]
-"""A round by its first partition for the source, what was read by partition for the changelog."""
+"""The result of a poll: for the source, a round by its first partition; for the changelog, the records by partition."""
 
 
 @dataclass(frozen=True, slots=True)

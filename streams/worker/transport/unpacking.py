@@ -22,7 +22,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 __all__ = ["PIECE_BYTES", "pieces"]
 
 PIECE_BYTES: Final = 1024 * 1024
-"""Bytes of records that are unpacked at once: about what librdkafka puts into a batch, so that most batches are one
+"""How many bytes of records are decompressed at once: about librdkafka's batch size, so that most batches are one
 piece."""
 
 _LENGTH: Final = struct.Struct(">i")

@@ -31,7 +31,7 @@ _BUSY: Final = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-"""The right broker, which cannot yet. The second is also what a leader makes of the first."""
+"""Errors of the right broker, which is not ready yet. A leader answers the second one for a coordinator's first one."""
 
 _MOVED: Final = frozenset(
     {
@@ -45,7 +45,7 @@ _MOVED: Final = frozenset(
         KafkaError.NOT_COORDINATOR,
     }
 )
-"""Perhaps another broker by now."""
+"""Errors that mean that another broker may be the right one now."""
 
 _UNKNOWN_S: Final = 30.0
 """How long a topic may be unknown until it is taken not to exist: brokers learn of a new one one after the other. It is

@@ -39,7 +39,7 @@ written the broker cannot begin its next one, and tries again after 20 ms (``add
 with one id every tenth transaction took 27 ms instead of 5."""
 
 _REPLICAS_MS: Final = 10_000
-"""How long a leader waits for its replicas before it says that they are too few."""
+"""How long a leader waits for its replicas before it answers that they are too few."""
 
 _MAGIC: Final = 2
 _UNBOUNDED: Final = 2**31 - 1
