@@ -95,10 +95,10 @@ class Judge:
     def incomplete(self, key: bytes) -> ContractError:
         """The error that the log no longer has all events of a pair."""
         return ContractError(
-            f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
-            f"of {key.decode(errors='backslashreplace')} for one, or are dead letters by now: another ruleset cannot "
-            "be adopted, as their whole output is not known. Go on with the ruleset of the state, or begin anew under "
-            "another CONSOLIDATOR_APP_ID"
+            f"{self._source_topic} partition {self._partition}: the log no longer has all events of the state, such "
+            f"as those of {key.decode(errors='backslashreplace')}, or they would now be dead letters. So another "
+            "ruleset cannot be adopted, because their full output is not known. Continue with the ruleset of the "
+            "state, or start over with another CONSOLIDATOR_APP_ID"
         )
 
 

@@ -38,4 +38,4 @@ class NoSwitches:
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`RulesetSwitches`."""
-        raise NotImplementedError("where nothing is adopted nothing is folded again")
+        raise NotImplementedError("no ruleset was adopted, so there is nothing to fold again")

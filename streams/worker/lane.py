@@ -86,7 +86,7 @@ class Lane:
         """
         if batch.start != self._next:
             raise ContractError(
-                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected was "
+                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected "
                 f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )

@@ -116,7 +116,8 @@ class Rulesets:
                 f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {self.own.tag}: "
                 "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or go over to this one "
                 f"(--adopt-ruleset {self.own.name}; see first what differs: consolidator compare --catalogue), or "
-                "begin anew under another CONSOLIDATOR_APP_ID (topics bind), which rebuilds all factors with it"
+                "start over with another CONSOLIDATOR_APP_ID (consolidator topics bind), which rebuilds all factors "
+                "with this one"
             )
         rules = book.of_tag(mark.ruleset)
         if not pending:
@@ -235,4 +236,4 @@ class _Switches:
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
-        raise NotImplementedError("a worker folds again in a job: streams.worker.adoption_job")
+        raise NotImplementedError("a worker does this in a job: see streams.worker.adoption_job")

@@ -49,8 +49,8 @@ class SourceWatch:
         if identity is None:
             raise ContractError(
                 f"the source topic {self._name} is gone: somebody deleted it. The state and what was published stay. "
-                "A new topic of that name is another one, with other events under the same offsets: create it "
-                "(consolidator topics apply), and begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+                "A new topic of that name has other events at the same offsets: create it (consolidator topics apply), "
+                "and start over with another CONSOLIDATOR_APP_ID (consolidator topics bind)"
             )
         if identity.partitions != self._partitions:
             raise ContractError(
@@ -61,7 +61,7 @@ class SourceWatch:
         if self._id not in {"", identity.topic_id}:
             raise ContractError(
                 f"the source topic {self._name} was deleted and re-created while the worker ran: its id was "
-                f"{self._id}, now it is {identity.topic_id}. To fold the new one from its beginning, begin anew under "
+                f"{self._id}, now it is {identity.topic_id}. To fold the new one from its beginning, start over with "
                 "another CONSOLIDATOR_APP_ID"
             )
         self._id = identity.topic_id

@@ -39,11 +39,12 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
     if start > latest:
         raise ContractError(
             f"{where}: ends at offset {latest}, but the state contains {applied}: the topic was re-created "
-            "or truncated. Restore the topic, or begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+            "or truncated. Restore the topic, or start over with another CONSOLIDATOR_APP_ID (consolidator topics bind)"
         )
     if applied >= 0 and start < earliest:
         raise ContractError(
             f"{where}: starts at offset {earliest}, but the next event to fold is {start}: the events in between were "
-            "removed unfolded (retention?). Restore them, or begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+            "removed before they were folded (by retention?). Restore them, or start over with another "
+            "CONSOLIDATOR_APP_ID (consolidator topics bind)"
         )
     return max(start, earliest)

@@ -43,9 +43,9 @@ def require_one_content(kept: Mapping[str, bytes], digest: str, text: str | byte
         if _head_of(raw) == head:
             name = f"{head.name}/{head.version}"
             raise ContractError(
-                f"a version is one content: there is {name}@{other} already, this catalogue is {name}@{digest}. Give "
-                "it a version of its own (CONSOLIDATOR_CATALOGUE names the file), or use the file that is kept; under "
-                "another CONSOLIDATOR_APP_ID and CONSOLIDATOR_TOPIC_PREFIX everything begins anew"
+                f"a version has only one content: the topic has {name}@{other} already, this catalogue is "
+                f"{name}@{digest}. Give it a new version (CONSOLIDATOR_CATALOGUE names the file), or use the catalogue "
+                "of the topic, or start over with another CONSOLIDATOR_APP_ID and CONSOLIDATOR_TOPIC_PREFIX"
             )
 
 

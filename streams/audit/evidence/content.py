@@ -158,7 +158,7 @@ def decode_rulesets(raw: bytes, manifest: Manifest, source: str) -> KnownRuleset
     found = _decode(raw, _Rulesets, source)
     for digest, text in found.catalogues.items():
         if parse_catalogue(text.encode(), suffix=".json", source=f"{source}, {digest}").digest != digest:
-            raise ContractError(f"{source}: a catalogue has not the digest {digest}")
+            raise ContractError(f"{source}: a catalogue does not have its digest {digest}")
     named = {digest for one in found.adoptions for digest in (one.before, one.after)}
     if named != {*found.catalogues}:
         raise ContractError(f"{source}: the catalogues are not those that the adoptions name")
@@ -202,7 +202,7 @@ def decode_published(raw: bytes, manifest: Manifest, topic: str, count: int, sou
 def _records(raw: bytes, topic: str, count: int, partition: int, source: str) -> list[Record]:
     lines = raw.split(b"\n")
     if lines.pop() or len(lines) != count:
-        raise ContractError(f"{source} has not the {count} lines that the manifest names")
+        raise ContractError(f"{source} does not have the {count} lines that the manifest names")
     records = [_record(_decode(line, _Line, f"{source}, line {number}"), topic) for number, line in enumerate(lines, 1)]
     offsets = [record.offset for record in records]
     if any(record.partition != partition for record in records) or any(map(ge, offsets, offsets[1:])):
@@ -214,7 +214,7 @@ def _decode(raw: bytes, kind: type[_Type], source: str) -> _Type:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"{source} has no evidence that this program reads: {error}") from None
+        raise ContractError(f"{source} cannot be read as evidence: {error}") from None
 
 
 def _record(line: _Line, topic: str) -> Record:

@@ -131,7 +131,7 @@ class EvidenceFiles:
             # spelling.
             if name != _CATALOGUE and written[name] != contents[name]:
                 raise ContractError(
-                    f"{self._source(name)} has no evidence that this program reads: it is spelt otherwise"
+                    f"{self._source(name)} cannot be read as evidence: this program would write it in another form"
                 )
         return evidence, manifest.verification
 

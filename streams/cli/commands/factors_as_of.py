@@ -92,7 +92,7 @@ def require_a_day(timezone: tzinfo | None, *given: object) -> None:
         click.UsageError: there is none.
     """
     if timezone is not None and not any(isinstance(one, date) for one in given):
-        raise click.UsageError("--timezone says where a DATE is a day: neither --at nor --compare is one")
+        raise click.UsageError("--timezone is for a DATE: neither --at nor --compare has one")
 
 
 def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | None) -> "_Moment | int | None":
@@ -105,8 +105,8 @@ def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | No
         return given
     if timezone is None:
         raise click.UsageError(
-            f"{option} {given.isoformat()} is a whole day: say where, with --timezone, such as --timezone UTC; its end "
-            "is meant"
+            f"{option} {given.isoformat()} is a whole day, and means its end: give its time zone, such as "
+            "--timezone UTC"
         )
     try:
         moment = end_of_day(given, timezone)

@@ -85,7 +85,7 @@ def replay(
     """
     settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
     if (output_format == "parquet") != (output is not None):
-        raise click.UsageError("--format parquet and --output belong together")
+        raise click.UsageError("--format parquet and --output belong together: give both, or neither")
     if file is not None:
         if verify or starts or ends or application or processor or summary or show == "changes":
             raise click.UsageError("--input reads a file: the other options are about Kafka's log")

@@ -69,7 +69,7 @@ def apply(*, altering: bool, yes: bool, bootstrap_servers: str | None, output_fo
     actual and action (altered, would_alter) before them.
     """
     if yes and not altering:
-        raise click.UsageError("--yes belongs to --alter")
+        raise click.UsageError("--yes has a meaning only with --alter")
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     declared = topics_of(settings)
     with told_progress() as tell:

@@ -56,8 +56,8 @@ def unreadable(tp: TP, position: int, error: KafkaError, *, is_changelog: bool) 
         )
     return ContractError(
         f"{where}: there is no offset {position} any more, and it is the next to fold: the events from there on were "
-        "removed unfolded (retention? deleted records?), or the topic was truncated or re-created. Restore them, or "
-        "begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+        "removed before they were folded (by retention, or by a deletion of records?), or the topic was truncated or "
+        "re-created. Restore them, or start over with another CONSOLIDATOR_APP_ID (consolidator topics bind)"
     )
 
 
