@@ -230,7 +230,7 @@ class AdoptionJob:
         self._lane.passed(adopting.record.offset)
         self._is_over = True
         _log.info(
-            "the partition has gone over",
+            "the partition has gone over to the new ruleset",
             partition=batch.partition,
             offset=adopting.record.offset,
             ruleset=adopting.rules.name,

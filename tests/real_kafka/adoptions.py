@@ -70,7 +70,7 @@ def adopted_changes(installation: Installation) -> list[dict[str, Any]]:
 
 def gone_over(*workers: WorkerProcess) -> set[int]:
     """The partitions that these workers took over to another ruleset, as they say."""
-    return {entry["partition"] for worker in workers for entry in worker.entries("the partition has gone over")}
+    return {entry["partition"] for worker in workers for entry in worker.entries("the partition has gone over to the new ruleset")}
 
 
 def wait_gone_over(*workers: WorkerProcess, partitions: int, limit_s: float = LIMIT_S) -> None:

@@ -210,7 +210,7 @@ class ApiVersions(Request[_ApiVersionsRequest]):
     ALLOW_UNKNOWN_API_VERSION = True
 
     def build(self, request_struct_class: type[_ApiVersionsRequest]) -> _ApiVersionsRequest:
-        """Name this client."""
+        """Build the request, with this client's name and version."""
         return request_struct_class("consolidator", "1", _NO_TAGS)
 
 
