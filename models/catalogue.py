@@ -33,7 +33,7 @@ from pydantic_core import PydanticCustomError
 from models.lengths import MAX_NAME_BYTES, fits
 from models.numbers import MAX_DIGITS, MAX_EXPONENT, scalar_text, within_limits
 
-# Cents, as the mission's own figures are amounts of money.
+# Means are rounded to cents by default, because the mission's own figures are amounts of money.
 DEFAULT_MEAN_SCALE: Final = 2
 # The type of a validation error that carries several problems of one rule, each with its place, in ``ctx["problems"]``.
 RULE_ERROR: Final = "catalogue_rule"
@@ -74,7 +74,7 @@ FieldKind = Literal["number", "boolean", "any"]
 
 NUMBER_REDUCERS: Final = frozenset({Reducer.MEAN, Reducer.SUM, Reducer.MIN, Reducer.MAX})
 BOOLEAN_REDUCERS: Final = frozenset({Reducer.COUNT_TRUE, Reducer.ALL_TRUE, Reducer.ANY_TRUE})
-# The other reducers yield a count or a boolean, which cannot be rounded.
+# The reducers that allow a scale. The others yield a count or a boolean, which is never rounded.
 SCALED_REDUCERS: Final = NUMBER_REDUCERS | {Reducer.LATEST, Reducer.EARLIEST}
 
 
@@ -130,7 +130,7 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES, pattern=NAM
 Bound = Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded), WithJsonSchema({"type": "number"})]
 
 _Rule = TypeVar("_Rule")
-# Read-only at run time too: the digest is computed once and must stay true.
+# Read-only at run time, too, because the digest is computed only once.
 FrozenMapping = Annotated[
     Mapping[Name, _Rule],
     AfterValidator(MappingProxyType),
@@ -292,7 +292,7 @@ class Catalogue(_Frozen):
     """A whole catalogue; a value, equal to another one where every declaration is."""
 
     schema_version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(description="Version of this file format.")
-    # No slash: the ruleset's name is "<name>/<version>" and must split in one way.
+    # No slash is allowed, because the ruleset's name is "<name>/<version>", and must have only one slash.
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(description="Name of the ruleset.")
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,100}$")] = Field(description="Version of the ruleset.")
     processors: FrozenMapping[ProcessorRule] = Field(

@@ -71,7 +71,7 @@ def _sent_time(text: Any, parse: ValidatorFunctionWrapHandler) -> datetime:
     return parse(text)  # type: ignore[no-any-return] # pydantic's own handler is untyped
 
 
-# The form in which producers send it.
+# The types of members in the form in which producers send them.
 _SentTime = Annotated[AwareDatetime, WrapValidator(_sent_time), Field(json_schema_extra={"maxLength": MAX_TIME_BYTES})]
 _SentId = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_BYTES), _at_most(MAX_ID_BYTES)]
 _SentName = Annotated[StrictStr, Field(min_length=1, max_length=MAX_NAME_BYTES), _at_most(MAX_NAME_BYTES)]

@@ -29,7 +29,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
-# Events of one second are mostly folded together, and a cached second takes a tenth of the time to format.
+# Formatted seconds are cached: events of one second are mostly folded together, and a cache hit takes a tenth of the
+# time.
 _CACHED_SECONDS: Final = 4_096
 
 MIN_MICROS: Final = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND

@@ -17,7 +17,7 @@ _Published = TypeVar("_Published", bound=CurrentFactors)
 
 
 def current_of(record: Record) -> CurrentFactors:
-    """Decode a record of ``factors``; it is no tombstone.
+    """Decode a record of ``factors`` that is no tombstone.
 
     Raises:
         ContractError: it cannot be read, or is of a later schema version.
@@ -26,7 +26,7 @@ def current_of(record: Record) -> CurrentFactors:
 
 
 def change_of(record: Record) -> FactorChange:
-    """Decode a record of ``factor-changes``; it is no tombstone.
+    """Decode a record of ``factor-changes`` that is no tombstone.
 
     Raises:
         ContractError: it cannot be read, or is of a later schema version.

@@ -119,7 +119,7 @@ def render_properties(properties: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    # Java needs two UTF-16 escapes for a character beyond the basic plane, which UTF-16 encoding gives.
+    # Java needs two escapes for a character beyond the basic plane, one for each of its UTF-16 code units.
     units = memoryview(value.replace("\\", "\\\\").encode("utf-16-be")).cast("B")
     codes = [units[i] << 8 | units[i + 1] for i in range(0, len(units), 2)]
     text = "".join(chr(code) if ord(" ") <= code <= ord("~") else f"\\u{code:04x}" for code in codes)

@@ -18,7 +18,7 @@ from streams.broker.node import format_node, launch_node, new_cluster_id, wait_u
 from streams.broker.ports import Ports, choose_ports, remember_ports, remembered_ports
 from streams.broker.process import exclusive, running_pid, terminate
 
-# 3 s on an idle machine; a busy one with two cores needs several times that.
+# The broker starts in 3 s on an idle machine; a busy one with two cores needs several times that.
 _READY_LIMIT_S = 90.0
 # An orderly stop takes 1 to 2 s; after a kill Kafka checks its logs at the next start.
 _STOP_GRACE_S = 30.0

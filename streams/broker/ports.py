@@ -11,8 +11,8 @@ import msgspec
 from models.errors import ContractError, InfrastructureError
 from streams.broker.config import LOOPBACK
 
-# Below the range from which Linux (32768 and up) and macOS (49152 and up) take the ports of outgoing connections: a
-# port from that range could be taken by any browser while the broker is stopped.
+# These are below the range from which Linux (32768 and up) and macOS (49152 and up) take ports of outgoing connections.
+# A port in that range could be taken by any browser while the broker is stopped.
 _CANDIDATES = range(19_092, 32_000)
 _TRIES = 100
 

@@ -195,7 +195,7 @@ def _die_of_closed_pipe() -> NoReturn:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPIPE})
     os.kill(os.getpid(), signal.SIGPIPE)
-    os._exit(FAILED)  # not reached, unless somebody else's handler is in the way
+    os._exit(FAILED)  # not reached, unless another handler blocks the signal
 
 
 @contextmanager

@@ -166,7 +166,7 @@ class ApplicationErasure:
             published = (self._topics.executions, self._topics.factor_changes, self._topics.factors, self._topics.dlq)
             if not progress.wait_decided(*published, limit_s=_DECIDED_LIMIT_S):
                 raise InfrastructureError(
-                    "a transaction stays open: what it has cannot be seen. Give the command again"
+                    "a transaction is still open, and hides its records. Give the command again later"
                 )
 
     def entomb(self, survey: Survey) -> int:

@@ -21,7 +21,7 @@ _MOST_UNPACKED: Final = 16 * 1024 * 1024
 _MOST_NESTED: Final = 4
 """How deep JSON in strings is searched: a producer's pipeline may encode an event several times."""
 
-# The longer ones first: the mark of UTF-16 begins one of UTF-32.
+# The longer ones come first, because a byte-order mark of UTF-32 may begin with one of UTF-16.
 _ENCODINGS: Final = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -139,7 +139,7 @@ def _made_out(text: str) -> Iterator[str]:
 
 def _nested(text: str) -> Iterator[str]:
     """The strings of a text that are JSON themselves."""
-    # Every other piece: the pieces between them are outside of strings.
+    # Take every second piece: the others are the text between the strings.
     for string in _strings(text)[::2]:
         if "\\" in string and (inner := _unescaped(string)).lstrip().startswith(("{", "[")):
             yield inner

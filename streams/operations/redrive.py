@@ -164,7 +164,8 @@ class Redrive:
                 **config,
                 "transactional.id": f"{app_id}-redrive",
                 "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
-                # The strongest compression: a record at the source's size limit was compressed when it came.
+                # The strongest compression, because a record at the source's size limit may fit only when it is
+                # compressed.
                 "compression.type": "zstd",
                 "linger.ms": 20,
                 "message.max.bytes": _UNCOMPRESSED_BYTES,
@@ -251,7 +252,9 @@ class Redrive:
             )
         if missing:
             places = ", ".join(f"{partition}:{offset}" for partition, offset in sorted(missing))
-            raise ContractError(f"dead letters went while they were read: {places}; nothing was redriven, try again")
+            raise ContractError(
+                f"dead letters were removed while they were read: {places}; nothing was redriven, try again"
+            )
 
     def _produce_letter(self, record: Record, place: Place, find: Callable[[Original], Record | None]) -> None:
         letter, key = parse_dead_letter(record), record.key

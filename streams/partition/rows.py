@@ -68,7 +68,7 @@ class PartitionRows:
         return changed or self.cached(key) or self.loaded(key)
 
     def loaded(self, key: bytes) -> Pair | None:
-        """A pair that is not decoded in memory, from its stored row; None: there is none."""
+        """Load a pair that is not decoded in memory from its stored row; None: there is no row."""
         raw = self._raw(key)
         if raw is None:
             return None
@@ -125,10 +125,10 @@ class PartitionRows:
                 continue
             if not prefix or not key.startswith(prefix):
                 prefix = key[: key.find(b"/") + 1]
-                # The slash makes the prefix parse as an event's key, which needs a text there.
+                # The second slash stands for an event's id, because parse_event_key refuses a key without one.
                 identity = parse_event_key(prefix + b"/")
                 is_wanted = identity is not None and is_home(identity[0])
-            # A key that is only the prefix is the key of the application's erased events, and of no pair.
+            # The row under the bare prefix has the application's erased events; it is no pair.
             if is_wanted and key != prefix:
                 yield key, raw
 

@@ -117,8 +117,8 @@ class Replay:
                 observer=self.observer,
                 keeps_changes=self.keeps_changes,
             )
-            # All records before the range's end could be read when the range was made, so their entries are read
-            # together.
+            # When the range was made, all records before its end could be read already. So the entries that confirm
+            # erasures among them can be read together.
             self.book.erasures.fetched(partition, spans[partition].end)
             self.records[partition] = 0
             for batch, present in self._batches(log.topic, partition, spans[partition], records):

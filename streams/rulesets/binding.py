@@ -109,7 +109,7 @@ def require_no_members(config: Mapping[str, str | int], app_id: str) -> None:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return
-        raise InfrastructureError(f"group {app_id} cannot be looked at: {error.args[0].str()}") from error
+        raise InfrastructureError(f"the state of group {app_id} cannot be read: {error.args[0].str()}") from error
     if group.members:
         raise ContractError(f"{len(group.members)} workers of {app_id} are at work: stop them first. Nothing was done")
 

@@ -36,7 +36,8 @@ _ERROR: Final = ("code", "message")
 # Members in the wrong place: (place in the event) -> the place where it is read.
 _MISPLACED: Final = {"factors": "output.factors", "factor": "output.factors", "code": "error.code"}
 _IDS: Final = ("application_id", "execution_id", "processor", "event_id", "supersedes")
-# "outputs" and "output" have 0.92, "supercedes" and "supersedes" 0.9; "time" and "attempt" have 0.36.
+# The similarity from which two names are taken for the same: "outputs" and "output" have 0.92, "supercedes" and
+# "supersedes" 0.9; "time" and "attempt" have 0.36.
 _MEMBER_LIKENESS: Final = 0.8
 _NAME_LIKENESS: Final = 0.7
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

@@ -69,7 +69,8 @@ def call_at_signals(call: Callable[[], object]) -> None:
         writing.close()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
-    # Set before the handlers: a signal that comes in between still runs the earlier handlers, too.
+    # The descriptor is set before the handlers: a signal that comes in between is not lost, and also runs the earlier
+    # handler.
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     for number in ENDING:
         signal.signal(number, _nothing)

@@ -121,7 +121,8 @@ class LogQueue:
             try:
                 writer.start()
             except RuntimeError:
-                # There are too many threads, or the interpreter is about to end. The next line tries again.
+                # The thread cannot be started: there are too many, or the interpreter is about to end. The next line
+                # tries again.
                 return
             self._writer = writer
 
@@ -223,7 +224,7 @@ class LogQueue:
                 waiting.register(self._descriptor, select.POLLOUT)
                 waiting.poll(_POLL_MS)
             except OSError:
-                # Full, closed, without a reader: the next lines will show whether that has passed.
+                # The disk is full, or the pipe has no reader. Later lines are tried again.
                 break
         return written
 

@@ -179,7 +179,7 @@ def _json_text(event: Any, **_: Any) -> str:
     try:
         text = msgspec.json.encode(event, enc_hook=repr).decode()
     except UnicodeEncodeError:
-        # Reached for a path that is no UTF-8.
+        # This happens for a path that is no UTF-8.
         return json.dumps(event, default=repr)
     # JSON escapes only some of the control characters.
     return escaped(text)

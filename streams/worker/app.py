@@ -189,7 +189,8 @@ def create_app(
         store=lambda: _store_of(table),
         on_fatal=supervision.fail,
         on_client_error=librdkafka_errors(contact),
-        # Shared by all workers on this machine, so that the next owner of a partition can continue its refold.
+        # All workers on this machine share the directory of refolds, so that the next owner of a partition can continue
+        # one.
         refold_dir=data_dir.parent / "refold",
     )
     source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)

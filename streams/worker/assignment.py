@@ -153,7 +153,7 @@ class Engine:
         """
         acquired = {partition: self._transactions.get(partition) for partition in partitions}
         try:
-            # An earlier call that was cancelled may have left some.
+            # An earlier call that was cancelled may have left some lanes.
             await self._end_adoptions(partitions)
             loop = asyncio.get_running_loop()
             topic_id = await loop.run_in_executor(self._executor, self._source.look)
@@ -326,7 +326,8 @@ class Engine:
         try:
             return await loop.run_in_executor(self._executor, self._rulesets.resume, partition, self._mark(partition))
         except InfrastructureError:
-            # Another worker, or a new assignment here, may have the partition by now and have fenced these.
+            # Another worker, or a new assignment here, may own the partition by now, and have fenced these
+            # transactions.
             self._still(partition, own)
             raise
 

@@ -201,7 +201,7 @@ class _Family:
             if child.silent_s >= child.limit_s:
                 child.limit_s = inf
                 _log.error(
-                    "a worker process hangs and is killed: nothing that it had not committed takes effect",
+                    "a worker process hangs and is killed: its uncommitted work has no effect",
                     process=child.number,
                     pid=child.pid,
                     silent_s=round(child.silent_s),

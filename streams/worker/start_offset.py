@@ -29,7 +29,7 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
     if committed is not None and committed > start:
         raise ContractError(
             f"{where}: the group's committed offset is {committed}, but the state ends at {applied} ({changelog}). "
-            f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
+            f"The changelog topic was lost, or the group was moved. To fold the events in between, set the group "
             f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
         )
     if committed is None and applied >= 0:

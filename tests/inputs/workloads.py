@@ -239,7 +239,7 @@ class _Story:
         return Decimal((int(coefficient < 0), digits, -places))
 
     def _supersede(self, events: list[tuple[datetime, dict[str, Any]]], ids: list[str], number: int) -> None:
-        """Set ``supersedes`` in some events: mostly to the previous one, else to the next, itself, or an unknown one."""
+        """Set ``supersedes`` in some events: mostly the previous one, else the next, itself, or an unknown one."""
         before, after = ids[number - 1], ids[(number + 1) % len(ids)]
         target = self._rng.choice([before, before, before, after, ids[number], f"{ids[number]}-ghost"])
         for _, event in self._rng.sample(events, self._rng.randint(1, len(events))):

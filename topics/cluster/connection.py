@@ -7,7 +7,7 @@ from typing import Final
 from topics.cluster.addresses import VARIABLE, Servers
 from topics.cluster.tls import client_context
 
-# Shown in the brokers' logs and quotas.
+# The client id, which brokers show in logs and use for quotas.
 CLIENT_ID: Final = "consolidator"
 
 _LOG_LEVEL: Final = 2

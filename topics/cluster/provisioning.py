@@ -153,7 +153,7 @@ def require_existing(
 def _refuse(found: list[Drift]) -> None:
     if found:
         lines = [f"  {drift}" for drift in found]
-        # Many topics often share one remedy: say it once.
+        # Often many topics have the same remedy, so it is printed only once.
         remedies = [f"  {remedy}" for remedy in dict.fromkeys(drift.remedy() for drift in found)]
         if any(may_be_altered(drift) for drift in found):
             remedies.append("  or, for all by which nothing is removed: consolidator topics apply --alter")

@@ -17,7 +17,7 @@ _OTHER_HOST: Final = (
     "broker's advertised.listeners"
 )
 
-# OpenSSL's X509_V_ERR_* codes, and who has to act.
+# OpenSSL's X509_V_ERR_* codes, each with the reason and the person who has to act.
 _REASONS: Final = {
     9: "the broker's certificate is not valid yet: compare the clocks",
     10: "the broker's certificate has expired: renew it on the broker",

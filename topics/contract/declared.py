@@ -30,7 +30,7 @@ _FACTORS_BYTES: Final = 8 * _MIB
 # A changelog record is one row with all its executions, bounded by models.rows.MAX_WEIGHT.
 _CHANGELOG_BYTES: Final = 8 * _MIB
 # A dead letter holds at most 1 MiB of content (topics.records.dead_letter_format.MAX_CONTENT_BYTES), so that it fits in
-# without any compression; the rest is room for what was written before there was that bound.
+# without any compression; the rest is room for letters that were written before that limit.
 _DLQ_BYTES: Final = 8 * _MIB
 
 # A reader that was stopped for this long still gets every tombstone, and so every erasure. Kafka's default is 1 day.
@@ -38,7 +38,7 @@ _TOMBSTONE_RETENTION_MS: Final = 30 * _DAY_MS
 # A catalogue of a thousand processors with ten factors each takes about 1 MiB.
 _CATALOGUE_BYTES: Final = 8 * _MIB
 
-# An entry has about two hundred bytes.
+# An entry of ``erasures`` has about two hundred bytes.
 _ENTRY_BYTES: Final = _MIB
 
 # A month to notice a dead letter, fix its cause and redrive it. Originals may hold personal data, so they are not kept

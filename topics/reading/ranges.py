@@ -43,7 +43,7 @@ def require_bounds(bounds: Sequence[Start]) -> None:
         return
     places = [bound for bound in bounds if isinstance(bound, AtOffset)]
     if len(places) < len(bounds) or len({place.partition for place in places}) < len(places):
-        raise ValueError("given several times, each has to be PARTITION:OFFSET, and of another partition")
+        raise ValueError("if it is given several times, each has to be PARTITION:OFFSET, with different partitions")
 
 
 def require_order(starts: Sequence[Start], ends: Sequence[Start]) -> None:
@@ -56,9 +56,9 @@ def require_order(starts: Sequence[Start], ends: Sequence[Start]) -> None:
         for end in ends:
             match start, end:
                 case AtOffset(partition, begins), AtOffset(other, until) if partition == other and begins > until:
-                    raise ValueError(f"{partition}:{until} is before {partition}:{begins}, where it begins")
+                    raise ValueError(f"{partition}:{until} is before the start, {partition}:{begins}")
                 case AtTime(begins), AtTime(until) if begins > until:
-                    raise ValueError("that is before the time at which it begins")
+                    raise ValueError("the end is before the start")
                 case _:
                     pass
 

@@ -90,7 +90,7 @@ class TopicReader:
             # megabyte compressed.
             "receive.message.max.bytes": _MOST_UNPACKED_BYTES,
             **config,
-            # librdkafka insists on a name. The group is never joined, and nothing is ever committed in it.
+            # librdkafka requires a group id. The group is never joined, and no offset is committed.
             "group.id": "consolidator-reader",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -8,7 +8,7 @@ __all__ = ["foreign_format", "has_half_a_surrogate_pair"]
 _UTF8: Final = "JSON is UTF-8 (RFC 8259, section 8.1)"
 _COMPRESSED: Final = "Kafka compresses batches by itself (compression.type)"
 
-# The longer ones first: a byte-order mark of UTF-16 begins one of UTF-32.
+# The longer ones come first, because a byte-order mark of UTF-32 may begin with one of UTF-16.
 _BEGINNINGS: Final = (
     (b"\xef\xbb\xbf", "it begins with a byte-order mark, which JSON must not have (RFC 8259, section 8.1)"),
     (b"\xff\xfe\x00\x00", f"it is UTF-32; {_UTF8}"),

@@ -21,7 +21,8 @@ from models.lengths import MAX_TIME_BYTES, fits, too_long
 
 __all__ = ["time_micros"]
 
-# Hours and minutes are bounded here: datetime lets an offset of +05:99 pass, and newer Pythons the hour 24.
+# The pattern limits hours and minutes, because datetime accepts an offset of +05:99, and newer Pythons accept the hour
+# 24.
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-5][0-9])"
 )
@@ -45,7 +46,7 @@ def time_micros(text: str) -> int:
             the years 1 to 9999 in UTC.
     """
     fraction = text[20:26]
-    # Six decimals and no offset, as most producers write it.
+    # A quick path for six decimals and no offset, which most producers write.
     if (
         len(text) == _MICROS_LENGTH
         and text[19] == "."

@@ -89,7 +89,7 @@ class ConfirmedWriter:
             raise InfrastructureError(f"{topic}: no acknowledgement for {_LIMIT_S:.0f} s; nothing was written")
         [(error, offset)] = told
         if error is not None or offset is None:
-            reason = "Kafka did not say where it stands" if error is None else error.str()
+            reason = "Kafka did not return its offset" if error is None else error.str()
             raise InfrastructureError(f"{topic}: a record was not written: {reason}; nothing took effect")
         return offset
 

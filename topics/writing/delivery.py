@@ -95,6 +95,6 @@ def write_records(
         )
     if nowhere:
         raise InfrastructureError(
-            f"{len(nowhere)} of {len(records)} records were written, but Kafka did not say where: try again"
+            f"{len(nowhere)} of {len(records)} records were written, but Kafka did not return their offsets: try again"
         )
     return places

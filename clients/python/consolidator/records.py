@@ -248,7 +248,7 @@ _TEXT: Final = msgspec.json.Decoder(str)
 
 
 def decode_factors(value: bytes) -> CurrentFactors:
-    """Decode the value of a record of ``factors``; it is no tombstone.
+    """Decode the value of a record of ``factors`` that is no tombstone.
 
     Raises:
         UnreadableRecordError: it is not what a worker publishes, or of a later schema version.
@@ -257,7 +257,7 @@ def decode_factors(value: bytes) -> CurrentFactors:
 
 
 def decode_change(value: bytes) -> FactorChange:
-    """Decode the value of a record of ``factor-changes``; it is no tombstone.
+    """Decode the value of a record of ``factor-changes`` that is no tombstone.
 
     Raises:
         UnreadableRecordError: it is not what a worker publishes, or of a later schema version.

@@ -161,7 +161,7 @@ def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) ->
         book = published_book(load_catalogue(settings.catalogue), known, published, erasures)
         inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
     except AuthorizationError:
-        # A user may be permitted to read factors, but not events.
+        # The user may be permitted to read factors, but not events.
         problem = f"this client may not read {topics.executions.name} and {topics.rulesets.name}, as an auditor may"
         reasons = [PublishedReason(None, problem)] * len(wanted)
     else:

@@ -67,13 +67,13 @@ def question_of(*, at: int | None, at_offset: AtOffset | None, sense: str, compa
     """
     if sense == "true":
         if at is None:
-            raise click.UsageError("--as-of true needs --at: by when had it happened?")
+            raise click.UsageError("--as-of true needs --at: the time by which events had happened")
         if compare is not None and not isinstance(compare, int):
-            raise click.UsageError("--as-of true compares with a time: --compare TIME")
+            raise click.UsageError("with --as-of true, --compare needs a TIME")
         known = End() if at_offset is None else at_offset
         return Question(known, at, None if compare is None else known, compare)
     if at is not None and at_offset is not None:
-        raise click.UsageError("--at and --at-offset both say up to where the log is looked at: give one of them")
+        raise click.UsageError("--at and --at-offset both limit the log that is read: give one of them")
     first = at if at_offset is None else at_offset
     if first is None:
         if compare is not None:
@@ -89,7 +89,7 @@ def require_a_day(timezone: tzinfo | None, *given: object) -> None:
     """Refuse a time zone if no day is given: a time has its own offset, and the output is in UTC.
 
     Raises:
-        click.UsageError: there is none.
+        click.UsageError: there is a time zone, but no day.
     """
     if timezone is not None and not any(isinstance(one, date) for one in given):
         raise click.UsageError("--timezone is for a DATE: neither --at nor --compare has one")

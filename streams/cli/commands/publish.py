@@ -88,7 +88,7 @@ def publish(
     settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
     as_json = output_format == "json"
     topics = topics_of(settings)
-    # One time for both passes, so that they see the same lines.
+    # Both passes use the same time, so that they accept the same lines.
     check = Check(settings.max_event_bytes, int(topics.executions.config["max.message.bytes"]), time.time_ns() // 1_000)
     with rereadable(file) as lines:
         good, bad, mistyped = _tell(check(lines), load_catalogue(settings.catalogue), as_json=as_json)

@@ -323,7 +323,7 @@ def main() -> int:
         worker.tell(Report(error=str(error)[:_ERROR_CHARACTERS], is_contract=isinstance(error, ContractError)))
         return 1
     except Exception as error:
-        # Nobody reads what a process without a log says at its end.
+        # This process has no log, so errors at its end are dropped.
         last = traceback.extract_tb(error.__traceback__)[-1]
         worker.tell(
             Report(error=f"to fold again failed at {last.name}, line {last.lineno}: {error!r}"[:_ERROR_CHARACTERS])

@@ -96,7 +96,8 @@ class RefoldDirectory:
             for number in numbers:
                 path = base / str(partition) / str(number)
                 path.mkdir(parents=True, exist_ok=True)
-                # The lock file is not inside the directory, which may be removed while others look for a free one.
+                # The lock file is beside the directory, because the directory may be removed while others look for a
+                # free one.
                 lock = path.with_suffix(".lock").open("w")
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

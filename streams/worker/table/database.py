@@ -141,7 +141,7 @@ class Database(OpenDatabase):
 
 
 def _wipe(path: Path, reason: str) -> None:
-    _log.warning("local state wiped, it comes back from the changelog", database=str(path), reason=reason)
+    _log.warning("local state wiped, it is rebuilt from the changelog", database=str(path), reason=reason)
     try:
         if path.exists():
             shutil.rmtree(path)

@@ -59,7 +59,7 @@ def hear_aiokafka(contact: KafkaContact) -> None:
     # aiokafka's create_conn() looks the class up by this name.
     conn.AIOKafkaConnection = heard_connection(contact)
     if not logging.getLogger(_CLIENT).isEnabledFor(logging.DEBUG):
-        # A filter, and not a level, which would also hold for child loggers.
+        # Use a filter, and not a level: a level would also hold for child loggers.
         logging.getLogger(_CLIENT).addFilter(lambda _record: False)
         for name in _OTHERS:
             logging.getLogger(name).addFilter(_names_no_passing_error)

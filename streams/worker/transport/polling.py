@@ -118,7 +118,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def look(self) -> None:
         """Wake a waiting poll, because a round has ended and the next one may begin. May be called from any thread."""
-        # A worker's last commits may end after this thread, and its loop is closed then.
+        # The last commits may end after this thread, when its loop is closed already.
         with suppress(RuntimeError):
             self.thread_loop.call_soon_threadsafe(self._round_ended.set)
 

@@ -207,7 +207,7 @@ def test_no_consumer_group_is_left_behind(told):
         (("--format", "parquet"), "belong together"),
         (("--from", "0:1", "--from", "0:2"), "of another partition"),
         (("--from", "beginning", "--from", "0:2"), "of another partition"),
-        (("--from", "0:5", "--to", "0:3"), "0:3 is before 0:5, where it begins"),
+        (("--from", "0:5", "--to", "0:3"), "0:3 is before the start, 0:5"),
         (("--verify", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"), "before the time at which"),
         (("--verify", "--show", "changes"), "prints differences"),
     ],

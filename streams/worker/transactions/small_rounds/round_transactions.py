@@ -186,7 +186,7 @@ class RoundProducers:
     async def _fence(self, partitions: Collection[int]) -> "dict[int, RoundTransactions]":
         client = await self._started()
         if not await client.persist(client.speaks_the_protocol):
-            _log.info("small rounds have librdkafka's transactions: the cluster does not speak the newer protocol")
+            _log.info("small rounds use librdkafka's transactions: the cluster does not speak the newer protocol")
             return {}
         producers = {
             partition: [_Producer(f"{self.app_id}-{partition}-{name}") for name in _IDS] for partition in partitions
