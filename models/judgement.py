@@ -12,7 +12,7 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True, tag="judged2", gc=
 
     Attributes:
         old_start: bytes of the old ruleset's row from the second one on, with its version; empty: there was none.
-        new_start: likewise, of the row of the new ruleset.
+        new_start: the same bytes of the row of the new ruleset.
         version: the version of the row of the old ruleset, kept where nothing differs; -1: there was no such row.
         parts: the parts of the change to publish, see :func:`~streams.core.change.difference_parts`; None: nothing
             differs.

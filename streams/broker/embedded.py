@@ -59,7 +59,7 @@ def start_broker(
     1. Wait for this directory's turn: of two starts at the same time, the second finds the first's broker.
     2. Return the broker if it is running.
     3. Make sure of Java and of the jars, downloading these if this is the first start.
-    4. Choose the ports: the one asked for, else the last ones, else free ones.
+    4. Choose the ports: the requested one, else the last ones, else free ones.
     5. Write the properties, format the storage if it is new, launch.
     6. Wait until it answers; a broker that does not answer is stopped again.
 

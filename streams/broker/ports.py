@@ -54,12 +54,12 @@ def choose_ports(wanted: int | None, remembered: Ports | None, tell: Callable[[s
     """The ports for the next start.
 
     Args:
-        wanted: the client port that was asked for.
+        wanted: the requested client port.
         remembered: the ports of the last start, kept if they are free.
         tell: called with a message if the remembered port is taken and clients have to use another one.
 
     Raises:
-        ContractError: the port that was asked for is taken.
+        ContractError: the requested port is taken.
         InfrastructureError: no free port was found.
     """
     if wanted is not None and not is_free(wanted):

@@ -188,7 +188,7 @@ def _too_heavy() -> BadEventError:
 
 
 def erase_event(pair: Pair, event_id: str, position: Position, rules: Rules) -> Step:
-    """Take every copy of one event out of the set, for good (a tombstone).
+    """Remove every copy of one event from the set permanently (a tombstone).
 
     Args:
         pair: the state before, which holds the event, see :func:`holds_event`.

@@ -73,10 +73,10 @@ class PartitionErasures:
     def erase_event(
         self, tombstone: Tombstone, position: Position, folded: Folded
     ) -> Iterator[tuple[bytes, Pair, Step]]:
-        """Forget an event for good, in whichever pair of its application it is.
+        """Erase an event permanently, from every pair of its application that has it.
 
         Args:
-            tombstone: which event.
+            tombstone: names the event.
             position: where the tombstone stands.
             folded: the batch's result, which gets the row of the application's erased events.
 

@@ -346,7 +346,7 @@ class PartitionFold:
         self._observer.republished(self._position(record))
 
     def _tombstone(self, record: SourceRecord, tombstone: Tombstone, folded: Folded) -> None:
-        """Forget the event for good, in whichever pair of the application it is.
+        """Erase the event permanently, from every pair of the application that has it.
 
         Raises:
             BadEventError: ``too_long``, ``execution_limit`` or ``too_large``.

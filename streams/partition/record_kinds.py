@@ -29,7 +29,7 @@ _NO_KEY: Final = b""
 
 
 class Tombstone(NamedTuple):
-    """A record without a value: it erases an event of this partition for good.
+    """A record without a value: it erases an event of this partition permanently.
 
     Attributes:
         application_id: the event's application.

@@ -38,4 +38,4 @@ class NoSwitches:
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`RulesetSwitches`."""
-        raise NotImplementedError("no ruleset was adopted, so there is nothing to fold again")
+        raise NotImplementedError("no ruleset was adopted, so no partition is folded again")

@@ -50,10 +50,10 @@ def open_range(
         stack: closes the reader.
         config: for librdkafka.
         topics: the declared topics.
-        selection: what is asked for.
+        selection: the selected range and applications.
 
     Returns:
-        The reader, and the range of each partition that is asked for.
+        The reader, and the range of each requested partition.
 
     Raises:
         ContractError: the topic, a partition or an offset is not there, or the topic has other partitions than
@@ -95,7 +95,7 @@ class LogReplay(Closing):
         config: for librdkafka.
         topics: the declared topics.
         book: the rules of every offset.
-        selection: what is asked for.
+        selection: the selected range and applications.
         max_event_bytes: larger events become dead letters.
         on_progress: called after each batch with the number of its offsets.
 

@@ -1,7 +1,7 @@
 """Finds probable typing errors in a legal event: members, names and ids that would silently be ignored.
 
-Unknown members are ignored, and a processor that nobody declared is merged: both are legal, so the worker folds such
-events. Their publisher should get a warning.
+Unknown members are ignored, and the factors of an undeclared processor are merged: both are legal, so the worker folds
+such events. Their publisher should get a warning.
 """
 
 import re

@@ -70,7 +70,7 @@ def queue_standard_error() -> LogQueue:
     stream = LogStream(queue, _STDERR)
     sys.stderr = stream
     if sys.__stderr__ is None:
-        sys.__stderr__ = stream  # type: ignore[misc, assignment]  # for whoever has a stderr
+        sys.__stderr__ = stream  # type: ignore[misc, assignment]  # for code that uses the original stderr
     # A forked process starts with an empty queue and a thread of its own.
     os.register_at_fork(before=queue.pause, after_in_child=queue.begin)
     atexit.register(queue.flush)

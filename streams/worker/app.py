@@ -87,7 +87,7 @@ class ConsolidatorApp(faust.App):
         source_topic: the topic whose records come in batches.
         partition_owner: processes the source partitions.
         changelog_retention: knows how old a stored database may be.
-        unused_databases: removes those that nobody uses any more.
+        unused_databases: removes databases that are no longer used.
         supervision: takes every failure.
     """
 

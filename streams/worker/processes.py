@@ -61,8 +61,8 @@ class ForkedWorker:
 def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _SILENCE_S) -> ForkedWorker:
     """Fork several workers; this returns once in each of them.
 
-    The calling process stays behind: it passes SIGTERM and SIGINT on, and exits when all workers have ended, with the
-    exit code of the first one that failed. It must have neither threads nor connections yet.
+    The calling process does not become a worker: it passes SIGTERM and SIGINT on, and exits when all workers have
+    ended, with the exit code of the first one that failed. It must have neither threads nor connections yet.
 
     Args:
         count: how many workers.

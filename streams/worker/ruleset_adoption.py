@@ -236,4 +236,4 @@ class _Switches:
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
-        raise NotImplementedError("a worker does this in a job: see streams.worker.adoption_job")
+        raise NotImplementedError("a worker folds a partition again in streams.worker.adoption_job only")

@@ -220,7 +220,7 @@ class Cluster:
     def creatable(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
         """The names of those topics that do not exist yet and could be created; creates none.
 
-        The broker that creates topics knows a new one before those that are asked for metadata do.
+        The controller knows a new topic before the brokers that answer metadata requests.
 
         Raises:
             ContractError: when the cluster would refuse one of them; see :meth:`create`.

@@ -72,7 +72,7 @@ def ranges_of(reader: TopicReader, starts: Sequence[Start], ends: Sequence[Start
     Args:
         reader: made with :class:`topics.reading.positions.Beginning`; its spans are the whole topic as it is now.
         starts: see :func:`require_bounds`; empty: the beginning.
-        ends: likewise; empty: the end.
+        ends: see :func:`require_bounds`; empty: the end.
 
     Raises:
         ContractError: a partition or an offset does not exist.

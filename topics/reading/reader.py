@@ -50,10 +50,10 @@ class TopicReader:
     Attributes:
         topic: the topic's full name.
         partitions: how many the topic has.
-        spans: what there is to read, by partition.
+        spans: the readable range of each partition.
 
     Raises:
-        ContractError: when the topic does not exist, or the offset that is asked for does not.
+        ContractError: when the topic does not exist, or the requested offset does not.
         AuthorizationError: when we may not read it.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.

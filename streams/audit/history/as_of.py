@@ -52,11 +52,11 @@ class Sources(Observer):
 
 @dataclass(frozen=True, slots=True)
 class ProcessorAsOf:
-    """One processor as it was.
+    """The state of one processor at a past moment.
 
     Attributes:
         pair: its state.
-        last_change: the last change until then, with the event that caused it.
+        last_change: the last change before that moment, with the event that caused it.
     """
 
     pair: Pair
@@ -65,7 +65,7 @@ class ProcessorAsOf:
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """An application as it was.
+    """The state of an application at a past moment.
 
     Attributes:
         log: the application's log, which the answer is based on.

@@ -57,7 +57,7 @@ def consolidated_end(span: Range, committed: int | None, last: int | None) -> in
     """Before which offset a partition's range ends.
 
     Args:
-        span: what is asked for.
+        span: the requested range.
         committed: see :func:`consolidated_offsets`.
         last: the greatest offset that a published change names as its cause; used if the group has committed nothing.
     """
@@ -78,7 +78,7 @@ class KafkaVerification(Closing):
         config: for librdkafka.
         topics: the declared topics.
         book: the rules of every offset.
-        selection: what is asked for.
+        selection: the selected range and applications.
         group: the worker's group.
         max_event_bytes: larger events become dead letters.
         on_progress: called with how many offsets, of all topics, are done.

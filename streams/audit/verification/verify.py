@@ -125,7 +125,7 @@ class Verification:
         Args:
             log: the source.
             ranges: of the source; they end where the worker has consolidated, at the latest.
-            ends: of the source's partitions, asked for after the changes were read.
+            ends: the ends of the source's partitions, read after the changes were.
             factors: the published records of ``factors``.
         """
         self._ranges, self._ends = ranges, ends

@@ -26,7 +26,7 @@ def is_about(kind: str, record: Record, application_id: str) -> bool:
         kind: executions, factor-changes, factors, dlq or erasures. An entry of erasures has no id, but a hash with
             which an id can be compared.
         record: the record.
-        application_id: the application asked for.
+        application_id: the requested application.
     """
     if kind == "erasures":
         return any(erasure.is_of(application_id) for _, erasure in readable_entries(record))

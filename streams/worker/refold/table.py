@@ -130,7 +130,7 @@ class RefoldDirectory:
         self._lock.close()
 
     def remove(self) -> None:
-        """Remove the directory, because nobody needs it any more."""
+        """Remove the directory, which is no longer needed."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
 
@@ -287,7 +287,7 @@ class LiveTable(OpenDatabase):
         return _applied(self.get(MARK_KEY))
 
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The pairs behind a key, in the order of their keys, with their rows."""
+        """The pairs after a key, in the order of their keys, with their rows."""
         return ((found, row) for found, row in self.between(key + b"\0", None) if is_pair_key(found))
 
     def _failure(self, error: Exception) -> InfrastructureError:

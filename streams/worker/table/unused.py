@@ -108,7 +108,7 @@ def _last_used_s(database: Path) -> float:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[bool]:
-    """Hold a worker's lock, if nobody else does."""
+    """Hold a worker's lock, if no other process does."""
     with (directory / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

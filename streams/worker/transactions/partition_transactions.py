@@ -52,7 +52,7 @@ _log = structlog.get_logger()
 class PartitionTransactions:
     """The transactional producer of one source partition.
 
-    Its ``transactional.id`` is ``<app id>-<partition>``: initialising it fences whoever owned the partition before.
+    Its ``transactional.id`` is ``<app id>-<partition>``: initialising it fences the earlier owners of the partition.
     Every call blocks; the worker calls them from a thread.
 
     Args:

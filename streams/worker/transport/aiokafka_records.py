@@ -126,7 +126,7 @@ class _Records(_MemoryRecordsPy):
 
     In Kafka's protocol a header's name is a string, but brokers do not check that: producers in C, Go or Rust may send
     any bytes. aiokafka raises a UnicodeDecodeError in the middle of the fetch, at the same record after every restart:
-    one record would stop its partition for good. Such a batch is parsed again by a slower parser, with ``\xff`` for
+    one record would stop its partition for ever. Such a batch is parsed again by a slower parser, with ``\xff`` for
     bytes that are no UTF-8. (``test_a_header_name_that_is_no_text_does_not_stop_the_worker``)
     """
 

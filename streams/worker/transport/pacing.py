@@ -53,8 +53,9 @@ _LARGE = 0.25
 commit, and the next fold overlaps with the commit."""
 
 _INTERVAL_S = 0.003
-"""Least seconds between the beginnings of two rounds of small batches. Each transaction costs the broker and the worker
-something, whatever is in it; a fast broker would get more transactions, and nobody would notice a shorter wait."""
+"""Least seconds between the beginnings of two rounds of small batches. Even a small transaction has a cost for the
+broker and the worker. With a fast broker there would be more of them, and the shorter wait would make no visible
+difference."""
 
 
 class Pacing:

@@ -166,9 +166,9 @@ class TransactionClient:
             attempt: raises :class:`RefusedError`, or one of aiokafka's errors; may be called any number of times.
 
         Raises:
-            RefusedError: an attempt was refused for good, or its subject does not exist.
+            RefusedError: an attempt failed with a permanent error, or its subject does not exist.
             SettingsError: the cluster refuses the credentials or certificates.
-            ClientError: likewise.
+            ClientError: aiokafka's error, if it is permanent.
         """
         pause_s = _RETRY_S
         unknown_since: float | None = None

@@ -249,7 +249,7 @@ class RoundTransactions:
             into.append((record.key, record.value, record.headers or ()))
 
     def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
-        """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
+        """Add the changed rows of a partition, and request the changelog offset of the last one."""
         self._records[changelog, partition] = [(key, value, ()) for key, value in rows]
         self._changelogs[changelog, partition] = len(rows) - 1
 
