@@ -128,7 +128,7 @@ class DemoReport:
         return all(result.is_right for result in self.scenarios) and not self.unequal_pairs
 
     def after(self, total_s: float) -> "DemoReport":
-        """This report with the total time."""
+        """A copy of this report with the total time."""
         return replace(self, timing=replace(self.timing, total_s=total_s))
 
 

@@ -128,12 +128,12 @@ class Taints:
 
 @dataclass
 class ChangeComparison:
-    """Compares batch after batch.
+    """Compares published changes with replayed ones, batch after batch.
 
     Args:
         topics: the declared topics.
         index: the published changes, see :func:`index_changes`.
-        taints: filled here, in the order of each partition.
+        taints: gets the pairs that cannot be verified, in the order of each partition.
         explain: says in words how a published record differs from the replayed value.
         processor: only this processor is compared; None: all.
 
