@@ -112,7 +112,9 @@ class RefoldJob:
             elif report.is_near:
                 _say(process.stdin, Answer(until=await announce()))
             elif report.begun_anew is not None:
-                _log.warning("a refold starts again from the beginning", partition=task.partition, reason=report.begun_anew)
+                _log.warning(
+                    "a refold starts again from the beginning", partition=task.partition, reason=report.begun_anew
+                )
             elif report.done is not None:
                 progress.tell(report)
 
