@@ -41,7 +41,7 @@ def options_of(cache: rocksdict.Cache, *, memtable_bytes: int) -> rocksdict.Opti
 
 
 def without_log() -> rocksdict.WriteOptions:
-    """For data that can be computed again: without a write-ahead log, a kill loses the memtables."""
+    """Write options without a write-ahead log, for data that can be computed again: a kill loses the memtables."""
     options = rocksdict.WriteOptions()
     # It is a property, but the package's type hints declare a method.
     options.disable_wal = True  # type: ignore[method-assign, assignment]

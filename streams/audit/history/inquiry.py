@@ -67,17 +67,17 @@ class Inquiry:
         self.log: ApplicationLog = without_forgotten(log, book.erasures.forgotten(log.partition, application_id))
 
     def known(self, moment: Moment) -> AsOf:
-        """The *known* answer for one of the given moments."""
+        """The state from all events that the log held at one of the given moments."""
         return known_as_of(
             self.log.cut(self._ends[moment]), self._topics, self._book, max_event_bytes=self._max_event_bytes
         )
 
     def known_before(self, end: int) -> AsOf:
-        """The *known* answer before an offset."""
+        """The state from all events before an offset."""
         return known_as_of(self.log.cut(end), self._topics, self._book, max_event_bytes=self._max_event_bytes)
 
     def true(self, at: int, known: Moment) -> AsOf:
-        """The *true* answer for a time, from the events that were known at one of the given moments."""
+        """The state from all events that had happened by a time, of those that the log held at one of the given moments."""
         return true_as_of(
             self.log.cut(self._ends[known]), self._topics, self._book, at, max_event_bytes=self._max_event_bytes
         )
