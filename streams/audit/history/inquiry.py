@@ -77,7 +77,7 @@ class Inquiry:
         return known_as_of(self.log.cut(end), self._topics, self._book, max_event_bytes=self._max_event_bytes)
 
     def true(self, at: int, known: Moment) -> AsOf:
-        """The state from all events that had happened by a time, of those that the log held at one of the given moments."""
+        """The state from all events that had happened by a time, of those in the log at one of the given moments."""
         return true_as_of(
             self.log.cut(self._ends[known]), self._topics, self._book, at, max_event_bytes=self._max_event_bytes
         )
