@@ -144,7 +144,7 @@ def test_another_format_or_catalogue_is_refused(directory):
     with pytest.raises(ContractError, match="digest"):
         read_evidence(directory)
     manifest.write_text("[]")
-    with pytest.raises(ContractError, match="no evidence that this program reads"):
+    with pytest.raises(ContractError, match="cannot be read as evidence"):
         read_evidence(directory)
 
 
