@@ -33,9 +33,9 @@ from pydantic_core import PydanticCustomError
 from models.lengths import MAX_NAME_BYTES, fits
 from models.numbers import MAX_DIGITS, MAX_EXPONENT, scalar_text, within_limits
 
-# Cents, as the mission's own figures are amounts of money.
+# Means are rounded to cents by default, because the mission's own figures are amounts of money.
 DEFAULT_MEAN_SCALE: Final = 2
-# The type of the error that carries several problems of one rule, each with its place, in ``ctx["problems"]``.
+# The type of a validation error that carries several problems of one rule, each with its place, in ``ctx["problems"]``.
 RULE_ERROR: Final = "catalogue_rule"
 
 
@@ -74,12 +74,12 @@ FieldKind = Literal["number", "boolean", "any"]
 
 NUMBER_REDUCERS: Final = frozenset({Reducer.MEAN, Reducer.SUM, Reducer.MIN, Reducer.MAX})
 BOOLEAN_REDUCERS: Final = frozenset({Reducer.COUNT_TRUE, Reducer.ALL_TRUE, Reducer.ANY_TRUE})
-# The others yield a count or a boolean: there is nothing to round.
+# The reducers that allow a scale. The others yield a count or a boolean, which is never rounded.
 SCALED_REDUCERS: Final = NUMBER_REDUCERS | {Reducer.LATEST, Reducer.EARLIEST}
 
 
 def _exact(value: Any) -> Any:
-    """An integer bound becomes a Decimal; a float stays and is refused, for it may have lost digits already."""
+    """Make a Decimal of an integer bound. A float is left and refused, because it may have lost digits already."""
     return Decimal(_bounded(value)) if type(value) is int else value
 
 
@@ -87,7 +87,7 @@ _Number = TypeVar("_Number", int, Decimal)
 
 
 def _bounded(value: _Number) -> _Number:
-    """Refuse what no event may hold either, before anything is made of it: an integer may have millions of digits."""
+    """Refuse a number beyond the limits of events, before computing with it: an integer may have millions of digits."""
     if not within_limits(value):
         raise PydanticCustomError(
             "number_limit",
@@ -98,7 +98,7 @@ def _bounded(value: _Number) -> _Number:
 
 
 def _whole(value: Any) -> Any:
-    """Refuse what Python takes for an integer and a file does not spell as one: true is 1, and so is 1.0."""
+    """Refuse values that Python would take for an integer although the file has none: true and 1.0 both equal 1."""
     if type(value) is not int:
         raise PydanticCustomError("int_type", "must be a whole number")
     return value
@@ -111,7 +111,7 @@ def _short(name: str) -> str:
 
 
 def _constrain_names(schema: dict[str, Any]) -> None:
-    """Say in the JSON Schema that every name is checked; pydantic's patternProperties lets the others pass."""
+    """Make the JSON Schema check every name; pydantic's patternProperties lets names pass that do not match."""
     ((pattern, value),) = schema.pop("patternProperties").items()
     schema["propertyNames"]["pattern"] = pattern
     schema["additionalProperties"] = value
@@ -120,17 +120,17 @@ def _constrain_names(schema: dict[str, Any]) -> None:
 
 
 # A name neither begins nor ends with white space, and has no line break: it is printed in tables and written in keys.
-# Names are printed and logged: nothing in them steers a terminal or turns the reading direction. Spelt out, as the
-# pattern is part of the JSON Schema, whose readers know no character classes.
+# Names are printed and logged, so control characters and bidirectional overrides are refused. The ranges are spelt out,
+# because the pattern is part of the JSON Schema, and JSON Schema has no Unicode character classes.
 _STEERS: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN: Final = rf"^[^\s{_STEERS}]([^{_STEERS}]*[^\s{_STEERS}])?$"
 
-# It is as long as an event's names may be; max_length counts characters, which is all that a JSON Schema can do.
+# The limit in bytes is that of an event's names. max_length counts characters, as a JSON Schema cannot count bytes.
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES, pattern=NAME_PATTERN), AfterValidator(_short)]
 Bound = Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded), WithJsonSchema({"type": "number"})]
 
 _Rule = TypeVar("_Rule")
-# Read-only at run time too: the digest is computed once and must stay true.
+# Read-only at run time, too, because the digest is computed only once.
 FrozenMapping = Annotated[
     Mapping[Name, _Rule],
     AfterValidator(MappingProxyType),
@@ -140,7 +140,7 @@ FrozenMapping = Annotated[
 
 
 def _refuse(problems: list[tuple[str, str]]) -> None:
-    """Raise one error for all problems, each a pair of place and reason, if there is any."""
+    """Raise one error for all problems, if there are any; each is a pair of place and reason."""
     if problems:
         text = "; ".join(f"{place}: {reason}" for place, reason in problems)
         raise PydanticCustomError(RULE_ERROR, "{text}", {"text": text, "problems": tuple(problems)})
@@ -150,7 +150,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
-        """A copy, checked like any new value; pydantic's own would take the cached digest along, now false."""
+        """A validated copy; pydantic's own copy would keep the cached digest, which would be wrong."""
         return self.model_validate({name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
 
 
@@ -174,7 +174,7 @@ class FieldRule:
 class FactorRule(_Frozen):
     """One factor: a reducer over the accepted values of one output field."""
 
-    # Enumerations arrive as the strings of the file, hence not strict.
+    # Not strict, because a file gives enumerations as strings.
     reducer: Annotated[Reducer, Field(strict=False)] = Field(description="How the field's values become the factor.")
     field: Name = Field(description="The field of a success's output factors that the reducer reads.")
     scale: Annotated[int, Field(ge=0, le=MAX_EXPONENT)] | None = Field(
@@ -191,12 +191,12 @@ class FactorRule(_Frozen):
     @field_validator("scale", mode="after")
     @classmethod
     def _default(cls, scale: int | None, info: ValidationInfo) -> int | None:
-        """From here on the scale is what is applied: written out or not, the value and its digest are the same."""
+        """Write the default scale into the value: a file with it and a file without it then have the same digest."""
         return DEFAULT_MEAN_SCALE if scale is None and info.data.get("reducer") is Reducer.MEAN else scale
 
     @property
     def kind(self) -> FieldKind:
-        """What this factor alone asks of its field: bounds and a scale make sense for numbers only."""
+        """The kind of values that this factor accepts; with bounds or a scale, only numbers make sense."""
         if self.reducer in BOOLEAN_REDUCERS:
             return "boolean"
         if self.reducer in NUMBER_REDUCERS or (self.minimum, self.maximum, self.scale) != (None, None, None):
@@ -238,7 +238,7 @@ class ProcessorRule(_Frozen):
 
     @cached_property
     def fields(self) -> Mapping[str, FieldRule]:
-        """Acceptance of each output field that a factor reads; any other field is accepted unread."""
+        """The acceptance of each output field that a factor reads; every other field is accepted without a check."""
         return MappingProxyType({name: _merge(list(readers.values())) for name, readers in self._readers().items()})
 
     def _readers(self) -> dict[str, dict[str, FactorRule]]:
@@ -271,7 +271,7 @@ class ProcessorRule(_Frozen):
 
 
 def _merge(readers: list[FactorRule]) -> FieldRule:
-    """One acceptance for all readers: a value counts for every one of them or for none."""
+    """Merge the acceptances of all factors that read a field: a value counts for all of them or for none."""
     kinds = {factor.kind for factor in readers}
     return FieldRule(
         kind="number" if "number" in kinds else "boolean" if "boolean" in kinds else "any",
@@ -292,7 +292,7 @@ class Catalogue(_Frozen):
     """A whole catalogue; a value, equal to another one where every declaration is."""
 
     schema_version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(description="Version of this file format.")
-    # No slash: the ruleset's name is "<name>/<version>" and must split in one way.
+    # No slash is allowed, because the ruleset's name is "<name>/<version>", and must have only one slash.
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(description="Name of the ruleset.")
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,100}$")] = Field(description="Version of the ruleset.")
     processors: FrozenMapping[ProcessorRule] = Field(

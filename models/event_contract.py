@@ -62,7 +62,7 @@ def _at_most(limit: int) -> AfterValidator:
 
 
 def _sent_time(text: Any, parse: ValidatorFunctionWrapHandler) -> datetime:
-    """A time as producers write it: bounded, and with a leap second, which datetime has not."""
+    """A time as producers write it: of limited length, and possibly with a leap second, which datetime cannot hold."""
     if type(text) is not str or not fits(text, MAX_TIME_BYTES):
         raise PydanticCustomError("too_long", "must be a text of at most {limit} bytes", {"limit": MAX_TIME_BYTES})
     if text[17:19] == "60":
@@ -71,7 +71,7 @@ def _sent_time(text: Any, parse: ValidatorFunctionWrapHandler) -> datetime:
     return parse(text)  # type: ignore[no-any-return] # pydantic's own handler is untyped
 
 
-# As producers send it.
+# The types of members in the form in which producers send them.
 _SentTime = Annotated[AwareDatetime, WrapValidator(_sent_time), Field(json_schema_extra={"maxLength": MAX_TIME_BYTES})]
 _SentId = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_BYTES), _at_most(MAX_ID_BYTES)]
 _SentName = Annotated[StrictStr, Field(min_length=1, max_length=MAX_NAME_BYTES), _at_most(MAX_NAME_BYTES)]
@@ -87,7 +87,7 @@ FactorValue = Annotated[
 
 
 class _Contract(BaseModel):
-    # Members that nobody has agreed upon are ignored.
+    # Members that the contract does not have are ignored.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
@@ -95,7 +95,7 @@ class _Contract(BaseModel):
         """Read a record's value, every number exactly.
 
         Raises:
-            pydantic.ValidationError: it is not what this model says.
+            pydantic.ValidationError: the value does not fit this model.
             json.JSONDecodeError: it is no JSON.
         """
         return cls.model_validate(json.loads(raw, parse_float=Decimal))

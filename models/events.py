@@ -1,6 +1,6 @@
 """The lifecycle event of an execution, as the core sees it: validated, typed, in UTC microseconds.
 
-The wire form is read by :mod:`topics.records.decoding`. Here no value can be wrong any more.
+The wire form is read by :mod:`topics.records.decoding`. An instance of this type is always valid.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; its text is wanted without an offset
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
-# Events of one second are mostly folded together, and a cached second takes a tenth of the time to format.
+# Formatted seconds are cached: events of one second are mostly folded together, and a cache hit takes a tenth of the
+# time.
 _CACHED_SECONDS: Final = 4_096
 
 MIN_MICROS: Final = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND
@@ -75,8 +76,8 @@ class LifecycleEvent(Value):
         supersedes: the execution that this one replaces.
         event_id: the event's identity: a re-publication has the same one.
         digest: SHA-256 of the canonical content.
-        output_ignored: there was an output on a status that has none: a quality issue.
-        near_misses: the members of a completed event that look like its factors and are not read: each a quality issue.
+        output_ignored: the event has an output, but its status allows none: a quality issue.
+        near_misses: members of a completed event that look like its factors but are not read: each is a quality issue.
     """
 
     __slots__ = (

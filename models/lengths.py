@@ -36,7 +36,7 @@ WIDEST_CHARACTER: Final = 4
 
 
 def fits(text: str, limit: int) -> bool:
-    """Whether a text has at most so many bytes in UTF-8; a short one is not encoded for it."""
+    """Whether a text has at most ``limit`` bytes in UTF-8; a short text is not encoded to find out."""
     length = len(text)
     if length * WIDEST_CHARACTER <= limit:
         return True
@@ -44,7 +44,7 @@ def fits(text: str, limit: int) -> bool:
 
 
 def too_long(what: str, text: str, limit: int) -> BadEventError:
-    """What is wrong with an event that has too long a text.
+    """The error for an event with a text that is too long.
 
     Args:
         what: names the text.

@@ -3,8 +3,9 @@
 Factor values are kept as the canonical JSON text of a scalar: ``11000``, ``0.25``, ``true``, ``"NY"``. Comparing texts
 compares typed (``true`` is not ``1``), and writing one out costs nothing.
 
-For arithmetic a number is a whole count of ``10**-38``: :data:`MAX_DIGITS` and :data:`MAX_EXPONENT` make that exact for
-every number that may come in, and Python's integers make sums exact whatever their size (docs/decisions/0004).
+For arithmetic a number is an integer multiple of ``10**-38``: :data:`MAX_DIGITS` and :data:`MAX_EXPONENT` make that
+exact for every number that may come in, and Python's integers make sums exact whatever their size
+(docs/decisions/0004).
 
 Which numbers may come in is judged by value, never by spelling (docs/decisions/0018): zero; and every other number
 that is a multiple of ``10**-38``, is below ``10**39``, and has at most 38 significant digits once the zeros at both
@@ -46,17 +47,18 @@ _INTEGER_LIMIT: Final[int] = 10**MAX_DIGITS
 _LONGEST_INTEGER: Final[int] = 10 * _INTEGER_LIMIT
 _ZERO: Final = Decimal(0)
 
-# It refuses whatever does not fit, before it does any work on an exponent: 1e999999999 costs no more than 1e39.
+# This context refuses a number that does not fit before it computes with the exponent: so 1e999999999 costs no more
+# than 1e39.
 _LIMITS: Final = Context(
     prec=MAX_DIGITS, Emax=MAX_EXPONENT, Emin=-MAX_EXPONENT, traps=[Inexact, InvalidOperation, Overflow]
 )
 
 _POWERS: Final = tuple(10**exponent for exponent in range(MAX_EXPONENT + 1))
-"""The powers of ten, as a table: computing one takes longer than all the rest of reading a number."""
+"""A table of the powers of ten: computing one would take longer than all other steps of reading a number."""
 
 
 def within_limits(number: int | Decimal) -> bool:
-    """Whether a number may come in, by its value: see the module. NaN and the infinities may not."""
+    """Whether a number is within the limits, by its value (see the module). NaN and the infinities are not."""
     if isinstance(number, int):
         if -_INTEGER_LIMIT < number < _INTEGER_LIMIT:
             return True
@@ -70,7 +72,7 @@ def within_limits(number: int | Decimal) -> bool:
 
 
 def exact_number(text: str) -> Decimal | None:
-    """The number that a JSON text spells; None: it is not within the limits.
+    """The number in a JSON text; None: it is not within the limits.
 
     Raises nothing, and takes time in proportion to the text, whatever its exponent says.
     """
@@ -79,7 +81,7 @@ def exact_number(text: str) -> Decimal | None:
     except ArithmeticError:
         return None
     if not number:
-        # Not as it was spelled: a zero's exponent means nothing.
+        # A zero is returned without its exponent, which means nothing.
         return _ZERO
     return number if _has_38_places(number) else None
 

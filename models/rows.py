@@ -1,13 +1,13 @@
-"""The state row of one (application, processor): every unerased event, compact, and nothing derivable.
+"""The state row of one (application, processor): all its unerased events in a compact form, and no derived value.
 
 A row is a function of the *set* of its events, so it keeps that set. What follows from it (which executions are
 active, the consolidated factors, the counts) is derived when the row is read: see :mod:`streams.core.tally`.
 
 Rows are MessagePack arrays with a leading tag: the row's kind, and the number of its format. Golden files of every
 format stay in ``tests/contracts/``. A row with one field more, or one fewer without a default, is of another format:
-its number is raised, and the earlier format stays readable. The mark's number is raised with every other one, and
-whenever the same events give another result: it is what an earlier program reads first, and refuses
-(``docs/upgrading.md``).
+its number is raised, and the earlier format stays readable. The mark's number is raised whenever another number is
+raised, and whenever the same events give another result: an earlier program reads the mark first, and refuses an
+unknown number (``docs/upgrading.md``).
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ DIGEST_BYTES = 16
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """One event of an execution, as the row keeps it.
+    """One event of an execution, in the form in which a row keeps it.
 
     Attributes:
         event_id: the event's identity.
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_default
 
     @property
     def order(self) -> tuple[int, int, int, str, bytes]:
-        """Sorts the ends of one execution: the greatest is the end."""
+        """The sort key of the completed and failed events of one execution: the greatest decides."""
         return (self.attempt or 0, self.sequence, self.occurred_at, self.event_id, self.digest)
 
 
@@ -100,7 +100,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False, fo
 
 
 class RowHead(msgspec.Struct, frozen=True, array_like=True, tag="row1", gc=False):
-    """How a :class:`Row` begins: what stands behind it is skipped, which is most of what reading a row costs."""
+    """The first fields of a :class:`Row`. Decoding skips the others, which are the most expensive part of a row."""
 
     application_id: str
     processor: str
@@ -146,9 +146,9 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark3", g
         partition: the source partition.
         applied: the last source offset that state and outputs contain.
         ruleset: name and digest of the catalogue that the partition's rows were folded with.
-        erasures: how many rows of this partition tell of erasures, of events and of applications.
-        topic_id: the source topic's id (KIP-516), which tells it from another one under its name; "": not known, as in
-            marks that were written before ids were kept.
+        erasures: how many rows of this partition are about erasures, of events and of applications.
+        topic_id: the source topic's id (KIP-516), which differs for a re-created topic of the same name; "": not known,
+            as in marks that were written before ids were kept.
     """
 
     partition: int
@@ -159,7 +159,7 @@ class PartitionMark(msgspec.Struct, frozen=True, array_like=True, tag="mark3", g
 
 
 class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=False, forbid_unknown_fields=True):
-    """A mark of format 1, which commit d333f77 and earlier ones write. Read, not written."""
+    """A mark of format 1, which commit d333f77 and earlier commits write. It is still read, and no longer written."""
 
     partition: int
     applied: int
@@ -169,7 +169,7 @@ class EarlierMark(msgspec.Struct, frozen=True, array_like=True, tag="mark1", gc=
 
 
 class EarlierMark2(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc=False, forbid_unknown_fields=True):
-    """A mark of format 2, of workers that erased without an entry (decision 26). Read, not written."""
+    """A mark of format 2, of workers that erased without an entry (decision 26). Read, but no longer written."""
 
     partition: int
     applied: int
@@ -179,14 +179,14 @@ class EarlierMark2(msgspec.Struct, frozen=True, array_like=True, tag="mark2", gc
 
 
 class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway2", gc=False):
-    """A partition's mark while it goes over to another ruleset: some rows are of the new one, the others are not.
+    """A partition's mark while it goes over to another ruleset: rows of the old and of the new ruleset are mixed.
 
     It has a tag of its own. An earlier worker, which does not know the tag, refuses it; otherwise it would take every
     row for one of the ruleset that the mark names.
 
     Attributes:
         adoption: source offset of the record that adopts the other ruleset; it counts as applied with the last row.
-        gone_over: rows with keys up to this one, and with it, are of the other ruleset.
+        gone_over: rows with keys up to and including this one are of the new ruleset.
     """
 
     adoption: int = -1
@@ -194,7 +194,7 @@ class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway2", g
 
     @classmethod
     def of(cls, mark: PartitionMark, adoption: int, gone_over: bytes) -> "HalfwayMark":
-        """The mark of a partition that goes over at a record."""
+        """The first halfway mark of a partition that goes over to the ruleset that a record adopts."""
         return cls(**_plain(mark), adoption=adoption, gone_over=gone_over)
 
     @property
@@ -204,7 +204,7 @@ class HalfwayMark(PartitionMark, frozen=True, array_like=True, tag="halfway2", g
 
 
 class EarlierHalfwayMark(EarlierMark2, frozen=True, array_like=True, tag="halfway1", gc=False):
-    """A halfway mark of format 1, of the same workers. Read, not written."""
+    """A halfway mark of format 1, of workers that erased without an entry. It is still read, and no longer written."""
 
     adoption: int = -1
     gone_over: bytes = b""
@@ -215,4 +215,4 @@ def _plain(mark: PartitionMark) -> dict[str, Any]:
 
 
 Rows = Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark
-"""Whatever the table can hold; the tag in front tells which."""
+"""All kinds of rows in the table; the tag at the start of a row gives its kind."""

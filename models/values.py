@@ -1,8 +1,8 @@
-"""What the hot path's values have in common.
+"""The base of the value types on the hot path.
 
 They are plain classes with ``Final`` attributes: nothing changes one, and mypyc turns them into structures whose
-attributes are read in a nanosecond (docs/decisions/0016). Dataclasses would be written by the interpreter, and a
-``msgspec.Struct`` is looked at by name.
+attributes are read in a nanosecond (docs/decisions/0016). The interpreter would set a dataclass's attributes one by
+one, and the attributes of a ``msgspec.Struct`` are looked up by name.
 """
 
 from mypy_extensions import mypyc_attr
@@ -12,7 +12,7 @@ __all__ = ["Value"]
 
 @mypyc_attr(acyclic=True)
 class Value:
-    """Equal where all attributes are; not hashable."""
+    """Two values are equal if all their attributes are equal. Values are not hashable."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -29,6 +29,6 @@ class Value:
 
 
 def _attributes(value: Value) -> tuple[str, ...]:
-    """The names of a value's attributes; a compiled class has no ``__slots__``, but a list of its own."""
+    """The names of a value's attributes. A compiled class has no ``__slots__``; mypyc gives it a list of its own."""
     names: tuple[str, ...] = getattr(value, "__mypyc_attrs__", None) or value.__slots__
     return names

@@ -1,4 +1,4 @@
-"""What the events of a row weigh: at least their bytes in MessagePack, and a fifth of theirs in a change's JSON."""
+"""The weight of a row's events: at least their size in MessagePack, and a fifth of their size in a change's JSON."""
 
 from typing import Final
 
@@ -6,15 +6,16 @@ from models.rows import Entry
 
 __all__ = ["entry_weight"]
 
-# The digest, the time, attempt, sequence, and the lengths of the texts, at their longest in MessagePack.
+# The greatest size in MessagePack of digest, time, attempt, sequence, and the lengths of the texts.
 _ENTRY_WEIGHT: Final = 72
-# Lengths in MessagePack; and a change takes 51 bytes around a factor's name and value, five times as much.
+# The lengths of name and value in MessagePack. A change's JSON takes 51 bytes around a factor, about five times as
+# much.
 _FACTOR_WEIGHT: Final = 10
 _WIDEST_CHARACTER: Final = 6
 
 
 def entry_weight(entry: Entry, execution_id: str) -> int:
-    """At least the bytes that an entry, of an execution, takes in a row."""
+    """An upper bound of the bytes that an execution's entry takes in a row."""
     factors = entry.factors
     characters = _weight_of(execution_id) + _weight_of(entry.event_id)
     if entry.supersedes is not None:

@@ -22,11 +22,11 @@ from tests.real_kafka.secured_broker import SecuredBroker, secured_broker
 if TYPE_CHECKING:
     from tests.databases.postgresql import PostgresServer
 
-# A shell without job control starts what it puts into the background with SIGINT ignored, and so would every process be
-# that a test starts: none of them could be interrupted.
+# A shell without job control starts background processes with SIGINT ignored. Every process that a test starts would
+# inherit that, and could not be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Laws take as long as they take: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough looks longer.
+# No deadline for properties: a busy machine is no reason to fail. HYPOTHESIS_PROFILE=thorough tries more examples.
 for _name, _examples in (("fast", 50), ("thorough", 2_000)):
     settings.register_profile(
         _name, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -42,7 +42,7 @@ def kafka_cache_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[str]:
-    """The address of a real broker, started once per session with data of its own.
+    """The address of a real broker, which is started once per session with its own data.
 
     Tests share it: each names its topics and groups for itself.
     """
@@ -85,21 +85,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> 
 
 @pytest.fixture(scope="session")
 def secured(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> Iterator[SecuredBroker]:
-    """A real broker with passwords, certificates and access control lists, started for those who ask for it."""
+    """A real broker with passwords, certificates and access control lists; started only if a test needs it."""
     with secured_broker(tmp_path_factory.mktemp("secured"), kafka_cache_dir) as broker:
         yield broker
 
 
 @pytest.fixture
 def installation(kafka: str, tmp_path: Path) -> Iterator[Installation]:
-    """An installation of the test's own: topics, group and state directory; its workers die with it."""
+    """The test's own installation: topics, group and state directory. Its workers are killed at its end."""
     with installed(kafka, tmp_path) as found:
         yield found
 
 
 @pytest.fixture
 def record_figures(capsys: pytest.CaptureFixture[str]) -> Callable[[Figures], None]:
-    """Show and save what a fault scenario saw; see ``tests/fault_runs/figures.py``."""
+    """Shows and saves the figures of a fault scenario; see ``tests/fault_runs/figures.py``."""
 
     def record(figures: Figures) -> None:
         with capsys.disabled():

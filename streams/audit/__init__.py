@@ -1,1 +1,1 @@
-"""Verification, history, comparison and evidence: everything reproducible from offsets, as a bystander."""
+"""Verification, history, comparison and evidence: they only read Kafka, and each answer names its offsets."""

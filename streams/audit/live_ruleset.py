@@ -1,7 +1,7 @@
-"""Which ruleset the live partitions have: what a log is folded with, and a new one is compared with.
+"""The ruleset of the live partitions: a log is folded with it, and a new ruleset is compared with it.
 
-A partition has what it adopted last; one that never adopted any has what its newest published change names. Settings
-say what somebody wants to run, which need not be what runs.
+A partition has the ruleset that it adopted last. If it never adopted one, it has the ruleset that its newest published
+change names. The settings may name another one than the workers run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,16 +24,16 @@ from topics.records.record import Record
 __all__ = ["catalogue_in_force", "live_catalogue", "live_digests"]
 
 _FIRST_LOOK: Final = 16
-"""Offsets before a partition's end that are looked at first; the last one is a transaction's marker, and no record."""
+"""How many offsets before a partition's end are read first; the last one is a transaction's marker, and no record."""
 
 _NEXT_LOOK: Final = 32
-"""If the last records are all tombstones, which name no ruleset, the next look goes back this many times as far."""
+"""If the last records are all tombstones, which name no ruleset, the next read goes back this many times as far."""
 
 
 def catalogue_in_force(settings: Settings, config: Mapping[str, str | int], topics: Topics) -> Catalogue:
-    """What a bystander folds the log with, up to the first adoption: the catalogue that the settings name.
+    """The catalogue with which a command folds the log up to the first adoption: the one that the settings name.
 
-    Where they name none, it is that of the live partitions, and not a sample that nobody asked for.
+    If the settings name none, it is the catalogue of the live partitions, and not the built-in sample.
 
     Args:
         settings: the settings.
@@ -51,19 +51,19 @@ def catalogue_in_force(settings: Settings, config: Mapping[str, str | int], topi
     try:
         published = dict(_published(config, topics, range(topics.partitions)))
     except AuthorizationError:
-        # Whoever may read events alone can fold them, with what is built in.
+        # A user who may read only the events can fold them, with the built-in catalogue.
         return configured
     if set(published.values()) <= {configured.digest}:
         return configured
     known = read_rulesets(config, topics, settled=range(topics.partitions))
     book = RuleBook(Rules(configured), lambda: known)
     digests = {digest for partition, digest in published.items() if not book.adoptions(partition)}
-    # A change that somebody has planted may name anything: a verification has to come to it.
+    # A forged change may name any ruleset. The verification must not fail here, so that it can report the change.
     return book.kept(*digests) if len(digests) == 1 and digests <= book.digests else configured
 
 
 def live_catalogue(config: Mapping[str, str | int], topics: Topics, configured: Catalogue, book: RuleBook) -> Catalogue:
-    """The catalogue that the live partitions have; what the settings say, where nothing has been consolidated yet.
+    """The catalogue of the live partitions; if nothing has been consolidated yet, the settings' catalogue.
 
     Args:
         config: for librdkafka.
@@ -89,7 +89,7 @@ def live_catalogue(config: Mapping[str, str | int], topics: Topics, configured: 
 
 
 def live_digests(config: Mapping[str, str | int], topics: Topics, book: RuleBook) -> dict[int, str]:
-    """By partition the digest of its ruleset; a partition in which nothing was published is left out."""
+    """The digest of each partition's ruleset; a partition without published changes is left out."""
     found = {}
     unknown = []
     for partition in range(topics.partitions):
@@ -102,7 +102,7 @@ def live_digests(config: Mapping[str, str | int], topics: Topics, book: RuleBook
 
 
 def _digest_of(record: Record) -> str | None:
-    """Of the ruleset that a change names; None: it is a tombstone, or no change."""
+    """The digest of the ruleset that a change names; None: the record is a tombstone, or no change."""
     if record.value is None:
         return None
     with suppress(ContractError):

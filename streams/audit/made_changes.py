@@ -1,6 +1,6 @@
-"""Changes that a fold of this process has made, in the very form in which published ones are read.
+"""Changes that a fold in this process has made, in the same form as changes that are read from Kafka.
 
-They come from the fold's values: nothing that was written here is decoded again.
+They are made from the fold's values, so that no record has to be decoded again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,12 +34,12 @@ def published_form(made: MadeChange) -> FactorChange:
 
 
 def factor_change(change: Change, identity: str, rules: Rules) -> FactorChange:
-    """A change as its record has it.
+    """A change as the value of its record.
 
     Args:
         change: the change.
         identity: its id.
-        rules: what it was made with.
+        rules: the ruleset that it was made with.
     """
     after, cause = change.after, change.cause
     before = {} if change.before is None else change.before.factors

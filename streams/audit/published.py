@@ -1,4 +1,4 @@
-"""What the worker publishes, read back from Kafka: the client's types, and errors that say which record it was."""
+"""Published records, read back from Kafka: as the client's types, and with errors that name the record."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,25 +17,25 @@ _Published = TypeVar("_Published", bound=CurrentFactors)
 
 
 def current_of(record: Record) -> CurrentFactors:
-    """Decode a record of ``factors``; it is no tombstone.
+    """Decode a record of ``factors`` that is no tombstone.
 
     Raises:
-        ContractError: it is not what a worker publishes, or of a later schema version.
+        ContractError: it cannot be read, or is of a later schema version.
     """
     return _decode(record, decode_factors)
 
 
 def change_of(record: Record) -> FactorChange:
-    """Decode a record of ``factor-changes``; it is no tombstone.
+    """Decode a record of ``factor-changes`` that is no tombstone.
 
     Raises:
-        ContractError: it is not what a worker publishes, or of a later schema version.
+        ContractError: it cannot be read, or is of a later schema version.
     """
     return _decode(record, decode_change)
 
 
 def published_summary(published: CurrentFactors) -> PairSummary:
-    """The summary of a published pair, in the very form in which a replay gives it."""
+    """The summary of a published pair, in the same form as a replay's."""
     executions = published.executions
     return PairSummary(
         published.application_id,

@@ -1,4 +1,4 @@
-"""The head of a published record, read from Kafka: whose it is, and what caused it. The rest is not decoded."""
+"""The first members of a published record: its pair and its cause. The other members are not decoded."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ class CausePlace(msgspec.Struct, frozen=True, gc=False):
 
 
 class PublishedHead(msgspec.Struct, frozen=True, gc=False):
-    """What a change, or current factors, begin with; current factors have no id."""
+    """The first members of a change or of current factors; current factors have no id."""
 
     application_id: str
     processor: str
@@ -27,7 +27,7 @@ class PublishedHead(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def pair_key(self) -> bytes:
-        """The key of the pair: of its row, and of its record in ``factors``."""
+        """The key of the pair, for its row and for its record in ``factors``."""
         return application_prefix(self.application_id) + self.processor.encode()
 
 
@@ -38,6 +38,6 @@ def head_of(value: bytes) -> PublishedHead:
     """Read the head of a published value.
 
     Raises:
-        msgspec.DecodeError: it is not what a worker publishes.
+        msgspec.DecodeError: the value cannot be read.
     """
     return _HEAD.decode(value)

@@ -1,4 +1,4 @@
-"""What one Kafka node is told: its properties, as a pure function of a frozen configuration."""
+"""The properties of one Kafka node, as a pure function of a frozen configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ LOOPBACK = "127.0.0.1"
 _INTERNAL_TOPIC_PARTITIONS = 4
 # Kafka's default, 6 s, would refuse workers that want a killed member's partitions moved quickly.
 _MIN_SESSION_TIMEOUT_MS = 1_000
-# Kafka forgets the offsets of a group that was idle for 7 days: less than a holiday of a developer's machine.
+# Kafka deletes the offsets of a group that was idle for 7 days, and a developer may be on holiday for longer.
 _OFFSETS_RETENTION_MINUTES = 365 * 24 * 60
 _MAX_REPLICAS = 3
-# Enough for tens of thousands of events a second; a developer's machine has other things to hold.
+# Enough for tens of thousands of events a second; a developer's machine needs its memory for other programs, too.
 _HEAP = "768m"
 
 PID_FILE = "broker.pid"
@@ -64,7 +64,7 @@ class BrokerConfig:
 
     @property
     def log_file(self) -> Path:
-        """What the node says: its stdout and stderr since its last start."""
+        """The node's log: its stdout and stderr since its last start."""
         return self.data_dir / "broker.log"
 
 
@@ -80,7 +80,8 @@ def broker_properties(config: BrokerConfig) -> dict[str, str]:
     chosen = {
         "process.roles": "broker,controller",
         "node.id": str(config.node_id),
-        # Static voters: they are read from here at every start, so the controller's port may change between two.
+        # Static voters: the node reads them from here at every start, so the controller's port may change between two
+        # starts.
         "controller.quorum.voters": ",".join(f"{node}@{LOOPBACK}:{port}" for node, port in sorted(voters.items())),
         "listeners": f"PLAINTEXT://{LOOPBACK}:{config.port},CONTROLLER://{LOOPBACK}:{config.controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{config.port}",
@@ -101,7 +102,7 @@ def broker_properties(config: BrokerConfig) -> dict[str, str]:
         "share.coordinator.state.topic.replication.factor": str(replicas),
         "share.coordinator.state.topic.min.isr": str(in_sync),
         "share.coordinator.state.topic.num.partitions": str(_INTERNAL_TOPIC_PARTITIONS),
-        # Kafka waits 3 s for more members of a new group; on one machine they are there or they are not.
+        # Kafka waits 3 s for more members of a new group; on one machine, all members start at the same time.
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": str(_MIN_SESSION_TIMEOUT_MS),
     }
@@ -118,7 +119,7 @@ def render_properties(properties: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    # A character beyond the basic plane is two UTF-16 units to Java, hence the detour.
+    # Java needs two escapes for a character beyond the basic plane, one for each of its UTF-16 code units.
     units = memoryview(value.replace("\\", "\\\\").encode("utf-16-be")).cast("B")
     codes = [units[i] << 8 | units[i + 1] for i in range(0, len(units), 2)]
     text = "".join(chr(code) if ord(" ") <= code <= ord("~") else f"\\u{code:04x}" for code in codes)

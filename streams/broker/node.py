@@ -24,7 +24,7 @@ _JVM_OPTIONS = (
     "-XX:MaxGCPauseMillis=20",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
-    # What goes well would fill the log file of a broker that runs for weeks.
+    # Only warnings and errors: informational lines would fill the log file of a broker that runs for weeks.
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
@@ -104,7 +104,8 @@ def wait_until_ready(config: BrokerConfig, *, limit_s: float) -> None:
     """Return when the node answers clients: it is a member of its cluster and names itself in the metadata.
 
     Raises:
-        InfrastructureError: it ended, with the last lines of its log; or it did not answer within the limit.
+        InfrastructureError: the node ended, or did not answer within the limit; the message has the last lines of its
+            log.
     """
     deadline = time.monotonic() + limit_s
     while not _answers(config):
@@ -128,7 +129,7 @@ def _answers(config: BrokerConfig) -> bool:
         metadata = client.list_topics(timeout=_METADATA_TIMEOUT_S)
     except KafkaException:
         return False
-    # The cluster's id tells this broker from another one that took the port.
+    # The cluster's id shows whether this broker answers, or another one that took its port.
     return config.node_id in metadata.brokers and metadata.cluster_id == cluster_id_of(config)
 
 

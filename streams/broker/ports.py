@@ -1,4 +1,4 @@
-"""Which ports a node listens on: asked for, else remembered, else a free one."""
+"""The ports of a node: the requested ones, else those of its last start, else free ones."""
 
 import random
 import socket
@@ -11,8 +11,8 @@ import msgspec
 from models.errors import ContractError, InfrastructureError
 from streams.broker.config import LOOPBACK
 
-# Below the range from which Linux (32768 and up) and macOS (49152 and up) take the ports of outgoing connections: a
-# port from that range could be taken by any browser while the broker is stopped.
+# These are below the range from which Linux (32768 and up) and macOS (49152 and up) take ports of outgoing connections.
+# A port in that range could be taken by any browser while the broker is stopped.
 _CANDIDATES = range(19_092, 32_000)
 _TRIES = 100
 
@@ -28,7 +28,7 @@ class Ports:
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port of the loopback interface now."""
     with socket.socket() as probe:
-        # As the broker does: connections that linger after its last run do not count.
+        # The broker sets this option, too: it ignores connections that linger after its last run.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -54,12 +54,12 @@ def choose_ports(wanted: int | None, remembered: Ports | None, tell: Callable[[s
     """The ports for the next start.
 
     Args:
-        wanted: the client port that was asked for.
+        wanted: the requested client port.
         remembered: the ports of the last start, kept if they are free.
-        tell: called when the remembered port is taken and clients have to use another one.
+        tell: called with a message if the remembered port is taken and clients have to use another one.
 
     Raises:
-        ContractError: the port that was asked for is taken.
+        ContractError: the requested port is taken.
         InfrastructureError: no free port was found.
     """
     if wanted is not None and not is_free(wanted):

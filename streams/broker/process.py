@@ -1,8 +1,8 @@
-"""A process that goes on by itself, and is known again later, for certain.
+"""A process that outlives its starter, and that later programs can identify with certainty.
 
 A process id alone proves nothing: ids are recycled. Here the started process inherits a lock (``flock``) on its pid
-file and holds it, without knowing, until it ends in whatever way; the kernel then releases it. So: the lock is held,
-exactly as long as the process lives, and a pid file without a lock is stale, whoever has that id today.
+file and holds it, without knowing, until it ends in whatever way; the kernel then releases it. So: the lock is held
+exactly as long as the process lives. A pid file without a lock is stale, even if another process has that id today.
 """
 
 import fcntl
@@ -17,14 +17,14 @@ from models.errors import InfrastructureError
 from streams.runtime.signals import deferred_signals
 
 _POLL_S = 0.05
-# A look at the lock (running_pid) takes it, shared, for microseconds; a starter that meets one tries again.
+# running_pid takes the lock, shared, for some microseconds. A start that meets it then tries again, for this long.
 _LOCK_PATIENCE_S = 1.0
 _KILL_LIMIT_S = 10.0
 
 
 @contextmanager
 def exclusive(path: Path, *, limit_s: float) -> Iterator[None]:
-    """Hold a lock among processes for the time of a ``with`` block.
+    """Hold a lock between processes for the time of a ``with`` block.
 
     Raises:
         InfrastructureError: another process held it for longer than the limit.
@@ -60,7 +60,8 @@ def spawn(command: list[str], *, pid_file: Path, log_file: Path, environment: Ma
             log_file.replace(log_file.with_name(log_file.name + ".1"))
         os.ftruncate(descriptor, 0)
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keywords
-        # An interrupt between the two would leave a process that no pid file names.
+        # An interrupt between the start of the process and the writing of its pid file would leave a process that no
+        # pid file names.
         with deferred_signals():
             pid = os.posix_spawn(
                 command[0],
@@ -77,7 +78,7 @@ def spawn(command: list[str], *, pid_file: Path, log_file: Path, environment: Ma
     except OSError as error:
         raise InfrastructureError(f"{command[0]} cannot be started: {error}") from error
     finally:
-        # The lock is not lost: the process holds the same open file.
+        # Closing the descriptor does not release the lock: the process has inherited the same open file.
         os.close(descriptor)
     return pid
 
@@ -110,14 +111,14 @@ def terminate(pid_file: Path, *, grace_s: float, on_progress: Callable[[str], No
         if not ended_within(pid_file, _KILL_LIMIT_S):
             raise InfrastructureError(f"process {pid} is still there {_KILL_LIMIT_S:.0f} s after SIGKILL")
     with suppress(ChildProcessError):
-        # Only a child of ours can be waited for: after a start and a stop in one program it would stay a zombie.
+        # If it is a child of this process, it has to be reaped: otherwise it would stay a zombie.
         os.waitpid(pid, 0)
     pid_file.unlink(missing_ok=True)
     return True
 
 
 def ended_within(pid_file: Path, limit_s: float) -> bool:
-    """Wait until the process of this pid file has ended, at most so many seconds; True if it has."""
+    """Wait until the process of this pid file has ended, for a limited time; True if it has ended."""
     deadline = time.monotonic() + limit_s
     while _is_locked(pid_file):
         if time.monotonic() >= deadline:
@@ -174,7 +175,7 @@ def _signal(pid: int, number: signal.Signals, last_argument: str) -> None:
             arguments = command_line.read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             return
-        # A process that is ending has an empty command line. It may get the signal: that does no harm.
+        # A process that is ending has an empty command line. The signal does it no harm.
         if arguments != [b""] and last_argument.encode() not in arguments:
             raise InfrastructureError(
                 f"process {pid} is not the one that was started here (another container's?): it was not touched"

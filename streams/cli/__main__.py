@@ -19,13 +19,13 @@ def main() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)
-    # Imported here: the handlers come first.
+    # Imported here, so that the signal handlers are set before the import.
     from streams.cli.main import main as command_line  # noqa: PLC0415
 
     try:
         command_line()
     finally:
-        # The exit code is known. While Python ends it gives signals back their default: to kill.
+        # The exit code is known. While Python ends, it resets signal handlers to the default, which kills the process.
         for number in _ENDING:
             if signal.getsignal(number) is _leave:
                 signal.signal(number, signal.SIG_IGN)

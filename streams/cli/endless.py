@@ -1,4 +1,4 @@
-"""Which commands a signal ends as it should: the exit code of everything that a signal ends."""
+"""The exit code of a program that a signal ends: for some commands a signal is the normal end."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,11 +9,11 @@ _DONE: Final = 0
 _SIGNALLED: Final = 128
 
 _ENDLESS: Final = (("run",), ("tail",), ("sink", "run"))
-"""The commands that go on until somebody ends them: to be ended is how they succeed."""
+"""The commands that run until a signal ends them; for these, a signal is the successful end."""
 
 
 def is_endless(arguments: Sequence[str]) -> bool:
-    """Whether the command goes on until it is ended; the program's own options stand before its name."""
+    """Whether the command runs until a signal ends it. The program's own options come before the command's name."""
     words = tuple(word for word in arguments if not word.startswith("-"))
     return any(words[: len(command)] == command for command in _ENDLESS)
 

@@ -32,26 +32,27 @@ __all__ = ["run_program"]
 _PROGRAM: Final = "consolidator"
 _COMPLETION: Final = "_CONSOLIDATOR_COMPLETE"
 _STATE_DIRECTORY: Final = ("CONSOLIDATOR_STATE_DIR", "~/.local/state/consolidator")
-"""The variable and its default, as ``streams.configuration.settings`` has them: these may be what is broken."""
+"""The variable and its default, copied from ``streams.configuration.settings``, because the error may be in the
+settings."""
 
 _PATIENCE_S: Final = 1.0
-"""A second signal within it comes of the same key: shells and process managers both pass it on."""
+"""A second signal within this time is from the same key press: shells and process managers both pass a signal on."""
 
 _AGAIN_S: Final = 0.05
 
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'\.")
 _NO_STOP: Final = re.compile(r"(?<=\w)(?= Did you mean )")
-"""Where click puts two sentences about an option together."""
+"""Finds the place at which click joins two sentences about an option without a full stop."""
 """Click's words."""
 
 
 def run_program(command: click.Command, arguments: Sequence[str]) -> NoReturn:
     """Run the program and exit.
 
-    1. Take over stdin, stdout and stderr, and the signals.
+    1. Replace stdin, stdout and stderr, and set the signal handlers.
     2. Refuse arguments that are no UTF-8.
-    3. Run the command, and write what stdout still holds.
-    4. Say in one line what went wrong; a signal that came decides the exit code.
+    3. Run the command, and flush stdout.
+    4. Print an error in one line. If a signal came, it decides the exit code.
 
     Args:
         command: the program's group of commands.
@@ -62,7 +63,8 @@ def run_program(command: click.Command, arguments: Sequence[str]) -> NoReturn:
             own_streams(stderr=arguments[:1] != ["run"])
             code = _finished(command, arguments)
         except BaseException as error:  # noqa: BLE001 - beyond this place nothing is left to do
-            # What C code makes of a signal's exception may be anything: only what we say on purpose is said.
+            # C code may turn a signal's exception into any other one, so after a signal only errors of this program are
+            # printed.
             told = signals.received is None or isinstance(error, ConsolidatorError)
             code = _explain(error, as_json=_wants_json(arguments)) if told else DONE
         if signals.received is not None:
@@ -92,7 +94,7 @@ def _finished(command: click.Command, arguments: Sequence[str]) -> int:
 
 
 def _explain(error: BaseException, *, as_json: bool) -> int:
-    """Say in one line what went wrong, if anything did; returns the exit code, -SIGPIPE for a closed stdout."""
+    """Print an error in one line, if there was one; return the exit code, -SIGPIPE for a closed stdout."""
     match error:
         case click.exceptions.Exit():
             return error.exit_code
@@ -108,16 +110,16 @@ def _explain(error: BaseException, *, as_json: bool) -> int:
         case Exception():
             code, message = _explained(error)
         case _:
-            # KeyboardInterrupt without a signal: somebody else's handler has raised it.
+            # KeyboardInterrupt without a signal: a handler of another library has raised it.
             return SIGNALLED + signal.SIGINT
     with suppress(OSError):
-        # A worker's stderr is as it was found.
+        # A worker's stderr is not replaced, so it may raise.
         complain(message, as_json=as_json, code=code)
     return code
 
 
 def _explained(error: Exception) -> tuple[int, str]:
-    """The exit code and the line for an error that a command let pass."""
+    """The exit code and the line for an error that a command raised."""
     if isinstance(error, ConsolidatorError):
         return exit_code_of(error), str(error)
     if isinstance(error, OutputError):
@@ -139,7 +141,7 @@ def _explained(error: Exception) -> tuple[int, str]:
 
 
 def _kafka_words(error: Exception) -> str | None:
-    """What Kafka's client says, where the error is one of its own."""
+    """The message of Kafka's client, if the error is one of its own."""
     client = sys.modules.get("confluent_kafka")
     if client is None or not isinstance(error, client.KafkaException) or not error.args:
         return None
@@ -152,13 +154,13 @@ def _write_down(error: BaseException) -> Path | None:
     try:
         directory = Path(os.environ.get(variable) or default).expanduser()
     except RuntimeError:
-        # There is no home directory.
+        # Path.home() raises this if there is no home directory.
         return None
     return write_report(error, directory / "errors")
 
 
 def _readable(arguments: Sequence[str]) -> list[str]:
-    """The arguments as UTF-8, whatever the locale made of them.
+    """The arguments as UTF-8, independent of the locale.
 
     Raises:
         click.UsageError: one is no UTF-8.
@@ -189,16 +191,16 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _die_of_closed_pipe() -> NoReturn:
-    """End as every program in a pipeline whose reader has gone."""
+    """End by SIGPIPE, as programs in a pipeline do when their reader has gone."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPIPE})
     os.kill(os.getpid(), signal.SIGPIPE)
-    os._exit(FAILED)  # not reached, unless somebody else's handler is in the way
+    os._exit(FAILED)  # not reached, unless another handler blocks the signal
 
 
 @contextmanager
 def _quiet_python(signals: "_Signals") -> Iterator[None]:
-    """Let Python write no traceback of its own, of a thread or a finalizer say; warnings are one line."""
+    """Keep Python from printing tracebacks, for example of a thread or a finalizer; warnings become one line."""
     before = threading.excepthook, sys.unraisablehook, warnings.showwarning
 
     def of_thread(lost: threading.ExceptHookArgs) -> None:
@@ -226,7 +228,7 @@ def _quiet_python(signals: "_Signals") -> Iterator[None]:
 class _Signals:
     """A context in which the first signal raises KeyboardInterrupt, and is remembered: C code may lose the exception.
 
-    Whatever has to be tidied up is, on the way out. Whoever is tired of waiting for that sends another one.
+    Clean-up runs while the exception propagates. A second signal ends the clean-up at once.
     """
 
     def __init__(self) -> None:
@@ -245,17 +247,18 @@ class _Signals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
-            # A handler of the program's own start would end it with another exit code than the one that is known now.
+            # The handler that was set at the program's start would end it with another exit code than the one that is
+            # known now.
             if handler in {signal.SIG_DFL, signal.default_int_handler}:
                 signal.signal(number, handler)
 
     def ignore(self) -> None:
-        """The exit code is known: nothing is to change it any more."""
+        """Ignore signals: the exit code is known, and must not change any more."""
         for number in self._handlers:
             signal.signal(number, signal.SIG_IGN)
 
     def raise_again(self) -> None:
-        """Python has lost the exception, in a finalizer or a weak reference's callback: raise it once more, soon."""
+        """Raise the exception again soon, because Python lost it in a finalizer or in a weak reference's callback."""
         self._lost = True
         timer = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
         timer.daemon = True

@@ -24,7 +24,7 @@ _STDIN: Final = "-"
 
 @contextmanager
 def readable(path: str) -> Iterator[IO[bytes]]:
-    """Open a file, or stdin for ``-``, to be read once.
+    """Open a file, or stdin for ``-``, for reading once.
 
     Raises:
         click.UsageError: the file cannot be opened, or stdin cannot be read.
@@ -50,7 +50,7 @@ def readable(path: str) -> Iterator[IO[bytes]]:
 def rereadable(path: str) -> Iterator[IO[bytes]]:
     """Open a file, or stdin for ``-``, so that it can be read more than once.
 
-    What can be read only once is copied first: a pipe, as shells make them for ``<(...)`` and behind ``/dev/stdin``.
+    A pipe, such as a shell's ``<(...)`` or ``/dev/stdin``, can be read only once, so it is copied first.
 
     Raises:
         click.UsageError: the file cannot be opened, or stdin cannot be read.
@@ -91,7 +91,7 @@ def _no_room(error: OSError) -> InfrastructureError:
 
 
 class _Source(io.FileIO):
-    """A file whose errors say that it was this one: what is made of its lines may fail with the like."""
+    """A file whose errors name it; otherwise they could be taken for errors of the code that uses its lines."""
 
     def __init__(self, place: str | int, name: str) -> None:
         super().__init__(place, closefd=not isinstance(place, int))

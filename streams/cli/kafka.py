@@ -1,4 +1,4 @@
-"""The way to Kafka for commands: nobody waits long for brokers that are not there."""
+"""The connection to Kafka for commands: they fail quickly if no broker is there."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ __all__ = ["connection_of"]
 def connection_of(
     settings: Settings, *, start_broker: bool = False, on_progress: Callable[[str], None] | None = None
 ) -> Connection:
-    """The connection that the settings describe, once somebody listens there.
+    """The connection that the settings describe; returned as soon as a broker accepts connections.
 
-    Kafka's clients try again for ten seconds and more, in silence; who mistyped an address is told within two.
+    Kafka's clients retry for ten seconds and more without a message. Here a mistyped address is an error within two.
 
     Args:
-        settings: where to look.
+        settings: the settings.
         start_broker: start the embedded broker when no other is set.
-        on_progress: called with a text that says what takes time while it starts.
+        on_progress: called with a text about the step that takes time while it starts.
 
     Raises:
         ContractError: see :func:`streams.configuration.connection.connection_of`.
-        InfrastructureError: nobody listens, or the embedded broker could not be started.
+        InfrastructureError: no broker accepts connections, or the embedded broker could not be started.
     """
     connection = described(settings, start_broker=start_broker, on_progress=on_progress)
     require_listener(Servers(connection.bootstrap_servers, connection.servers_from))

@@ -40,11 +40,11 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is wanted: ``--help`` stays instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Every command, in the order in which a newcomer wants to read them."""
+        """The names of all commands, in the order in which the help lists them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """The command by its name, imported now."""
+        """Import a command's module, and return the command."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's
     if wanted and not context.resilient_parsing:
-        # Imported here: half a list of packages, for one option.
+        # Imported here, because only one option needs it, and it imports many packages.
         from importlib.metadata import version  # noqa: PLC0415
 
         say(f"consolidator {version('factor-consolidator')}")

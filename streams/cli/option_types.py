@@ -1,4 +1,4 @@
-"""What people may write for options and places: each type says what is wrong, a usage error with exit code 2."""
+"""The types of options and places on the command line; each reports a bad value as a usage error, exit code 2."""
 
 import math
 import re
@@ -22,7 +22,7 @@ _NANOSECONDS_A_MICROSECOND = 1_000
 _MICROSECONDS_A_MILLISECOND = 1_000
 
 _MOST: Final = 10**18 - 1
-"""Less than what Kafka and Python's iterators can count to, and more than anybody means."""
+"""The greatest number of an option: less than Kafka and Python's iterators can count, and more than a user needs."""
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _SEAL: Final = re.compile("[0-9a-f]{64}")
@@ -30,13 +30,13 @@ _AMOUNT: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 def note_future(micros: int, value: str) -> None:
-    """Say that a time has not come yet, by this machine's clock: an answer can only have what is known until now."""
+    """Print a note if a time is in the future by this machine's clock: an answer has only what is known until now."""
     if micros > time_ns() // _NANOSECONDS_A_MICROSECOND:
         note(f"note: {value} is in the future: what there is until now counts")
 
 
 class CountType(click.ParamType):
-    """A click type for whole numbers, written in digits: Python reads more than these, and counts further.
+    """A click type for whole numbers, written in digits and within bounds. Python's int() accepts more than that.
 
     Args:
         least: the smallest.
@@ -50,7 +50,7 @@ class CountType(click.ParamType):
         self._most = most
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read what was typed; a default is a number already."""
+        """Convert the given text; a default is a number already."""
         text = str(value)
         if _DIGITS.fullmatch(text) and self._least <= int(text) <= self._most:
             return int(text)
@@ -73,7 +73,7 @@ class AmountType(click.ParamType):
         self._most = most
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read what was typed; a default is a number already."""
+        """Convert the given text; a default is a number already."""
         number = float(str(value)) if _AMOUNT.fullmatch(str(value)) else math.nan
         if self._least <= number <= self._most:
             return number
@@ -81,12 +81,12 @@ class AmountType(click.ParamType):
 
 
 class StartType(click.ParamType):
-    """A click type for ``--from``: what cannot be read is a usage error, exit code 2."""
+    """A click type for ``--from``; a bad value is a usage error, exit code 2."""
 
     name = "beginning|end|TIME|PARTITION:OFFSET"
 
     def convert(self, value: str | Start, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        """Read what was typed; a default is a Start already."""
+        """Convert the given text; a default is a Start already."""
         if not isinstance(value, str):
             return value
         try:
@@ -99,12 +99,12 @@ class StartType(click.ParamType):
 
 
 class MomentType(click.ParamType):
-    """A click type for moments; what cannot be read is a usage error, exit code 2.
+    """A click type for moments; a bad value is a usage error, exit code 2.
 
     Args:
-        times: an RFC 3339 time is one; a bare date as well, whose end is meant in a time zone that is given apart.
-        offsets: PARTITION:OFFSET is one.
-        now: ``now`` is one: the end of the log.
+        times: accept an RFC 3339 time, and a bare date: the end of that day, in the time zone of another option.
+        offsets: accept PARTITION:OFFSET.
+        now: accept ``now``: the end of the log.
     """
 
     def __init__(self, *, times: bool = False, offsets: bool = False, now: bool = False) -> None:
@@ -115,7 +115,7 @@ class MomentType(click.ParamType):
         self.name = "|".join(kind for kind, possible in kinds if possible)
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> "Moment | date":
-        """Read what was typed."""
+        """Convert the given text."""
         if not isinstance(value, str):
             return value if isinstance(value, AtOffset | int | date) else End()
         if self._now and value == "now":
@@ -137,12 +137,12 @@ class MomentType(click.ParamType):
 
 
 class TimezoneType(click.ParamType):
-    """A click type for ``--timezone``; what is not known is a usage error, exit code 2."""
+    """A click type for ``--timezone``; an unknown time zone is a usage error, exit code 2."""
 
     name = "ZONE"
 
     def convert(self, value: str | tzinfo, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
-        """Read what was typed."""
+        """Convert the given text."""
         if not isinstance(value, str):
             return value
         try:
@@ -152,12 +152,12 @@ class TimezoneType(click.ParamType):
 
 
 class PlaceType(click.ParamType):
-    """A click type for the place of a dead letter: what cannot be read is a usage error, exit code 2."""
+    """A click type for the place of a dead letter; a bad value is a usage error, exit code 2."""
 
     name = "PARTITION:OFFSET"
 
     def convert(self, value: "str | Place", param: click.Parameter | None, ctx: click.Context | None) -> "Place":
-        """Read what was typed."""
+        """Convert the given text."""
         if not isinstance(value, str):
             return value
         partition, _, offset = value.partition(":")
@@ -167,12 +167,12 @@ class PlaceType(click.ParamType):
 
 
 class SealType(click.ParamType):
-    """A click type for the seal of an evidence, as it was printed, in whatever case."""
+    """A click type for the seal of evidence, in upper or lower case."""
 
     name = "TEXT"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read what was typed."""
+        """Convert the given text."""
         seal = value.strip().lower()
         if _SEAL.fullmatch(seal) is None:
             self.fail("a seal has 64 hexadecimal digits", param, ctx)

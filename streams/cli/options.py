@@ -1,7 +1,7 @@
 """Every option of the command line, each declared once; the commands use them (``tests/unit/cli/test_options.py``).
 
-An option means the same and takes the same wherever it is. Where a command needs another meaning under the same name,
-that one stands here as well, and the test names it.
+An option has the same meaning and type in every command. If a command needs another meaning under the same name, that
+option is declared here as well, and the test names it.
 """
 
 from pathlib import Path
@@ -18,10 +18,10 @@ _NEW_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
 
 _MOST_LAST: Final = 100_000
-"""Records of ``--last``: they are in memory together."""
+"""The greatest number for ``--last``; these records are in memory together."""
 
 _MOST_APPLICATIONS: Final = 10_000
-"""Of a demonstration. Beyond it that would be a benchmark: benchmarks/throughput.py is one."""
+"""The greatest number of applications of a demonstration. For more there is a benchmark, benchmarks/throughput.py."""
 
 _RANGE: Final = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 

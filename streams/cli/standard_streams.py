@@ -1,4 +1,4 @@
-"""Stdin, stdout and stderr as every command finds them: there, UTF-8 whatever the locale, and true about failures."""
+"""Stdin, stdout and stderr of a command: always open, always UTF-8, and with errors that are reported."""
 
 import io
 import os
@@ -17,10 +17,10 @@ _STDERR: Final = 2
 
 
 class OutputError(Exception):
-    """Stdout cannot be written; apart from OSError, as sockets and files fail with that, too.
+    """Stdout cannot be written. It is no OSError, because sockets and other files raise that, too.
 
     Args:
-        reason: what the operating system says.
+        reason: the operating system's message.
     """
 
     def __init__(self, reason: OSError) -> None:
@@ -29,15 +29,16 @@ class OutputError(Exception):
 
 
 class _Stdout(io.BufferedWriter):
-    """Stdout: the first failure is raised as what it is, and afterwards everything is dropped.
+    """Stdout. The first failure is raised as an OutputError; after that, all output is dropped.
 
-    Above the file, not below: a signal that comes between a write and its being counted would have it written twice.
+    Errors are handled here, and not in the raw file below: a signal between a raw write and the counting of its bytes
+    would have them written twice.
     """
 
     _failed = False
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write the data; returns how many bytes that are."""
+        """Write the data; return how many bytes that were."""
         size = memoryview(data).nbytes
         written = 0
         while written < size and not self._failed:
@@ -51,7 +52,7 @@ class _Stdout(io.BufferedWriter):
         return size
 
     def flush(self) -> None:
-        """Write what is kept back."""
+        """Write the buffered data."""
         while not self._failed:
             try:
                 super().flush()
@@ -63,7 +64,7 @@ class _Stdout(io.BufferedWriter):
                 return
 
     def _wait(self) -> None:
-        """Whoever shares the pipe has made it non-blocking."""
+        """Another process that shares the pipe has made it non-blocking."""
         select.select([], [self.fileno()], [])
 
     def _fail(self, error: OSError) -> NoReturn:
@@ -72,7 +73,7 @@ class _Stdout(io.BufferedWriter):
 
 
 class _Stderr(io.FileIO):
-    """Stderr: what cannot be written is dropped, as nobody is left to be told."""
+    """Stderr. Data that cannot be written is dropped, because there is no other place to report it."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         """Write some of the data; returns how many bytes were taken."""
@@ -84,13 +85,13 @@ class _Stderr(io.FileIO):
 
 
 def own_streams(*, stderr: bool) -> None:
-    """Take over the process's streams; what a test has put in their place is left alone.
+    """Replace the process's streams, except those that a test has replaced already.
 
-    A stream that is closed is opened the wrong way round: else the next file or socket would get its number, and be
-    written into. So each use of it fails, as it should.
+    A closed stream is opened on ``/dev/null`` in the wrong direction, so that every use of it fails. Otherwise the next
+    file or socket would get its number, and output could be written into it.
 
     Args:
-        stderr: take stderr over, too; a worker's log has its own way to meet failures.
+        stderr: replace stderr, too; a worker handles failures of its log itself.
     """
     for number, mode in ((_STDIN, os.O_WRONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_RDONLY)):
         try:
@@ -104,7 +105,7 @@ def own_streams(*, stderr: bool) -> None:
 
 
 def flush_output() -> None:
-    """Write what stdout still holds.
+    """Flush stdout.
 
     Raises:
         OutputError: it cannot be written.
@@ -113,7 +114,7 @@ def flush_output() -> None:
 
 
 def _text(binary: io.BufferedWriter, *, lines: bool = False) -> TextIO:
-    # Lone surrogates, which no UTF-8 has, are escaped before they come here; a path may still hold one.
+    # Lone surrogates cannot be encoded in UTF-8. Output is escaped before it comes here, but a path may still have one.
     return io.TextIOWrapper(
         binary, encoding="utf-8", errors="backslashreplace", line_buffering=lines, write_through=lines
     )

@@ -1,4 +1,4 @@
-"""The one rule that says which broker a command talks to."""
+"""The rule that decides which broker a command connects to."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,18 +19,18 @@ def cache_dir(settings: Settings) -> Path:
 
 
 def bootstrap_servers(settings: Settings, *, start: bool, on_progress: Callable[[str], None] | None = None) -> str:
-    """The brokers to talk to, as ``host:port``, comma-separated.
+    """The brokers to connect to, as ``host:port``, comma-separated.
 
-    ``KAFKA_BOOTSTRAP_SERVERS`` if it is set; else the embedded broker below the state directory, which is started if
-    that is wanted.
+    ``KAFKA_BOOTSTRAP_SERVERS`` if it is set; else the embedded broker of the state directory, which is started if
+    ``start`` is set.
 
     Args:
-        settings: where to look.
+        settings: the settings.
         start: start the embedded broker if there is no other.
-        on_progress: called with a text that says what takes time.
+        on_progress: called with a text about the step that takes time.
 
     Raises:
-        ContractError: there is no broker, and none was to be started.
+        ContractError: there is no broker, and ``start`` is not set.
         InfrastructureError: the embedded broker could not be started.
     """
     if settings.bootstrap_servers is not None:

@@ -1,4 +1,4 @@
-"""What the settings say about Kafka: how to reach it, and which topics are there."""
+"""The connection to Kafka and the topics' declaration, from the settings."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,14 +23,14 @@ def connection_of(
     """The connection that the settings describe; the one set of settings for every Kafka client.
 
     Args:
-        settings: where to look.
+        settings: the settings.
         start_broker: start the embedded broker when no other is set.
-        on_progress: called with a text that says what takes time while it starts.
+        on_progress: called with a text about the step that takes time while it starts.
 
     Raises:
         SettingsError: when a setting that the security protocol needs is missing, one is there that it does not use, or
             a file is not there.
-        ContractError: when there is no broker, and none was to be started.
+        ContractError: when there is no broker, and ``start_broker`` is not set.
         InfrastructureError: when the embedded broker could not be started.
     """
     _refuse_unused(settings)
@@ -49,13 +49,13 @@ def connection_of(
         **files,
     )
     if connection.uses_tls:
-        # Names the file that cannot be used; librdkafka would say "PEM lib".
+        # The message names the file that cannot be used; librdkafka's message would be "PEM lib".
         connection.tls_context()
     return connection
 
 
 def topics_of(settings: Settings) -> Topics:
-    """The topics as the settings want them."""
+    """The topics that the settings declare."""
     return declare(
         settings.topic_prefix,
         app_id=settings.app_id,
@@ -67,7 +67,7 @@ def topics_of(settings: Settings) -> Topics:
 
 
 def _refuse_unused(settings: Settings) -> None:
-    """Whoever has set a password or a certificate does not expect to speak in plain text, or without it."""
+    """Refuse credentials that the security protocol does not use: a user who sets them expects them to be used."""
     protocol = settings.security_protocol
     unused = [
         *(() if protocol.startswith("SASL_") else _given(settings, _OF_SASL)),
@@ -85,7 +85,7 @@ def _refuse_unused(settings: Settings) -> None:
 
 
 def _given(settings: Settings, fields: Iterable[str]) -> list[str]:
-    """What gave those of the fields a value that have one; a default is nobody's wish."""
+    """The sources (flag or variable) of the fields that were set; a default value does not count."""
     return [
         name_of(settings, field)
         for field in fields

@@ -1,4 +1,4 @@
-"""Secrets in files, as orchestrators mount them: a secret's variable with ``_FILE`` behind it names the file."""
+"""Secrets in files, as orchestrators mount them: the secret's variable with the suffix ``_FILE`` names the file."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ __all__ = ["FILE_SUFFIX", "secrets_from_files"]
 FILE_SUFFIX: Final = "_FILE"
 
 _MOST_BYTES: Final = 64 * 1024
-"""A password has some bytes. A larger file is another one than was meant."""
+"""A password is short. A larger file is probably the wrong file."""
 
 
 def secrets_from_files(
@@ -23,10 +23,10 @@ def secrets_from_files(
 
     Args:
         environment: the environment's variables; their case does not matter, as for every setting.
-        variables: of the settings that are secrets.
+        variables: the variables of settings that are secrets.
 
     Returns:
-        The secrets, and what is wrong, in words without a secret: either by the setting's variable.
+        The secrets, and the problems in words without secrets; both by the setting's variable.
     """
     names = {name.upper(): name for name in environment}
     secrets, problems = {}, {}
@@ -45,16 +45,16 @@ def secrets_from_files(
 
 
 def _secret(place: str) -> str:
-    """What a file holds, without the newline that editors and ``echo`` put behind it.
+    """The content of a file, without the newline that editors and ``echo`` add at its end.
 
     Raises:
-        ValueError: why it cannot be had; names the file.
+        ValueError: it cannot be read; the message names the file and the reason.
     """
     if place == "":
         raise ValueError("it is empty: leave it unset, or give a path")
     path = Path(place)
     try:
-        # Each of several processes reads it: what can be read only once, or never ends, is none.
+        # It must be a regular file: each of several processes reads it, so a pipe or a device will not do.
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError(f"{shown(path)} is no regular file")
         with path.open("rb") as file:

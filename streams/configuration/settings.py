@@ -1,7 +1,7 @@
 """Settings: environment variables, overridden by flags, refused by name when wrong.
 
 Every field is documented in its description; ``docs/settings.md`` is generated from them. Commands, the worker's runner
-and application, and the demonstration read settings: the code below them takes plain arguments.
+and application, and the demonstration read settings: the other modules take plain arguments.
 """
 
 import os
@@ -40,7 +40,7 @@ class SettingsWarning(UserWarning):
 
 
 class Settings(BaseSettings):
-    """What can be set, with its environment variable as the alias.
+    """All settings; the alias of each is its environment variable.
 
     Raises:
         SettingsError: from :func:`load_settings`, naming each wrong variable and why.
@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     _flags: frozenset[str] = PrivateAttr(default=frozenset())
     """The fields that a flag gave."""
     _files: frozenset[str] = PrivateAttr(default=frozenset())
-    """The fields whose values stood in a file."""
+    """The fields whose values came from a file."""
 
 
 SECRETS: Final = tuple(
@@ -194,7 +194,7 @@ SECRETS: Final = tuple(
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 )
-"""The fields that are secrets. Each may stand in a file, which the variable with ``_FILE`` behind its name names."""
+"""The fields that are secrets. Each may be in a file, whose path is in the variable with the suffix ``_FILE``."""
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -204,8 +204,8 @@ def load_settings(**overrides: Any) -> Settings:
         SettingsWarning: once, naming the variables that are no settings.
 
     Raises:
-        SettingsError: naming every wrong setting, its value unless it is a secret, and what is wanted; and every
-            variable whose name is nearly a setting's.
+        SettingsError: the message names every wrong setting, its value unless it is a secret, and the allowed values;
+            and every variable whose name is nearly a setting's.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     fields = {variable_of(field): field for field in SECRETS if field not in given}
@@ -224,7 +224,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def name_of(settings: Settings, field: str) -> str:
-    """What gave a setting its value, for messages: the flag, or the environment variable."""
+    """The source of a setting's value, for messages: the flag, or the environment variable."""
     if field in settings._flags:  # noqa: SLF001 - its only reader
         return _flag(field)
     suffix = FILE_SUFFIX if field in settings._files else ""  # noqa: SLF001 - its only reader
@@ -247,7 +247,7 @@ def _in_words(problem: Any, given: Mapping[str, Any]) -> str:
     schema = Settings.model_json_schema(by_alias=False)["properties"][field]
     name = _flag(field) if field in given else variable_of(field)
     words = problem.get("ctx", {}).get("words")
-    # What stands in the wrong one of these may be a password.
+    # The value of one of these may be a password that was put into the wrong variable.
     is_secret = variable_of(field).startswith(("KAFKA_SASL_", "KAFKA_SSL_")) or field in SECRETS
     if words or is_secret:
         return f"{name}: {words or kind_of(schema)}"

@@ -25,7 +25,7 @@ read.
 
 
 def settings_page() -> str:
-    """Render ``docs/settings.md``: for each variable what it means, its default and what is allowed."""
+    """Render ``docs/settings.md``: for each variable its meaning, its default and the allowed values."""
     properties: dict[str, dict[str, Any]] = Settings.model_json_schema()["properties"]
     return "\n".join([_INTRODUCTION, *(_entry(variable, schema) for variable, schema in properties.items())])
 
@@ -40,7 +40,7 @@ def _entry(variable: str, schema: dict[str, Any]) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> list[str]:
-    """What is allowed, in words. An optional setting's limits stand in the branch that is not null."""
+    """The allowed values in words. The schema of an optional setting has its limits in the branch that is not null."""
     branches = schema.get("anyOf", [schema])
     allowed = next(branch for branch in branches if branch.get("type") != "null")
     limits = []

@@ -1,4 +1,4 @@
-"""What a setting's value may be: checks that are stricter than pydantic's, and words for what is wrong."""
+"""Checks of settings' values that are stricter than pydantic's, and messages about wrong values."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ _LONGEST_SHOWN: Final = 60
 _LONGEST_PATH_SHOWN: Final = 1_000
 
 _SPOILS_PROPERTIES: Final = ",:\\"
-"""Kafka reads a list of directories from its properties, and takes these apart: it would write elsewhere."""
+"""Kafka reads a list of directories from its properties. It would split a path at these characters, and write
+elsewhere."""
 
 
 def _wrong(words: str) -> PydanticCustomError:
@@ -31,7 +32,7 @@ def _wrong(words: str) -> PydanticCustomError:
 
 def _spelt(pattern: re.Pattern[str]) -> BeforeValidator:
     def check(value: Any) -> Any:
-        # Python reads 1_0 as 10, and digits of every script.
+        # Only ASCII digits: Python would also read 1_0 as 10, and the digits of every script.
         if isinstance(value, str) and not pattern.fullmatch(value.strip()):
             raise _wrong("")
         return value
@@ -74,7 +75,7 @@ def _addresses(value: str) -> str:
 
 
 WHOLE: Final = _spelt(_WHOLE)
-"""To be listed after a number's limits: before them, the limits would be missing from the schema."""
+"""This must come after a number's limits; otherwise the limits would be missing from the schema."""
 NUMBER: Final = _spelt(_NUMBER)
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 StateDirectory = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_state_directory)]
@@ -82,7 +83,7 @@ Addresses = Annotated[str, AfterValidator(_addresses)]
 
 
 def shown(value: object) -> str:
-    """A value for a message: quoted, escaped, and not longer than a line, but for paths."""
+    """A value for a message: quoted and escaped. All but paths are cut to the length of a line."""
     text = str(value)
     longest = _LONGEST_PATH_SHOWN if isinstance(value, Path) else _LONGEST_SHOWN
     if len(text) > longest:
@@ -91,7 +92,7 @@ def shown(value: object) -> str:
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
-    """What is wanted, in words, of a field's JSON schema."""
+    """The allowed values in words, from a field's JSON schema."""
     branches = schema.get("anyOf", [schema])
     allowed = next(branch for branch in branches if branch.get("type") != "null")
     alternatives = _ALTERNATIVES.fullmatch(allowed.get("pattern", ""))

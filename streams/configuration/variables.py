@@ -11,7 +11,7 @@ _OURS: Final = "CONSOLIDATOR_"
 _PREFIXES: Final = (_OURS, "KAFKA_")
 
 _INJECTED: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
-"""What Kubernetes puts into every container for a service that is called ``consolidator`` or ``kafka``."""
+"""Variables that Kubernetes sets in every container for a service that is called ``consolidator`` or ``kafka``."""
 
 _OF_TESTS: Final = ("CONSOLIDATOR_FAULT", "CONSOLIDATOR_TEST_")
 """Prefixes of variables for the fault scenarios and for workers that a test changes."""
@@ -21,7 +21,7 @@ _CLOSE: Final = 0.8
 
 
 def misspelt(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """The variables that are nearly a setting's, each with the setting's."""
+    """The variables whose names are nearly a setting's, each with the setting's variable."""
     by_rest = {name.split("_", 1)[1]: name for name in known}
     found = {}
     for name in _unknown(names, known):
@@ -32,7 +32,7 @@ def misspelt(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
 
 
 def unknown(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """The variables with our prefix that are no setting. Kafka's own tools have settings with the other one."""
+    """The unknown variables with the prefix ``CONSOLIDATOR_``; other tools have variables with ``KAFKA_``, too."""
     return [name for name in _unknown(names, known) if name.upper().startswith(_OURS)]
 
 

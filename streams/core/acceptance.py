@@ -2,8 +2,9 @@
 
 Each is a quality issue and the event stays. What is accepted becomes canonical JSON text.
 
-Two more issues say that factors may have been lost by a name: the catalogue reads none of an output's fields, or a
-member that looks like the factors stands where nothing reads it. An unknown member or processor alone is no issue.
+Two more issues report that factors may have been lost by a wrong name: the catalogue reads none of an output's fields,
+or a member that looks like the factors is in a place where it is not read. An unknown member or processor alone is no
+issue.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ __all__ = ["Accepted", "accept"]
 
 @mypyc_attr(acyclic=True)
 class Accepted(Value):
-    """What became of an event's output.
+    """The result of judging an event's output.
 
     Attributes:
         factors: accepted values that some factor reads, by field, as canonical JSON text.
@@ -44,7 +45,7 @@ class Accepted(Value):
         self.issues: Final = issues
 
 
-# As in streams.core.standing: looked up for each event.
+# Looked up once, and not for each event; see streams.core.standing.
 _COMPLETED: Final = Status.COMPLETED
 
 _NOTHING: Final = Accepted({}, contributes=False, issues=())

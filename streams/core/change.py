@@ -1,8 +1,8 @@
 """The factor-change event and the current-factors record, as values and as bytes.
 
 The bytes are a function of the events alone: no clock, no random ids. A replay gives the same bytes and the same ids.
-They are written from parts, because this runs once an event; :mod:`consolidator.records` is the type of the same JSON,
-and a contract test holds the two together.
+They are written from parts, because this runs for every event; :mod:`consolidator.records` is the type of the same
+JSON, and a contract test holds the two together.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MAX_LISTED: Final = 50
-"""Contributors and failures listed in one record, the latest ones: enough for a person, small enough for a topic."""
+"""How many contributors, and how many failures, a record lists: the latest ones, so that the record stays small."""
 
 ERASED: Final = "erased"
 """The status of a cause that is a tombstone."""
@@ -57,7 +57,7 @@ class Cause(Value):
         event_id: the event's identity.
         digest: the first bytes of the content's SHA-256.
         occurred_at: microseconds since the epoch.
-        position: where the record stands; the tombstone's own place for an erasure.
+        position: the position of the record; for an erasure, that of the tombstone.
     """
 
     __slots__ = ("attempt", "digest", "event_id", "execution_id", "occurred_at", "position", "status")
@@ -86,8 +86,8 @@ class RulesetCause(Value):
     """The adoption of another ruleset, after which something differed.
 
     Attributes:
-        before: the digest of the ruleset until then.
-        after: the digest of the ruleset from then on.
+        before: the digest of the old ruleset.
+        after: the digest of the new ruleset.
         occurred_at: when the adoption was recorded: microseconds since the epoch, by the broker's clock.
         position: where that record stands.
     """
@@ -164,7 +164,7 @@ def change_id(cause: Cause, processor: str) -> str:
 def adoption_id(cause: RulesetCause, application_id: str, processor: str) -> str:
     """Derive a change's id from the pair, both rulesets, and where the adoption stands.
 
-    One may come back to an earlier ruleset, so the place is a part of it.
+    A partition may adopt an earlier ruleset again, so the id depends on the place, too.
     """
     position = cause.position
     text = f"{cause.before}\0{cause.after}\0{application_id}\0{processor}\0{position.partition}:{position.offset}"
@@ -173,7 +173,7 @@ def adoption_id(cause: RulesetCause, application_id: str, processor: str) -> str
 
 @mypyc_attr(acyclic=True)
 class Common(Value):
-    """What a change and the ``factors`` record of its pair have in common, as JSON text; so they always agree."""
+    """The common parts of a change and its pair's ``factors`` record, as JSON text, so that both always agree."""
 
     __slots__ = ("body", "head", "tail")
 
@@ -184,7 +184,7 @@ class Common(Value):
 
 
 def common_parts(change: Change, ruleset_json: str) -> Common:
-    """Write what both records of a change consist of.
+    """Write the common parts of both records of a change.
 
     Args:
         change: the change.
@@ -225,16 +225,16 @@ def encode_change(change: Change, identity: str, common: Common) -> bytes:
 def difference_parts(
     application_id: str, processor: str, processor_type: str | None, before: Tally | None, after: Tally
 ) -> tuple[str, str, str]:
-    """What differs of one pair under another ruleset, as JSON text, before it is known where the adoption stands.
+    """The difference of a pair under another ruleset, as JSON text. The adoption's offset is not known yet.
 
-    :func:`encode_difference` makes the records of it.
+    :func:`encode_difference` makes the records from it.
 
     Args:
         application_id: the application.
         processor: the processor.
-        processor_type: under the other ruleset.
-        before: the tally under the ruleset of until then; None: the pair was never seen.
-        after: the tally under the other one.
+        processor_type: under the new ruleset.
+        before: the tally under the old ruleset; None: the pair was never seen.
+        after: the tally under the new ruleset.
     """
     change = Change(application_id, processor, processor_type, before, after, _NOT_YET)
     common = common_parts(change, "")
@@ -244,7 +244,7 @@ def difference_parts(
 
 
 def ruleset_tail(cause: RulesetCause, ruleset_json: str) -> tuple[str, str]:
-    """What all changes of one adoption have in common: the cause, and how the records end."""
+    """The part that all changes of one adoption have in common: the cause, and the end of the records."""
     position = cause.position
     end = (
         f'"ruleset":{ruleset_json},"version":{{"partition":{position.partition},"offset":{position.offset}}},'
@@ -254,9 +254,9 @@ def ruleset_tail(cause: RulesetCause, ruleset_json: str) -> tuple[str, str]:
 
 
 def encode_difference(identity: str, parts: tuple[str, str, str], tail: tuple[str, str]) -> tuple[bytes, bytes]:
-    """The values of a pair's ``factor-changes`` and ``factors`` records, where it differs under another ruleset.
+    """The values of the ``factor-changes`` and ``factors`` records of a pair that differs under another ruleset.
 
-    They are the very bytes of :func:`encode_change` and :func:`encode_factors`.
+    They are the same bytes that :func:`encode_change` and :func:`encode_factors` give.
 
     Args:
         identity: the change's id, see :func:`adoption_id`.

@@ -1,7 +1,7 @@
 """The fold: a pair's state and one event give the next state and, where something differs, a change.
 
-The worker, ``replay`` and the tests call these very functions. They are pure: state is an immutable value, and what
-they return depends on their arguments alone.
+The worker, ``replay`` and the tests call the same functions. They are pure: state is an immutable value, and what they
+return depends on their arguments alone.
 """
 
 from typing import Final
@@ -30,7 +30,7 @@ class Pair(Value):
     Attributes:
         row: what is stored.
         claims: who supersedes whom.
-        tally: what the row adds up to.
+        tally: the counts and factors of the row.
     """
 
     __slots__ = ("claims", "row", "tally")
@@ -73,7 +73,7 @@ _NO_CLAIMS: dict[str, tuple[str, ...]] = {}
 
 
 def load_pair(row: Row, rules: Rules) -> Pair:
-    """Derive what follows from a stored row."""
+    """Make a pair from a stored row, with the values that are derived from it."""
     claims = claims_of(row.executions)
     return Pair(row, claims, tally_of(row.executions, claims, rules.of(row.processor)))
 
@@ -96,8 +96,9 @@ def apply_event(pair: Pair | None, event: LifecycleEvent, position: Position, ru
     """Put one event into the set.
 
     1. A copy of an event that is there already changes nothing.
-    2. Judge its factors, and whom it supersedes.
-    3. Move every execution whose standing may differ: its own, and those that it names or named.
+    2. Judge its factors, and find the executions that it supersedes.
+    3. Compute the standing again of every execution for which it may differ: the event's own, and those that it names
+       or named.
     4. Publish, if outcome, factors or counts differ.
 
     Args:
@@ -187,7 +188,7 @@ def _too_heavy() -> BadEventError:
 
 
 def erase_event(pair: Pair, event_id: str, position: Position, rules: Rules) -> Step:
-    """Take every copy of one event out of the set, for good (a tombstone).
+    """Remove every copy of one event from the set permanently (a tombstone).
 
     Args:
         pair: the state before, which holds the event, see :func:`holds_event`.
@@ -218,7 +219,7 @@ def erase_event(pair: Pair, event_id: str, position: Position, rules: Rules) -> 
     next_pair = Pair(row, claims, tally)
     if not differs:
         return Step(next_pair, None)
-    # Of several contents under one event_id the latest speaks, whatever order they came in.
+    # If there are several contents under one event_id, the latest counts, in whatever order they came.
     execution_id, entry = max(erased, key=lambda item: (item[1].occurred_at, item[1].digest))
     cause = Cause(execution_id, ERASED, entry.attempt, event_id, entry.digest, entry.occurred_at, position)
     return Step(next_pair, Change(row.application_id, row.processor, rule.processor_type, pair.tally, tally, cause))
@@ -228,10 +229,10 @@ _Set = tuple[Executions, Claims]
 
 
 def _follow(tally: Tally, execution_id: str, before: _Set, after: _Set, rule: PreparedRule) -> Tally:
-    """Move the execution and whomever it names: no other standing can have changed."""
+    """Compute the standing of the execution and of those that it names; no other standing can have changed."""
     entries = after[0][execution_id]
     if not after[1]:
-        # Nobody supersedes anybody, as nearly always.
+        # No execution supersedes another one, as in nearly all cases.
         was = standing_of(before[0].get(execution_id, ()), evicted=False)
         return moved(tally, execution_id, was, standing_of(entries, evicted=False), rule)
     tally = _follow_one(tally, execution_id, before, after, rule)

@@ -1,7 +1,7 @@
-"""The mission's API, and the batch oracle of the incremental fold: everything is recomputed, nothing is kept up.
+"""The mission's API, and a test oracle for the incremental fold: it computes everything from all events each time.
 
-The names are those of the Failed Execution Consolidation Strategy, sections 2 and 3. The code shares nothing with the
-fold but the models, so that ``tests/properties`` can hold the two against each other; numbers are ``Fraction`` inside.
+The names are those of the Failed Execution Consolidation Strategy, sections 2 and 3. The code shares only the models
+with the fold, so that ``tests/properties`` can compare the two; numbers are ``Fraction`` inside.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ _Id = Annotated[str, Field(min_length=1)]
 
 
 class ExecutionRecord(BaseModel):
-    """One execution of a processor, as it stands or as one event tells of it.
+    """One execution of a processor: its state, or one event of it.
 
     Attributes:
         execution_id: the execution, unique within its application and processor.
@@ -76,7 +76,7 @@ class ExecutionRecord(BaseModel):
 
     @classmethod
     def of(cls, event: LifecycleEvent) -> Self:
-        """What one lifecycle event tells."""
+        """The record of one lifecycle event."""
         return cls(
             execution_id=event.execution_id,
             processor=event.processor,
@@ -93,7 +93,7 @@ class ExecutionRecord(BaseModel):
 
     @property
     def factors(self) -> Mapping[str, Any]:
-        """The factors of a completed execution, nulls still in; no other execution has any, whatever its output."""
+        """The factors of a completed execution, nulls included; empty for every other execution."""
         found = self.output.get("factors") if self.output is not None and self.status == "completed" else None
         return {} if found is None else found
 
@@ -119,8 +119,7 @@ class ExecutionRecord(BaseModel):
 def consolidate(executions: list[ExecutionRecord], *, rule: ProcessorRule | Merge = MERGE) -> dict[str, Any]:
     """Consolidate the active executions of one processor (strategy, section 3).
 
-    All of them are processed, in execution order whatever the order given; a failed one is active, contributes no
-    factors, and is not an error.
+    All of them are processed in execution order. A failed one is active and contributes no factors; it is not an error.
 
     Args:
         executions: successful and failed ones together, as :meth:`ExecutionRepository.get_active_executions` gives
@@ -139,7 +138,7 @@ def consolidate(executions: list[ExecutionRecord], *, rule: ProcessorRule | Merg
     contributions = []
     for execution in sorted(executions, key=_execution_order):
         if execution.status == "failed":
-            # Active, and nothing to add: neither a null nor a zero nor an error.
+            # A failed execution is active and adds nothing: no null, no zero and no error.
             continue
         factors = _accepted(execution.factors, rule)
         if factors:
@@ -171,7 +170,7 @@ _Value = str | bool | Fraction
 
 
 def _accepted(factors: Mapping[str, Any], rule: ProcessorRule | Merge) -> dict[str, _Value]:
-    """The values that count: no nulls, and what a declared field has must be of its kind and within its bounds."""
+    """The values that count: nulls do not, and values of a declared field must be of its kind and within its bounds."""
     fields = {} if isinstance(rule, Merge) else rule.fields
     values = {name: _exact(value) for name, value in factors.items() if value is not None}
     return {name: value for name, value in values.items() if name not in fields or _fits(value, fields[name])}
@@ -194,7 +193,7 @@ def _exact(value: str | bool | int | Decimal) -> _Value:  # noqa: FBT001 - a val
 
 
 def _plain(value: _Value | int, scale: int | None) -> Any:
-    """A result as plain Python: rounded once, half to even, where it has a scale."""
+    """A result as a plain Python value, rounded once, half to even, if it has a scale."""
     if isinstance(value, str | bool):
         return value
     number = Fraction(value)
@@ -226,7 +225,7 @@ _REDUCERS: Final[Mapping[Reducer, Callable[[Sequence[Any]], _Value | int]]] = {
 
 
 class _RankedEvent(NamedTuple):
-    """An event of an execution, and what sorts the ends of one execution."""
+    """An event of an execution, with the sort key of completed and failed events."""
 
     order: tuple[int, int, datetime, str, str]
     record: ExecutionRecord
@@ -235,11 +234,11 @@ class _RankedEvent(NamedTuple):
 class ExecutionRepository(Protocol):
     """Where executions are looked up (strategy, section 6): in memory here, or in a database.
 
-    One suite of tests holds for all: ``tests/unit/sink/test_execution_repository.py``.
+    One suite of tests covers all implementations: ``tests/unit/sink/test_execution_repository.py``.
     """
 
     def get_active_executions(self, application_id: str, processor: str) -> list[ExecutionRecord]:
-        """The active executions, completed AND failed, each by its last end, in execution order.
+        """The active executions, completed AND failed, each by its last completed or failed event, in execution order.
 
         Closed (superseded, cancelled) and replaced ones are left out. Everything that :func:`consolidate` needs is in
         the result: no further query.
@@ -251,7 +250,7 @@ class InMemoryExecutionRepository:
 
     Args:
         executions: lifecycle events or records, several of one execution allowed, in any order, copies too.
-        catalogue: tells which processors keep what a failed rerun supersedes; None: none does.
+        catalogue: declares which processors keep the execution that a failed rerun supersedes; None: none does.
 
     Raises:
         ValueError: a record without an application.
@@ -301,19 +300,19 @@ def _ranked(execution: LifecycleEvent | ExecutionRecord) -> _RankedEvent:
 
 
 def _end(events: Iterable[_RankedEvent]) -> ExecutionRecord | None:
-    """The last completed or failed event: a later attempt that has only begun undoes nothing."""
+    """The last completed or failed event. A later attempt that has only started does not undo it."""
     ends = [event for event in events if event.record.status in _ENDS]
     return max(ends, key=lambda event: event.order).record if ends else None
 
 
 def _closed(events: Iterable[_RankedEvent], by: frozenset[str], end: ExecutionRecord) -> bool:
-    """Whether an event of such a status reaches the attempt of the end."""
+    """Whether an event with one of the statuses is about the attempt that ended."""
     closing = [event.record.attempt for event in events if event.record.status in by]
     return any(attempt is None or attempt >= (end.attempt or 0) for attempt in closing)
 
 
 def _targets(events: Sequence[_RankedEvent], *, keep_previous: bool) -> set[str]:
-    """Which executions this one throws out: none before it has an end, and none once it is cancelled."""
+    """The executions that this one evicts: none before it has ended, and none once it is cancelled."""
     end = _end(events)
     if end is None or _closed(events, frozenset({"cancelled"}), end):
         return set()

@@ -1,4 +1,4 @@
-"""What an (application, processor) comes to, in the one form in which commands print it."""
+"""The summary of an (application, processor), in the form in which commands print it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["PairSummary", "summary_json", "summary_of"]
 
 @dataclass(frozen=True, slots=True)
 class PairSummary:
-    """One pair, as a person or a program asks for it.
+    """The summary of one pair.
 
     Attributes:
         application_id: the application.
@@ -42,11 +42,11 @@ def summary_of(pair: Pair, rules: Rules) -> PairSummary:
 def summary_json(summary: PairSummary, more: str = "") -> str:
     """The summary as one line of JSON, its keys always the same and in the same order.
 
-    Written from parts: factors are JSON text already, so every digit stands as it was consolidated.
+    It is written from parts: factors are JSON text already, so no digit is changed.
 
     Args:
         summary: the summary.
-        more: further members as JSON text, put behind these.
+        more: further members as JSON text, which come last.
     """
     kind = "null" if summary.processor_type is None else quote(summary.processor_type)
     factors = ",".join(f"{quote(name)}:{text}" for name, text in summary.factors.items())

@@ -1,10 +1,10 @@
 """The reducers of the catalogue: one table, each an accumulator that can add, remove and render.
 
 Accumulators are immutable and exact: counts, sums in units of 10**-38, and counted multisets. Removing a value gives
-the very accumulator that would be there had it never been added, so incremental equals recomputation byte for byte.
-No value at all renders as None: the factor is then absent - never 0, null or a vacuous ``all_true``.
+the same accumulator as if the value had never been added, so incremental equals recomputation byte for byte. No value
+at all renders as None: the factor is then absent - never 0, null or a vacuous ``all_true``.
 
-What a new reducer needs stands in ``docs/the-way-of-an-event.md``, "Where do I add …".
+How to add a reducer is described in ``docs/the-way-of-an-event.md``, "Where do I add …".
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""A catalogue made ready for the fold: looked up once an event, so flat and prepared."""
+"""A catalogue in a form that the fold can look up quickly, because it does so for every event."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ __all__ = ["PreparedRule", "Rules"]
 
 
 class PreparedRule:
-    """What the fold needs of one processor's rule.
+    """One processor's rule, prepared for the fold.
 
     Attributes:
         declared: the rule as the catalogue declares it; None: MERGE.
@@ -43,8 +43,8 @@ class Rules:
     Attributes:
         name: the ruleset's name.
         digest: the ruleset's digest.
-        tag: name and digest in one text, as it stands in every row.
-        json: the ruleset as JSON text, as it stands in every change.
+        tag: name and digest in one text, as every row has it.
+        json: the ruleset as JSON text, as every change has it.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:

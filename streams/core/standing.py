@@ -1,4 +1,4 @@
-"""Where an execution stands, from the set of its events: a state machine without transitions.
+"""The standing of an execution, computed from the set of its events: a state machine without transitions.
 
     requested, started ──► OPEN ──► completed ──► COMPLETED ┐
                              │  └─► failed ─────► FAILED    ├─► OUT (superseded, cancelled, or evicted)
@@ -53,7 +53,7 @@ _UNKNOWN: Final = Standing(Kind.UNKNOWN)
 _OPEN: Final = Standing(Kind.OPEN)
 _OUT: Final = Standing(Kind.OUT)
 
-# Names of our own: until Python 3.12 a look at a member of an enumeration takes as long as three calls.
+# Module-level names, because until Python 3.12 access to a member of an enumeration takes as long as three calls.
 _KIND_COMPLETED: Final = Kind.COMPLETED
 _KIND_FAILED: Final = Kind.FAILED
 _COMPLETED: Final = Status.COMPLETED
@@ -73,7 +73,7 @@ def _end_of(entries: tuple[Entry, ...]) -> Entry | None:
 
 
 def _closed(entries: tuple[Entry, ...], end: Entry | None, closing: tuple[Status, ...]) -> bool:
-    """Whether an event of the given statuses closes the execution: for all attempts, or for the last that counts."""
+    """Whether an event with one of the statuses closes the execution, for all attempts or for the deciding one."""
     decisive = -1
     for entry in entries:
         if entry.status in closing:
@@ -87,7 +87,7 @@ def _closed(entries: tuple[Entry, ...], end: Entry | None, closing: tuple[Status
 
 
 def standing_of(entries: tuple[Entry, ...], *, evicted: bool) -> Standing:
-    """Where an execution stands.
+    """The standing of an execution.
 
     Args:
         entries: every event of the execution.
@@ -99,7 +99,7 @@ def standing_of(entries: tuple[Entry, ...], *, evicted: bool) -> Standing:
     if _closed(entries, end, _CLOSING):
         return _OUT
     if end is None:
-        # Replaced or not: it is still running, and only an end can be active.
+        # Even if it was replaced, it is still running; only an execution that has ended can be active.
         return _OPEN
     if evicted:
         return _OUT
@@ -107,9 +107,9 @@ def standing_of(entries: tuple[Entry, ...], *, evicted: bool) -> Standing:
 
 
 def evicts(entries: tuple[Entry, ...], *, keep_previous: bool) -> bool:
-    """Whether an execution throws out those that it supersedes: it has an end and was not cancelled.
+    """Whether an execution evicts those that it supersedes: it does if it has ended and was not cancelled.
 
-    Its own eviction or supersession changes nothing: of A ← B ← C only C is left.
+    It evicts them even if it was evicted or superseded itself: of A ← B ← C only C is left.
 
     Args:
         entries: every event of the execution.

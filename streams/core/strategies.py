@@ -22,13 +22,13 @@ class Strategy(Protocol):
     """Turns contributions into factors, incrementally."""
 
     def start(self, contributions: Contributions) -> Any:
-        """The state from scratch."""
+        """The state of all contributions, computed from nothing."""
 
     def add(self, state: Any, added: Contribution, contributions: Contributions) -> Any:
-        """The state after ``added`` came in; ``contributions`` has it already."""
+        """The state after ``added`` was added; ``contributions`` contains it already."""
 
     def remove(self, state: Any, removed: Contribution, contributions: Contributions) -> Any:
-        """The state after ``removed`` went; ``contributions`` has it no more."""
+        """The state after ``removed`` was removed; ``contributions`` no longer contains it."""
 
     def factors(self, state: Any, contributions: Contributions) -> dict[str, str]:
         """The consolidated factors, sorted by name, as canonical JSON text."""
@@ -69,11 +69,11 @@ def _declared(factors: Iterable[tuple[str, FactorRule]]) -> tuple[_Factor, ...]:
 
 
 def _picked(factor: _Factor, contributions: Contributions) -> str | None:
-    """The value of a positional reducer: the first that is there, from the end that the reducer names."""
+    """The value of a positional reducer: the first or the last value, as the reducer says."""
     for _, _, factors in reversed(contributions) if factor.reducer is Reducer.LATEST else contributions:
         text = factors.get(factor.field)
         if text is not None:
-            # A field that is rounded accepts numbers only.
+            # A factor with a scale accepts numbers only, so the value can be rounded.
             return text if factor.scale is None else rounded(units_of(text), factor.scale)
     return None
 
@@ -128,7 +128,7 @@ class _Aggregate:
 
 
 class _LatestAlone:
-    """Applications: every factor from the latest contribution, as if there were no other."""
+    """Applications: every factor comes from the latest contribution alone."""
 
     def __init__(self, rule: ProcessorRule) -> None:
         self._aggregate = _Aggregate(rule)

@@ -1,7 +1,7 @@
-"""What a row adds up to: counts, contributions, failures and factors, kept up incrementally.
+"""The tally of a row: counts, contributions, failures and factors, updated incrementally.
 
-``tally_of`` counts from scratch, ``moved`` follows one execution's change of standing. Both give equal values: that is
-the law in ``tests/properties``. A tally is derived, so it is never stored.
+``tally_of`` counts from scratch, ``moved`` follows one execution's change of standing. ``tests/properties`` tests that
+both give equal values. A tally is derived, so it is never stored.
 """
 
 from bisect import bisect_left
@@ -18,7 +18,7 @@ from streams.core.strategies import Contribution, Contributions
 
 __all__ = ["Failure", "Failures", "Tally", "claims_of", "empty_tally", "moved", "tally_of"]
 
-# As in streams.core.standing: looked up for each event.
+# Looked up once, and not for each event; see streams.core.standing.
 _OPEN: Final = Kind.OPEN
 _COMPLETED: Final = Kind.COMPLETED
 _FAILED: Final = Kind.FAILED
@@ -31,7 +31,7 @@ Failures = tuple[Failure, ...]
 
 @mypyc_attr(acyclic=True)
 class Tally(Value):
-    """The sum of a row.
+    """The tally of a row.
 
     Attributes:
         opened: executions that are open.
@@ -66,10 +66,10 @@ class Tally(Value):
         self.outcome: Final = outcome_of(self.counts, opened)
 
     def differs(self, other: "Tally") -> bool:
-        """Whether outcome, factors or counts differ: what subscribers are told of."""
+        """Whether outcome, factors or counts differ, so that a change is published."""
         if self is other:
             return False
-        # The counts are these, and what follows from them.
+        # The counts are compared by these fields; the others follow from them.
         return (
             self.completed != other.completed
             or len(self.failures) != len(other.failures)
@@ -133,10 +133,10 @@ def moved(tally: Tally, execution_id: str, before: Standing, after: Standing, ru
     """The tally after one execution changed its standing.
 
     Args:
-        tally: the sum so far.
-        execution_id: the execution that moved.
-        before: where it stood.
-        after: where it stands.
+        tally: the tally before.
+        execution_id: the execution whose standing changed.
+        before: its standing before.
+        after: its standing now.
         rule: the processor's rule.
     """
     if before.kind is after.kind and before.end is after.end:

@@ -1,1 +1,1 @@
-"""The demonstration: a believable day on a real broker, and what became of it."""
+"""The demonstration: a realistic day on a real broker, and its results."""

@@ -1,4 +1,4 @@
-"""A believable day of a lending platform: a few hundred applications, and everything that goes wrong on such a day.
+"""A realistic day of a lending platform: a few hundred applications, and everything that goes wrong on such a day.
 
 Processors fail and are retried, documents are uploaded again, applications are withdrawn; events are late, arrive
 twice, or come from a partner that knows nothing of our keys; two of them cannot be read. The same seed gives the same
@@ -43,7 +43,7 @@ class Arrival(NamedTuple):
 
     Attributes:
         value: its bytes: mostly a lifecycle event.
-        key: as a producer that knows nothing of our keys gives it; None: it is published with the canonical one.
+        key: the key of a producer that does not know the canonical one; None: it is published with the canonical key.
     """
 
     value: bytes
@@ -52,11 +52,11 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What arrives in a day.
+    """The records of a day.
 
     Attributes:
-        arrivals: in their order.
-        told: how often what happened: executions, failures, retries, late, twice, and so on.
+        arrivals: the records in the order of arrival.
+        told: how often each kind of thing happened: executions, failures, retries, late, twice, and so on.
     """
 
     arrivals: tuple[Arrival, ...]
@@ -67,7 +67,7 @@ def believable_day(seed: int, applications: int) -> Day:
     """Invent a day.
 
     Args:
-        seed: of everything.
+        seed: the seed of all random choices.
         applications: how many; one in a hundred, and at least one, comes through the partner.
     """
     rng = Random(seed)  # noqa: S311 - a story, not a secret
@@ -81,7 +81,7 @@ def believable_day(seed: int, applications: int) -> Day:
 
 
 def _unreadable() -> tuple[Arrival, Arrival]:
-    """One record that was cut off on its way, and one of a status that nobody agreed upon."""
+    """One record that was cut off, and one with an unknown status."""
     fields = {"application_id": "app-0001", "execution_id": "app-0001-xx-1", "processor": "credit_check"}
     whole = event_line(**fields, status="completed", occurred_at=OPENING)
     return Arrival(whole[: len(whole) // 2], b"app-0001"), Arrival(
@@ -90,7 +90,7 @@ def _unreadable() -> tuple[Arrival, Arrival]:
 
 
 class _Platform:
-    """Tells applications, and collects what arrives."""
+    """Makes the events of applications, and collects them in the order of arrival."""
 
     def __init__(self, rng: Random) -> None:
         self.told: Counter[str] = Counter()
@@ -98,11 +98,11 @@ class _Platform:
         self._arrivals: list[tuple[datetime, int, Arrival]] = []
 
     def in_order(self) -> list[Arrival]:
-        """Everything that was told, as it arrives."""
+        """All records in the order of arrival."""
         return [arrival for _, _, arrival in sorted(self._arrivals, key=lambda one: one[:2])]
 
     def tell_application(self, application: str, *, by_partner: bool) -> None:
-        """One application from its opening on."""
+        """Make the events of one application."""
         self.told["applications"] += 1
         rng = self._rng
         business = Business.invent(rng)
@@ -127,7 +127,7 @@ class _Platform:
     def _run(
         self, execution: "_Execution", processor: Processor, business: Business, start: datetime, *, by_partner: bool
     ) -> datetime:
-        """Run an execution until it succeeds or nobody tries again; returns when that was."""
+        """Run an execution until it succeeds or is not retried any more; return the time of its end."""
         rng = self._rng
         self.told["executions"] += 1
         self._send(execution, "requested", start, attempt=1, by_partner=by_partner)

@@ -1,4 +1,4 @@
-"""The demonstration itself: publish a day, wait until the worker is through it, read what came of it."""
+"""The demonstration itself: publish a day, wait until the worker has processed it, and read the results."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from topics.reading.progress import GroupProgress
 
 __all__ = ["demonstrate"]
 
-# Without any progress for so long, something is wrong: the worker's start takes 3 s, a busy machine several times that.
+# If there is no progress for this long, something is wrong: the worker's start takes 3 s, on a busy machine several
+# times that.
 _PATIENCE_S: Final = 60.0
 _POLL_S: Final = 0.1
 
@@ -32,25 +33,25 @@ def demonstrate(
     tell: Callable[[str], None],
     count: Callable[[str], None],
 ) -> DemoReport:
-    """Run the demonstration and return what there is to show.
+    """Run the demonstration and return its report.
 
     1. Broker, topics and worker.
     2. Publish the scenarios and the day.
-    3. Fold the same events here, as a replay does, while the worker is at work.
-    4. Wait until the worker is through.
+    3. Fold the same events in this process, as a replay does, while the worker runs.
+    4. Wait until the worker has processed all events.
     5. Read the topics.
 
     Args:
-        installation: where; it is opened here, and closed by the caller.
+        installation: the topics and the worker; it is opened here, and closed by the caller.
         seed: of the day.
         applications: of the day.
         began: ``time.monotonic()`` when the command began.
-        tell: called with a text that says what takes time.
-        count: called many times with how far it has come.
+        tell: called with a text about the step that takes time.
+        count: called repeatedly with the progress.
 
     Raises:
         ContractError: settings or the cluster do not allow it.
-        InfrastructureError: Kafka or the worker failed, or nothing moves any more.
+        InfrastructureError: Kafka or the worker failed, or there is no more progress.
     """
     # 1.
     installation.open(tell)

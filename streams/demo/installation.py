@@ -1,6 +1,6 @@
-"""A place of its own for one demonstration: topics, group, worker and directory that no other data is in.
+"""The installation of one demonstration: its own topics, group, worker and directory.
 
-What was made is taken away again, whatever happened in between; only what the demonstration itself started is stopped.
+Everything that it created is deleted again, even after a failure. Only processes that it started are stopped.
 """
 
 import json
@@ -33,14 +33,14 @@ __all__ = ["Installation", "kept"]
 
 Tell = Callable[[str], None]
 
-# The worker drains for 30 s at most (streams.worker.runner), then ends by itself.
+# The worker needs 30 s at most to finish its transactions (streams.worker.runner), then it ends by itself.
 _WORKER_GRACE_S: Final = 40.0
 _DELETE_LIMIT_S: Final = 30.0
 _LAST_LINES: Final = 15
 _KEPT: Final = re.compile(r"demo-[0-9]{4}-[0-9]{6}-[0-9a-f]{2}")
 
-# What the worker is told besides what is set already. The sample catalogue is the one that the scenarios' numbers are
-# of; a group instance of the user's own worker must not be taken over.
+# The worker's settings besides the user's. The numbers of the scenarios belong to the sample catalogue. The group
+# instance id of the user's own worker must not be used.
 _UNSET_FOR_THE_WORKER: Final = ("catalogue", "instance_id")
 
 
@@ -58,7 +58,7 @@ class Installation:
 
     Args:
         settings: the user's settings; prefix, application id and catalogue are the demonstration's own.
-        name: of one that was kept; None: a new one.
+        name: the name of a demonstration that was kept; None: a new one.
 
     Attributes:
         settings: the demonstration's settings.
@@ -72,7 +72,7 @@ class Installation:
     connection: Connection
 
     def __init__(self, settings: Settings, name: str | None = None) -> None:
-        # The time for people who find it later, the random part for two who start in the same second.
+        # The time is for people who find it later; the random part tells apart two that start in the same second.
         name = name or f"demo-{datetime.now(UTC):%m%d-%H%M%S}-{token_hex(1)}"
         own = {"topic_prefix": f"{name}-", "app_id": name, "catalogue": None, "instance_id": None}
         self.settings = settings.model_copy(update=own)
@@ -88,10 +88,10 @@ class Installation:
         return self.connection.librdkafka()
 
     def open(self, tell: Tell) -> None:
-        """Start the broker if none is there, create the topics, start the worker.
+        """Start the broker if there is none, create the topics, start the worker.
 
         Args:
-            tell: called with a text that says what takes time.
+            tell: called with a text about the step that takes time.
 
         Raises:
             ContractError: settings or the cluster do not allow it.
@@ -108,17 +108,17 @@ class Installation:
         self._start_worker()
 
     def take_over(self, tell: Tell) -> None:
-        """Find one again that was kept, so that :meth:`close` takes it away.
+        """Find a demonstration that was kept, so that :meth:`close` can delete it.
 
         Args:
-            tell: called with a text that says what takes time.
+            tell: called with a text about the step that takes time.
 
         Raises:
             ContractError: settings do not allow it.
-            InfrastructureError: its broker cannot be started, or nobody listens there.
+            InfrastructureError: its broker cannot be started, or does not accept connections.
         """
         with suppress(OSError, ValueError):
-            # The broker on which it was made, whichever is set today.
+            # Use the broker on which it was made, even if another one is set today.
             servers = json.loads(self._servers_file.read_text(encoding="utf-8"))
             self.settings = self.settings.model_copy(update={"bootstrap_servers": servers})
         self._open_broker(tell)
@@ -128,12 +128,12 @@ class Installation:
         self._cleanup.callback(self._stop_worker)
 
     def close(self, tell: Tell) -> None:
-        """Stop and delete everything that :meth:`open` started and made, as far as it came. May be called twice.
+        """Stop and delete everything that :meth:`open` started and created, even if it failed. May be called twice.
 
         Args:
-            tell: called with a text that says what takes time.
+            tell: called with a text about the step that takes time.
         """
-        # Else a second Ctrl-C would leave half of it running.
+        # Signals are deferred; otherwise a second Ctrl-C would leave half of it running.
         with deferred_signals():
             tell("Cleaning up: stopping what was started, deleting the demonstration's topics")
             self._cleanup.close()
@@ -142,7 +142,7 @@ class Installation:
         """The worker's process id.
 
         Raises:
-            InfrastructureError: it has ended; with the last lines of its log.
+            InfrastructureError: it has ended; the message has the last lines of its log.
         """
         pid = running_pid(self._pid_file)
         if pid is None:
@@ -180,7 +180,8 @@ class Installation:
             environment.pop(variable_of(field), None)
         self._cleanup.callback(self._stop_worker)
         spawn(
-            # -P: a folder called "streams" where the user happens to be is not ours. The last argument is its mark.
+            # -P: without it, Python would import a folder called "streams" in the user's working directory. The last
+            # argument identifies the process.
             [sys.executable, "-P", "-m", "streams.cli", "run", "--app-id", self.settings.app_id],
             pid_file=self._pid_file,
             log_file=self.log_file,
@@ -201,8 +202,9 @@ class Installation:
         terminate(self._pid_file, grace_s=_WORKER_GRACE_S)
 
     def _delete_topics(self) -> None:
-        """Topics and group; what was never made cannot be deleted, and that is as good."""
-        # Kept in a variable until every answer is there: librdkafka forgets the questions of a client that is gone.
+        """Delete topics and group; errors about ones that were never created are ignored."""
+        # Kept in a variable until every answer is there: librdkafka drops the requests of a client that is
+        # garbage-collected.
         admin = AdminClient({**self.config, "log_level": 2})
         futures = [
             *admin.delete_topics([topic.name for topic in self.topics], request_timeout=_DELETE_LIMIT_S).values(),

@@ -1,4 +1,4 @@
-"""The processors of the demo's platform: how often they run, how often they fail, and what they find.
+"""The processors of the demo's platform: how often they run, how often they fail, and the factors that they find.
 
 All but one are in the sample catalogue. ``fraud_screening`` is not, as happens when a platform grows faster than its
 catalogue: its factors are merged.
@@ -21,7 +21,7 @@ _EMPLOYERS: Final = ("Harbor Foods", "Summit Staffing", "Bluebird Clinic", "Ridg
 
 @dataclass(frozen=True, slots=True)
 class Business:
-    """An applicant: what its documents agree upon."""
+    """An applicant: the values that its documents have in common."""
 
     name: str
     revenue_cents: int
@@ -47,12 +47,12 @@ class Processor:
 
     Attributes:
         short: for the ids of its executions.
-        share: of the applications that need it.
-        executions: at least and at most so many of them.
+        share: the share of applications that need it.
+        executions: the least and the greatest number of them.
         failure: the share of attempts that fail.
         seconds: a typical run.
         codes: how it fails.
-        find: what a success finds.
+        find: makes the factors of a successful run.
     """
 
     short: str
@@ -85,7 +85,7 @@ def _drivers_license(_: Business, rng: Random) -> Factors:
 
 
 def _proof_of_income(business: Business, rng: Random) -> Factors:
-    # A scan that was read upside down once in a while: below the catalogue's bound, so it is rejected.
+    # Now and then a scan was read upside down: the value is below the catalogue's bound, so it is rejected.
     income = round(business.revenue_cents * rng.uniform(0.15, 0.3)) * (-1 if _happens(rng, 0.02) else 1)
     return {"f_income_monthly": _cents(income), "f_employer_name": rng.choice(_EMPLOYERS)}
 
@@ -95,7 +95,7 @@ def _business_verification(business: Business, rng: Random) -> Factors:
         "f_business_legal_name": business.name,
         "f_business_in_good_standing": _happens(rng, 0.95),
         "f_years_in_business": business.years,
-        # Not every registry knows it.
+        # Not every registry has this value.
         "f_revenue_annual": None if _happens(rng, 0.1) else _cents(business.revenue_cents * 12),
     }
 

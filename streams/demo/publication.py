@@ -1,4 +1,4 @@
-"""Publishing a day: most events as a well-behaved producer does, the partner's as it happens to."""
+"""Publishing a day: most events as a well-behaved producer does, the partner's events with foreign keys."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _FLUSH_LIMIT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """An arrival, and the event in it; None: there is none."""
+    """An arrival, and its event; None: it has none."""
 
     arrival: Arrival
     event: LifecycleEvent | None
@@ -66,7 +66,8 @@ def publish(
             if key is None and readable.event is not None:
                 yield readable.event, value
                 continue
-            # Its own key, librdkafka's own partitioner, no headers: as a public producer does.
+            # The partner publishes with its own key, librdkafka's own partitioner and no headers, as a foreign producer
+            # does.
             partner.produce(topics.executions.name, value, key, on_delivery=delivered)
             partner.poll(0)
             strange += 1
@@ -83,7 +84,7 @@ def publish(
 
 
 def replayed(arrivals: Iterable[Readable], fold: ReplayFold) -> dict[tuple[str, str], PairSummary]:
-    """What the same arrivals come to without a broker, by application and processor."""
+    """The result of the same arrivals without a broker, by application and processor."""
     for number, readable in enumerate(arrivals, 1):
         if readable.event is not None:
             fold.apply(readable.event, Position("", 0, number))

@@ -1,4 +1,4 @@
-"""What a demonstration came to, read back from Kafka as any consumer would."""
+"""The report of a demonstration, read from Kafka by an ordinary consumer."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +28,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """A scenario, and what became of it; None: nothing did."""
+    """A scenario, and its result in the topics; None: it has none."""
 
     scenario: Scenario
     actual: PairSummary | None
 
     @property
     def is_right(self) -> bool:
-        """Whether exactly the expected outcome and factors came out."""
+        """Whether the result has exactly the expected outcome and factors."""
         actual = self.actual
         return (
             actual is not None
@@ -56,13 +56,13 @@ class ProcessorFigures:
 
     @property
     def failure_rate(self) -> float:
-        """Failed ones among the active executions, from 0 to 1."""
+        """The share of failed executions among the active ones, from 0 to 1."""
         return self.failed / self.active if self.active else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A change that is worth a look, and what it is an example of."""
+    """A change that is shown as an example, and what it is an example of."""
 
     title: str
     journalled: Journalled
@@ -81,10 +81,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long it took.
+    """The times of a demonstration.
 
     Attributes:
-        records: published.
+        records: how many records were published.
         publish_s: from the first to the last acknowledgement.
         consolidate_s: from the worker's first change to its last, by the broker's clock.
         total_s: from the command's start to here.
@@ -98,7 +98,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """Everything that there is to show.
+    """The report of a demonstration.
 
     Attributes:
         scenarios: the mission's.
@@ -124,11 +124,11 @@ class DemoReport:
 
     @property
     def is_right(self) -> bool:
-        """Whether every scenario came out as it has to, and a replay agrees with every pair."""
+        """Whether every scenario has its expected result, and a replay agrees with every pair."""
         return all(result.is_right for result in self.scenarios) and not self.unequal_pairs
 
     def after(self, total_s: float) -> "DemoReport":
-        """The same, with the time that all of it took."""
+        """A copy of this report with the total time."""
         return replace(self, timing=replace(self.timing, total_s=total_s))
 
 
@@ -145,12 +145,12 @@ def read_report(
     Args:
         config: for librdkafka.
         topics: the demonstration's.
-        replayed: what a replay of the same events came to.
-        timing: as far as it is known; how long consolidating took is read from the records.
+        replayed: the result of a replay of the same events.
+        timing: the times that are known so far; the time of consolidating is read from the records.
         told: what happened on the invented day.
 
     Raises:
-        ContractError: a topic does not hold what a worker publishes.
+        ContractError: a record in a topic cannot be read.
         InfrastructureError: Kafka does not answer.
     """
     pairs = {}

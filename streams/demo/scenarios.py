@@ -1,4 +1,4 @@
-"""The mission's three example scenarios (its section 5), as events and as the numbers that have to come out."""
+"""The mission's three example scenarios (its section 5), as events and with their expected results."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Scenario:
 
     Attributes:
         title: the mission's own heading.
-        application_id: the application that plays it.
+        application_id: the application of the scenario.
         processor: of the sample catalogue.
         executions: each one's output factors; None: it failed.
-        outcome: what has to come out.
-        factors: what has to come out, sorted by name, as canonical JSON text.
+        outcome: the expected outcome.
+        factors: the expected factors, sorted by name, as canonical JSON text.
     """
 
     title: str

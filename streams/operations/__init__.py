@@ -1,1 +1,1 @@
-"""What an operator does to an installation besides running it."""
+"""Operations on an installation besides running workers: redrive of dead letters, and erasure."""

@@ -1,8 +1,8 @@
 """Erasures that were written before entries were needed: found, and confirmed.
 
 Workers of earlier versions needed no entry: a record alone erased an application. The offset shows whether such a
-worker took a record in: it must be below the offset up to which they had consolidated the partition. That offset is in
-the binding, which the first worker that needs entries writes; until then it is what the group has committed. Records at
+worker applied a record: it must be below the offset up to which they had consolidated the partition. That offset is in
+the binding, which the first worker that needs entries writes; until then it is the group's committed offset. Records at
 higher offsets are never confirmed: a worker has made dead letters of them, or will.
 """
 
@@ -29,10 +29,10 @@ class EarlierErasure:
     """A record under ``/erasure/`` without an entry.
 
     Attributes:
-        partition: where it stands in ``executions``.
-        offset: likewise.
-        erasure: what it says.
-        is_earlier: whether the workers of then took it in; otherwise it is none, and never will be.
+        partition: its partition in ``executions``.
+        offset: its offset there.
+        erasure: its content.
+        is_earlier: whether a worker of an earlier version applied it. If not, it erases nothing, now and later.
     """
 
     partition: int
@@ -42,7 +42,7 @@ class EarlierErasure:
 
 
 class EarlierErasures:
-    """Those of an installation.
+    """The erasures of an installation that have no entry.
 
     Args:
         config: for librdkafka.
@@ -51,7 +51,7 @@ class EarlierErasures:
         on_progress: called with a text that says what takes time.
 
     Raises:
-        AuthorizationError: the cluster does not permit what it takes; naming it.
+        AuthorizationError: a permission is missing; the message names it.
         ContractError: a topic is not there, or belongs to workers of another id.
         InfrastructureError: from every method: Kafka does not answer, or refuses a record.
     """
@@ -78,11 +78,11 @@ class EarlierErasures:
             for record in reader.until_end():
                 if not (record.key or b"").startswith(ERASURE_PREFIX):
                     continue
-                # What is none now was none then.
+                # A record that cannot be read as an erasure now could not be read by earlier versions either.
                 with suppress(BadEventError):
                     erasure = parse_erasure(record.key or b"", record.value or b"")
                     found.append((record.partition, record.offset, erasure))
-        # Read after the records: the entry of each that counts is there.
+        # Read after the records: each record that counts has its entry by now.
         entries = read_entries(self._config, self._topics, range(self._topics.partitions))
         taken_over = self._taken_over() if found else {}
         return [
@@ -92,7 +92,7 @@ class EarlierErasures:
         ]
 
     def confirm(self, found: list[EarlierErasure]) -> int:
-        """Write an entry for each that the workers of then took in; returns how many."""
+        """Write an entry for each erasure that an earlier version applied; return how many."""
         records = [
             Written(
                 self._topics.erasures.name,

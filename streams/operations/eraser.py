@@ -1,4 +1,4 @@
-"""What has to hold before anything about erasures is written."""
+"""The conditions for writing records about erasures."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ __all__ = ["require_eraser"]
 
 
 def require_eraser(config: Mapping[str, str | int], topics: Topics, group: str) -> None:
-    """Return only when the cluster permits what erasing takes, and the topics belong to this application id or nobody.
+    """Raise unless the cluster permits an erasure, and the topics belong to this application id or to none.
 
     Args:
         config: for librdkafka.
@@ -19,7 +19,7 @@ def require_eraser(config: Mapping[str, str | int], topics: Topics, group: str) 
         group: the worker's group, whose name is the application id.
 
     Raises:
-        AuthorizationError: the cluster does not permit it; naming what.
+        AuthorizationError: a permission is missing; the message names it.
         ContractError: a topic is not there, or belongs to workers of another id.
         InfrastructureError: Kafka does not answer.
     """

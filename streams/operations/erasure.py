@@ -1,8 +1,8 @@
-"""Erase an application from every topic: found by payload, whatever the key; taken away by tombstones.
+"""Erase an application from every topic: records are found by their payload, and erased by tombstones for their keys.
 
-The worker forgets the application when it reads the erasure, and refuses its events from there on; only then can
-everything be found that is about it, because nothing more comes. An erasure counts by the entry that is written with
-it: see ``docs/decisions/0010`` and ``0026``.
+The worker forgets the application when it reads the erasure, and refuses its events from there on; from then on no new
+records of it are published, so all of them can be found. An erasure counts only with the entry that is written with it:
+see ``docs/decisions/0010`` and ``0026``.
 """
 
 import os
@@ -44,13 +44,13 @@ _DECIDED_LIMIT_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Everything about an application.
+    """All records about an application.
 
     Attributes:
         holdings: by topic, the source first.
         forgotten: its last erasure; None: it was never erased.
         salt: of the last erasure of any application in the partition; None: there is none.
-        unconfirmed: the offsets, in its partition, of records that look like its erasure and are none.
+        unconfirmed: the offsets, in its partition, of records that look like its erasure but have no entry.
     """
 
     holdings: list[Holding]
@@ -60,7 +60,7 @@ class Survey:
 
     @property
     def is_erased(self) -> bool:
-        """Whether the application is erased as the log has it now."""
+        """Whether the application is erased at the end of the log."""
         return self.forgotten is not None and not self.forgotten.lifted
 
     @property
@@ -70,19 +70,19 @@ class Survey:
 
 
 class ApplicationErasure:
-    """One application, and everything that Kafka has about it.
+    """Finds and erases one application's records in Kafka.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
         group: the worker's group; it is neither joined nor moved.
-        application_id: the application. It may be longer than ids may be today.
-        on_progress: called with a text that says what takes time.
+        application_id: the application. An id from an earlier version may be longer than the limit.
+        on_progress: called with a text about the step that takes time.
 
     Raises:
-        AuthorizationError: the cluster does not permit what it takes; naming it.
+        AuthorizationError: a permission is missing; the message names it.
         ContractError: a topic is not there or belongs to workers of another id, or the application's id is empty.
-        InfrastructureError: from every method: Kafka does not answer, refuses a record, or no worker is at work.
+        InfrastructureError: from every method: Kafka does not answer, refuses a record, or no worker is running.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ApplicationErasure:
         self._search = Search(application_id)
         self._partition = partition_of(application_id, topics.partitions)
         self._on_progress = on_progress
-        # Made for a dry run, too: whether the cluster permits it cannot be asked otherwise.
+        # The writer is made for a dry run, too: that is the only way to find out whether the cluster permits it.
         self._writer = ConfirmedWriter(config, erasing_transactions(group))
 
     def survey(self) -> Survey:
@@ -129,11 +129,11 @@ class ApplicationErasure:
         return Survey(holdings, forgotten_in(entries, self._partition, self._application_id), last, unconfirmed)
 
     def announce(self, survey: Survey, *, lifted: bool = False) -> tuple[int, int]:
-        """Write the erasure, or that it is lifted, into the application's partition of the source, and confirm it.
+        """Write an erasure, or its lift, into the application's partition of the source, and its entry.
 
         Args:
-            survey: what there is; an erasure is lifted with the salt that it has.
-            lifted: whether it is lifted.
+            survey: the application's records; a lift needs the salt of its erasure.
+            lifted: whether to lift the erasure.
 
         Returns:
             Partition and offset of the record.
@@ -144,7 +144,7 @@ class ApplicationErasure:
         return self._partition, offsets[-1]
 
     def wait_consolidated(self, *, limit_s: float) -> None:
-        """Wait until the workers have read the source as far as it goes now, and all of that can be read.
+        """Wait until the workers have consolidated the source up to its present end, and their output can be read.
 
         Args:
             limit_s: how long to wait, in seconds.
@@ -166,11 +166,11 @@ class ApplicationErasure:
             published = (self._topics.executions, self._topics.factor_changes, self._topics.factors, self._topics.dlq)
             if not progress.wait_decided(*published, limit_s=_DECIDED_LIMIT_S):
                 raise InfrastructureError(
-                    "a transaction stays open: what it has cannot be seen. Give the command again"
+                    "a transaction is still open, and hides its records. Give the command again later"
                 )
 
     def entomb(self, survey: Survey) -> int:
-        """Write a tombstone for everything that was found; returns how many."""
+        """Write a tombstone for every key that was found; return how many."""
         self._on_progress("writing tombstones")
         tombs = [
             Written(holding.topic, partition, key, None)
@@ -188,7 +188,7 @@ class ApplicationErasure:
         yield self._topics.dlq, self._search.dead_letter
 
     def _records(self, topic: Topic) -> Iterator[Record]:
-        """Where foreign keys are possible, every partition; elsewhere the application's own."""
+        """All partitions of a topic with foreign keys; of any other topic, the application's own partition."""
         is_foreign = topic in {self._topics.executions, self._topics.dlq}
         only = None if is_foreign else self._application_id
         with TopicReader(self._config, topic.name, Beginning(), application_id=only) as reader:
@@ -207,7 +207,7 @@ class ApplicationErasure:
         )
 
     def _written(self, records: Sequence[Written]) -> list[tuple[int, int]]:
-        """Write records that say of themselves that they belong to an erasure."""
+        """Write records with a header that marks them as part of an erasure."""
         return write_records(self._config, records, headers=[(ERASURE_HEADER, b"application")])
 
 

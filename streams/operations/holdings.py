@@ -1,4 +1,4 @@
-"""What a topic has about an application: which records are its own, and until when their bytes remain."""
+"""A topic's records of an application, and how long their bytes remain after an erasure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,19 +28,19 @@ _NEVER: Final = 9_223_372_036_854_775_807
 
 
 class Whose(Enum):
-    """Whose a record is."""
+    """How a record relates to the application."""
 
     OTHERS = auto()
     ITS = auto()
     MENTIONED = auto()
-    """It does not say; the application's id stands in it by itself, so it is taken for the application's."""
+    """The record names no application, but has the id as a string of its own, so it counts as the application's."""
     UNCLEAR = auto()
-    """It does not say; the application's id is a part of something longer in it, so it is not."""
+    """The record names no application, and has the id only inside of a longer text, so it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Until when the bytes of what was erased remain in a topic.
+    """How long the bytes of erased records remain in a topic.
 
     Attributes:
         settings: the topic's, by Kafka's names.
@@ -50,17 +50,17 @@ class Retention:
 
     @property
     def earliest(self) -> timedelta:
-        """Before this time after the erasure nothing is removed: records have to be so old, in a closed segment."""
+        """The time after the erasure in which nothing is removed: records must be older, and in a closed segment."""
         return timedelta(milliseconds=int(self.settings["min.compaction.lag.ms"]))
 
     @property
     def latest(self) -> timedelta | None:
-        """After this time the cleaner has to be at work, once the segment is closed; None: no limit is set."""
+        """The time after which the log cleaner must run, once the segment is closed; None: there is no limit."""
         limit = int(self.settings["max.compaction.lag.ms"])
         return None if limit >= _NEVER else timedelta(milliseconds=limit)
 
     def __str__(self) -> str:
-        """For people: from when on, and what to set to shorten it."""
+        """The times in words, and the settings that shorten them."""
         earliest = (datetime.now(UTC) + self.earliest).strftime("%Y-%m-%d")
         limit = "no limit: max.compaction.lag.ms is not set" if self.latest is None else f"{self.latest} at most"
         return (
@@ -72,16 +72,17 @@ class Retention:
 
 @dataclass
 class Holding:
-    """What one topic has about the application.
+    """The records of one topic about the application.
 
     Attributes:
         topic: the topic's full name.
         retention: until when bytes remain.
         records: records with a value.
         keys: by partition, the keys under which they stand; those whose last record is a tombstone are left out.
-        mentioned: partition and offset of records that do not say whose they are: they are the application's because
-            its id stands in them by itself.
-        unclear: likewise, of records that are *not* taken for the application's: its id is a part of something longer.
+        mentioned: partition and offset of records that do not name their application. They count as this application's,
+            because its id is in them as a string of its own.
+        unclear: partition and offset of records that are *not* taken for the application's: its id is a part of a
+            longer text.
     """
 
     topic: str
@@ -93,11 +94,11 @@ class Holding:
 
     @property
     def standing(self) -> int:
-        """Keys that a tombstone is still to be written for."""
+        """The keys that still need a tombstone."""
         return sum(map(len, self.keys.values()))
 
     def take(self, record: Record, whose: Whose) -> None:
-        """Count a record, if it is the application's; a tombstone takes away what stands under its key."""
+        """Count a record if it is the application's. A tombstone removes the earlier records under its key."""
         key = record.key or b""
         standing = self.keys.setdefault(record.partition, set())
         place = (record.partition, record.offset)
@@ -113,7 +114,7 @@ class Holding:
 
 
 class Search:
-    """Tells whose records are: by their key, by their payload, or by what stands in them.
+    """Decides whether records are the application's: by key, by payload, or by the text in them.
 
     Args:
         application_id: the application.
@@ -122,31 +123,31 @@ class Search:
     def __init__(self, application_id: str) -> None:
         self._application_id = application_id
         self._prefix = application_prefix(application_id)
-        # As producers do it that send all of an application to one partition.
+        # A foreign key that producers use to send all events of an application to one partition.
         self._whole_key = application_id.encode()
         self._naming = Naming(application_id)
 
     def published(self, record: Record) -> Whose:
-        """Whose a published record is: a worker publishes under the application's key."""
+        """The owner of a published record, by its key."""
         return Whose.ITS if (record.key or b"").startswith(self._prefix) else Whose.OTHERS
 
     def source(self, record: Record) -> Whose:
-        """Of a record of ``executions``: under one of its keys it is the application's, whatever it says.
+        """The owner of a record of ``executions``: the application in its key, whatever its payload; else by payload.
 
-        What it says is somebody else's has been published again under that one's key, or is a dead letter.
+        If the payload names another application, it was published again under that one's key, or is a dead letter.
         """
         return Whose.ITS if (record.key or b"").startswith(self._prefix) else self._by_value(record, record.key)
 
     def dead_letter(self, record: Record) -> Whose:
-        """Of a dead letter, which is the only copy of what it holds: what it says decides, and the key after that."""
+        """The owner of a dead letter, which is the only copy of its content: the payload decides, then the key."""
         return self._by_value(record, last_header(record, dead_letter_format.KEY))
 
     def _by_value(self, record: Record, key: bytes | None) -> Whose:
-        """1. What says whose it is. 2. Its canonical key. 3. Where neither does, the id as a string of its own."""
+        """1. The application that the payload names. 2. The canonical key. 3. Else the id as a string of its own."""
         if record.value is None:
             return Whose.OTHERS
         is_its_key = key is not None and key.startswith((self._prefix, self._whole_key))
-        # Most values of others do not even have its id in them.
+        # Quick check: most values of other applications do not contain the id at all.
         if not is_its_key and not self._naming.may_name(record.value):
             return Whose.OTHERS
         # 1.
@@ -164,5 +165,5 @@ class Search:
 
 
 def retention_of(settings: Mapping[str, Setting]) -> Retention:
-    """Until when bytes remain in a topic with these settings."""
+    """How long bytes remain in a topic with these settings."""
     return Retention({name: settings[name].value for name in _RETENTION_SETTINGS if name in settings})

@@ -1,4 +1,4 @@
-"""Which application a record belongs to, by its value, however JSON spells the id.
+"""Finds the application that a record belongs to, by its value; JSON may spell an id in several ways.
 
 A JSON value names its application in the member ``application_id``. A value that is not JSON (cut off, damaged, of
 another format) is searched for that member; if it cannot be found, every string in the value counts.
@@ -19,9 +19,9 @@ __all__ = ["Naming"]
 _MEMBER: Final = "application_id"
 _MOST_UNPACKED: Final = 16 * 1024 * 1024
 _MOST_NESTED: Final = 4
-"""JSON in a string in JSON in a string: what somebody's pipeline made of an event."""
+"""How deep JSON in strings is searched: a producer's pipeline may encode an event several times."""
 
-# The longer ones first: the mark of UTF-16 begins one of UTF-32.
+# The longer ones come first, because a byte-order mark of UTF-32 may begin with one of UTF-16.
 _ENCODINGS: Final = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -46,7 +46,7 @@ _IN_WORDS: Final = frozenset("_-.:/%@+~#$!*\\")
 
 
 class _Pairs(list[tuple[str, object]]):
-    """An object with every member, as often as it stands there."""
+    """A JSON object with all its members, repeated ones included."""
 
 
 class Naming:
@@ -62,20 +62,20 @@ class Naming:
         self._beginnings = tuple(sign for sign, _ in _ENCODINGS)
 
     def may_name(self, value: bytes) -> bool:
-        """Whether it is worth a closer look; most values of others are not."""
+        """Quick check: whether a value can contain the id. Most values of other applications cannot."""
         return any(sign in value for sign in self._signs) or value.startswith(self._beginnings)
 
     def names(self, value: bytes) -> bool | None:
-        """Whether a value names the application as its own; None: it does not say whose it is."""
+        """Whether a value names this application; None: it names none."""
         found = _named(_text_of(value), _MOST_NESTED)
         return None if found is None else self._id in found
 
     def mentions(self, value: bytes) -> bool:
-        """Whether the application's id stands by itself in a value that does not say whose it is."""
+        """Whether the application's id is a string of its own in a value that names no application."""
         return bool(self._id.strip()) and self._mentioned(_text_of(value), _MOST_NESTED)
 
     def is_part_of(self, value: bytes) -> bool:
-        """Whether it stands there at all, if only as a part of something longer."""
+        """Whether a value contains the id at all, even as a part of a longer text."""
         text = _text_of(value)
         return bool(self._id.strip()) and (self._id in text or self._id in _unescaped(text))
 
@@ -101,7 +101,7 @@ def _text_of(value: bytes) -> str:
 
 
 def _named(text: str, nested: int) -> Sequence[str] | None:
-    """The ids of the applications that a text says it is about; None: it does not say."""
+    """The ids of the applications that a text names; None: it names none."""
     parsed: object = None
     with suppress(ValueError, RecursionError):
         parsed = json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, strict=False)
@@ -112,7 +112,7 @@ def _named(text: str, nested: int) -> Sequence[str] | None:
 
 
 def _named_in(members: _Pairs) -> list[str]:
-    """The event's, which is inside of a structured CloudEvent."""
+    """In a structured CloudEvent, the id is the one of the event inside."""
     found: list[str] = []
     if any(name == "specversion" for name, _ in members):
         for name, value in members:
@@ -125,7 +125,7 @@ def _named_in(members: _Pairs) -> list[str]:
 
 
 def _made_out(text: str) -> Iterator[str]:
-    """What stands behind the member's name in a text that is no JSON, or has it deeper inside."""
+    """The values after the member's name, in a text that is no JSON or has the member deeper inside."""
     ends = _quoted(text)
     for at, (start, end) in enumerate(ends):
         if _unescaped(text[start:end]) != _MEMBER or _COLON.match(text, end + 1) is None:
@@ -139,7 +139,7 @@ def _made_out(text: str) -> Iterator[str]:
 
 def _nested(text: str) -> Iterator[str]:
     """The strings of a text that are JSON themselves."""
-    # Every other one: between them is what stands outside of strings.
+    # Take every second piece: the others are the text between the strings.
     for string in _strings(text)[::2]:
         if "\\" in string and (inner := _unescaped(string)).lstrip().startswith(("{", "[")):
             yield inner
@@ -150,9 +150,9 @@ def _strings(text: str) -> list[str]:
 
 
 def _quoted(text: str) -> list[tuple[int, int]]:
-    """What stands between each quotation mark and the next one: strings, and in turn what is between them.
+    """The text between each quotation mark and the next one: strings and the text outside of them, in turn.
 
-    Where something is missing at the beginning it is the other way round, so both count.
+    If the beginning of the text is cut off, they may be swapped, so both are returned.
     """
     marks = [found.start() for found in _QUOTES.finditer(text) if found[0] == '"']
     return [(start + 1, end) for start, end in pairwise(marks)]
@@ -162,7 +162,7 @@ def _unescaped(string: str) -> str:
     if "\\" not in string:
         return string
     text = _ESCAPES.sub(lambda found: chr(int(found[1], 16)) if found[1] else _SHORT.get(found[2], found[2]), string)
-    # Two halves of a surrogate pair are one character.
+    # Join the two halves of a surrogate pair to one character.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _has_halves(text) else text
 
 
@@ -171,7 +171,7 @@ def _has_halves(text: str) -> bool:
 
 
 def _stands_in(word: str, text: str) -> bool:
-    """Whether a word stands in a text with nothing beside it that could belong to it."""
+    """Whether a word occurs in a text as a whole word."""
     at = text.find(word)
     while at >= 0:
         before, after = text[at - 1 : at], text[at + len(word) : at + len(word) + 1]

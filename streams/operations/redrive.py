@@ -1,6 +1,6 @@
 """Put dead letters back into the source, each once: the record and the letter's mark are in one Kafka transaction.
 
-See docs/decisions/0007-redrive.md for what was weighed.
+See docs/decisions/0007-redrive.md for the alternatives.
 """
 
 import logging
@@ -36,8 +36,8 @@ _STEP_TIMEOUT_S: Final = 30.0
 """How long a blocking step may take, in seconds; a broker that takes longer counts as failed."""
 
 _TRANSACTION_TIMEOUT_MS: Final = 60_000
-"""When the broker aborts the transaction of a redrive that died. Until then the worker waits before its first
-record."""
+"""The time after which the broker aborts the transaction of a redrive that died. Until then the worker reads none of
+its records."""
 
 _STABLE_TIMEOUT_S: Final = 90.0
 """A worker's transaction lasts 60 s at most, and the broker looks for those that died every 10 s."""
@@ -48,16 +48,17 @@ _NOT_REFUSED: Final = FENCED | {KafkaError._PURGE_QUEUE}  # noqa: SLF001 - librd
 """Errors that are not about the letter itself: another redrive began, or another letter was refused."""
 
 _UNCOMPRESSED_BYTES: Final = 256 * 1024 * 1024
-"""The topics bound compressed batches, librdkafka uncompressed messages: what came in compressed must go out again."""
+"""The topics limit compressed batches, but librdkafka limits uncompressed messages: a letter of an event that came
+compressed must fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a redrive does with one dead letter.
+    """The decision of a redrive about one dead letter.
 
     Attributes:
         letter: the dead letter.
-        reason: why it is left alone; None: it is put back.
+        reason: why it is skipped; None: it is put back.
     """
 
     letter: Listed
@@ -71,8 +72,8 @@ class Choice:
     Attributes:
         places: only these; None: wherever they stand.
         error_classes: only those with one of these defects; None: any.
-        again: put back too what came back from an earlier redrive.
-        limit: most letters that are put back; the others are left undecided.
+        again: also put back letters that came back from an earlier redrive.
+        limit: the greatest number of letters to put back; the others get no decision.
     """
 
     places: Collection[Place] | None = None
@@ -81,7 +82,7 @@ class Choice:
     limit: int | None = None
 
     def names(self, letter: Listed) -> bool:
-        """Whether a letter is asked for."""
+        """Whether a letter is selected."""
         if self.places is not None and letter.place not in self.places:
             return False
         return self.error_classes is None or letter.error_class in self.error_classes
@@ -98,10 +99,10 @@ def decide(
     source: str,
     is_there: Callable[[Original], bool] = lambda _: False,
 ) -> list[Decision]:
-    """Decide what becomes of each dead letter that is asked for.
+    """Decide about each selected dead letter: put it back, or skip it.
 
     Args:
-        letters: all there are.
+        letters: all dead letters.
         choice: which of them to put back.
         source: the topic into which they are put back.
         is_there: whether the source still has the record of a letter that was too large to hold it.
@@ -139,15 +140,17 @@ def _reason_against(letter: Listed, source: str, *, again: bool) -> str | None:
 class Redrive:
     """One redrive: it shuts out every other one, and takes effect as a whole or not at all.
 
-    1. On entry, fence: an earlier redrive that still runs can commit no more, one that died is aborted.
-    2. Wait until no transaction hides a mark: what is committed behind an open one is not seen yet.
-    3. Only then may the caller read the letters and decide.
+    1. On entry, fence: an earlier redrive that still runs can no longer commit, and the transaction of one that died is
+       aborted.
+    2. Wait until no open transaction hides a mark: records after an open transaction cannot be read yet, even if
+       committed.
+    3. After that the caller may read the letters and decide.
     4. :meth:`put_back` produces every record and its mark, and commits.
 
     Args:
         config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         topics: the declared topics.
-        app_id: the installation's; its redrives are one transactional producer.
+        app_id: the installation's application id; all its redrives share one transactional id.
 
     Raises:
         InfrastructureError: from every method, when Kafka fails or does not answer.
@@ -161,7 +164,8 @@ class Redrive:
                 **config,
                 "transactional.id": f"{app_id}-redrive",
                 "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
-                # The densest: a record at the source's limit came in compressed by something.
+                # The strongest compression, because a record at the source's size limit may fit only when it is
+                # compressed.
                 "compression.type": "zstd",
                 "linger.ms": 20,
                 "message.max.bytes": _UNCOMPRESSED_BYTES,
@@ -181,7 +185,7 @@ class Redrive:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A fenced producer complains when it is closed, too: its error was raised where it happened.
+        # A fenced producer raises when it is closed, too. Its error was raised already.
         with suppress(*CLIENT_ERRORS), catch_warnings(action="ignore", category=RuntimeWarning):
             self._producer.close()
 
@@ -199,11 +203,11 @@ class Redrive:
             records: of the dead letters' topic, with the chosen ones among them.
             chosen: where the letters stand; all have to be found.
             on_progress: called with how many are produced so far.
-            find: gives the source record of a letter that was too large to hold it; None: it is gone.
+            find: reads the source record of a letter that was too large to hold it; None: it is gone.
 
         Raises:
-            ContractError: a letter went meanwhile, the broker refuses a record, or another redrive began; nothing took
-                effect.
+            ContractError: a letter was removed meanwhile, the broker refuses a record, or another redrive began;
+                nothing took effect.
             InfrastructureError: Kafka failed; says whether anything took effect.
         """
         with self._explained("begin_transaction"):
@@ -236,7 +240,7 @@ class Redrive:
                 on_progress(produced)
             left = self._producer.flush(_STEP_TIMEOUT_S)
         except CLIENT_ERRORS:
-            # A refused record fails the transaction: every later call says only that.
+            # A refused record fails the transaction. Errors of later calls say only that, so this reason is kept.
             with suppress(*CLIENT_ERRORS):
                 self._producer.flush(_STEP_TIMEOUT_S)
             self._raise_refusal()
@@ -248,7 +252,9 @@ class Redrive:
             )
         if missing:
             places = ", ".join(f"{partition}:{offset}" for partition, offset in sorted(missing))
-            raise ContractError(f"dead letters went while they were read: {places}; nothing was redriven, try again")
+            raise ContractError(
+                f"dead letters were removed while they were read: {places}; nothing was redriven, try again"
+            )
 
     def _produce_letter(self, record: Record, place: Place, find: Callable[[Original], Record | None]) -> None:
         letter, key = parse_dead_letter(record), record.key
@@ -291,7 +297,7 @@ class Redrive:
 
     def _raise_refusal(self) -> None:
         if self._refusals:
-            # A batch is refused as a whole, mostly for one letter's size.
+            # The broker refuses a batch as a whole, mostly for the size of one letter.
             size, (partition, offset), error = max(self._refusals, key=lambda refusal: refusal[0])
             raise ContractError(
                 f"the broker refuses to take dead letter {partition}:{offset} ({size} bytes) back: {error.str()}; "
@@ -299,12 +305,13 @@ class Redrive:
             )
 
     def _abort(self) -> None:
-        # What brought us here is what matters; the broker aborts by itself, or the next redrive does.
+        # The first error matters, so an error of the abort is ignored: the broker or the next redrive aborts the
+        # transaction.
         with suppress(*CLIENT_ERRORS):
             self._producer.abort_transaction(_STEP_TIMEOUT_S)
 
     def _wait_until_stable(self) -> None:
-        """Wait until everything that is in the dead letters' topic now is committed or aborted."""
+        """Wait until every transaction that is open now in the dead letters' topic is committed or aborted."""
         name = self._topics.dlq.name
         open_partitions = wait_until_settled(
             self._admin, name, range(self._topics.partitions), limit_s=_STABLE_TIMEOUT_S
@@ -317,7 +324,7 @@ class Redrive:
 
     @contextmanager
     def _explained(self, step: str) -> Iterator[None]:
-        """What the client says of a failed step, with what that means for the dead letters."""
+        """Raise a client's error of a failed step with its consequence for the dead letters."""
         try:
             yield
         except CLIENT_ERRORS as error:
@@ -335,7 +342,8 @@ def failure(step: str, cause: KafkaError) -> ContractError | InfrastructureError
         cause: why.
     """
     effect = (
-        # A commit whose answer was lost is asked for again, and what it is refused with then says nothing of the first.
+        # The client retries a commit whose answer was lost. A refusal of the retry does not show the result of the
+        # first attempt.
         "it is unknown whether this one took effect: run it again, what was redriven is skipped"
         if step == "commit_transaction"
         else "nothing was redriven"
@@ -346,7 +354,7 @@ def failure(step: str, cause: KafkaError) -> ContractError | InfrastructureError
 
 
 def _silent() -> logging.Logger:
-    """Where librdkafka's own lines go: what they say is raised as well, in words."""
+    """A logger that drops librdkafka's own lines, because its errors are raised as well."""
     logger = logging.getLogger("librdkafka")
     logger.addHandler(logging.NullHandler())
     return logger

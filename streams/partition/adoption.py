@@ -1,4 +1,4 @@
-"""A partition goes over to another ruleset: pair after pair, in the order of their keys, in parts of bounded size.
+"""A partition goes over to another ruleset, pair by pair in the order of their keys, in parts of bounded size.
 
 Each part is a transaction of its own. The mark says how far the partition is (:class:`models.rows.HalfwayMark`), so the
 result does not depend on where a part ends.
@@ -24,15 +24,15 @@ __all__ = ["PART_PAIRS", "Adopting", "GoingOver", "Part", "Refolded", "mark_afte
 
 PART_PAIRS: Final = 6_000
 _PART_BYTES: Final = 16 * 1024 * 1024
-"""Most bytes of one part, rows and published records together. It is large enough that a transaction's cost hardly
-shows, and small enough to be in memory three times, and to be given up quickly."""
+"""The greatest number of bytes of one part, rows and published records together. It is large enough to make a
+transaction's cost negligible, and small enough to be in memory three times, and to be aborted quickly."""
 
 
 class Refolded(Protocol):
-    """A partition's pairs as another ruleset has them."""
+    """A partition's pairs, folded with another ruleset."""
 
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes, bytes | None]]:
-        """The key, the row and, where it is known already, the judgement of each pair behind a key, in order of keys.
+        """Yield the pairs after a key, in the order of keys: each with its key, row and, if it is known, judgement.
 
         Row and judgement are as :meth:`~streams.partition.judge.Judge.ahead` gives them.
         """
@@ -50,9 +50,9 @@ class Part(NamedTuple):
 
     Attributes:
         rows: their rows of the other ruleset.
-        outgoing: what differs, to be published.
-        changes: the same as values, if they are kept.
-        until: the last one's key; empty: there is none.
+        outgoing: the records to publish about pairs that differ.
+        changes: the same changes as values, if they are kept.
+        until: the key of the last pair; empty: there is none.
         is_last: whether all pairs have gone over with it.
     """
 
@@ -64,7 +64,7 @@ class Part(NamedTuple):
 
 
 def mark_after(mark: PartitionMark, adopting: Adopting, part: Part) -> PartitionMark:
-    """The partition's mark once a part is stored: half way, or at the record that adopts, which then counts as applied.
+    """The partition's mark after a part: a halfway mark; after the last part, the mark at the adopting record.
 
     Args:
         mark: of the partition before the adoption.
@@ -78,14 +78,14 @@ def mark_after(mark: PartitionMark, adopting: Adopting, part: Part) -> Partition
 
 
 class GoingOver:
-    """Compares each pair under both rulesets, and publishes what differs.
+    """Compares each pair under both rulesets, and makes the records about differences.
 
     Args:
         judge: compares the pairs.
         cause: the adoption.
         topics: the declared topics.
         partition: the source partition.
-        part_pairs: most pairs in one part.
+        part_pairs: the greatest number of pairs in one part.
         keeps_changes: whether changes are kept as values, too.
     """
 
@@ -120,7 +120,7 @@ class GoingOver:
 
         Args:
             old: the pairs that have not gone over, in the order of their keys.
-            new: the same pairs as the other ruleset has them, see :meth:`Refolded.pairs_after`.
+            new: the same pairs, folded with the other ruleset, see :meth:`Refolded.pairs_after`.
 
         Raises:
             ContractError: the new pairs lack a pair, or an event of one.
@@ -145,7 +145,7 @@ class GoingOver:
         judgement = None if judged is None else decode_judgement(judged)
         if judgement is not None and judgement.holds_for(old_raw, new_raw):
             if judgement.parts is None:
-                # Nearly every pair is like this: the row has its version already.
+                # Nearly every pair takes this branch: nothing differs, and the row has its version already.
                 self._rows[key] = new_raw
                 self._size += len(new_raw)
                 return
@@ -185,7 +185,7 @@ class GoingOver:
         return Change(row.application_id, row.processor, kind, before, new.tally, self._cause)
 
     def _part(self, until: bytes, *, is_last: bool) -> Part:
-        """A part of what was taken since the last one: changes first, as in every transaction."""
+        """A part of the pairs that were taken since the last part. Changes come first, as in every transaction."""
         part = Part(self._rows, self._changes + self._factors, self._kept, until, is_last)
         self._rows, self._changes, self._factors, self._kept, self._size = {}, [], [], [], 0
         return part

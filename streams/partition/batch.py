@@ -1,4 +1,4 @@
-"""A batch: the records that one poll returned for one partition, and between which offsets they stand."""
+"""A batch: the records that one poll returned for one partition, with the offsets between which they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,23 +16,23 @@ class SourceRecord(Protocol):
 
     @property
     def offset(self) -> int:
-        """Where it stands in its partition."""
+        """The record's offset in its partition."""
 
     @property
     def timestamp(self) -> int:
-        """Milliseconds since the epoch, by the broker's clock."""
+        """The record's timestamp, milliseconds since the epoch, by the broker's clock."""
 
     @property
     def key(self) -> bytes | None:
-        """The key as it came."""
+        """The record's key."""
 
     @property
     def value(self) -> bytes | None:
-        """The value as it came; None: a tombstone."""
+        """The record's value; None: a tombstone."""
 
     @property
     def headers(self) -> Headers:
-        """The headers as they came."""
+        """The record's headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ class Batch:
     Attributes:
         topic: the source topic.
         partition: the source partition.
-        start: the consumer's position before the poll: where the last batch ended, or something was lost.
-        end: the position after it; past the last record by whatever compaction and transaction markers left empty.
-        records: the records, in order; none where only offsets without a readable record are to be committed.
-        size: the bytes that its records take in memory, as far as that was counted.
+        start: the consumer's position before the poll. If it is not the last batch's end, records were lost.
+        end: the consumer's position after the poll. Transaction markers and compacted records may lie between the last
+            record and it.
+        records: the records, in order; empty if only offsets without a readable record are to be committed.
+        size: the bytes that its records take in memory, if they were counted.
     """
 
     topic: str
@@ -72,7 +73,7 @@ class Batch:
         return replace(self, end=offset, records=[record for record in self.records if record.offset < offset])
 
     def at(self, record: SourceRecord, *, is_applied: bool) -> "Batch":
-        """A batch of one record; if it is not applied completely yet, the batch's end stays before the record."""
+        """A batch of one record. If the record is not applied completely yet, the batch ends before it."""
         return replace(self, start=record.offset, end=record.offset + is_applied, records=(record,))
 
     def behind(self, offset: int) -> "Batch":

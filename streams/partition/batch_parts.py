@@ -1,4 +1,4 @@
-"""A batch in parts, each of which is a transaction: where another ruleset is adopted in it, or its output is large."""
+"""Splits a batch into parts, each one transaction, if it adopts another ruleset, or if its output is large."""
 
 import sys
 from collections.abc import Iterator
@@ -14,20 +14,20 @@ __all__ = ["fold_in_parts"]
 def fold_in_parts(
     fold: PartitionFold, batch: Batch, *, part_pairs: int = PART_PAIRS, room: int = sys.maxsize
 ) -> Iterator[tuple[Batch, Folded]]:
-    """Fold a batch in which another ruleset may be adopted: what it comes to, one transaction after the other.
+    """Fold a batch, in which another ruleset may be adopted; yield the results, one for each transaction.
 
-    The rows of each part have to be stored, and ``fold.written`` called for it,
-    before the next one is asked for.
+    The caller has to store the rows of each part, and to call ``fold.written`` for it, before it takes the next part.
 
     Args:
         fold: of the partition.
         batch: the batch.
-        part_pairs: most pairs that go over together.
-        room: most bytes of output in a part; see :meth:`~streams.partition.partition_fold.PartitionFold.fold`.
+        part_pairs: the greatest number of pairs that go over together.
+        room: the greatest number of bytes of output in a part; see
+            :meth:`~streams.partition.partition_fold.PartitionFold.fold`.
 
     Yields:
-        The part of the batch, and what it comes to; for the record of an adoption as often as it takes to go over, with
-        an end before the record but the last time.
+        A part of the batch, and its result. The record of an adoption is yielded once for each part of the adoption;
+        only the last one ends after the record.
     """
     while (adopting := fold.adoption_in(batch)) is not None:
         record = adopting.record

@@ -1,8 +1,8 @@
 """The size of a change, known before the event is applied, so that an event with too large a change is a dead letter.
 
-What a row weighs bounds the factors in its changes, before and after (:mod:`models.weights`). What was odd about the
-causing event stands in its change as well, and is bounded by nothing but the event's own size: 1 MiB of nulls makes
-4 MB of quality issues.
+The weight of a row bounds the factors in its changes, before and after (:mod:`models.weights`). A change also has the
+quality issues of the causing event, which only the event's own size bounds: 1 MiB of nulls makes 4 MB of quality
+issues.
 """
 
 from typing import Final
@@ -17,9 +17,9 @@ __all__ = ["CHANGE_BYTES", "CHANGE_FACTOR", "ChangeLimit", "issues_size"]
 
 CHANGE_BYTES: Final = 2 * 1024
 CHANGE_FACTOR: Final = 5
-"""A change whose causing event was not odd has at most so many bytes, and five times what the pair's row weighs, before
-or after, whichever is more; a little more where ids are long. The weights are made for this (models.weights); the bytes
-are those of ids, the ruleset, the cause, the key, and the headers of a CloudEvent. The fold adds this up by itself."""
+"""The upper bound of a change without quality issues: some bytes, plus five times the greater weight of the pair's row,
+before or after. Long ids add a little. The weights are defined for this (models.weights). The bytes are those of ids,
+the ruleset, the cause, the key, and the headers of a CloudEvent. The fold computes this sum itself."""
 
 _LONG_IDS_BYTES: Final = 16 * 1024
 """Bytes of the rest of a change with the longest ids."""
@@ -33,7 +33,7 @@ def issues_size(issues: tuple[QualityIssue, ...]) -> int:
     """At most the bytes that quality issues add to a change.
 
     Args:
-        issues: what was odd about the causing event.
+        issues: the quality issues of the causing event.
     """
     size = 0
     for issue in issues:
@@ -42,14 +42,14 @@ def issues_size(issues: tuple[QualityIssue, ...]) -> int:
 
 
 class ChangeLimit:
-    """The greatest change that ``factor-changes`` takes, not packed.
+    """The greatest change that ``factor-changes`` takes, uncompressed.
 
     Args:
         topics: the declared topics.
 
     Attributes:
         most_bytes: the limit.
-        unseen_bytes: a change of at most this many bytes, by the sum above, certainly fits.
+        unseen_bytes: a change with at most this upper bound certainly fits, and need not be measured.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -57,7 +57,7 @@ class ChangeLimit:
         self.unseen_bytes: Final = self.most_bytes - _LONG_IDS_BYTES
 
     def require(self, change: Change, ruleset_json: str) -> None:
-        """Refuse a change that is too large. It is written out to measure it, as that sum is an upper bound.
+        """Refuse a change that is too large. It is encoded to measure it, because only an upper bound was known.
 
         Args:
             change: the change.

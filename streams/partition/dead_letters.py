@@ -1,4 +1,4 @@
-"""Makes the dead letter of a record. The reasons come from ``topics/records/decoding.py`` and the fold."""
+"""Makes the dead letter of a record. The errors come from ``topics/records/decoding.py`` and from the fold."""
 
 from models.errors import BadEventError, Defect
 from models.events import Position
@@ -18,7 +18,7 @@ def dead_letter(
     Args:
         record: the record, as it came.
         position: where it stands.
-        error: why it is no event.
+        error: why it cannot be folded.
         topics: the declared topics.
         keeps_content: whether the letter may have the record's key, value and headers; it has them if they are not too
             large for it.
@@ -38,7 +38,7 @@ def dead_letter(
 
 
 def application_erased() -> BadEventError:
-    """Why a late event of an erased application is a dead letter."""
+    """The error for a late event of an erased application."""
     return BadEventError(
         Defect.APPLICATION_ERASED,
         "the application is erased: nothing of the event was kept, and a tombstone removes it from the source. "

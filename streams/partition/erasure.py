@@ -1,4 +1,4 @@
-"""What a partition remembers of erasures, and what a tombstone or an erasure takes away. See docs/decisions/0010."""
+"""The erasures that a partition remembers, and how a tombstone or an erasure removes rows. See docs/decisions/0010."""
 
 from collections.abc import Iterator
 
@@ -28,11 +28,11 @@ class PartitionErasures:
         partition: the source partition.
         topics: the declared topics.
         rows: the partition's rows.
-        stored: the same as they are stored.
-        count: how many of them are about erasures.
+        stored: the rows as they are stored.
+        count: how many of the rows are about erasures.
 
     Attributes:
-        count: how many rows are about erasures. With none, an event need not ask.
+        count: how many rows are about erasures. If there are none, the fold does not look erasures up.
     """
 
     def __init__(self, partition: int, topics: Topics, rows: PartitionRows, stored: RowReader, count: int) -> None:
@@ -44,11 +44,11 @@ class PartitionErasures:
         self.count = count
 
     def has_application(self, prefix: bytes) -> bool:
-        """Whether the application whose keys start so is erased as a whole."""
+        """Whether the application whose keys start with a prefix is erased as a whole."""
         return self._applications.holds(prefix)
 
     def has_event(self, prefix: bytes, event_id: str) -> bool:
-        """Whether a tombstone erased an event of the application whose keys start so."""
+        """Whether a tombstone erased an event of the application whose keys start with a prefix."""
         erasures = self._rows.erasures(prefix)
         return erasures is not None and holds(erasures.hashes, erased_hash(event_id))
 
@@ -73,15 +73,15 @@ class PartitionErasures:
     def erase_event(
         self, tombstone: Tombstone, position: Position, folded: Folded
     ) -> Iterator[tuple[bytes, Pair, Step]]:
-        """Forget an event for good, in whichever pair of its application it is.
+        """Erase an event permanently, from every pair of its application that has it.
 
         Args:
-            tombstone: which event.
+            tombstone: names the event.
             position: where the tombstone stands.
             folded: the batch's result, which gets the row of the application's erased events.
 
         Yields:
-            Of each pair that has the event the row's key, the pair, and what becomes of it.
+            For each pair that has the event: the row's key, the pair, and the step that removes the event.
 
         Raises:
             BadEventError: ``execution_limit``: the row of erased events is full.
@@ -134,7 +134,7 @@ class PartitionErasures:
         return True
 
     def _remove(self, key: bytes, folded: Folded, *, is_about_erasure: bool) -> None:
-        """Take a row away, in memory and in what is to be written."""
+        """Remove a row, in memory and in the batch's result."""
         for changed in (folded.rewritten, folded.pairs, folded.erasures, folded.erased):
             changed.pop(key, None)
         folded.outbox.withdraw_factors(key)

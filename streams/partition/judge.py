@@ -1,7 +1,7 @@
-"""The comparison of one pair under two rulesets, made ahead of the adoption or at it.
+"""The comparison of one pair under two rulesets, before the adoption or while it is applied.
 
-A judgement holds for one state of the pair's two rows, that of the old ruleset and that of the new one. Both rows name
-the event that changed them last, so whether it still holds is seen from how they begin.
+A judgement holds for one state of the pair's two rows, that of the old ruleset and that of the new one. Both rows begin
+with the event that changed them last, so their first bytes show whether a judgement still holds.
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ head_of_row: Final = msgspec.msgpack.Decoder(RowHead).decode
 """The first fields of a pair's row."""
 
 _NOWHERE: Final = -1
-"""The version of a row that is not there."""
+"""The version of a missing row."""
 
 
 class Judge:
@@ -45,7 +45,7 @@ class Judge:
         self.after: Final = after
 
     def judge(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> Judgement:
-        """Compare one pair under both rulesets; arguments and errors as of :meth:`compare`."""
+        """Compare one pair under both rulesets; arguments and errors are those of :meth:`compare`."""
         old, new, differs = self.compare(key, old_raw, new_raw)
         parts = None
         if differs:
@@ -58,7 +58,7 @@ class Judge:
         return Judgement(_start_of(old_raw, with_version=True), _start_of(new_raw), old.row.version, parts)
 
     def compare(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> tuple[Pair | None, Pair, bool]:
-        """A pair under both rulesets, and whether what is published of it differs.
+        """A pair under both rulesets, and whether its published results differ.
 
         Args:
             key: the key of its row.
@@ -82,7 +82,7 @@ class Judge:
         return old, new, kinds_differ or new.tally.differs(old.tally)
 
     def ahead(self, key: bytes, old_raw: bytes | None, new_raw: bytes) -> tuple[bytes, bytes]:
-        """Compare one pair ahead of the adoption; arguments and errors as of :meth:`judge`.
+        """Compare one pair before the adoption; arguments and errors are those of :meth:`judge`.
 
         Returns:
             Its row of the new ruleset, with the version that it will have if nothing differs, and the judgement.
@@ -95,10 +95,10 @@ class Judge:
     def incomplete(self, key: bytes) -> ContractError:
         """The error that the log no longer has all events of a pair."""
         return ContractError(
-            f"{self._source_topic} partition {self._partition}: events that the state has are not in the log any more, "
-            f"of {key.decode(errors='backslashreplace')} for one, or are dead letters by now: another ruleset cannot "
-            "be adopted, as their whole output is not known. Go on with the ruleset of the state, or begin anew under "
-            "another CONSOLIDATOR_APP_ID"
+            f"{self._source_topic} partition {self._partition}: the log no longer has all events of the state, such "
+            f"as those of {key.decode(errors='backslashreplace')}, or they would now be dead letters. So another "
+            "ruleset cannot be adopted, because their full output is not known. Continue with the ruleset of the "
+            "state, or start over with another CONSOLIDATOR_APP_ID"
         )
 
 
@@ -112,7 +112,7 @@ def _start_of(raw: bytes, *, with_version: bool = False) -> bytes:
 def with_version(raw: bytes, head: RowHead, version: int) -> bytes:
     """A pair's row with another version.
 
-    Most of a row is its executions. They are not decoded if the first fields are encoded as this program does it.
+    Most of a row is its executions. They are not decoded if the first fields are encoded in the way of this program.
 
     Args:
         raw: the row.
@@ -123,7 +123,8 @@ def with_version(raw: bytes, head: RowHead, version: int) -> bytes:
         return raw
     before = _encode(head)
     if raw[1 : len(before)] == before[1:]:
-        # The first byte is the array's length. It also counts the fields that a head does not have, so it is kept.
+        # The first byte is the array's length. It counts all fields of the row, and not only those of the head, so it
+        # is kept.
         return raw[:1] + _encode(msgspec.structs.replace(head, version=version))[1:] + raw[len(before) :]
     row = decode_row(raw)
     assert isinstance(row, Row)  # noqa: S101 - the key tells the kind

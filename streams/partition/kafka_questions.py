@@ -1,4 +1,4 @@
-"""Questions to Kafka about a batch, asked before the batch is folded, so that the fold never waits."""
+"""Looks up in Kafka what a batch needs, before the batch is folded, so that the fold never waits."""
 
 from contextlib import suppress
 
@@ -12,14 +12,14 @@ __all__ = ["asks_kafka", "look_up"]
 
 
 def asks_kafka(batch: Batch) -> bool:
-    """Whether any of the batch's records counts only if an entry in another topic confirms it."""
+    """Whether the batch has a record that counts only if an entry in another topic confirms it."""
     return any(is_control(record.key) for record in batch.records)
 
 
 def look_up(fold: PartitionFold, batch: Batch) -> None:
-    """Ask for everything that the fold of a batch will need; the fold then finds the answers in memory.
+    """Read from Kafka all entries that the fold of a batch will need; the fold then finds them in memory.
 
-    Blocks. The fold must not go on meanwhile.
+    This blocks. The fold must not run meanwhile.
 
     Raises:
         ContractError: the adopted ruleset, or the entries, cannot be read.

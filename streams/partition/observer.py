@@ -11,16 +11,16 @@ from models.quality import QualityIssue
 __all__ = ["FoldedEvent", "Observer"]
 
 FoldedEvent = tuple[LifecycleEvent, Position, tuple[QualityIssue, ...], bool]
-"""An event, where its record stands, what was odd about it, and whether it is a copy: the state has it already, and it
-changes nothing."""
+"""An event, its record's position, its quality issues, and whether it is a copy, which changes nothing because the
+state has the event already."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Observer:
-    """Hears of each event, in order. The worker's observer counts and logs; this one, for a replay, does nothing."""
+    """Is called for each event, in order. The worker's observer counts and logs; this one does nothing."""
 
     def folded(self, events: Sequence[FoldedEvent]) -> None:
-        """Events were folded, one after the other; of copies nothing came."""
+        """Events were folded, in this order. Copies of earlier events are among them; they changed nothing."""
 
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
         """The next event is the first one of a pair whose processor the catalogue does not have."""
@@ -29,7 +29,7 @@ class Observer:
         """A record became a dead letter."""
 
     def republished(self, position: Position) -> None:
-        """A record had a foreign key or partition and goes out again under its canonical one."""
+        """A record had a foreign key or partition, and is published again under its canonical key and partition."""
 
     def erased(self, position: Position) -> None:
         """A record erased a whole application. Its id is not passed on."""

@@ -1,7 +1,7 @@
-"""What one batch publishes, in order, and how it becomes records.
+"""The output of one batch, in order, and its encoding as records.
 
-Changes are written out some thousand at a time, not one by one in between: a CPU's caches hold the code that decodes,
-that folds, or that writes, but not all of it at once (``docs/decisions/0013``).
+Changes are encoded some thousand at a time, and not one by one between events: a CPU's caches hold the code for
+decoding, for folding, or for encoding, but not all of it at once (``docs/decisions/0013``).
 """
 
 from dataclasses import dataclass, field
@@ -23,19 +23,19 @@ _ENVELOPE_BYTES: Final = 512
 
 
 _VALUE_FACTOR: Final = 4
-"""How much more a change's factors take as values than as text."""
+"""The size of a change's factors as values in memory, relative to their size as text."""
 
 _REFERENCE_BYTES: Final = 8
 
 
 class MadeChange(NamedTuple):
-    """A change as a value, and the record that was written of it.
+    """A change as a value, and its record.
 
     Attributes:
         row_key: the key of the pair's row, and of its ``factors`` record.
         change: the change.
         id: its identity.
-        rules: what it was made with.
+        rules: the ruleset that it was made with.
         record: the ``factor-changes`` record.
     """
 
@@ -52,22 +52,22 @@ class MadeChange(NamedTuple):
 
 
 def _value_size(change: Change, text_bytes: int) -> int:
-    """About the bytes that a change takes in memory as a value. It shares contributions and failures with the next."""
+    """About the bytes that a change takes in memory as a value. The pair's next change shares a part of them."""
     after = change.after
     return _VALUE_FACTOR * text_bytes + _REFERENCE_BYTES * (len(after.contributions) + len(after.failures))
 
 
 @dataclass(slots=True)
 class Outbox:
-    """What one batch publishes, in order.
+    """The output of one batch, in order.
 
     Attributes:
-        pending: what is not written yet, in order: records that are complete already; changes, each with the key of its
-            pair's row; and keys of rows that are gone by now. The fold appends changes by itself.
-        unwritten: at most the bytes of the records that are not written yet. The fold adds those of changes.
-        size: about the bytes that the written records take in memory, and the values that are kept.
-        keeps_changes: whether changes are kept as values, too. A worker drops each once it is written: it holds the
-            whole state before and after it.
+        pending: the output that is not encoded yet, in order: complete records, changes with the keys of their pairs'
+            rows, and keys of removed rows. The fold appends changes itself.
+        unwritten: an upper bound of the size of the records that are not encoded yet. The fold adds those of changes.
+        size: about the bytes that the encoded records take in memory, and the values that are kept.
+        keeps_changes: whether changes are kept as values, too. A worker drops each once it is encoded, because it
+            refers to the whole state before and after it.
     """
 
     pending: list[Outgoing | tuple[bytes, Change] | bytes] = field(default_factory=list)
@@ -86,16 +86,16 @@ class Outbox:
         self.unwritten += size
 
     def withdraw_factors(self, row_key: bytes) -> None:
-        """Drop the ``factors`` record of a pair that was removed, whichever of its changes came before."""
+        """Drop the ``factors`` record of a pair that was removed, although it may have changes in this batch."""
         self.pending.append(row_key)
 
     def write(self, topics: Topics, partition: int, rules: Rules) -> None:
-        """Make records of everything that was added since the last call.
+        """Encode everything that was added since the last call.
 
         Args:
             topics: the declared topics.
             partition: the partition.
-            rules: what the changes were made with.
+            rules: the ruleset of the changes.
         """
         latest: dict[bytes, Change] = {}
         for pending in self.pending:
@@ -136,14 +136,15 @@ class Outbox:
         self.unwritten = 0
 
     def drained(self, topics: Topics, partition: int, rules: Rules) -> tuple[list[Outgoing], list[MadeChange]]:
-        """Everything as records, and empty the outbox: what was added, then the ``factors`` of each changed pair.
+        """Empty the outbox, and return it as records: first what was added, then the ``factors`` of each changed pair.
 
-        The ``factors`` records are in the order of the pairs' last changes, so that versions never go back.
+        The ``factors`` records are in the order of the pairs' last changes, so that versions in the topic never
+        decrease.
 
         Args:
             topics: the declared topics.
             partition: the partition.
-            rules: what the changes were made with.
+            rules: the ruleset of the changes.
 
         Returns:
             The records, and the changes as values, in the same order, if they are kept.

@@ -1,7 +1,7 @@
 """One partition's fold: records in, records out, rows changed. No Kafka client, no clock: a replay can run it too.
 
-Each step takes thousands of records, and goes into each module of this package once for all of them, not once for each:
-see :mod:`streams.partition.outbox`.
+Each step handles thousands of records: every module of this package is called once for all of them, see
+:mod:`streams.partition.outbox`.
 """
 
 import sys
@@ -40,8 +40,8 @@ from topics.records.erasures import Erasure
 __all__ = ["PartitionFold"]
 
 _UNWRITTEN_BYTES: Final = 16 * 1024 * 1024
-"""Most bytes of changes that are kept as values before they are written out: about 3,000 changes in the design's
-workload. Until then each of them keeps the whole state before and after it in memory."""
+"""The greatest number of bytes of changes that are kept as values before they are encoded: about 3,000 changes in the
+design's workload. Until then each of them keeps the whole state before and after it in memory."""
 
 
 class PartitionFold:
@@ -54,17 +54,17 @@ class PartitionFold:
         rows: the stored rows of the partition.
         max_event_bytes: larger events become dead letters.
         cached_pairs: how many unpinned pairs stay decoded in memory.
-        cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
+        cached_weight: the greatest total weight of those pairs' rows (:attr:`models.rows.Row.weight`).
         topic_id: the source topic's id; "": not known.
-        switches: where another ruleset was adopted.
+        switches: knows where another ruleset was adopted.
         authority: knows which erasures count.
-        observer: hears of each event.
-        publishes: whether the records to publish are needed; if not, only the rows are.
-        keeps_changes: whether the result has the changes as values, too: for who reads them, as a replay does.
+        observer: called for each event.
+        publishes: whether the records to publish are made; if not, only rows are.
+        keeps_changes: whether the result has the changes as values, too; a replay needs them.
 
     Attributes:
         mark: how far the partition is applied.
-        switches: where another ruleset was adopted.
+        switches: knows where another ruleset was adopted.
         authority: knows which erasures count.
 
     Raises:
@@ -134,15 +134,14 @@ class PartitionFold:
         The batch must not contain an adoption, see :meth:`adoption_in`. The result's rows stay pinned in the cache
         until :meth:`written` is called for it.
 
-        1. Skip what the state contains already: outputs and state were committed together, so nothing is lost.
-        2. Say of some records what they are.
-        3. Apply them in order, each kind by its own function. The batch ends with the record whose output fills the
-           room.
-        4. Write what is to be published, with the ``factors`` record of each pair that changed.
+        1. Skip records that the state contains already: outputs and state were committed together, so nothing is lost.
+        2. Classify some records.
+        3. Apply them in order, each kind by its own function. Stop after the record whose output fills the room.
+        4. Encode the records to publish, with the ``factors`` record of each pair that changed.
 
         Args:
             batch: the batch.
-            room: most bytes of output, about as they lie in memory; one record is folded in any case.
+            room: the greatest number of bytes of output, about as in memory. One record is folded in any case.
         """
         if self._halfway is not None:
             raise still_halfway(self._source_topic, self._halfway)
@@ -178,12 +177,11 @@ class PartitionFold:
     def go_over(
         self, adopting: Adopting, refolded: Refolded, *, part_pairs: int = PART_PAIRS
     ) -> Generator[Folded, None, None]:
-        """Go over to another ruleset: every pair's row is written anew, and what differs is published.
+        """Go over to another ruleset: every pair's row is rewritten, and differences are published.
 
-        1. Pair after pair from where the mark says, each beside what it was, as rows keep only the fields that their
-           own ruleset reads. An event that the new rows lack cannot be had any more.
-        2. With the last part the record counts as applied, and the new rules hold. What is remembered of erasures
-           stays.
+        1. Compare pair by pair, from the mark's key on, with the pairs that were folded again: rows keep only the
+           fields that their own ruleset reads. If the new rows lack an event, the log no longer has it.
+        2. With the last part the record counts as applied, and the new rules hold. The rows about erasures stay.
 
         Args:
             adopting: the record; everything before it is applied and stored.
@@ -231,7 +229,7 @@ class PartitionFold:
         self._rows.unpin(folded)
 
     def _use(self, adopting: Adopting) -> None:
-        """Go on with the adopted rules."""
+        """Use the adopted rules from now on."""
         record, rules = adopting
         self._rows.adopt(rules)
         self._rules = rules
@@ -241,7 +239,7 @@ class PartitionFold:
     def _apply(
         self, records: list[SourceRecord], kinds: list[Kind], row_keys: list[bytes], folded: Folded, room: int
     ) -> int | None:
-        """Apply the records in order; return the offset of the one that filled the room, or None."""
+        """Apply the records in order; return the offset of the record that filled the room, or None."""
         outbox = folded.outbox
         most_unwritten = min(_UNWRITTEN_BYTES, room) if self._publishes else sys.maxsize
         full_at: int | None = None
@@ -254,7 +252,7 @@ class PartitionFold:
             except BadEventError as error:
                 self._bad(record, error, folded)
             if outbox.unwritten > most_unwritten:
-                # The size of the output is known only when it is written.
+                # The size of the output is known only when it is encoded.
                 outbox.write(self._topics, self._partition, self._rules)
                 if folded.size >= room:
                     full_at = record.offset
@@ -285,10 +283,10 @@ class PartitionFold:
         self._unreported.append((event, position, step.issues, is_copy))
 
     def _keep(self, row_key: bytes, before: Pair | None, step: Step, folded: Folded) -> None:
-        """Take what became of a pair into the result.
+        """Add a step's result to the batch's result.
 
         Raises:
-            BadEventError: ``too_large``: its change.
+            BadEventError: ``too_large``: the change is too large.
         """
         pair = step.pair
         weight = pair.row.weight
@@ -321,7 +319,7 @@ class PartitionFold:
             # The partition has this ruleset already.
             assert kind.rules.digest == self._rules.digest, "a batch ends before the adoption"  # noqa: S101 - adoption_in
         else:
-            # What it removes was never folded.
+            # The erased event was never folded, so nothing has to be done.
             assert isinstance(kind, ForeignRemoval)  # noqa: S101 - there is no other kind
 
     def _bad(self, record: SourceRecord, error: BadEventError, folded: Folded, *, keeps_content: bool = True) -> None:
@@ -332,13 +330,13 @@ class PartitionFold:
         self._observer.rejected(position, error)
 
     def _late(self, record: SourceRecord, folded: Folded) -> None:
-        """A late event of an erased application: a tombstone takes it out of the log again, and no copy is kept."""
+        """Refuse a late event of an erased application: a tombstone erases it, and its dead letter has no copy."""
         assert record.key is not None  # noqa: S101 - it is the canonical one, or the record would be foreign
         folded.outbox.add(self._erasures.late_tombstone(record.key))
         self._bad(record, application_erased(), folded, keeps_content=False)
 
     def _foreign(self, record: SourceRecord, foreign: Foreign, folded: Folded) -> None:
-        """Publish the record once more, where it belongs.
+        """Publish the record again, under its canonical key and partition.
 
         Raises:
             BadEventError: ``too_large``: the source may not take it.
@@ -348,7 +346,7 @@ class PartitionFold:
         self._observer.republished(self._position(record))
 
     def _tombstone(self, record: SourceRecord, tombstone: Tombstone, folded: Folded) -> None:
-        """Forget the event for good, in whichever pair of the application it is.
+        """Erase the event permanently, from every pair of the application that has it.
 
         Raises:
             BadEventError: ``too_long``, ``execution_limit`` or ``too_large``.
@@ -369,7 +367,7 @@ class PartitionFold:
             self._observer.erased(self._position(record))
 
     def _report_folded(self) -> None:
-        """Let the observer hear of the events that were folded since it last did, so that it hears all in order."""
+        """Report to the observer the events that were folded since the last report, so that it gets all in order."""
         if self._unreported:
             self._observer.folded(self._unreported)
             self._unreported = []
@@ -378,5 +376,5 @@ class PartitionFold:
         return Position(self._source_topic, self._partition, record.offset)
 
     def _is_home(self, application_id: str) -> bool:
-        """Whether an application is this partition's."""
+        """Whether an application belongs to this partition."""
         return partition_of(application_id, self._partitions) == self._partition

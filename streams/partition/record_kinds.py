@@ -1,6 +1,6 @@
-"""What each record of the source is, decided once, at the edge of a partition's fold. Inside it, kinds are trusted.
+"""Classifies each record of the source once, before a partition's fold. The fold trusts the kinds.
 
-An event that is at home here is its own kind, without anything around it: nearly every record is one.
+For an event of this partition, the kind is the event itself, without a wrapper: nearly every record is one.
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,20 @@ from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure
 __all__ = ["Adopted", "Edge", "Foreign", "ForeignRemoval", "Kind", "Tombstone", "is_adoption", "is_control"]
 
 _CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
-"""What the keys of control records start with: a slash, as no application's, whose id is not empty."""
+"""The prefixes of control records' keys. They start with a slash, with which no application's key can start, because
+its id is not empty."""
 
 _NO_KEY: Final = b""
 
 
 class Tombstone(NamedTuple):
-    """A record without a value: it erases an event that is at home here, for good.
+    """A record without a value: it erases an event of this partition permanently.
 
     Attributes:
-        application_id: of the event.
-        event_id: the event's.
-        is_too_long: an id is beyond the limits. Such a record counts if the state has the event, which is from before
-            there were limits; in which partition the event is at home is not known yet.
+        application_id: the event's application.
+        event_id: the event's id.
+        is_too_long: an id is beyond the limits. Such a record counts if the state has the event, from before there were
+            limits. The event's partition is not computed for it.
     """
 
     application_id: str
@@ -55,7 +56,7 @@ class Foreign(NamedTuple):
 
 
 class ForeignRemoval(Value):
-    """A tombstone of an application's erasure that removes a foreign record: the canonical copy has one of its own."""
+    """An erasure's tombstone for a record under a foreign key; the canonical copy has a tombstone of its own."""
 
 
 class Adopted(NamedTuple):
@@ -65,7 +66,8 @@ class Adopted(NamedTuple):
 
 
 Kind = LifecycleEvent | Tombstone | Foreign | ForeignRemoval | Erasure | Adopted | BadEventError
-"""What a record may be. An :class:`~topics.records.erasures.Erasure` may lift one; an error says why it is nothing."""
+"""The kinds of a record. An :class:`~topics.records.erasures.Erasure` may also be a lift. An error says why a record is
+bad."""
 
 
 def is_control(key: bytes | None) -> bool:
@@ -95,19 +97,19 @@ class Edge:
     def classified(
         self, records: Sequence[SourceRecord], switches: RulesetSwitches, authority: ErasureAuthority
     ) -> tuple[list[Kind], list[bytes]]:
-        """What records are: their kinds, and of each event the key of its pair's row.
+        """The kinds of records, and for each event the key of its pair's row.
 
         Args:
-            records: the records; what confirms those that need it can be looked up.
+            records: the records. The entries that confirm some of them were read already.
             switches: where another ruleset was adopted.
             authority: knows which erasures count.
 
         Raises:
-            ContractError: what confirms a record cannot be had.
+            ContractError: the entry of a record cannot be read.
         """
         kinds: list[Kind] = []
         row_keys: list[bytes] = []
-        # By what their keys start with, the applications that are at home here: their events come in bursts.
+        # The key prefixes of applications of this partition, kept because an application's events come in bursts.
         home: set[bytes] = set()
         max_bytes, partition, partitions = self._max_event_bytes, self._partition, self._partitions
         for record in records:
@@ -132,8 +134,8 @@ class Edge:
                     else:
                         kind = Foreign(canonical, partition_of(application_id, partitions))
             except BadEventError as error:
-                # Without its traceback: that leads to this frame, whose list of kinds leads back here. Cycles are
-                # looked for every few minutes only, and until then each would keep a batch.
+                # Without its traceback, which refers to this frame, whose list of kinds refers to the error. The cycle
+                # collector runs only every few minutes, and until then each cycle would keep a batch in memory.
                 kind = BadEventError(error.defect, str(error))
             kinds.append(kind)
             row_keys.append(row_key)
@@ -143,7 +145,7 @@ class Edge:
         """The kind of a control record or a tombstone.
 
         Raises:
-            BadEventError: it is none.
+            BadEventError: it is neither, or is not valid.
         """
         key = record.key
         if key is not None and key.startswith(ERASURE_PREFIX):
@@ -164,7 +166,7 @@ class Edge:
             )
         application_id, event_id = identity
         if not fits(application_id, MAX_ID_BYTES) or not fits(event_id, MAX_ID_BYTES):
-            # An unknown id beyond the limits is not hashed.
+            # Do not compute the partition of an unknown id beyond the limits.
             return ForeignRemoval() if is_erasures else Tombstone(application_id, event_id, is_too_long=True)
         partition = partition_of(application_id, self._partitions)
         if partition == self._partition:

@@ -1,4 +1,4 @@
-"""A record that is published once more, under its canonical key and in its canonical partition."""
+"""Republication: a record is published again, under its canonical key and in its canonical partition."""
 
 from typing import Final
 
@@ -10,11 +10,11 @@ from topics.records.dead_letter_format import content_bytes
 __all__ = ["Republication"]
 
 _BATCH_BYTES: Final = 1_024
-"""Room for what Kafka puts around a record, which is under a hundred bytes."""
+"""Room for Kafka's framing of a record, which is under a hundred bytes."""
 
 
 class Republication:
-    """Publishes records of the source once more.
+    """Publishes records of the source again.
 
     Args:
         source: the source topic.
@@ -25,7 +25,7 @@ class Republication:
         self._most_bytes = int(source.config["max.message.bytes"]) - _BATCH_BYTES
 
     def of(self, record: SourceRecord, key: bytes, partition: int) -> Outgoing:
-        """The record as it is to be published.
+        """The record to publish.
 
         Args:
             record: the record, as it came.
@@ -33,7 +33,7 @@ class Republication:
             partition: its canonical partition.
 
         Raises:
-            BadEventError: the source may not take it, however well it was compressed when it came.
+            BadEventError: uncompressed it may be too large for the source, although the source took it compressed.
         """
         size = content_bytes(key, record.value, record.headers)
         if size > self._most_bytes:
@@ -42,5 +42,5 @@ class Republication:
                 f"with its key and headers the record has {size} bytes: it is not under its canonical key and "
                 f"partition, and cannot be published there, as the topic takes {self._most_bytes}",
             )
-        # A list, because confluent-kafka refuses the tuple that aiokafka gives.
+        # A list, because confluent-kafka refuses aiokafka's tuple.
         return Outgoing(self._topic, partition, key, record.value, list(record.headers))

@@ -1,4 +1,4 @@
-"""The result of folding one batch: records to produce and rows to write. All of it takes effect, or nothing."""
+"""The result of folding one batch: records to produce and rows to write. All of it takes effect, or none."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,8 +12,8 @@ from streams.partition.state.row_codec import MARK_KEY, encode_row
 __all__ = ["ROW_COPIES", "Folded", "StoredRow"]
 
 ROW_COPIES: Final = 4
-"""How often a row that changed is in memory until it is written: decoded, which is as much as several times its bytes,
-encoded, at the producer, and in RocksDB's batch."""
+"""How many times its size a changed row takes in memory until it is written: decoded (several times its bytes),
+encoded, in the producer's queue, and in RocksDB's batch."""
 
 StoredRow = tuple[bytes, bytes | None]
 """A row's key and bytes; None: the row is gone."""
@@ -27,18 +27,17 @@ class Folded:
         mark: how far the partition is applied; in a part of an adoption, how far the adoption is.
         events: records that were folded.
         outbox: changes, re-publications and dead letters, in order.
-        outgoing: the same and the ``factors`` of each pair that changed, as records, once everything is folded.
+        outgoing: the outbox and the ``factors`` of each changed pair as records, once everything is folded.
         changes: the changes as values, each with its record in ``outgoing`` and in that order; empty: the fold does not
-            keep them. Who needs what this process has published need not decode it again.
-        rewritten: rows as another ruleset has them, by row key; what is in ``pairs`` changed after that.
+            keep them. With them, this process need not decode its own records again.
+        rewritten: rows under another ruleset, by row key; the pairs in ``pairs`` changed after that.
         pairs: pairs that changed, by row key.
         erasures: erasure rows that changed, by row key.
         erased: applications that were erased, by row key.
         removed: the keys of rows that are gone: of an erased application, or of an erasure that was lifted.
-        erased_prefixes: what the keys of the applications start with whose rows are gone.
-        end: one past the last offset that is part of it: the batch's end, or before it where there was no room for
-            more.
-        erasures_bytes: at least the bytes of the erasure rows that changed.
+        erased_prefixes: the key prefixes of the applications whose rows are gone.
+        end: one past the last offset of the result: the batch's end, or before it if there was no room for more.
+        erasures_bytes: an upper bound of the bytes of the erasure rows that changed.
     """
 
     mark: PartitionMark
@@ -67,7 +66,7 @@ class Folded:
         return isinstance(self.mark, HalfwayMark)
 
     def rows(self) -> list[StoredRow]:
-        """Every changed row; the mark is last."""
+        """Every changed row; the mark comes last."""
         rows: list[StoredRow] = [(key, None) for key in self.removed]
         rows += [(key, raw) for key, raw in self.rewritten.items() if key not in self.pairs]
         rows += [(key, encode_row(pair.row)) for key, pair in self.pairs.items()]

@@ -1,4 +1,4 @@
-"""The rows of one partition as its fold sees them: what batches in flight changed, what is cached, what is stored."""
+"""The rows of one partition for its fold: rows that batches in flight changed, cached rows, and stored rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -22,12 +22,13 @@ class PartitionRows:
         stored: the stored rows.
         rules: the rules with which rows are loaded.
         cached_pairs: how many unpinned pairs stay decoded in memory.
-        cached_weight: what the rows of those pairs may weigh together (:attr:`models.rows.Row.weight`).
-        partition: which one it is, for an error's text.
+        cached_weight: the greatest total weight of those pairs' rows (:attr:`models.rows.Row.weight`).
+        partition: the partition, for an error's text.
 
     Attributes:
         rules: the rules with which rows are loaded.
-        cached: gives the pair of a row key as it was before the batch that was pinned last, if it is decoded in memory.
+        cached: returns the decoded pair of a row key, as it was before the batch that was pinned last, if it is in
+            memory.
     """
 
     def __init__(self, stored: RowReader, rules: Rules, cached_pairs: int, cached_weight: int, partition: int) -> None:
@@ -35,20 +36,20 @@ class PartitionRows:
         self._partition = partition
         self._stored = stored
         self._pairs = PairCache(cached_pairs, cached_weight)
-        # Not wrapped once more: it is called for every event.
+        # Bound directly, without a wrapper, because it is called for every event.
         self.cached: Final = self._pairs.get
         self._pinned: list[Folded] = []
 
     def pin(self, folded: Folded) -> None:
-        """Keep the rows that this batch changes in memory: from here on they are newer than the stored ones."""
+        """Keep in memory the rows that this batch changes: from now on they are newer than the stored ones."""
         self._pinned.append(folded)
 
     def keep(self, folded: Folded) -> None:
-        """Keep the pairs that this batch changed decoded: it is folded, and the next one goes on from them."""
+        """Keep the pairs that this batch changed decoded, because the next batch continues from them."""
         self._pairs.put_all(folded.pairs)
 
     def unpin(self, folded: Folded) -> None:
-        """Let the rows of this batch be forgotten: they are stored."""
+        """Unpin the rows of this batch, because they are stored."""
         self._pinned.remove(folded)
         self._pairs.shrink([pinned.pairs for pinned in self._pinned])
 
@@ -62,12 +63,12 @@ class PartitionRows:
         self._pairs.drop(key)
 
     def pair(self, key: bytes) -> Pair | None:
-        """A pair: as the batch that was pinned last has it, or cached, or loaded; None: there is none."""
+        """The newest state of a pair, from the last pinned batch, the cache or the stored rows; None: there is none."""
         changed = self._pinned[-1].pairs.get(key) if self._pinned else None
         return changed or self.cached(key) or self.loaded(key)
 
     def loaded(self, key: bytes) -> Pair | None:
-        """A pair that is not decoded in memory, from its stored row; None: there is none."""
+        """Load a pair that is not decoded in memory from its stored row; None: there is no row."""
         raw = self._raw(key)
         if raw is None:
             return None
@@ -112,11 +113,11 @@ class PartitionRows:
         return sorted(found)
 
     def stored_after(self, after: bytes, is_home: Callable[[str], bool]) -> Iterator[tuple[bytes, bytes]]:
-        """The stored pairs behind a key, in the order of their keys, with their rows.
+        """The stored pairs after a key, in the order of their keys, with their rows.
 
         Args:
             after: the key; empty: all pairs.
-            is_home: whether an application id is this partition's: a replay has all partitions in one table.
+            is_home: whether an application id belongs to this partition: a replay has all partitions in one table.
         """
         prefix, is_wanted = b"", False
         for key, raw in self._stored.scan(b""):
@@ -124,10 +125,10 @@ class PartitionRows:
                 continue
             if not prefix or not key.startswith(prefix):
                 prefix = key[: key.find(b"/") + 1]
-                # The slash makes it parseable: an event's key has more text there.
+                # The second slash stands for an event's id, because parse_event_key refuses a key without one.
                 identity = parse_event_key(prefix + b"/")
                 is_wanted = identity is not None and is_home(identity[0])
-            # The prefix alone is the key of the row that lists the application's erased events.
+            # The row under the bare prefix has the application's erased events; it is no pair.
             if is_wanted and key != prefix:
                 yield key, raw
 

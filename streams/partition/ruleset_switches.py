@@ -13,7 +13,7 @@ class RulesetSwitches(Protocol):
     """The adoptions of one partition."""
 
     def fetched(self, end: int) -> None:
-        """Note that the records before an offset were read: their adoptions can be looked up together."""
+        """Note that the records before an offset were read, so that their adoptions can be looked up together."""
 
     def rules_at(self, offset: int) -> Rules | None:
         """The rules that the record at an offset adopts; None: no entry confirms the record, so it adopts nothing.
@@ -23,11 +23,11 @@ class RulesetSwitches(Protocol):
         """
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
-        """The partition's pairs as they are before an offset, folded from the beginning with these rules."""
+        """The partition's pairs at an offset, folded from the beginning with a ruleset."""
 
 
 class NoSwitches:
-    """Nothing was ever adopted."""
+    """A partition in which no ruleset was ever adopted."""
 
     def fetched(self, end: int) -> None:
         """See :class:`RulesetSwitches`."""
@@ -38,4 +38,4 @@ class NoSwitches:
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`RulesetSwitches`."""
-        raise NotImplementedError("where nothing is adopted nothing is folded again")
+        raise NotImplementedError("no ruleset was adopted, so no partition is folded again")

@@ -1,4 +1,4 @@
-"""The size of records, in Kafka's format and in memory: upper bounds, computed without writing them."""
+"""The size of records, in Kafka's format and in memory: upper bounds, computed without encoding them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,14 +19,15 @@ _HEADER_BYTES: Final = 10
 
 _DECODED_RECORDS: Final = 4_000
 _DECODED_BYTES: Final = 2 * 1024 * 1024
-"""Most records, and most bytes, that are decoded together: a decoded event of numbers takes twenty times its bytes."""
+"""The greatest number of records, and of bytes, that are decoded together: a decoded event of numbers takes twenty
+times its bytes."""
 
 HEADER_OBJECT_BYTES: Final = 150
-"""What a header takes in memory besides its text: a producer gets 16,000 empty ones into 64 KiB."""
+"""The bytes that a header takes in memory besides its text: a producer can put 16,000 empty headers into 64 KiB."""
 
 
 def framed_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:
-    """At most the bytes of a record in Kafka's format, not packed.
+    """An upper bound of a record's size in Kafka's format, uncompressed.
 
     Args:
         key: its key.
@@ -57,7 +58,7 @@ def memory_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[
 
 
 def decoded_together(records: Sequence[SourceRecord], start: int) -> int:
-    """How far the records of a batch are decoded together; at least one record is.
+    """The end of the records that are decoded together: some of the batch, at least one.
 
     Args:
         records: the records of the batch.

@@ -1,1 +1,1 @@
-"""The same fold over the log or a file."""
+"""Replay: the worker's fold over the log or a file."""

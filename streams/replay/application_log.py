@@ -1,4 +1,4 @@
-"""One application's source records: read from Kafka, cut at an offset, folded again as often as it is asked for."""
+"""One application's source records: read from Kafka once, cut at an offset if wanted, and folded as often as wanted."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -25,7 +25,7 @@ _OFFSETS_A_STEP: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class KeptLog:
-    """A source topic of which some records are in memory: what a replay reads.
+    """A source topic with some of its records in memory, in the form that a replay reads.
 
     Attributes:
         topic: its full name.
@@ -38,11 +38,11 @@ class KeptLog:
     records: Sequence[Record]
 
     def first(self, partition: int) -> int:  # noqa: ARG002 - of no partition anything is missing
-        """Records are kept from the beginning."""
+        """Always 0: nothing is missing at the start of a partition in memory."""
         return 0
 
     def by_partition(self, spans: Mapping[int, Span]) -> Iterator[tuple[int, Iterator[Record]]]:
-        """Each partition with its records of these offsets."""
+        """Yield each partition with its records in a range of offsets."""
         for partition, span in sorted(spans.items()):
             yield partition, self._between(partition, span)
 
@@ -54,16 +54,16 @@ class KeptLog:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationLog:
-    """Everything under an application's keys, and what is said about its erasure.
+    """All records under an application's keys, and the records of its erasure.
 
     Attributes:
         application_id: the application.
         log: its records, events, tombstones and erasures.
         partition: the partition that they are in.
         first: the first offset that the partition still has.
-        end: before which the log ends.
+        end: one past the last offset of the log.
         forgotten: the application's last erasure; None: it was never erased.
-        hidden: how many records are left out, because they are from before it.
+        hidden: how many records are left out because they are from before that erasure.
     """
 
     application_id: str
@@ -76,7 +76,7 @@ class ApplicationLog:
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether nothing may be told: the application is erased, or was so where the log ends."""
+        """Whether nothing may be shown: the application is erased now, or was erased at the end of this log."""
         forgotten = self.forgotten
         return forgotten is not None and (not forgotten.lifted or self.end <= forgotten.offset)
 
@@ -93,18 +93,18 @@ class ApplicationLog:
 
     @property
     def records(self) -> list[Record]:
-        """The records before the end."""
+        """The application's records, up to the end of this log."""
         return [record for record in self.log.records if record.offset < self.end]
 
     @property
     def ranges(self) -> Mapping[int, Range]:
-        """What a replay of it folds."""
+        """The range that a replay of this log folds."""
         return {self.partition: Range(self.first, self.first, self.end)}
 
     def replay(
         self, topics: Topics, book: RuleBook, *, max_event_bytes: int, observer: Observer | None = None
     ) -> Replay:
-        """A replay of it, in memory; it runs over :attr:`log` and :attr:`ranges`."""
+        """A replay of this log, in memory; it runs over :attr:`log` and :attr:`ranges`."""
         return Replay(
             topics,
             book,
@@ -116,14 +116,15 @@ class ApplicationLog:
         )
 
     def cut(self, end: int) -> "ApplicationLog":
-        """The log as it was when it ended before this offset."""
+        """The log as it was when its partition ended before an offset."""
         return replace(self, end=min(self.end, end))
 
 
 def without_forgotten(log: ApplicationLog, forgotten: Forgotten | None) -> ApplicationLog:
-    """The log without what an erasure has made disappear, whether its bytes are there still or not.
+    """The log without the records that an erasure hides, whether Kafka still has their bytes or not.
 
-    A fold comes to the same behind the erasure. Adoptions of rulesets are nobody's, and stay.
+    After the erasure, a fold gives the same result with and without them. Adoptions of rulesets stay: they belong to no
+    application.
 
     Args:
         log: the application's log.

@@ -1,4 +1,4 @@
-"""What a replay stands on: the offsets of each partition, and the digest of what came of them."""
+"""The basis of a replay: the offsets of each partition, and the digest of the resulting changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class PartitionStanding:
     Attributes:
         partition: the partition.
         first: the first offset that the source still has; the fold begins there.
-        start: where what is shown begins.
-        end: before which the fold ends.
+        start: the offset from which changes are shown.
+        end: the offset before which the fold ends.
         records: how many records were folded.
         changes: how many changes are in the digest.
         digest: see :mod:`streams.replay.digest`.
@@ -34,7 +34,7 @@ class PartitionStanding:
 
     @classmethod
     def of(cls, partition: int, span: Range, records: int, digest: ChangesDigest) -> "PartitionStanding":
-        """Put together what is known at the end of a replay."""
+        """Make the standing of a partition at the end of a replay."""
         return cls(partition, span.first, span.start, span.end, records, digest.changes, digest.hex())
 
     def members(self) -> Mapping[str, object]:

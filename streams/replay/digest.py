@@ -1,4 +1,4 @@
-"""The digest of changes: what an auditor computes from ``factor-changes`` and compares with a replay's.
+"""The digest of changes: an auditor computes it from ``factor-changes``, and compares it with a replay's.
 
 SHA-256( for each change, in order of its causing record's offset: SHA-256(key) + SHA-256(value) )
 """
@@ -14,7 +14,7 @@ def record_digest(key: bytes, value: bytes) -> bytes:
 
 
 class ChangesDigest:
-    """Takes one change after the other.
+    """Computes the digest, one change after the other.
 
     Attributes:
         changes: how many it took.

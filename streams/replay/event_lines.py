@@ -25,7 +25,8 @@ _SHOWN: Final = frozenset(
         "event_id",
     }
 )
-"""Members whose value helps to find the mistake. Not output, which has the factors, nor error, whose words are free."""
+"""Members whose value helps to find the mistake. ``output`` is not among them, as it has factors, nor ``error``, as it
+has free text."""
 
 _LONGEST_SHOWN: Final = 60
 
@@ -57,7 +58,7 @@ class BadLine:
     Attributes:
         number: counted from 1, blank lines included.
         error: why; its message holds no values.
-        value: what the member has that the message names, quoted and cut; "" where that says nothing. Never a factor's.
+        value: the value of the member that the message names, quoted and cut; "": it would not help. Never a factor's.
     """
 
     number: int
@@ -69,7 +70,7 @@ class BadLine:
         return f"line {self.number}: {self.error.defect}: {self._message()}"
 
     def members(self) -> dict[str, object]:
-        """The same for programs."""
+        """The line's number and the reason, as members of a JSON object."""
         return {"line": self.number, "error_class": self.error.defect.value, "message": self._message()}
 
     def _message(self) -> str:
@@ -84,7 +85,7 @@ def read_event_lines(
     Args:
         lines: the lines, with or without line ends.
         max_event_bytes: a longer line is bad.
-        recorded_at: when they are going to be records; see :func:`~topics.records.decoding.decode_event`.
+        recorded_at: when they will become records; see :func:`~topics.records.decoding.decode_event`.
     """
     for number, line in enumerate(lines, 1):
         raw = line.rstrip(b"\r\n")
@@ -97,14 +98,14 @@ def read_event_lines(
 
 
 def _value(raw: bytes, member: str) -> str:
-    """What a member of an event has, where it is one that may be shown; "" where it is not there."""
+    """The value of a member of an event, if it may be shown; "": the member is missing."""
     if member not in _SHOWN:
         return ""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
         return ""
-    # A structured CloudEvent's event is its data.
+    # In a structured CloudEvent, the event is the member ``data``.
     for place in (body, body.get("data")) if isinstance(body, dict) else ():
         if isinstance(place, dict) and place.get(member) is not None:
             text = json.dumps(place[member], ensure_ascii=True)

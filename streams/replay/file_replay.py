@@ -1,4 +1,4 @@
-"""Replay of a file: its lines, decoded as strictly as records of the topic, go through the fold one by one."""
+"""Replay of a file: its lines are decoded as strictly as records of the topic, and folded one by one."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from streams.replay.in_memory import ReplayFold
 __all__ = ["LineCounts", "replay_lines"]
 
 _PARTITION = 0
-"""A file has no partitions; what follows from its events does not depend on any."""
+"""A file has no partitions, and the result does not depend on the partition."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineCounts:
-    """How many lines were folded, and how many were bad; blank ones are neither."""
+    """The numbers of folded and of bad lines; blank lines count as neither."""
 
     folded: int
     bad: int
@@ -34,14 +34,14 @@ def replay_lines(
     """Fold every line of JSON Lines that is a lifecycle event; a bad one changes nothing.
 
     An event's offset is its line's number. Whether ``occurred_at`` lies in the future is not checked: a file has no
-    clock of its own.
+    timestamps to compare it with.
 
     Args:
         lines: the lines, with or without line ends.
         fold: takes the events.
-        source: what positions call the file.
+        source: the file's name in positions.
         max_event_bytes: a longer line is bad.
-        on_bad: called for every bad line: it is no event, or one more execution than a row can hold.
+        on_bad: called for every bad line: it is no event, or its execution does not fit into the row.
         on_progress: called with how many lines are done.
     """
     folded = bad = 0

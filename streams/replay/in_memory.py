@@ -1,6 +1,6 @@
-"""The fold of a replay: every pair in memory, wherever its events come from.
+"""The fold of a replay with every pair in memory.
 
-It calls the very same :func:`streams.core.fold.apply_event` as the worker. Reading the events is another module's work:
+It calls :func:`streams.core.fold.apply_event`, as the worker does. Other modules read the events:
 :mod:`streams.replay.file_replay` reads files.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["ReplayFold"]
 
 
 class ReplayFold:
-    """Every (application, processor) that a replay has met.
+    """Every (application, processor) of a replay.
 
     Args:
         rules: the catalogue.
@@ -34,7 +34,7 @@ class ReplayFold:
 
         Args:
             event: the event.
-            position: where it stands in what is replayed.
+            position: its position in the replayed log or file.
 
         Raises:
             BadEventError: ``execution_limit``: the pair is full; it stays as it was.

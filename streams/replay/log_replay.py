@@ -1,4 +1,4 @@
-"""A replay of Kafka's log as a command wants it: a range and a selection, the changes in it, what the pairs come to."""
+"""A replay of Kafka's log for a command: it folds a range, and gives the changes in it and the resulting pairs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -25,11 +25,12 @@ __all__ = ["LogReplay", "Selection", "ShownChange", "open_range"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for.
+    """The selection that a command asks for.
 
     Attributes:
-        starts: where what is shown begins; empty: at the beginning. See :func:`topics.reading.ranges.require_bounds`.
-        ends: before which the fold ends; empty: the end, as it is now.
+        starts: the offsets from which changes are shown; empty: from the beginning. See
+            :func:`topics.reading.ranges.require_bounds`.
+        ends: the offsets before which the fold ends; empty: the end of the log as it is now.
         application_id: only this application; None: all.
         processor: only this processor; None: all.
     """
@@ -43,16 +44,16 @@ class Selection:
 def open_range(
     stack: ExitStack, config: Mapping[str, str | int], topics: Topics, selection: Selection
 ) -> tuple[TopicReader, Mapping[int, Range]]:
-    """Open the source, and find out which of its offsets are asked for.
+    """Open the source, and find the offsets that a selection asks for.
 
     Args:
         stack: closes the reader.
         config: for librdkafka.
         topics: the declared topics.
-        selection: what is asked for.
+        selection: the selected range and applications.
 
     Returns:
-        The reader, and the range of each partition that is asked for.
+        The reader, and the range of each requested partition.
 
     Raises:
         ContractError: the topic, a partition or an offset is not there, or the topic has other partitions than
@@ -88,13 +89,13 @@ class ShownChange:
 
 
 class LogReplay(Closing):
-    """One replay; as a context it leaves nothing behind.
+    """One replay; a context manager that removes its temporary files.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
         book: the rules of every offset.
-        selection: what is asked for.
+        selection: the selected range and applications.
         max_event_bytes: larger events become dead letters.
         on_progress: called after each batch with the number of its offsets.
 
@@ -139,9 +140,9 @@ class LogReplay(Closing):
         )
 
     def run(self) -> Iterator[ShownChange]:
-        """Fold everything; yields the changes that are asked for, in the order of the digest.
+        """Fold everything, and yield the wanted changes in the order in which the digest takes them.
 
-        What is from before an erasure counts for the digest, and is not shown.
+        A change from before an erasure is part of the digest, but is not yielded.
         """
         for replayed in self._replay.run(self._reader, self.ranges):
             partition = replayed.batch.partition
@@ -164,14 +165,14 @@ class LogReplay(Closing):
                 yield pair
 
     def standings(self) -> list[PartitionStanding]:
-        """After :meth:`run`: what each partition stands on."""
+        """After :meth:`run`: the offsets and the digest of each partition."""
         return [
             PartitionStanding.of(partition, span, self._replay.records.get(partition, 0), self._digests[partition])
             for partition, span in self.ranges.items()
         ]
 
     def _is_forgotten(self, partition: int, application_id: str, offset: int) -> bool:
-        """Whether an application was erased behind an offset."""
+        """Whether an application was erased after an offset."""
         forgotten = self._erasures.forgotten(partition, application_id)
         return forgotten is not None and offset < forgotten.offset
 

@@ -37,21 +37,21 @@ __all__ = [
 ]
 
 BATCH_RECORDS: Final = 4_000
-"""Records folded at once. Where a batch ends changes nothing but the speed."""
+"""How many records are folded at once. The ends of batches have no effect on the result."""
 
 _OUTPUT_BYTES: Final = 64 * 1024 * 1024
-"""Most output in memory at a time, changes as values included; of the design's workload a batch comes to 30 MB."""
+"""The greatest output in memory at a time, including changes as values. A batch of the design's workload has 30 MB of
+output."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedBatch:
-    """One batch and what the worker would make of it.
+    """One batch and its fold.
 
     Attributes:
         batch: the records that were folded.
-        folded: what comes of them; its rows are written already. What the adoption of a ruleset comes to is in several
-            of them, one after the other, all with the record that adopts it; see
-            :attr:`~streams.partition.result.Folded.is_halfway`.
+        folded: the result of the fold; its rows are written already. The adoption of a ruleset has several results, one
+            after the other, all with the adopting record; see :attr:`~streams.partition.result.Folded.is_halfway`.
         present: every offset between the batch's ends at which there is a record, folded or not.
     """
 
@@ -62,7 +62,7 @@ class ReplayedBatch:
 
 @dataclass
 class Replay:
-    """Folds ranges of the source, each from the first record that is still there.
+    """Folds ranges of the source, each from the first record that the topic still has.
 
     Args:
         topics: the declared topics.
@@ -72,7 +72,7 @@ class Replay:
         application_id: only the records under this application's keys, and about its erasure; None: all.
         observer: called for each event.
         on_progress: called after each batch with the number of its offsets.
-        open_log: opens the source once more, where a ruleset was adopted; None: none is.
+        open_log: opens the source once more, if a ruleset was adopted; None: the source has no adoptions.
         keeps_changes: whether each batch's result has its changes as values.
 
     Attributes:
@@ -95,7 +95,7 @@ class Replay:
 
         Args:
             log: the source topic.
-            ranges: by partition; folded from their first offset to their end, whatever their start.
+            ranges: by partition; each is folded from its first offset to its end. Its start is not used here.
 
         Raises:
             ContractError: the topic has other partitions than declared, or records are gone since the ranges were made.
@@ -117,7 +117,8 @@ class Replay:
                 observer=self.observer,
                 keeps_changes=self.keeps_changes,
             )
-            # What is before the range's end could be read when the range was made: one look is enough for all of it.
+            # When the range was made, all records before its end could be read already. So the entries that confirm
+            # erasures among them can be read together.
             self.book.erasures.fetched(partition, spans[partition].end)
             self.records[partition] = 0
             for batch, present in self._batches(log.topic, partition, spans[partition], records):
@@ -130,7 +131,7 @@ class Replay:
                     self.on_progress(part.end - part.start)
 
     def pairs(self) -> Iterator[Pair]:
-        """Every pair as it is now, in the order of their keys."""
+        """The present state of every pair, in the order of their keys."""
         for _, raw in self.rows.between(b"", None):
             row = decode_row(raw)
             if isinstance(row, Row):
@@ -147,7 +148,7 @@ class Replay:
             present = frozenset(record.offset for record in block)
             yield Batch(topic, partition, start, end, wanted), present
             start = end
-        # What is left has no record: markers, or what compaction removed.
+        # The remaining offsets have no records: they are transaction markers, or compaction removed the records.
         yield Batch(topic, partition, start, span.end, ()), frozenset()
 
 
@@ -227,7 +228,7 @@ class _Refolded:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Keep Python's collector of cycles away: events and states have none, and it would look at each of them."""
+    """Switch Python's cycle collector off: events and states form no cycles, and it would scan each of them."""
     enabled = gc.isenabled()
     gc.disable()
     try:

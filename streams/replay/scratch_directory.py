@@ -1,7 +1,7 @@
-"""A temporary directory that is removed, by whoever comes next where its own process could not.
+"""A temporary directory that is removed at the end, or by a later process if its own was killed.
 
-It holds factor values. A process that is killed leaves it behind; a lock in it, which the kernel releases with the
-process, tells such a directory from one that is in use.
+It holds factor values. A process that is killed cannot remove it. A lock in the directory, which the kernel releases
+when the process ends, shows whether it is still in use.
 """
 
 import fcntl
@@ -19,11 +19,11 @@ __all__ = ["ScratchDirectory"]
 _PREFIX: Final = "consolidator-replay-"
 _LOCK: Final = "in-use"
 _WITHOUT_LOCK_S: Final = 3600.0
-"""A directory without a lock is just being made, or one of a version that had none."""
+"""A directory without a lock file is being created at this moment, or is of a version without lock files."""
 
 
 class ScratchDirectory:
-    """A new directory below ``TMPDIR`` that only its owner can read; as a context it is removed at the end.
+    """A new directory below ``TMPDIR`` that only its owner can read; the context manager removes it at the end.
 
     Raises:
         OSError: it cannot be made.
@@ -46,7 +46,7 @@ class ScratchDirectory:
 
 
 def sweep(parent: Path) -> None:
-    """Remove our own directories whose process has ended; what cannot be removed is left for the next time."""
+    """Remove this user's directories whose process has ended; errors are ignored, so they are tried again next time."""
     with suppress(OSError):
         for directory in parent.glob(f"{_PREFIX}*"):
             with suppress(OSError):

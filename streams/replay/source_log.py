@@ -1,4 +1,4 @@
-"""The source topic as a replay reads it: from Kafka, or kept in a file."""
+"""The source topic for a replay: from Kafka, or from evidence in files."""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -24,10 +24,10 @@ class SourceLog(Protocol):
         """How many it has."""
 
     def first(self, partition: int) -> int:
-        """The first offset of a partition that is there."""
+        """The first offset that a partition still has."""
 
     def by_partition(self, spans: Mapping[int, Span]) -> Iterator[tuple[int, Iterator[Record]]]:
-        """Each partition with its committed records of these offsets, in order; one partition after the other."""
+        """Yield each partition with its committed records in a range of offsets, in order."""
 
 
 def source_reader(config: Mapping[str, str | int], topics: Topics, application_id: str | None = None) -> TopicReader:
@@ -41,10 +41,10 @@ def source_reader(config: Mapping[str, str | int], topics: Topics, application_i
 
 
 def require_partitions(log: SourceLog, topics: Topics) -> None:
-    """Refuse to replay with another partition count than the topic has: applications would be looked for elsewhere.
+    """Refuse to replay with another partition count than the topic's: it would look in the wrong partitions.
 
     Raises:
-        ContractError: saying what to set.
+        ContractError: the counts differ; the message says which setting to change.
     """
     if log.partitions != topics.partitions:
         raise ContractError(

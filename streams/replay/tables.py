@@ -1,6 +1,6 @@
-"""A RocksDB that is thrown away: what a replay keeps, in a temporary directory, so that memory stays flat.
+"""A temporary RocksDB for a replay's state, so that memory stays flat.
 
-There is no write-ahead log and nothing survives the process: a replay that dies is begun again.
+There is no write-ahead log and nothing survives the process: a replay that dies has to start again.
 """
 
 import struct
@@ -35,17 +35,17 @@ class Table(Protocol):
         """The bytes under a key, if any."""
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts so, in order, with its bytes."""
+        """Every key that starts with a prefix, in order, with its value."""
 
     def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        """Every key from one up to, and without, another, in order, with its bytes."""
+        """Every key from ``first`` up to ``end``, without ``end``, in order, with its value."""
 
     def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Put rows, or remove those with None. A partition's mark is left out: a replay begins at the beginning."""
+        """Put rows, or remove those with None. Marks are left out: a replay never resumes."""
 
 
 class MemoryTable:
-    """A table of so little that it fits into memory: of one application."""
+    """A table in memory, for the little data of one application."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, bytes] = {}
@@ -102,7 +102,7 @@ class ScratchTable(OpenDatabase):
 
 
 class Scratch:
-    """A temporary directory of tables; as a context it is removed at the end.
+    """A temporary directory of tables; as a context manager it is removed at the end.
 
     Raises:
         InfrastructureError: the directory cannot be made.
@@ -142,6 +142,6 @@ def place_key(partition: int, offset: int, tie: int = 0) -> bytes:
 
 
 def place_of(key: bytes) -> tuple[int, int, int]:
-    """What :func:`place_key` was made of."""
+    """The three numbers in a :func:`place_key`."""
     partition, offset, tie = _PLACE.unpack(key)
     return partition, offset, tie

@@ -1,1 +1,1 @@
-"""Which rules hold where: catalogue files, and the rules of every offset."""
+"""Rulesets: catalogue files, and the ruleset of every offset."""

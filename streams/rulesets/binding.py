@@ -1,4 +1,4 @@
-"""One application id for the topics of a prefix: bound by its first worker, refused to every other one by name."""
+"""Binds the topics of a prefix to one application id: that of the first worker. Workers of other ids are refused."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ __all__ = ["bind", "bound_to", "require_bound", "require_no_members", "require_n
 
 
 def bound_to(config: Mapping[str, str | int], topics: Topics) -> Binding | None:
-    """To whom the topics belong by now; None: to nobody.
+    """The present binding of the topics; None: there is none.
 
     Raises:
         ContractError: the topic of rulesets is not there.
@@ -29,19 +29,19 @@ def bound_to(config: Mapping[str, str | int], topics: Topics) -> Binding | None:
 def require_bound(
     config: Mapping[str, str | int], topics: Topics, app_id: str, prefix: str, binding: Binding | None
 ) -> Binding:
-    """The topics' binding, which is this application id's; where they belong to nobody they are this one's from now on.
+    """The topics' binding, which must be this application id's. If there is none, bind them to this id.
 
-    An installation without a binding, as earlier versions left it, belongs to the id whose changelog has its state.
+    An installation of an earlier version has no binding. It belongs to the id whose changelog has its state.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
         app_id: the application id.
         prefix: of the topics' names.
-        binding: what :func:`bound_to` says.
+        binding: the result of :func:`bound_to`.
 
     Raises:
-        ContractError: they belong to another one.
+        ContractError: they belong to another application id.
         InfrastructureError: Kafka does not answer.
     """
     if binding is None:
@@ -69,12 +69,12 @@ def require_bound(
 
 
 def require_not_anothers(config: Mapping[str, str | int], topics: Topics, app_id: str) -> None:
-    """Return only when the topics belong to this application id, or to nobody yet.
+    """Raise unless the topics belong to this application id, or to none yet.
 
-    For commands whose work the workers of this id finish: workers of another id would never do it.
+    For commands whose work the workers of this id have to finish: workers of another id would never do it.
 
     Raises:
-        ContractError: they belong to another one, or the topic of rulesets is not there.
+        ContractError: they belong to another application id, or the topic of rulesets is not there.
         InfrastructureError: Kafka does not answer.
     """
     binding = bound_to(config, topics)
@@ -87,7 +87,7 @@ def require_not_anothers(config: Mapping[str, str | int], topics: Topics, app_id
 
 
 def bind(config: Mapping[str, str | int], topics: Topics, binding: Binding) -> Binding:
-    """Write a binding; returns the one that holds then, which is somebody else's if that came first.
+    """Write a binding; return the binding that holds then, which is another one if that was written first.
 
     Raises:
         InfrastructureError: Kafka refuses it or does not answer.
@@ -97,7 +97,7 @@ def bind(config: Mapping[str, str | int], topics: Topics, binding: Binding) -> B
 
 
 def require_no_members(config: Mapping[str, str | int], app_id: str) -> None:
-    """Return only when no worker of an application id is at work.
+    """Raise if a worker of an application id is running.
 
     Raises:
         ContractError: there is one.
@@ -109,7 +109,7 @@ def require_no_members(config: Mapping[str, str | int], app_id: str) -> None:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return
-        raise InfrastructureError(f"group {app_id} cannot be looked at: {error.args[0].str()}") from error
+        raise InfrastructureError(f"the state of group {app_id} cannot be read: {error.args[0].str()}") from error
     if group.members:
         raise ContractError(f"{len(group.members)} workers of {app_id} are at work: stop them first. Nothing was done")
 

@@ -1,4 +1,4 @@
-"""Catalogue files: read TOML or JSON, say everything that is wrong at once, write JSON, describe the format.
+"""Catalogue files: read TOML or JSON, report all problems at once, write JSON, describe the format.
 
 Numbers go from the text into ``Decimal``, never through a float.
 """
@@ -31,9 +31,9 @@ from models.numbers import quote, scalar_text
 from streams.rulesets.structure import require_plain_structure
 
 SAMPLE: Final = "sample_catalogue.toml"
-# A catalogue of a thousand processors is about 500 KiB; what is larger is another kind of file, given by mistake.
+# A catalogue of a thousand processors is about 500 KiB. A much larger file is probably no catalogue.
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
-# Editors find the JSON Schema through this key; it says nothing about processors.
+# Editors find the JSON Schema through this key; it is no part of the catalogue.
 _SCHEMA_KEY: Final = "$schema"
 
 # The model at a depth of the file: (), ("processors", p), ("processors", p, "factors", f).
@@ -54,12 +54,12 @@ _PLAIN: Final = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
 }
-# What other systems call our reducers.
+# Names of reducers in other systems, for hints.
 _SYNONYMS: Final = {"avg": "mean", "average": "mean", "total": "sum", "last": "latest", "first": "earliest"}
 _MAX_SHOWN_CHARS: Final = 60
 # Python refuses to write integers of more than 4,300 digits.
 _MAX_SHOWN_BITS: Final = 1_024
-# bool before int: in Python True is an int.
+# bool comes before int, because in Python True is an int.
 _KINDS: Final = (
     (bool, "a boolean"),
     (str, "a string"),
@@ -89,12 +89,12 @@ def load_catalogue(path: Path | None) -> Catalogue:
 
 
 def parse_catalogue(data: bytes, *, suffix: str, source: str) -> Catalogue:
-    """Make a catalogue of a file's bytes.
+    """Make a catalogue from a file's bytes.
 
     Args:
         data: the file's content, UTF-8.
         suffix: ``.toml`` or ``.json``.
-        source: what messages call the file.
+        source: the file's name in messages.
 
     Raises:
         CatalogueError: with every problem and its place.
@@ -103,7 +103,7 @@ def parse_catalogue(data: bytes, *, suffix: str, source: str) -> Catalogue:
         raise CatalogueError(f"{source}: larger than {MAX_FILE_BYTES // 1024 // 1024} MiB: is this a catalogue?")
     content = _parse(data, suffix=suffix, source=source)
     catalogue = _validated(content, source)
-    # What is kept in Kafka and in evidence is this text, and it must be readable again.
+    # This text is kept in Kafka and in evidence, and it must be readable again.
     if len(catalogue_json(catalogue).encode()) > MAX_FILE_BYTES:
         raise CatalogueError(
             f"{source}: larger than {MAX_FILE_BYTES // 1024 // 1024} MiB once its numbers are written out: split it"
@@ -144,7 +144,7 @@ def _parse(data: bytes, *, suffix: str, source: str) -> Any:
     if suffix not in parsers:
         raise CatalogueError(f"{source}: the name must end in .toml or .json, to say what is in it")
     try:
-        # A byte order mark is what some editors begin a file with; it means nothing in UTF-8.
+        # Some editors begin a file with a byte order mark, which means nothing in UTF-8.
         text = data.decode("utf-8-sig")
         require_plain_structure(text, suffix=suffix, source=source)
         content = parsers[suffix](text)
@@ -170,7 +170,7 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def _parse_json(text: str) -> Any:
-    # NaN and the infinities become Decimals too: the model refuses them, and knows their place.
+    # NaN and the infinities become Decimals, too: the model refuses them, and its message names their place.
     return json.loads(text, parse_float=_decimal, parse_constant=_decimal, object_pairs_hook=_refuse_duplicate_keys)
 
 
@@ -178,7 +178,7 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        # An exponent that even Decimal cannot hold: let the model refuse it, which knows the place.
+        # Decimal cannot hold the exponent. The model refuses this value, and its message names the place.
         return Decimal("NaN")
 
 
@@ -195,7 +195,7 @@ _INVISIBLE: Final = "has white space at an end, or a character in it that cannot
 
 
 def _explain(problem: ErrorDetails) -> list[str]:
-    """One problem of pydantic's as lines of ``place: what is wrong``."""
+    """One of pydantic's problems as lines of ``place: problem``."""
     loc = [str(part) for part in problem["loc"]]
     if problem["type"] == RULE_ERROR:
         return [f"{_place([*loc, sub])}: {reason}" for sub, reason in problem["ctx"]["problems"]]
@@ -223,13 +223,13 @@ def _reason(problem: ErrorDetails, loc: list[str]) -> str:
 
 
 def _place(loc: Iterable[str]) -> str:
-    """The dotted key as TOML writes it, quoting what has to be quoted."""
+    """The dotted key as TOML writes it, with quotes where they are needed."""
     parts = [part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else quote(part) for part in loc]
     return ".".join(parts) or "the file"
 
 
 def _shown(value: Any) -> str:
-    # repr, because a control character in a terminal does more than show; cut to what fits beside the choices.
+    # repr, because a terminal would execute control characters. The text is cut so that the choices fit beside it.
     if type(value) is int and value.bit_length() > _MAX_SHOWN_BITS:
         return "an immense number"
     text = repr(value) if isinstance(value, str) else str(value)

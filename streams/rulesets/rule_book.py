@@ -1,4 +1,4 @@
-"""What holds at each offset: the rulesets that Kafka knows, ready for the fold, and who tells which erasures count."""
+"""The ruleset of every offset, prepared for the fold, and the authority that decides which erasures count."""
 
 from collections.abc import Callable, Container, Mapping
 from functools import cached_property
@@ -22,13 +22,13 @@ class RuleBook:
     """The rules of every offset, and the authority over its erasures.
 
     Args:
-        configured: what the settings say; they hold in a partition in which nothing was ever adopted.
-        read: gives the other catalogues, and the adoptions, when first asked for. Whoever folds a log asks after the
-            log's end is known, so that no adoption before that end is missed.
+        configured: the settings' catalogue; it holds in a partition in which no ruleset was ever adopted.
+        read: reads the other catalogues and the adoptions; called once, when they are first needed. A fold needs them
+            after the log's end is known, so that no adoption before that end is missed.
         erasures: knows which erasures count; None: none does.
 
     Attributes:
-        configured: what the settings say.
+        configured: the settings' catalogue.
         erasures: knows which erasures count.
     """
 
@@ -49,7 +49,7 @@ class RuleBook:
 
     @property
     def digests(self) -> frozenset[str]:
-        """Of every catalogue that is kept in Kafka."""
+        """The digests of all catalogues in Kafka."""
         return frozenset(self._known.catalogues)
 
     def knows(self, digest: str) -> bool:
@@ -57,21 +57,21 @@ class RuleBook:
         return digest == self.configured.digest or digest in self._known.catalogues
 
     def known_of(self, partition: int) -> KnownRulesets:
-        """What a partition's replay needs of it."""
+        """The adoptions and the catalogues that a partition's replay needs."""
         adoptions = self.adoptions(partition)
         digests = {digest for one in adoptions for digest in (one.before, one.after)}
         kept = {digest: raw for digest, raw in self._known.catalogues.items() if digest in digests}
         return KnownRulesets(kept, {partition: adoptions} if adoptions else {})
 
     def of_row(self, row: Row) -> Rules:
-        """The rules of a row."""
+        """The rules with which a row was folded."""
         return self.of_tag(row.ruleset)
 
     def of_digest(self, digest: str) -> Rules:
         """The rules with a digest.
 
         Raises:
-            ContractError: nobody has kept that catalogue, or it is not what its digest says.
+            ContractError: Kafka does not have that catalogue, or its content does not have that digest.
         """
         found = self._prepared.get(digest)
         if found is None:
@@ -86,13 +86,13 @@ class RuleBook:
         """The catalogue with a digest, as it is kept in Kafka: JSON.
 
         Raises:
-            ContractError: nobody has kept it, or it is not what its digest says.
+            ContractError: Kafka does not have it, or its content does not have that digest.
         """
         self.kept(digest)
         return self._known.catalogues[digest].decode()
 
     def adoptions(self, partition: int) -> tuple[Adoption, ...]:
-        """What a partition adopted, in order."""
+        """The adoptions of a partition, in order."""
         return self._known.adoptions.get(partition, ())
 
     def first(self, partition: int) -> Rules:
@@ -113,7 +113,7 @@ class RuleBook:
         """A catalogue that is kept in Kafka.
 
         Raises:
-            ContractError: nobody has kept it, or it is not what its digest says.
+            ContractError: Kafka does not have it, or its content does not have that digest.
         """
         raw = self._known.catalogues.get(digest)
         if raw is None:
@@ -133,17 +133,17 @@ class RuleBook:
 def book_of(
     catalogue: Catalogue, config: Mapping[str, str | int], topics: Topics, *, settled: Container[int] = ()
 ) -> RuleBook:
-    """The rule book of an installation, read when it is first asked for more than what the settings say.
+    """The rule book of an installation. Kafka is read when more than the settings' catalogue is first needed.
 
     Args:
-        catalogue: what the settings say.
+        catalogue: the settings' catalogue.
         config: for librdkafka.
         topics: the declared topics.
-        settled: as of :func:`~topics.reading.rulesets.read_rulesets`.
+        settled: see :func:`~topics.reading.rulesets.read_rulesets`.
 
     Raises:
-        ContractError: from its methods, when the topic of rulesets is not there, or has another content under the name
-            and version of what the settings say.
+        ContractError: from its methods, when the topic of rulesets is not there, or has another catalogue under the
+            name and version of the settings' one.
         InfrastructureError: from its methods, when Kafka does not answer.
     """
 

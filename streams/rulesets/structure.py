@@ -1,4 +1,4 @@
-"""How deep and how long the parts of a catalogue's text are, told before it is parsed: parsers pay dearly for both.
+"""Limits the depth and the length of parts of a catalogue's text before it is parsed: both are expensive for parsers.
 
 ``tomllib`` takes a minute for one key of 200,000 parts. Here strings and comments are taken out, and what is left is
 counted, in time that is proportional to the text.
@@ -36,12 +36,12 @@ _BRACKETS: Final = re.compile(r"[\[{]++|[\]}]++")
 
 
 def require_plain_structure(text: str, *, suffix: str, source: str) -> None:
-    """Return only where a parser may be given the text.
+    """Raise if a text must not be given to a parser.
 
     Args:
         text: the file's content.
         suffix: ``.toml`` or ``.json``.
-        source: what messages call the file.
+        source: the file's name in messages.
 
     Raises:
         CatalogueError: a key has too many parts, tables or arrays are nested too deep, a number or bare key is too
@@ -50,7 +50,7 @@ def require_plain_structure(text: str, *, suffix: str, source: str) -> None:
     is_toml = suffix == ".toml"
     if not is_toml and has_half_a_surrogate_pair(text.encode()):
         raise CatalogueError(f"{source}: an escape from \\ud800 to \\udfff stands alone: it is no character")
-    # A letter stands for a string: keys may be quoted, too.
+    # Each string is replaced by a letter, because keys may be quoted strings.
     bare = _TOML_STRING_OR_COMMENT.sub("s", text) if is_toml else _JSON_STRING.sub("s", text)
     if is_toml and _LONG_KEY.search(bare):
         raise CatalogueError(f"{source}: a key has more than {MAX_DEPTH} parts")
@@ -61,7 +61,7 @@ def require_plain_structure(text: str, *, suffix: str, source: str) -> None:
 
 
 def _deepest(bare: str) -> int:
-    """How deep brackets are nested; it counts no further than it has to."""
+    """The nesting depth of brackets; counting stops beyond the limit."""
     depth = deepest = 0
     for found in _BRACKETS.finditer(bare):
         count = len(found[0])

@@ -1,7 +1,7 @@
-"""What in a legal event looks like a typing error: members, names and ids that lose something without a word.
+"""Finds probable typing errors in a legal event: members, names and ids that would silently be ignored.
 
-Unknown members are ignored, and a processor that nobody declared is merged: both are legal, so the worker folds such
-events. Whoever publishes wants to be told.
+Unknown members are ignored, and the factors of an undeclared processor are merged: both are legal, so the worker folds
+such events. Their publisher should get a warning.
 """
 
 import re
@@ -33,10 +33,11 @@ _MEMBERS: Final = (
 )
 _OUTPUT: Final = ("factors",)
 _ERROR: Final = ("code", "message")
-# Members that are looked for elsewhere: (where it was given) -> where it belongs.
+# Members in the wrong place: (place in the event) -> the place where it is read.
 _MISPLACED: Final = {"factors": "output.factors", "factor": "output.factors", "code": "error.code"}
 _IDS: Final = ("application_id", "execution_id", "processor", "event_id", "supersedes")
-# "outputs" and "output" have 0.92, "supercedes" and "supersedes" 0.9; "time" and "attempt" have 0.36.
+# The similarity from which two names are taken for the same: "outputs" and "output" have 0.92, "supercedes" and
+# "supersedes" 0.9; "time" and "attempt" have 0.36.
 _MEMBER_LIKENESS: Final = 0.8
 _NAME_LIKENESS: Final = 0.7
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -44,11 +45,11 @@ _SEPARATOR: Final = re.compile(r"[\s.-]+")
 
 
 def typing_errors(body: Mapping[str, Any], event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
-    """Everything in an event that looks mistyped, in words; names are quoted as JSON, values never told.
+    """Everything in an event that looks mistyped, in words. Names are quoted as JSON; values are never shown.
 
     Args:
         body: the event as JSON; a CloudEvent's envelope is looked through.
-        event: what was decoded of it.
+        event: the decoded event.
         catalogue: where its processor is looked up.
     """
     data = body.get("data")
@@ -84,7 +85,7 @@ def _inner(body: Mapping[str, Any], outer: str, known: tuple[str, ...]) -> Itera
         return
     for name in value:
         near = _near(name, known, _MEMBER_LIKENESS)
-        # What has no member that is known is taken for it as a whole: factors that stand directly in the output.
+        # If no member of the output is known, its members are probably the factors themselves.
         yield f"{outer} has no {' or '.join(known)}: member {quote(name)} in it is not read" + _suggestion(near)
 
 
@@ -104,13 +105,14 @@ def _names(event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _values(event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
-    """What the fold is going to reject, in the fold's own judgement."""
+    """The values that the fold will reject, found by the fold's own function."""
     rule = catalogue.processors.get(event.processor)
     if rule is None:
         return
     for issue in accept(event, rule.fields).issues:
         if issue.issue is Issue.OUTPUT_IGNORED and event.status is not Status.FAILED:
-            # A processor that fails may well tell what it had by then: that it does not count is the strategy itself.
+            # A failed processor may report the factors that it had found. By the strategy they do not count, so there
+            # is no warning.
             yield f"the output is not read, as the status is {event.status.text}"
         elif issue.factor is None:
             continue
@@ -121,7 +123,7 @@ def _values(event: LifecycleEvent, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _near(name: str, known: Iterable[str], likeness: float) -> str | None:
-    """The known name that was probably meant: another spelling of it, or nearly its letters."""
+    """The known name that was probably meant: the same name in another spelling, or a similar one."""
     spellings = {_normal(one): one for one in known}
     normal = _normal(name)
     if normal in spellings:

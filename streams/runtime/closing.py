@@ -1,4 +1,4 @@
-"""What opens several things, and closes them together."""
+"""A base class for objects that open several resources, and close them together."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,10 +9,10 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """A context that closes at its end what it has opened, the last thing first.
+    """A context manager that closes its resources at its end, in reverse order.
 
-    A subclass puts what it opens onto the stack: in its ``__init__`` within :meth:`_opening`, as nobody can close it
-    there if the next thing cannot be opened; later without.
+    A subclass puts its resources onto the stack. In its ``__init__`` it does so within :meth:`_opening`, which closes
+    them if the next one cannot be opened.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Closing:
 
     @contextmanager
     def _opening(self) -> Iterator[ExitStack]:
-        """Open what belongs together; where that fails, what is open already is closed."""
+        """Open several resources; if one cannot be opened, the others are closed."""
         try:
             yield self._stack
         except BaseException:

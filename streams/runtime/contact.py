@@ -1,7 +1,7 @@
-"""Whether Kafka answers: heard from every client of a process, told in one line when it changes.
+"""Whether Kafka answers: every client of a process reports here, and a change is logged in one line.
 
-Clients complain of each attempt to connect, some fifty lines a second, and say nothing when it succeeds again. Here
-they report what comes of each attempt, and once a second somebody looks what there is to say.
+Clients log every failed attempt to connect, some fifty lines a second, and nothing when one succeeds again. Here they
+report the result of each attempt, and once a second a change is logged.
 """
 
 import threading
@@ -19,7 +19,7 @@ LOOK_S: Final = 1.0
 """How often :meth:`KafkaContact.look` is to be called, in seconds."""
 
 _LOST_S: Final = 2.0
-"""How long a broker fails before that is news: a connection that was closed is open again at once."""
+"""How long a broker has to fail before it counts as lost: a closed connection is normally open again at once."""
 
 _SILENT_S: Final = 15.0
 """How long a request may be without an answer. A leader waits 10 s for its replicas."""
@@ -33,13 +33,13 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Broker:
-    """What is known of a broker.
+    """The state of a broker.
 
     Attributes:
-        turned_to: when a client last wanted something of it.
-        asked: since when a request is without an answer, or any other answer after it; None: there is none.
+        turned_to: when a client last connected or sent a request.
+        asked: since when a request has been without an answer, while no other answer came; None: there is none.
         failing: since when it fails; None: it does not.
-        reason: why, in a client's words.
+        reason: the reason, in a client's words.
     """
 
     turned_to: float
@@ -56,7 +56,7 @@ class _Broker:
 
 
 class KafkaContact:
-    """Hears from all Kafka clients of a process, in any thread, and logs when brokers are lost and found.
+    """Takes the reports of all Kafka clients of a process, from any thread, and logs when brokers are lost and back.
 
     Args:
         clock: the time in seconds.
@@ -70,7 +70,7 @@ class KafkaContact:
         self._told = 0.0
 
     def asked(self, broker: str) -> None:
-        """A request that is answered at once, if all is well, is on its way to a broker (``host:port``)."""
+        """A request was sent to a broker (``host:port``); normally it is answered at once."""
         now = self._clock()
         with self._lock:
             found = self._broker(broker, now)
@@ -85,7 +85,7 @@ class KafkaContact:
             found.asked = found.failing = None
 
     def left(self, broker: str) -> None:
-        """Nobody waits for a broker's answer any more."""
+        """No client waits for a broker's answer any more."""
         now = self._clock()
         with self._lock:
             self._broker(broker, now).asked = None
@@ -101,7 +101,7 @@ class KafkaContact:
                 found.failing = now
 
     def look(self) -> None:
-        """Say what has changed; to be called every second."""
+        """Log changes; to be called every second."""
         now = self._clock()
         with self._lock:
             self._forget(now)

@@ -1,4 +1,4 @@
-"""What nobody expected, for whoever mends it: where it happened, in a file that holds no value of anybody's event."""
+"""Reports of unexpected errors, for developers: a file says where the error was raised, without values of events."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ from models.errors import ConsolidatorError
 __all__ = ["place_of", "write_report"]
 
 _MOST_REPORTS: Final = 50
-"""A command that fails every minute must not fill a disk; the latest ones tell as much as all of them."""
+"""Only the latest reports are kept, so that a command that fails every minute does not fill the disk."""
 
 _LONGEST_CHAIN: Final = 20
 
@@ -22,7 +22,8 @@ _LONGEST_CHAIN: Final = 20
 def write_report(error: BaseException, directory: Path) -> Path | None:
     """Write a traceback that only its owner can read; return its file, or None where none can be written.
 
-    The exceptions' messages are left out, unless they are ours or the operating system's: they may quote what was read.
+    The messages of exceptions are left out, because they may quote records. Messages of this program and of the
+    operating system are kept.
 
     Args:
         error: the exception.
@@ -41,7 +42,7 @@ def write_report(error: BaseException, directory: Path) -> Path | None:
 
 
 def place_of(error: BaseException) -> str:
-    """Where it was raised: the last function of ours on the way, as ``file:line``; "" where there is none."""
+    """The place of the error, ``file:line``: this program's innermost function in the traceback; "": there is none."""
     frames = traceback.extract_tb(error.__traceback__)
     root = Path(__file__).parents[2]
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(root) and frame.lineno]

@@ -11,17 +11,17 @@ FOUND: Final = 1
 """Done, but something was found: bad lines, drift, differences."""
 
 REFUSED: Final = 2
-"""Wrong usage, settings, input or contract: nothing was done. A topic that is missing ends every command so, except
-`topics check`, which finds it: 1."""
+"""Wrong usage, settings, input or contract: nothing was done. A missing topic gives this exit code for every command,
+except `topics check`, which reports it with 1."""
 
 FAILED: Final = 3
 """Kafka, the disk or the network failed."""
 
 UNEXPECTED: Final = 70
-"""A mistake of this program (EX_SOFTWARE): what happened is in the state directory's ``errors``."""
+"""A bug in this program (EX_SOFTWARE); a report is written to the state directory's ``errors``."""
 
 SIGNALLED: Final = 128
-"""Added to a signal's number, as shells do it."""
+"""Added to a signal's number, as shells do."""
 
 
 def exit_code_of(error: BaseException) -> int:

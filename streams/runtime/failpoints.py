@@ -1,7 +1,7 @@
-"""Places where a fault test lets the worker kill or freeze itself: inert unless the environment arms one.
+"""Places where a fault test makes the worker kill or freeze itself. They do nothing unless the environment arms one.
 
-A kill from outside hits a window of some microseconds by luck only. Which windows there are, and what must hold after a
-kill in each, stands in ``docs/decisions/0006-fault-harness.md``.
+A kill from outside would hit a window of some microseconds only by luck. The windows, and the conditions that must hold
+after a kill in each, are described in ``docs/decisions/0006-fault-harness.md``.
 """
 
 import itertools
@@ -33,7 +33,7 @@ class _FailPoint:
         self._place = place
         self._action = action
         self._passing = passing
-        # Several partitions pass at the same time: taking the next number is atomic.
+        # Several partitions may pass at the same time; taking the next number is atomic.
         self._passings = itertools.count(1)
 
     def reach(self, place: str) -> None:
@@ -56,7 +56,7 @@ def arm(failpoint: str) -> None:
 
 
 def reach(place: str) -> None:
-    """Say that this place is passed; without an armed fail-point nothing happens.
+    """Mark a place in the code; if it is not armed, nothing happens.
 
     Args:
         place: one of :data:`PLACES`.

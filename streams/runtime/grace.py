@@ -1,4 +1,4 @@
-"""The end of a process that was asked to stop: in order if that can be done in time, and in any case."""
+"""The end of a process that was asked to stop: an orderly end within a time limit, otherwise a forced one."""
 
 import signal
 import socket
@@ -15,19 +15,19 @@ _SIGNALS_AT_ONCE: Final = 64
 
 
 GRACE_S: Final = 30.0
-"""How long an orderly stop may take: some batches in flight, each bounded by a transaction's time."""
+"""How long an orderly stop may take: some batches are in flight, each limited by a transaction's timeout."""
 
 IDLE_GRACE_S: Final = 10.0
-"""How long one may take that has nothing to finish: a library waits for an answer, which nobody needs any more."""
+"""How long a stop may take if nothing is in flight: a library may wait for an answer that is not needed any more."""
 
 
 class Grace:
-    """A limit for an orderly stop, kept by a thread: whatever the event loop and the main thread are waiting for.
+    """A time limit for an orderly stop. A thread enforces it, even if the event loop and the main thread are blocked.
 
     Args:
         is_idle: whether there is nothing to finish.
-        leave: ends the process where there was nothing to finish.
-        expired: ends the process where something was not finished in time.
+        leave: ends the process if there was nothing to finish.
+        expired: ends the process if something was not finished in time.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Grace:
         self._begun = threading.Lock()
 
     def begin(self) -> None:
-        """The time runs from now on; called again, nothing changes. From any thread."""
+        """Start the time limit; further calls change nothing. May be called from any thread."""
         if self._begun.acquire(blocking=False):
             threading.Thread(target=self._wait, name="grace", daemon=True).start()
 
@@ -54,28 +54,29 @@ class Grace:
 
 
 def call_at_signals(call: Callable[[], object]) -> None:
-    """From now on SIGTERM and SIGINT make a thread call this; the main thread may be held up by anything.
+    """From now on a thread calls a function at SIGTERM and SIGINT, even if the main thread is blocked.
 
-    Python's own handlers, and asyncio's, run in the main thread, when it comes to it.
+    Python's own handlers, and asyncio's, run only in the main thread, once it is not blocked.
     """
     reading, writing = socket.socketpair()
     writing.setblocking(False)  # noqa: FBT003 - the signature of sockets
 
     def listen() -> None:
-        # The other end is kept open from here, for the process's whole life.
+        # This thread keeps the other end open for the process's whole life.
         while received := reading.recv(_SIGNALS_AT_ONCE):
             if not set(ENDING).isdisjoint(received):
                 call()
         writing.close()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
-    # Before the handlers: until they are there, whatever is to happen at a signal happens as well.
+    # The descriptor is set before the handlers: a signal that comes in between is not lost, and also runs the earlier
+    # handler.
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     for number in ENDING:
         signal.signal(number, _nothing)
-        # What a library waits for in C goes on.
+        # A library's blocking call in C is resumed, and not interrupted.
         signal.siginterrupt(number, False)  # noqa: FBT003 - its signature
 
 
 def _nothing(_number: int, _frame: object) -> None:
-    """The signal is told to the thread; without a handler it would end the process."""
+    """Python writes the signal's number to the socket. Without a handler the signal would end the process."""

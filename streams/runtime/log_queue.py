@@ -1,8 +1,8 @@
-"""The way of every log line of a process to stderr: a bounded queue, and one thread that writes.
+"""How log lines of a process reach stderr: through a bounded queue, and one thread that writes.
 
-Whoever has something to say puts it into the queue and goes on: no disk that is full and no reader that does not read
-can hold it up. Lines that find no room, or cannot be written, are lost and counted; where lines were lost, and as soon
-as there is a way again, a line says how many.
+A caller puts its line into the queue and goes on: neither a full disk nor a slow reader can block it. Lines without
+room in the queue, and lines that cannot be written, are lost and counted. As soon as lines can be written again, one of
+them reports how many were lost.
 """
 
 import os
@@ -18,13 +18,13 @@ __all__ = ["LogQueue", "encoded"]
 
 _MAX_LINES: Final = 100_000
 _MAX_BYTES: Final = 16 * 1024 * 1024
-"""Two large batches in which every execution failed are 16,000 lines of some 300 bytes; three times over."""
+"""Three times the lines of two large batches in which every execution failed: 16,000 lines of some 300 bytes."""
 
 _WRITE_BYTES: Final = 256 * 1024
 """Most bytes of one write to a file."""
 
 _ATOMIC_BYTES: Final = select.PIPE_BUF
-"""Up to this size a write to a pipe is in one piece: lines of several processes do not run into one another."""
+"""Up to this size a write to a pipe is atomic, so that lines of several processes are not mixed."""
 
 _FLUSH_LIMIT_S: Final = 1.0
 """How long a process that ends waits for its last lines to be written."""
@@ -42,7 +42,7 @@ class LogQueue:
         max_bytes: most bytes of the lines that wait.
 
     Attributes:
-        render_lost: makes the line that says that lines were lost: how many, and how many in all.
+        render_lost: makes the line that reports lost lines, from their number and the number in total.
     """
 
     def __init__(self, descriptor: int | None, *, max_lines: int = _MAX_LINES, max_bytes: int = _MAX_BYTES) -> None:
@@ -54,15 +54,16 @@ class LogQueue:
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew, empty; in a process that was forked off."""
-        # Reentrant: a finalizer that runs while the lock is held may have something to say, too.
+        """Start again with an empty queue, in a forked process."""
+        # Reentrant: a finalizer that runs while the lock is held may log something, too.
         self._lock = threading.RLock()
         self._queue: SimpleQueue[Sequence[bytes] | None] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._lines = 0
         self._bytes = 0
         self._lost = 0
-        # Lost and not told: those that found no room, those that could not be written.
+        # Lost lines that no log line has reported yet: lines without room in the queue, and lines that could not be
+        # written.
         self._overflowed = 0
         self._unwritten = 0
         self._is_torn = False
@@ -83,7 +84,7 @@ class LogQueue:
             if self._descriptor is None:
                 self._lost += len(lines)
                 return
-            # What was lost is told before the next line that fits.
+            # Before the next line that fits, a line reports how many were lost.
             before = [self._notice(self._overflowed)] if self._overflowed else []
             wanted = [*before, *lines] if before else lines
             fitting = self._fitting(wanted)
@@ -95,7 +96,7 @@ class LogQueue:
             self._lost += missing
 
     def flush(self, limit_s: float = _FLUSH_LIMIT_S) -> None:
-        """Wait until everything is written or lost, at most so long."""
+        """Wait until everything is written or lost, for at most some seconds."""
         deadline = monotonic() + limit_s
         while (self._lines or self._overflowed) and self._descriptor is not None and monotonic() < deadline:
             sleep(_POLL_S)
@@ -103,7 +104,7 @@ class LogQueue:
     def pause(self) -> None:
         """End the writer's thread until the next line; before a fork, which threads do not survive.
 
-        One that hangs in a write is left behind.
+        A thread that hangs in a write is not waited for.
         """
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -120,12 +121,13 @@ class LogQueue:
             try:
                 writer.start()
             except RuntimeError:
-                # There are too many threads, or the interpreter is about to end. The next line tries again.
+                # The thread cannot be started: there are too many, or the interpreter is about to end. The next line
+                # tries again.
                 return
             self._writer = writer
 
     def _fitting(self, lines: Sequence[bytes]) -> int:
-        """How many of the lines there is room for."""
+        """How many of the lines fit into the queue."""
         room, room_bytes = self._max_lines - self._lines, self._max_bytes - self._bytes
         if len(lines) <= room and sum(map(len, lines)) <= room_bytes:
             return len(lines)
@@ -141,7 +143,7 @@ class LogQueue:
         return encoded(self.render_lost(lines, self._lost))
 
     def _write_all(self) -> None:
-        """The writer's thread: write what is there, as much as possible at once."""
+        """The writer's thread: write the queued lines, as many as possible at once."""
         is_last = False
         while not is_last:
             lines, is_last = self._next()
@@ -152,7 +154,7 @@ class LogQueue:
                 overflowed = 0 if self._lines else self._overflowed
                 self._overflowed -= overflowed
             if overflowed:
-                # Rather than with the next line, whenever that comes.
+                # Report lost lines now, and not only with the next line, which may come much later.
                 self._write([self._notice(overflowed)])
 
     def _next(self) -> tuple[list[bytes], bool]:
@@ -187,7 +189,7 @@ class LogQueue:
             self._unwritten += missing
 
     def _resume(self) -> bool:
-        """After a write that failed: end the line that was torn, and say what was lost. Whether that was possible."""
+        """After a failed write, end the torn line, and report the lost lines; return whether that was possible."""
         before = b"\n" if self._is_torn else b""
         if self._unwritten:
             before += self._notice(self._unwritten)
@@ -199,7 +201,7 @@ class LogQueue:
         return True
 
     def _write_whole(self, lines: Sequence[bytes]) -> int:
-        """Write lines in one piece, and say how many of them are written whole."""
+        """Write lines in one piece, and return how many of them are written whole."""
         left = self._written(b"".join(lines))
         for number, line in enumerate(lines):
             if left < len(line):
@@ -209,7 +211,7 @@ class LogQueue:
         return len(lines)
 
     def _written(self, data: bytes) -> int:
-        """Write, and say how many bytes could be written."""
+        """Write, and return how many bytes could be written."""
         written = 0
         if self._descriptor is None:
             return written
@@ -217,18 +219,18 @@ class LogQueue:
             try:
                 written += os.write(self._descriptor, data[written:] if written else data)
             except BlockingIOError:
-                # Somebody made it non-blocking, for all who share it.
+                # Another process made the shared pipe non-blocking.
                 waiting = select.poll()
                 waiting.register(self._descriptor, select.POLLOUT)
                 waiting.poll(_POLL_MS)
             except OSError:
-                # Full, closed, without a reader: the next lines will show whether that has passed.
+                # The disk is full, or the pipe has no reader. Later lines are tried again.
                 break
         return written
 
 
 def encoded(text: str) -> bytes:
-    """A text as it is written; what is no Unicode is escaped."""
+    """A text as bytes for stderr; lone surrogates are escaped."""
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -241,7 +243,7 @@ def _write_bytes(descriptor: int) -> int:
 
 
 def _portions(lines: Sequence[bytes], most: int) -> Iterator[list[bytes]]:
-    """The lines in portions of at most so many bytes, or one line."""
+    """The lines in portions, each of at most some bytes, or of one longer line."""
     portion: list[bytes] = []
     size = 0
     for line in lines:

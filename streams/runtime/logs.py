@@ -21,13 +21,14 @@ from streams.runtime.standard_error import LogStream, write_lines
 __all__ = ["EventLog", "configure_logging"]
 
 _QUIET_LIBRARIES = ("alembic", "faust", "mode", "aiokafka", "librdkafka", "asyncio", "streams.worker")
-"""Their information is about their own insides: shown from warnings up, or with ``debug``. What Faust says of our
-subclasses goes by their module, ``streams.worker``; what we say goes through structlog alone."""
+"""Loggers whose info lines are about internals of libraries: only warnings are shown, or everything with ``debug``.
+Faust logs about this worker's subclasses under their module, ``streams.worker``; the worker itself logs through
+structlog alone."""
 
 _LEVELS = ("debug", "info", "warning", "error")
 
 _OF_MANY_LINES = ("error", "exception", "stack")
-"""Members that are several lines on a terminal: what has to be done, one a line, and where it happened."""
+"""Members that take several lines on a terminal: the advice, one step a line, and the traceback."""
 
 _FURTHER_IN = "\n    "
 
@@ -36,7 +37,8 @@ _TELLS_TOO_MUCH = "aiokafka.conn"
 values."""
 
 _NOISY_AT_START = "aiokafka.consumer.group_coordinator"
-"""Calls it an error that a new cluster has no coordinator yet, and tries again: of no use to anybody."""
+"""This logger reports an error while a new cluster has no coordinator yet, although it retries, so its errors are
+dropped."""
 
 
 def configure_logging(level: str, output: str) -> None:
@@ -54,8 +56,8 @@ def configure_logging(level: str, output: str) -> None:
     renderer = _renderer(output)
     if isinstance(sys.stderr, LogStream):
         sys.stderr.queue.render_lost = lambda lost, total: _line_of_lost(renderer, lost, total)
-    # Without the standard library's logging, which takes five times as long for a line. Every failed execution logs
-    # one, so that matters.
+    # This does not use the standard library's logging, which takes five times as long for a line: every failed
+    # execution logs one.
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -88,11 +90,11 @@ def configure_logging(level: str, output: str) -> None:
 class EventLog:
     """Log lines about events: kept until the batch ends, then rendered and written at once, under one timestamp.
 
-    There may be thousands a second. structlog's own way takes ten times as long for each, and a write for each would
-    give the interpreter away to another thread.
+    There may be thousands a second. structlog takes ten times as long for each, and a separate write for each would let
+    another thread take the interpreter.
 
     Args:
-        level: the least level to write: debug, info, warning or error.
+        level: the lowest level to write: debug, info, warning or error.
         output: json, text, or auto: text when stderr is a terminal.
     """
 
@@ -107,7 +109,7 @@ class EventLog:
         Args:
             level: info or warning.
             event: what happened, always in the same words.
-            fields: where and to whom; never a factor's value.
+            fields: the place and the ids; never a factor's value.
         """
         if _LEVELS.index(level) >= self._least:
             self._lines.append({"event": event, "level": level, **fields})
@@ -125,29 +127,29 @@ class EventLog:
 
 
 def _is_no_crash(record: logging.LogRecord) -> bool:
-    """Whether it is anything but a service of Faust that crashed: the one that ends the worker says so itself."""
+    """Whether to log a record. A crashed service of Faust is not logged here: the worker logs the error itself."""
     return not str(record.msg).endswith("Crashed reason=%r")
 
 
 def _renderer(output: str) -> Any:
-    """What makes a line of a log's members: ids, codes and names are whatever a producer likes, and are escaped."""
+    """Renders the members of a log line. Ids, codes and names come from producers, so they are escaped."""
     if output != "text" and not (output == "auto" and sys.stderr.isatty()):
         return structlog.processors.JSONRenderer(serializer=_json_text)
-    # Its own rendering of an exception prints the local variables: passwords and factor values.
+    # structlog's own rendering of exceptions would print local variables, such as passwords and factor values.
     console = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
         exception_formatter=structlog.dev.plain_traceback,
     )
 
     def render(logger: Any, method: str, members: MutableMapping[str, Any]) -> str:
-        # Before it is coloured: the colours are escape sequences, too.
+        # Escape before the line is coloured, because colours are escape sequences, too.
         return console(logger, method, {escaped(name): _for_console(name, value) for name, value in members.items()})
 
     return render
 
 
 class _Shown:
-    """What is no text is not put into quotes."""
+    """Values that are no texts are not put into quotes."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -161,12 +163,12 @@ def _for_console(name: str, value: Any) -> Any:
         return value
     if not isinstance(value, str):
         return _Shown(escaped(repr(value)))
-    # A line that goes on does so further in: no text can look like a line of the log.
+    # Continuation lines are indented, so that no text can look like a log line.
     return _FURTHER_IN.join(map(escaped, value.split("\n"))) if name in _OF_MANY_LINES else escaped(value)
 
 
 def _line_of_lost(renderer: Any, lost: int, total: int) -> str:
-    """The line that stands where lines were lost."""
+    """The line that reports lost lines."""
     level = "warning"
     timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     members = {"event": "log lines were lost", "lines": lost, "lines_in_all": total}
@@ -177,7 +179,7 @@ def _json_text(event: Any, **_: Any) -> str:
     try:
         text = msgspec.json.encode(event, enc_hook=repr).decode()
     except UnicodeEncodeError:
-        # A path that is no UTF-8.
+        # This happens for a path that is no UTF-8.
         return json.dumps(event, default=repr)
-    # JSON itself escapes only some of what could steer a terminal.
+    # JSON escapes only some of the control characters.
     return escaped(text)

@@ -1,4 +1,4 @@
-"""How every RocksDB of this program is opened, read through and written: in one place, as each would forget something.
+"""How every RocksDB of this program is opened, iterated and written: in one place, so that no user forgets a step.
 
 Keys and values are bytes, tables have bloom filters, and the block cache is the caller's: one for as many databases as
 share a budget (``docs/limits.md``).
@@ -15,10 +15,10 @@ from models.errors import ConsolidatorError
 __all__ = ["OpenDatabase", "all_between", "all_with_prefix", "batch_of", "options_of", "without_log"]
 
 _MEMTABLES: Final = 2
-"""Of one database: one is written to while the other one goes to the disk."""
+"""The memtables of one database: one is written to while the other one is flushed to the disk."""
 
 _BLOOM_BITS_PER_KEY: Final = 10
-"""One false positive in a hundred: most look-ups are of keys that are not there, and never touch the disk."""
+"""One false positive in a hundred: most look-ups are for keys that do not exist, and need no read from the disk."""
 
 
 def options_of(cache: rocksdict.Cache, *, memtable_bytes: int) -> rocksdict.Options:
@@ -26,7 +26,8 @@ def options_of(cache: rocksdict.Cache, *, memtable_bytes: int) -> rocksdict.Opti
 
     Args:
         cache: for the blocks that are read.
-        memtable_bytes: what is written before it goes to the disk; twice that is in memory at most.
+        memtable_bytes: how many written bytes are kept in memory before they go to the disk; at most twice that is in
+            memory.
     """
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(create_if_missing=True)
@@ -40,15 +41,15 @@ def options_of(cache: rocksdict.Cache, *, memtable_bytes: int) -> rocksdict.Opti
 
 
 def without_log() -> rocksdict.WriteOptions:
-    """For what can be made again: nothing is written ahead, so a kill loses what is in memory."""
+    """Write options without a write-ahead log, for data that can be computed again: a kill loses the memtables."""
     options = rocksdict.WriteOptions()
-    # A property, which the package's type hints take for a method.
+    # It is a property, but the package's type hints declare a method.
     options.disable_wal = True  # type: ignore[method-assign, assignment]
     return options
 
 
 def batch_of(rows: Iterable[tuple[bytes, bytes | None]]) -> rocksdict.WriteBatch:
-    """What puts rows, or removes those with None: all of them, or none."""
+    """A batch that puts rows, or removes those with None: all of them or none."""
     batch = rocksdict.WriteBatch(raw_mode=True)
     for key, value in rows:
         if value is None:
@@ -59,11 +60,11 @@ def batch_of(rows: Iterable[tuple[bytes, bytes | None]]) -> rocksdict.WriteBatch
 
 
 def all_between(db: rocksdict.Rdict, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-    """Every key from one up to, and without, another, in order, with its bytes. None: up to the last one.
+    """Every key from ``first`` up to ``end``, without ``end``, in order, with its value. None: up to the last one.
 
     Raises:
-        Exception: RocksDB's, where a block cannot be read: it ends the iteration like the last key does, and says so
-            only when it is asked.
+        Exception: RocksDB's, if a block cannot be read. RocksDB then ends the iteration as after the last key, and
+            reports the error only when its status is asked for.
     """
     cursor = db.iter()
     cursor.seek(first)
@@ -77,7 +78,7 @@ def all_between(db: rocksdict.Rdict, first: bytes, end: bytes | None) -> Iterato
 
 
 def all_with_prefix(db: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Every key that starts so, in order, with its bytes; raises as :func:`all_between`."""
+    """Every key that starts with a prefix, in order, with its value; raises as :func:`all_between`."""
     for key, value in all_between(db, prefix, None):
         if not key.startswith(prefix):
             return
@@ -106,14 +107,14 @@ class OpenDatabase(ABC):
         return found
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts so, in order, with its bytes."""
+        """Every key that starts with a prefix, in order, with its value."""
         try:
             yield from all_with_prefix(self._db, prefix)
         except Exception as error:
             raise self._failure(error) from error
 
     def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        """Every key from one up to, and without, another, in order, with its bytes. None: up to the last one."""
+        """Every key from ``first`` up to ``end``, without ``end``, in order, with its value. None: to the last one."""
         try:
             yield from all_between(self._db, first, end)
         except Exception as error:

@@ -22,15 +22,15 @@ __all__ = [
 ]
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what process managers send."""
+"""The signals of Ctrl-C and of process managers."""
 
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Let a signal that arrives inside the block take effect behind it.
+    """Defer signals: one that arrives inside the block takes effect after it.
 
-    Handlers are exchanged, rather than the signals blocked: a process that is started inside would inherit the mask,
-    and never hear of SIGTERM. Signals come to the main thread only; in any other there is nothing to do.
+    Handlers are replaced, and signals are not blocked: a process that is started inside would inherit the mask, and
+    never get SIGTERM. Python handles signals only in the main thread, so in other threads this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -53,30 +53,30 @@ def deferred_signals() -> Iterator[None]:
 class Interrupted(KeyboardInterrupt):
     """A signal came.
 
-    A class of its own: where a KeyboardInterrupt itself passes through ``eval``, as named tuples and dataclasses use
-    it, Python remembers it, and ends by SIGINT whatever becomes of it afterwards.
+    This is no KeyboardInterrupt: if one passes through ``eval``, which named tuples and dataclasses use, Python ends by
+    SIGINT at the end, even if the exception was caught.
     """
 
 
 class EndedEarly(SystemExit):
-    """SIGTERM or SIGINT came before the work began: exit code 0."""
+    """SIGTERM or SIGINT came before the work began; the exit code is 0."""
 
     def __init__(self) -> None:
         super().__init__(0)
 
 
 def end_at_signals() -> None:
-    """From now on SIGTERM and SIGINT raise :class:`EndedEarly` in the main thread, whatever it waits for.
+    """From now on SIGTERM and SIGINT raise :class:`EndedEarly` in the main thread.
 
-    By default SIGTERM ends a process without a word, with exit code -15: for whoever started it a failure. Importing
-    Faust and asking a cluster that does not answer take seconds. Whoever begins something installs its own handlers.
+    By default SIGTERM ends a process silently with exit code -15, which its starter takes for a failure. Importing
+    Faust, and waiting for a cluster that does not answer, take seconds. Later steps install their own handlers.
     """
     for number in ENDING:
         signal.signal(number, _end)
 
 
 def ignore_signals() -> None:
-    """From now on SIGTERM and SIGINT change nothing: the work is done, and the process about to end."""
+    """Ignore SIGTERM and SIGINT from now on: the work is done, and the process is about to end."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -86,11 +86,11 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 class Interruption:
-    """A context in which the first signal raises KeyboardInterrupt and further ones do not disturb the cleaning up.
+    """A context in which the first signal raises KeyboardInterrupt, and further ones do not disturb the clean-up.
 
-    The exception of a signal that arrives inside confluent-kafka's C code may come out of it as another one, and where
-    it arrives while Python runs a finalizer or a weak reference's callback it does not come out at all. So what came is
-    remembered: :meth:`look` raises it again, and the context ends with SystemExit, 128 and the signal's number.
+    If a signal arrives inside confluent-kafka's C code, its exception may be replaced by another one. If it arrives
+    while Python runs a finalizer or a weak reference's callback, it is lost. So the signal is remembered: :meth:`look`
+    raises it again, and the context ends with SystemExit, 128 and the signal's number.
     """
 
     def __init__(self) -> None:

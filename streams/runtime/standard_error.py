@@ -1,4 +1,4 @@
-"""stderr of a process that must not wait for it: everything that is written there goes through one queue."""
+"""A stderr that never blocks: everything that is written to it goes through one queue."""
 
 import atexit
 import io
@@ -20,7 +20,7 @@ class LogStream(io.TextIOBase):
 
     Args:
         queue: takes the lines.
-        descriptor: what the lines are written to in the end.
+        descriptor: the descriptor that the queue writes to.
     """
 
     encoding = "utf-8"
@@ -29,7 +29,7 @@ class LogStream(io.TextIOBase):
     def __init__(self, queue: LogQueue, descriptor: int) -> None:
         self.queue = queue
         self._descriptor = descriptor
-        # The beginning of a line: print() writes a text and its newline one after the other.
+        # The beginning of an unfinished line: print() writes a text and its newline separately.
         self._begun = threading.local()
 
     def write(self, text: str, /) -> int:
@@ -44,18 +44,18 @@ class LogStream(io.TextIOBase):
         """Do nothing: the queue's thread writes."""
 
     def close(self) -> None:
-        """Do nothing: others may still have something to say."""
+        """Do nothing: other threads may still write to it."""
 
     def writable(self) -> bool:
         """It is."""
         return True
 
     def isatty(self) -> bool:
-        """Whether a person reads along."""
+        """Whether the lines go to a terminal."""
         return os.isatty(self._descriptor)
 
     def fileno(self) -> int:
-        """What it is written to, for those who start processes."""
+        """The descriptor that the lines go to, for code that starts processes."""
         return self._descriptor
 
 
@@ -70,8 +70,8 @@ def queue_standard_error() -> LogQueue:
     stream = LogStream(queue, _STDERR)
     sys.stderr = stream
     if sys.__stderr__ is None:
-        sys.__stderr__ = stream  # type: ignore[misc, assignment]  # for whoever has a stderr
-    # A process that is forked off has an empty queue and a thread of its own.
+        sys.__stderr__ = stream  # type: ignore[misc, assignment]  # for code that uses the original stderr
+    # A forked process starts with an empty queue and a thread of its own.
     os.register_at_fork(before=queue.pause, after_in_child=queue.begin)
     atexit.register(queue.flush)
     return queue
@@ -88,7 +88,7 @@ def write_lines(lines: Sequence[bytes]) -> None:
 
 
 def flush_standard_error() -> None:
-    """Write what is to be written to stderr before the process ends; not for long."""
+    """Write the queued lines to stderr before the process ends, within a short time."""
     if isinstance(sys.stderr, LogStream):
         sys.stderr.queue.flush()
 
@@ -99,13 +99,13 @@ def lost_lines() -> int:
 
 
 def _closed_streams() -> set[int]:
-    """Open what is closed of stdin, stdout and stderr; returns which were."""
+    """Open those of stdin, stdout and stderr that are closed; return which were."""
     closed = set()
     for descriptor in range(_STDERR + 1):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest number that is free is this one.
+            # The system gives the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDWR)
             closed.add(descriptor)
     return closed

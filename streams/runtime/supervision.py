@@ -1,7 +1,7 @@
-"""One place that hears of every failure in a process, and ends it at the first one.
+"""Collects every failure in a process, and ends the process at the first one.
 
-A task that fails is a future with an exception that somebody may or may not look at, a thread that fails prints a
-traceback, and the process lives on without it: as a member of the group that owns partitions and does nothing.
+By default, a failed task keeps its exception until it is read, and a failed thread prints a traceback. The process
+would continue without them: it would stay in the group, own partitions, and do nothing.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from models.errors import InfrastructureError
 __all__ = ["Supervision"]
 
 _UNSEEN_S: Final = 5.0
-"""How long a task's exception may wait for somebody to look at it: libraries await tasks late, but not so late."""
+"""How long a task's exception may stay unread: libraries may await a task late, but not that late."""
 
 _log = structlog.get_logger()
 
 
 class Supervision:
-    """Hears of failures, from any thread; the first one ends the process.
+    """Takes failures from any thread; the first one ends the process.
 
     Args:
         end: ends the process; called once, with the first failure.
-        passes: whether a failure in a library's background task passes by itself, as the loss of a connection does.
+        passes: whether a failure in a library's background task is temporary, such as a lost connection.
     """
 
     def __init__(self, end: Callable[[BaseException], object], passes: Callable[[BaseException], bool]) -> None:
@@ -38,42 +38,42 @@ class Supervision:
         self._is_stopping = False
 
     def fail(self, error: BaseException) -> None:
-        """End the process, unless another failure has come first and is doing so."""
+        """End the process, unless an earlier failure is ending it already."""
         with self._telling:
             is_first, self._has_failed = not self._has_failed, True
         if is_first:
             self._end(error)
 
     def stopping(self) -> None:
-        """From now on tasks end, and libraries may complain of it: only :meth:`fail` ends the process still."""
+        """From now on tasks end, and libraries may report errors about it; only :meth:`fail` still ends the process."""
         self._is_stopping = True
 
     def fail_unless_stopping(self, error: BaseException) -> None:
-        """End the process, unless it is about to end anyway: then what fails is only logged."""
+        """End the process; if it is ending already, only log the failure."""
         if self._is_stopping:
             self._tell("a failure while the worker stops", error=repr(error))
         else:
             self.fail(error)
 
     def background_failure(self, error: BaseException, where: str) -> None:
-        """Hear of a failure that nobody waits for: it ends the process, unless it passes or everything ends anyway."""
+        """Take a failure of a background task: it ends the process, unless it is temporary or the process is ending."""
         if self._is_stopping or self._passes(error):
             self._tell("a background task failed", task=where, error=repr(error))
         else:
             self.fail(error)
 
     def _tell(self, event: str, **fields: str) -> None:
-        """Log what ends nothing. After the first failure nothing is told: its sentence is the last one."""
+        """Log a failure that does not end the process. After a fatal one, log nothing: its line is the last one."""
         with self._telling:
             if not self._has_failed:
                 _log.warning(event, **fields)
 
     def watch(self, work: Coroutine[Any, Any, object], name: str, *, may_end: bool = False) -> asyncio.Task[object]:
-        """Run a task that may not fail.
+        """Run a task whose failure ends the process.
 
         Args:
-            work: what it does.
-            name: what it is for, for the message when it ends.
+            work: the task's coroutine.
+            name: its purpose, for the message when it ends.
             may_end: whether it may end before the process stops.
         """
 
@@ -89,16 +89,16 @@ class Supervision:
         return task
 
     def watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hear of everything that fails on an event loop and that nobody looks at, whoever began it.
+        """Take all unhandled failures on an event loop, of every library's tasks.
 
-        asyncio tells of such a task when the task is collected as garbage: with its frames in a cycle that is minutes
-        later, or never, where garbage is collected rarely.
+        asyncio reports such a task only when it is garbage-collected. If its frames are in a reference cycle, that is
+        minutes later, or never.
         """
         loop.set_exception_handler(self._complaint)
         loop.set_task_factory(self._new_task)
 
     def watch_threads(self) -> None:
-        """Hear of every thread that ends with an exception, and log what finalizers and the like complain of."""
+        """Take the exceptions of all threads, and log errors in finalizers and callbacks."""
         threading.excepthook = self._thread_ended
         sys.unraisablehook = _lost_exception
 
@@ -116,7 +116,7 @@ class Supervision:
             self.background_failure(error, task.get_name())
 
     def _complaint(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What asyncio would only log: callbacks that failed, and what libraries tell of their connections."""
+        """Handles what asyncio would only log: failed callbacks, and errors of libraries' connections."""
         error = context.get("exception")
         message = str(context.get("message", "asyncio complains"))
         if error is None:
@@ -126,12 +126,12 @@ class Supervision:
 
     def _thread_ended(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None and args.exc_type is not SystemExit:
-            # It does not begin again, whatever ended it.
+            # A thread does not start again, so every exception in one is fatal.
             self.fail_unless_stopping(args.exc_value)
 
 
 def _is_unseen(task: asyncio.Task[Any]) -> bool:
-    """Whether a task has an exception at which nobody has looked. To ask for the exception would be such a look."""
+    """Whether a task has an exception that nobody has retrieved. To read the exception would count as retrieving it."""
     return bool(getattr(task, "_log_traceback", False))
 
 

@@ -1,4 +1,4 @@
-"""For tests of catalogues: a public test kit. Subscribers' is :mod:`consolidator.testing`."""
+"""A public test kit for catalogues. The test kit for subscribers is :mod:`consolidator.testing`."""
 
 from streams.testing.catalogue_fold import CatalogueFold
 

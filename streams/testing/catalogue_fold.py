@@ -1,6 +1,6 @@
-"""A catalogue on trial: the worker's own decoder and fold, in memory, without Kafka.
+"""Tests a catalogue with the worker's own decoder and fold, in memory, without Kafka.
 
-What comes out is what subscribers would read, as the client's types::
+The results are those that subscribers would read, as the client's types::
 
     from streams.testing import CatalogueFold
 
@@ -48,7 +48,7 @@ MAX_EVENT_BYTES: Final = 256 * 1024
 
 _BEGINNING: Final = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 _SOURCE: Final = "executions"
-# A Decimal becomes a number with its very digits; by default it would become a text.
+# Encode a Decimal as a number with all its digits; by default it would become a text.
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -56,8 +56,8 @@ class CatalogueFold:
     """Folds events by a catalogue, one after the other.
 
     Attributes:
-        quality: what was odd about the last event: a value out of its bounds, a required factor that is missing. It
-            counts nevertheless.
+        quality: the quality issues of the last event, such as a value out of its bounds or a missing required factor.
+            The event counts nevertheless.
 
     Args:
         catalogue: see :meth:`of_file` and :meth:`of_text`.
@@ -72,7 +72,7 @@ class CatalogueFold:
 
     @classmethod
     def of_file(cls, path: str | PathLike[str]) -> Self:
-        """Try a catalogue file, TOML or JSON.
+        """Test a catalogue file, TOML or JSON.
 
         Raises:
             CatalogueError: the file cannot be read, or the message lists every problem with its place.
@@ -81,7 +81,7 @@ class CatalogueFold:
 
     @classmethod
     def of_text(cls, toml: str) -> Self:
-        """Try a catalogue that stands in the test.
+        """Test a catalogue that is a text in the test.
 
         Raises:
             CatalogueError: the message lists every problem with its place.
@@ -103,13 +103,13 @@ class CatalogueFold:
         Args:
             processor: the processor.
             execution_id: the execution.
-            factors: what it found, by field.
+            factors: the factors that it found, by field.
             application_id: the application.
             at: when, with an offset; None: a minute after the event before. Executions are in the order of these times.
             supersedes: the execution that this one replaces.
 
         Returns:
-            What it changed; None: neither outcome nor factors nor counts.
+            The change that it caused; None: outcome, factors and counts are as before.
 
         Raises:
             BadEventError: a worker would make a dead letter of it.
@@ -138,7 +138,7 @@ class CatalogueFold:
             supersedes: the execution that this one replaces.
 
         Returns:
-            What it changed; None: neither outcome nor factors nor counts.
+            The change that it caused; None: outcome, factors and counts are as before.
 
         Raises:
             BadEventError: a worker would make a dead letter of it.
@@ -153,7 +153,7 @@ class CatalogueFold:
             event: its members, or its JSON.
 
         Returns:
-            What it changed; None: neither outcome nor factors nor counts.
+            The change that it caused; None: outcome, factors and counts are as before.
 
         Raises:
             BadEventError: a worker would make a dead letter of it; nothing is changed.

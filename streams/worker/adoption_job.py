@@ -1,4 +1,4 @@
-"""The job in which a partition goes over to this worker's ruleset, beside the work (``docs/decisions/0023``)."""
+"""The job that takes a partition over to this worker's ruleset, in the background (``docs/decisions/0023``)."""
 
 import asyncio
 from collections import deque
@@ -40,10 +40,10 @@ _log = structlog.get_logger()
 
 
 def require_whole(table: RefoldTable, offset: int) -> None:
-    """Check that everything before the adoption is folded again, and nothing else.
+    """Check that the refold has all records before the adoption, and no others.
 
     Raises:
-        InfrastructureError: it is not.
+        InfrastructureError: it has not.
     """
     if table.applied != offset - 1:
         raise InfrastructureError(
@@ -53,24 +53,24 @@ def require_whole(table: RefoldTable, offset: int) -> None:
 
 
 class _StoppedError(Exception):
-    """The partition is given up."""
+    """Raised in the job when the partition is released."""
 
 
 class AdoptionJob:
     """Takes one partition over to another ruleset.
 
-    Before the record that adopts it, the partition's rounds go on as usual. Batches from that record on are set aside
-    here until the partition has gone over, so that the other partitions go on.
+    Up to the record that adopts it, the partition's rounds go on as usual. Batches from that record on wait here until
+    the partition has gone over; the other partitions go on meanwhile.
 
     Args:
         lane: the partition's.
         fold: the partition's.
         refold: folds the partition again.
         queue: the queue of all refolds of the worker.
-        announce: writes the adoption; blocks, and returns its offset. None: it is in the log already.
+        announce: writes the adoption, and returns its offset; blocks. None: the log has the adoption already.
         keep: puts the catalogue into the topic of rulesets, where readers of the adoption look for it; blocks.
         hold: called when the partition's next batches have to wait.
-        let_go: called when they may come.
+        let_go: called when they may come again.
         producing: held while a round is produced: a partition's producer has one transaction at a time.
         failed: called with an error after which the worker must not go on.
     """
@@ -99,7 +99,7 @@ class AdoptionJob:
         self._let_go = let_go
         self._producing = producing
         self._failed = failed
-        # Each with the membership of the round in which it came.
+        # The waiting batches, each with the membership of its round.
         self._aside: deque[tuple[Batch, Membership]] = deque()
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -108,7 +108,7 @@ class AdoptionJob:
         self._task.add_done_callback(self._report)
 
     def takes(self, batch: Batch, membership: Membership) -> bool:
-        """Set a batch aside if it may adopt the ruleset, or follows one that was set aside. Whether it was."""
+        """Let a batch wait here if it may adopt the ruleset, or follows one that waits. Return whether it waits."""
         if not self._aside and (self._is_over or not may_adopt(batch)):
             return False
         self._aside.append((batch, membership))
@@ -117,15 +117,16 @@ class AdoptionJob:
         return True
 
     async def stop(self) -> None:
-        """End promptly, because the partition is given up. The lane waits for the commit under way."""
+        """End promptly, because the partition is released. The lane waits for the commit under way."""
         self._stopping.set()
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         """Go over.
 
-        1. Fold the partition again, beside the work, and write the adoption when little is left to be folded.
-        2. Meanwhile process the batches that are set aside. A record that only looks like an adoption does not wait.
+        1. Fold the partition again in the background. Write the adoption when little is left to be folded.
+        2. Meanwhile process the waiting batches up to the adoption. A record that only looks like an adoption does not
+           wait.
         """
         with suppress(_StoppedError):
             directory = await self._directory()
@@ -145,7 +146,7 @@ class AdoptionJob:
                 await self._in_thread(directory.remove if self._is_over else directory.release)
 
     async def _directory(self) -> RefoldDirectory:
-        """The partition's directory; another one if a process of an earlier owner goes on holding it."""
+        """The partition's directory; another one if a process of an earlier owner still has it locked."""
         base, partition = self._refold.base, self._refold.task.partition
         deadline = monotonic() + _PATIENCE_S
         while True:
@@ -172,7 +173,7 @@ class AdoptionJob:
         return offset
 
     async def _wait_for(self, refolding: "asyncio.Task[None]") -> None:
-        """Wait for the refold; say so when events wait for it as well."""
+        """Wait for the refold; log it if events wait for it, too."""
         begun = monotonic()
         while not refolding.done():
             await asyncio.wait([refolding], timeout=_TOLD_EVERY_S)
@@ -186,7 +187,7 @@ class AdoptionJob:
         refolding.result()
 
     async def _process_aside(self, directory: RefoldDirectory, refolding: "asyncio.Task[None]") -> None:
-        """Process each batch in three steps: the part before the adoption, the adoption, and the part after it."""
+        """Process each waiting batch in three steps: the part before the adoption, the adoption, the part after it."""
         while self._aside:
             batch, membership = self._aside[0]
             adopting = await self._in_thread(lambda batch=batch: self._fold.adoption_in(batch))  # type: ignore[misc]
@@ -229,7 +230,7 @@ class AdoptionJob:
         self._lane.passed(adopting.record.offset)
         self._is_over = True
         _log.info(
-            "the partition has gone over",
+            "the partition has gone over to the new ruleset",
             partition=batch.partition,
             offset=adopting.record.offset,
             ruleset=adopting.rules.name,
@@ -263,7 +264,7 @@ class AdoptionJob:
             raise _StoppedError
 
     async def _or_stop(self, waiting: Awaitable[_Result]) -> _Result:
-        """Wait for a result, or raise when the job is to stop."""
+        """Wait for a result, or raise when the job has to stop."""
         wanted = asyncio.ensure_future(waiting)
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:

@@ -1,4 +1,4 @@
-"""The composition root: settings in, a wired Faust application out. Nothing happens at import."""
+"""The composition root: makes the wired Faust application from the settings. The import has no side effects."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ _QUEUED_BATCHES = 2
 
 _REBALANCE_TIMEOUT_S = 60.0
 _REQUEST_TIMEOUT_S = 90.0
-"""Faust demands that it exceeds the session timeout; for very long sessions ``create_app`` raises it."""
+"""Faust requires it to be longer than the session timeout; for very long sessions ``create_app`` increases it."""
 
 _HEARTBEATS_PER_SESSION = 3
 """A member may miss two heartbeats: Kafka's own recommendation."""
@@ -45,12 +45,13 @@ _HEARTBEATS_PER_SESSION = 3
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What the batch transport needs to know.
+    """The options of the batch transport.
 
     Attributes:
-        batch_events: most records of one partition in one batch, see :class:`~streams.worker.transport.pacing.Pacing`.
+        batch_events: the greatest number of records of one partition in one batch, see
+            :class:`~streams.worker.transport.pacing.Pacing`.
         fetch_max_wait_ms: how long the broker holds a fetch that finds nothing.
-        patience_s: how long brokers that do not answer are asked for offsets again.
+        patience_s: for how long requests for offsets are repeated if brokers do not answer.
     """
 
     batch_events: int
@@ -59,7 +60,7 @@ class BatchOptions:
 
 
 class _AsIs(Schema):
-    """Hands keys and values on as they are: the batch is decoded in the fold, where a bad event is a dead letter."""
+    """A codec that leaves keys and values as they are: the fold decodes events, and makes dead letters of bad ones."""
 
     def loads_key(self, _app: Any, message: Message, **_: Any) -> Any:
         return message.key
@@ -69,9 +70,9 @@ class _AsIs(Schema):
 
 
 class _NoProducer(BootStrategy):
-    """What Faust starts, without its producer: nothing is sent with it, the transactions have their own.
+    """Faust's services, without its producer, which is not used: the transactions have producers of their own.
 
-    It would connect when the worker starts, and where it cannot, Faust's start fails without a word.
+    It would connect when the worker starts. If it could not, Faust's start would fail without a message.
     (``test_faust_starts_no_producer``)
     """
 
@@ -79,15 +80,15 @@ class _NoProducer(BootStrategy):
 
 
 class ConsolidatorApp(faust.App):
-    """A Faust application with what the batch transport asks of it.
+    """A Faust application with the attributes that the batch transport needs.
 
     Attributes:
         batch_options: the transport's options.
         source_topic: the topic whose records come in batches.
         partition_owner: processes the source partitions.
-        changelog_retention: tells how old a stored database may be.
-        unused_databases: removes those that nobody uses any more.
-        supervision: is told of every failure.
+        changelog_retention: knows how old a stored database may be.
+        unused_databases: removes databases that are no longer used.
+        supervision: takes every failure.
     """
 
     BootStrategy = _NoProducer
@@ -100,7 +101,7 @@ class ConsolidatorApp(faust.App):
     unused_databases: UnusedDatabases
 
     def _crash(self, reason: BaseException) -> None:
-        """End the worker when any service of Faust has crashed: each one that does tells its parents by this call.
+        """End the worker when any service of Faust has crashed: a service that crashes calls this on its parents.
 
         Faust marks them as crashed, and goes on waiting for them to be stopped.
         """
@@ -108,10 +109,10 @@ class ConsolidatorApp(faust.App):
         self.supervision.fail_unless_stopping(reason)
 
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
-        """Wait for what is in flight; when the worker stops, release its partitions as well.
+        """Wait for the rounds in flight; when the worker stops, release its partitions as well.
 
-        Next Faust closes the tables. It does not know that an adoption still reads and writes them: its batches are set
-        aside, and nothing of them is in flight for Faust. (``test_stopped_half_way_it_ends_in_order``)
+        Next Faust closes the tables. It does not know that an adoption still reads and writes them: for Faust, the
+        adoption's waiting batches are not in flight. (``test_stopped_half_way_it_ends_in_order``)
         """
         await super()._consumer_wait_empty(consumer, logger)
         if self.should_stop:
@@ -135,11 +136,11 @@ def create_app(
         settings: the settings.
         connection: how to reach Kafka.
         topics: the declared topics; they must exist.
-        rulesets: the ruleset of this worker, and what else there is.
-        data_dir: RocksDB lies below it; no other process uses it.
+        rulesets: the ruleset of this worker, and those in Kafka.
+        data_dir: the directory for RocksDB; no other process uses it.
         observer: called for each event.
-        supervision: is told of every failure, and ends the worker.
-        contact: is told whether Kafka answers.
+        supervision: takes every failure, and ends the worker.
+        contact: takes reports of whether Kafka answers.
     """
     session_timeout = settings.session_timeout_s
     app = ConsolidatorApp(
@@ -151,7 +152,8 @@ def create_app(
         broker_rebalance_timeout=_REBALANCE_TIMEOUT_S,
         broker_request_timeout=max(_REQUEST_TIMEOUT_S, session_timeout + 1),
         consumer_group_instance_id=settings.instance_id,
-        # At least once, because exactly once is ours: see docs/decisions/0003.
+        # Faust's guarantee is at least once, because this worker implements exactly once itself: see
+        # docs/decisions/0003.
         processing_guarantee="at_least_once",
         store="rocksdb://",
         datadir=str(data_dir),
@@ -160,10 +162,10 @@ def create_app(
         table_standby_replicas=settings.standby_replicas,
         stream_buffer_maxsize=_QUEUED_BATCHES,
         stream_wait_empty=True,
-        # Topics are created by "consolidator topics apply", with their settings, never by accident.
+        # Faust must not create topics: "consolidator topics apply" creates them, with their settings.
         topic_allow_declare=False,
         topic_disable_leader=True,
-        # Faust's web server listens everywhere without authentication, and shows the table.
+        # Faust's web server is off: it would listen on all interfaces without authentication, and show the table.
         web_enabled=False,
         autodiscover=False,
     )
@@ -187,18 +189,20 @@ def create_app(
         store=lambda: _store_of(table),
         on_fatal=supervision.fail,
         on_client_error=librdkafka_errors(contact),
-        # Of all workers on this machine: whoever has a partition next goes on with its refold.
+        # All workers on this machine share the directory of refolds, so that the next owner of a partition can continue
+        # one.
         refold_dir=data_dir.parent / "refold",
     )
     source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)
 
     async def consolidate(stream: Any) -> None:
         try:
-            # The owner acknowledges the round when its transaction is committed, not when the next round is taken.
+            # The owner acknowledges the round when its transaction is committed. Faust would do so when the next round
+            # is taken.
             async for event in stream.noack().events():
                 await app.partition_owner.process(event.value, event.ack)
         except Exception as error:
-            # Faust would acknowledge the round, and begin the agent anew.
+            # Otherwise Faust would acknowledge the round, and restart the agent.
             supervision.fail_unless_stopping(error)
             raise
 

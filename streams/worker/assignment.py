@@ -1,4 +1,4 @@
-"""Owns the source partitions of this worker: fences, begins, processes and releases them."""
+"""Owns the source partitions of this worker: fences earlier owners, starts, processes and releases partitions."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ from topics.contract.declared import Topics
 __all__ = ["Engine"]
 
 _THREADS = 8
-"""Blocking commits at a time; beyond it partitions wait their turn, and 2 cores are busy long before."""
+"""How many blocking commits can run at a time; others wait. Two cores are busy with fewer."""
 
 _log = structlog.get_logger()
 
@@ -53,11 +53,11 @@ class Engine:
         connection: how to reach Kafka.
         app_id: the consumer group's id and the transactional ids' prefix.
         topics: the declared topics.
-        rulesets: the ruleset of this worker, and what else there is.
+        rulesets: the ruleset of this worker, and those in Kafka.
         max_event_bytes: larger events become dead letters.
         patience_s: how long a transaction waits for brokers that are down.
         observer: called for each event.
-        store: gives the table's RocksDB, once the table is there.
+        store: returns the table's RocksDB, once the table exists.
         refold_dir: directory of the databases of partitions that are folded again with another ruleset.
         on_fatal: called with an error after which the worker must not go on.
         on_client_error: called with errors after which librdkafka's clients try again.
@@ -98,7 +98,7 @@ class Engine:
         self._small_rounds = RoundProducers(connection, app_id, patience_s=patience_s)
         self._small: dict[int, RoundTransactions] = {}
         self._lanes: dict[int, Lane] = {}
-        # Rounds that are being folded, and whose commit has not begun yet.
+        # The number of rounds that are being folded, and whose commit has not begun yet.
         self._rounds = 0
         self._adoptions: dict[int, AdoptionJob] = {}
         self._refolds = RefoldQueue()
@@ -114,9 +114,9 @@ class Engine:
         return not self._rounds and all(lane.committing is None or lane.committing.done() for lane in lanes)
 
     async def acquire(self, partitions: set[int]) -> None:
-        """Shut out every earlier owner of these partitions, before their state is recovered.
+        """Fence every earlier owner of these partitions, before their state is recovered.
 
-        1. Make new producers, all at once. That ends every transaction of the partitions' own producers.
+        1. Make new producers, all at once. That ends every open transaction of the partitions' own producers.
         2. Wait for open transactions of other producers. An earlier owner may have written into these partitions with
            the producer of another partition, which the owner of that partition fences; see ``docs/decisions/0014``.
         """
@@ -146,14 +146,14 @@ class Engine:
         _log.info("partitions acquired", partitions=sorted(partitions))
 
     async def begin(self, consumer: BatchConsumer, partitions: set[int]) -> Mapping[int, int]:
-        """Check where the state, the group and the topic stand, and make the lanes.
+        """Check the offsets of the state, the group and the topic, and make the lanes.
 
         Another rebalance may begin meanwhile. Then Faust cancels this call, or the partitions are gone while it waits,
         or another assignment has brought them back; that assignment calls this again.
         """
         acquired = {partition: self._transactions.get(partition) for partition in partitions}
         try:
-            # A beginning that was cancelled has left some.
+            # An earlier call that was cancelled may have left some lanes.
             await self._end_adoptions(partitions)
             loop = asyncio.get_running_loop()
             topic_id = await loop.run_in_executor(self._executor, self._source.look)
@@ -224,7 +224,7 @@ class Engine:
             self._rounds -= 1
 
     def halt(self, error: BaseException) -> None:
-        """End the worker: the transport cannot go on."""
+        """End the worker, because the transport cannot continue."""
         self._on_fatal(error)
 
     async def watch_source(self) -> None:
@@ -232,11 +232,12 @@ class Engine:
         await self._source.run(self._executor, self._on_fatal)
 
     async def release(self, partitions: set[int]) -> None:
-        """Finish what is in flight and give the partitions up."""
+        """Finish the rounds in flight, and release the partitions."""
         held = partitions & set(self._transactions)
         for partition in held:
-            # Before anything is waited for: a beginning that is under way must make nothing of them meanwhile, which
-            # nobody would ever end. (``test_a_beginning_makes_nothing_of_partitions_that_are_being_released``)
+            # Do this before waiting: otherwise a start that is under way could make lanes for these partitions
+            # meanwhile, which would never be closed.
+            # (``test_a_beginning_makes_nothing_of_partitions_that_are_being_released``)
             del self._transactions[partition]
             self._small.pop(partition, None)
         async with self._releasing:
@@ -255,7 +256,7 @@ class Engine:
         await asyncio.gather(*(each.stop() for each in adoptions))
 
     async def close(self) -> None:
-        """Release everything; for an orderly stop."""
+        """Release all partitions, for an orderly stop."""
         await self.release_all()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._small_rounds.close)
         self._executor.shutdown()
@@ -265,7 +266,7 @@ class Engine:
         outwait(self._connection, self._app_id, source, changelog, partitions, patience_s=self._patience_s)
 
     def _still(self, partition: int, transactions: PartitionTransactions | None) -> PartitionTransactions:
-        """The transactions of a partition, if it has been here since they were made."""
+        """The transactions of a partition, if it has stayed assigned since they were made."""
         if transactions is None or self._transactions.get(partition) is not transactions:
             raise RebalanceAgain
         return transactions
@@ -276,10 +277,11 @@ class Engine:
         return adoption is not None and adoption.takes(batch, membership)
 
     def _adoption(self, consumer: BatchConsumer, lane: Lane, fold: PartitionFold, resumed: Resumed) -> AdoptionJob:
-        """Begin to take a partition over to this worker's ruleset."""
+        """Start the job that takes a partition over to this worker's ruleset."""
         partition = lane.partition
         rules, own = resumed.rules, self._rulesets.own
-        # The job ends with the assignment, and so does this generation of the group.
+        # The job ends when the assignment ends. The group's generation ends then, too, so the membership stays valid
+        # for as long as the job runs.
         membership = consumer.thread.membership
         task = task_of(
             self._connection.librdkafka(),
@@ -318,13 +320,14 @@ class Engine:
         )
 
     async def _resumed(self, partition: int, transactions: PartitionTransactions | None) -> Resumed:
-        """The rules with which a partition goes on; see :meth:`~streams.worker.ruleset_adoption.Rulesets.resume`."""
+        """The rules with which a partition continues; see :meth:`~streams.worker.ruleset_adoption.Rulesets.resume`."""
         own = self._still(partition, transactions)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._executor, self._rulesets.resume, partition, self._mark(partition))
         except InfrastructureError:
-            # Another worker, or a new assignment here, may have the partition by now and have fenced these.
+            # Another worker, or a new assignment here, may own the partition by now, and have fenced these
+            # transactions.
             self._still(partition, own)
             raise
 
@@ -335,7 +338,7 @@ class Engine:
         return row if isinstance(row, PartitionMark) else None
 
     def _recovered(self, changelog: TP, earliest: int, latest: int) -> str:
-        """What there is of a partition's changelog, and what of it is in the state, for an error's text."""
+        """The end of a partition's changelog, and the state's offset in it, for an error's text."""
         stored = self._store().persisted_offset(changelog)
         return f"{changelog.topic} has offsets {earliest} to {latest - 1}, applied is {stored}"
 

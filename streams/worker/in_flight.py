@@ -1,4 +1,4 @@
-"""The memory of a worker's commits under way: large commits wait for each other, so that it stays bounded."""
+"""Bounds the memory of a worker's commits under way: large commits wait for each other."""
 
 import asyncio
 from typing import Final
@@ -11,20 +11,21 @@ partitions, each with the largest batch of the design's workload, take half of i
 
 
 _ROUND_BYTES: Final = 24 * 1024 * 1024
-"""Most bytes of output of one transaction, about as they lie in memory: half as much again as the largest batch of the
-design's workload gives. The output can be many times larger than the records that it comes from: each change has all
-factors of its pair, and each row has all events of its pair."""
+"""The greatest number of bytes of output of one transaction, about as in memory: one and a half times the output of the
+largest batch of the design's workload. The output can be many times larger than the records that it comes from: each
+change has all factors of its pair, and each row has all events of its pair."""
 
 
 class InFlight:
-    """Counts the bytes of the commits under way. On one event loop.
+    """Counts the bytes of the commits under way. It is used on one event loop only.
 
     Args:
-        most_bytes: most bytes of all commits; beyond it the next commit waits until others have ended.
-        round_bytes: most bytes of output of one transaction.
+        most_bytes: the greatest number of bytes of all commits; beyond it the next commit waits until others have
+            ended.
+        round_bytes: the greatest number of bytes of output of one transaction.
 
     Attributes:
-        round_bytes: most bytes of output of one transaction.
+        round_bytes: the greatest number of bytes of output of one transaction.
     """
 
     def __init__(self, most_bytes: int = _BYTES, round_bytes: int = _ROUND_BYTES) -> None:
@@ -35,7 +36,7 @@ class InFlight:
         self._ended = asyncio.Event()
 
     async def wait_for_room(self, size: int) -> None:
-        """Wait until there is room for another commit. If no other commit is under way, there is, whatever its size."""
+        """Wait until there is room for another commit. If no other commit is under way, there is always room."""
         while self._commits and self._bytes + size > self._most_bytes:
             self._ended.clear()
             await self._ended.wait()

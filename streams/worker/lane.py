@@ -1,4 +1,4 @@
-"""One partition at work: its batches in order, and its share of each round."""
+"""One partition's work: its batches in order, and its share of each round."""
 
 import asyncio
 import sys
@@ -38,14 +38,15 @@ class Lane:
         changelog: the changelog topic's name.
         executor: runs the blocking steps.
         start: the offset at which the first batch has to start.
-        small: the transactions of the small rounds that this partition leads; None: ``transactions`` has them, too.
-        few_records: most source records in a small round that this partition leads.
+        small: the transactions of the small rounds that this partition leads; None: it uses ``transactions`` for them,
+            too.
+        few_records: the greatest number of source records in a small round that this partition leads.
 
     Attributes:
         partition: the partition.
         transactions: its transactions.
         small: the transactions of small rounds.
-        few_records: most source records in a small round.
+        few_records: the greatest number of source records in a small round.
         committing: the commit of its last batch, or another task that uses its producer; None: there was none yet.
     """
 
@@ -78,14 +79,14 @@ class Lane:
 
         Args:
             batch: the batch.
-            room: most bytes of output. Records that no longer fit are the share's ``rest``.
+            room: the greatest number of bytes of output. Records that do not fit are the share's ``rest``.
 
         Raises:
             ContractError: there is a gap, or another catalogue wrote the state.
         """
         if batch.start != self._next:
             raise ContractError(
-                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected was "
+                f"{batch.topic} partition {self._partition}: the next batch starts at {batch.start}, expected "
                 f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )
@@ -95,7 +96,7 @@ class Lane:
         return Share(self, taken, folded, list(folded.rows()), rest)
 
     def passed(self, offset: int) -> None:
-        """Go on behind a record that was processed outside of a batch: the adoption of a ruleset."""
+        """Set the next offset after a record that was processed outside of a batch: the adoption of a ruleset."""
         self._next = offset + 1
 
     async def drained(self) -> None:
@@ -104,23 +105,23 @@ class Lane:
             await asyncio.wait([self.committing])
 
     async def close(self) -> None:
-        """Wait for what is in flight, then give the partition up."""
+        """Wait for the commit in flight, then release the partition."""
         await self.drained()
         await self.in_thread(self.transactions.close)
 
     def produce(self, share: "Share", transactions: Transactions) -> None:
         """Add this partition's share of a round to the round's transaction."""
         transactions.produce(share.folded.outgoing)
-        # The producer has its own copies. Of a large batch these are several MB, not to be kept until the commit.
+        # The producer has its own copies, so these are dropped: for a large batch they take several MB.
         share.folded.outgoing = []
         transactions.produce_rows(self._changelog, self._partition, share.rows)
 
     def write(self, share: "Share", changelog_offsets: Mapping[int, int]) -> None:
-        """Write the committed share to RocksDB. What was erased is taken out of its files at once.
+        """Write the committed share to RocksDB. Erased rows are removed from its files at once.
 
         Args:
             share: the share.
-            changelog_offsets: of each partition, where its last row stands in the changelog.
+            changelog_offsets: for each partition, the changelog offset of its last row.
         """
         self._store.write_rows(self._partition, share.rows, changelog_offsets[self._partition])
         if share.folded.removed:
@@ -128,17 +129,17 @@ class Lane:
         reach("written")
 
     def written(self, share: "Share") -> None:
-        """RocksDB has the share; on the event loop."""
+        """Note that RocksDB has the share. Called on the event loop."""
         self._fold.written(share.folded)
 
     async def _folded(self, batch: Batch, room: int) -> Folded:
-        """Fold a batch. If Kafka has to be asked something about it, ask first, in a thread."""
+        """Fold a batch. If entries have to be read from Kafka for it, read them first, in a thread."""
         if asks_kafka(batch):
             await self.in_thread(lambda: look_up(self._fold, batch))
         return self._fold.fold(batch, room)
 
     def in_thread(self, call: Callable[[], _Result]) -> Awaitable[_Result]:
-        """Run a blocking step."""
+        """Run a blocking step in the executor."""
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
@@ -148,8 +149,8 @@ class Share:
 
     Attributes:
         lane: the partition's lane.
-        batch: its batch, as far as there was room for what comes of it.
-        folded: what the batch comes to.
+        batch: its batch, or the part of it whose output fitted.
+        folded: the result of the fold.
         rows: the changed rows.
         rest: the other records of the batch; None: there are none.
     """
@@ -163,7 +164,7 @@ class Share:
 
     @property
     def framed_size(self) -> int:
-        """At most the bytes of the batch's output and rows as uncompressed records."""
+        """An upper bound of the bytes of the batch's output and rows, as uncompressed records."""
         outgoing = sum(framed_size(record.key, record.value, record.headers or ()) for record in self.folded.outgoing)
         return outgoing + sum(framed_size(key, value, ()) for key, value in self.rows)
 

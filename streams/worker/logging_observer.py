@@ -1,4 +1,4 @@
-"""What the worker says about events: a failed execution is information, never an error, and no value is ever logged."""
+"""The worker's log lines about events. A failed execution is information, not an error; values are never logged."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from streams.runtime.logs import EventLog
 
 __all__ = ["LoggingObserver"]
 
-# Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
+# Until Python 3.12, access to a member of an enumeration takes as long as three calls.
 _FAILED = Status.FAILED
 
 _UNDECLARED_NAMES = 100
@@ -23,7 +23,7 @@ _LISTED_ISSUES = 50
 
 
 class LoggingObserver(Observer):
-    """Counts everything and logs what a person may look for later.
+    """Counts all events, and logs those that a person may look for later.
 
     Args:
         log: where the lines go.
@@ -37,13 +37,13 @@ class LoggingObserver(Observer):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Events by what became of them."""
+        """The numbers of events by their result."""
         return {status.text: self._by_status[status] for status in Status} | self._others
 
     def folded(self, events: Sequence[FoldedEvent]) -> None:
-        """Count the events, copies among them; log a failed execution as information, a quality issue as a warning.
+        """Count the events, including copies. Log a failed execution as information, and a quality issue as a warning.
 
-        Of a copy nothing is said: that was done at the first one.
+        A copy is not logged, because its first copy was.
         """
         by_status = self._by_status
         for event, position, issues, is_copy in events:
@@ -79,7 +79,7 @@ class LoggingObserver(Observer):
         )
 
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
-        """Count the pair; log each name once, as one that is meant so and one that is misspelt look alike."""
+        """Count the pair, and log each unknown processor name once: it may be misspelt."""
         self._others["undeclared_processor"] += 1
         name = event.processor
         if name not in self._undeclared and len(self._undeclared) < _UNDECLARED_NAMES:
@@ -107,15 +107,15 @@ class LoggingObserver(Observer):
         self._say_at(position, "info", "application erased, its events are refused from here on")
 
     def adopted(self, position: Position, ruleset: str) -> None:
-        """Log that another ruleset holds from here on."""
+        """Log that another ruleset holds from this record on."""
         self._say_at(position, "info", "ruleset adopted", ruleset=ruleset)
 
     def _say_at(self, position: Position, level: str, event: str, **members: object) -> None:
-        """Say something about a record, and where it stands."""
+        """Log a line about a record, with its position."""
         self._log.say(
             level, event, **members, topic=position.topic, partition=position.partition, offset=position.offset
         )
 
     def batch_ended(self) -> None:
-        """Write out what was said of the batch."""
+        """Write the log lines of the batch."""
         self._log.flush()

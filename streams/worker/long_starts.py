@@ -1,4 +1,4 @@
-"""A start that takes long says what it waits for: the group, earlier owners, or the changelog."""
+"""Logs what a long start waits for: the group, earlier owners, or the changelog."""
 
 import asyncio
 from time import monotonic
@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 
 async def tell_of_long_starts(app: ConsolidatorApp) -> None:
-    """Say every half a minute how far the worker has come, while it is not ready: at its start, or in a rebalance."""
+    """Log every half minute how far the worker has come, while it is not ready: at its start, or in a rebalance."""
     since = told = monotonic()
     while True:
         await asyncio.sleep(_LOOK_S)
@@ -33,7 +33,7 @@ async def tell_of_long_starts(app: ConsolidatorApp) -> None:
 
 
 def _stage(app: ConsolidatorApp) -> str | None:
-    """What is waited for; None: nothing is."""
+    """The step that the worker waits for; None: it is ready."""
     if app.in_recovery:
         return f"the state: {_unread(app.tables.recovery):,} changelog records are to be read"
     if app.rebalancing:
@@ -44,7 +44,7 @@ def _stage(app: ConsolidatorApp) -> str | None:
 
 
 def _unread(recovery: Recovery) -> int:
-    """How many offsets of the changelog are still to be read; Faust leaves out partitions of which nothing is."""
+    """How many offsets of the changelog are still to be read. Faust omits partitions that are read already."""
     applied = recovery.active_offsets
     return sum(
         max(end - (-1 if applied[tp] is None else applied[tp]), 0)

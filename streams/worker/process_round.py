@@ -1,4 +1,4 @@
-"""One round: fold, produce, commit, write, acknowledge - with the commit off the event loop."""
+"""One round: fold, produce, commit, write, acknowledge. The commit runs in a thread."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -34,20 +34,21 @@ async def process(
     failed: Callable[[BaseException], None],
     in_flight: InFlight | None = None,
 ) -> None:
-    """Process a round up to its last commit, which goes on in the background.
+    """Process a round. Its last commit continues in the background.
 
     A round is one transaction. A round with more output than one transaction may have is split into several, which
     follow each other; each commits the offsets of its own part.
 
     Args:
         batches: the round, each batch with its partition's lane.
-        membership: as which member the worker read the round; every transaction of it is committed as that member.
+        membership: the group member as which the worker read the round; all its transactions are committed as that
+            member.
         acknowledge: called on the event loop when everything is done.
         failed: called with the error when a commit failed.
-        in_flight: counts the memory of all commits under way; None: there are no others.
+        in_flight: counts the memory of all commits under way; None: this is the only one.
 
     Raises:
-        ContractError: a hole before one of the batches, or the state is of another catalogue.
+        ContractError: there is a gap before one of the batches, or the state is of another catalogue.
         InfrastructureError: producing failed.
     """
     in_flight = in_flight or InFlight()
@@ -68,17 +69,17 @@ async def process(
 async def _produced(
     batches: Sequence[tuple[Lane, Batch]], in_flight: InFlight
 ) -> tuple[list[Share], Transactions, list[tuple[Lane, Batch]]]:
-    """Produce as much of a round as one transaction may have.
+    """Produce as much of a round as fits into one transaction.
 
-    1. Fold the first batch. Fold all batches before the transaction begins if the round is small, or if Kafka has to be
-       asked about one of them: the answer may take longer than a transaction should.
+    1. Fold the first batch. Fold all batches before the transaction begins if the round is small, or if entries have to
+       be read from Kafka for one of them: that may take longer than a transaction should.
     2. Wait for the commits of the partitions' last batches, because a partition is in one transaction at a time. Then
        wait for other commits until there is room in memory.
     3. Begin a transaction, led by the first batch's partition, and produce what is folded. Fold and produce the other
        batches while the transaction's partitions are registered. The commit follows in a thread: see :func:`_commit`.
 
     Returns:
-        The transaction's shares, the transactions it is one of, and what of the round is left.
+        The transaction's shares, the producer's transactions, and the rest of the round.
     """
     # 1.
     small = _small_transactions(batches)
@@ -115,7 +116,7 @@ def commit_alone(share: Share, membership: Membership, failed: Callable[[BaseExc
 
     Args:
         share: the share; the partition has nothing in flight.
-        membership: as which member the worker read its batch.
+        membership: the group member as which the worker read its batch.
         failed: called with the error when it failed.
     """
     committing = asyncio.create_task(_commit_alone(share, membership))
@@ -139,7 +140,7 @@ async def _commit_alone(share: Share, membership: Membership) -> None:
 
 
 def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions | None:
-    """The small-round transactions, if the round has few records; None: it has too many.
+    """The transactions for small rounds, if the round has few records; None: it has too many.
 
     Its size in bytes is checked later: it is known only when everything is folded.
     """
@@ -168,7 +169,7 @@ async def _finish(
 def _commit(shares: Sequence[Share], transactions: Transactions, membership: Membership) -> None:
     """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
 
-    Killed in between, RocksDB is behind; the recovery from the changelog brings it up.
+    If the worker is killed in between, RocksDB lacks the last rows; recovery from the changelog adds them.
     """
     changelog_offsets = transactions.commit([share.batch for share in shares], membership)
     reach("committed")

@@ -1,8 +1,8 @@
-"""Several workers under one command: a process for each, as a Python process keeps no more than one core busy.
+"""Several workers under one command, each in its own process, because a Python process can use only one core.
 
 The workers are members of one consumer group, as if they had been started one by one: the group gives each its share of
-the partitions. All of them go when one of them goes, so that whoever runs the command sees one program that works or
-has ended, and starts it again as a whole. One that hangs is ended: each shows once a second that its event loop runs.
+the partitions. When one of them ends, all end, so that a supervisor sees one program, and restarts it as a whole. Each
+worker shows once a second that its event loop runs; one that hangs is killed.
 """
 
 import os
@@ -28,7 +28,7 @@ _START_S: Final = 120.0
 """How long a worker may take until its event loop runs: Faust is imported and the cluster asked, within limits."""
 
 _SILENCE_S: Final = 60.0
-"""How long a running worker's event loop may stand still. The group has given its partitions away long before."""
+"""How long a running worker's event loop may be blocked. The group reassigns its partitions long before."""
 
 _LEFT_S: Final = GRACE_S + 10.0
 """How long an orderly stop may take; each worker ends by itself before."""
@@ -41,11 +41,11 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ForkedWorker:
-    """What a worker has of the process that it was forked from.
+    """A worker's view of the process that it was forked from.
 
     Attributes:
-        number: its own, from 0.
-        beating: a pipe to it.
+        number: the worker's number, from 0.
+        beating: the pipe on which the worker shows that it is alive.
     """
 
     number: int
@@ -53,28 +53,29 @@ class ForkedWorker:
 
     def beat(self) -> None:
         """Show that the event loop runs; to be called from it, once a second."""
-        # Full: the other process is stopped, and not waiting for a sign of life. Without a reader: it is gone.
+        # The pipe may be full: the other process is stopped. Or it has no reader: the other process has ended.
         with suppress(BlockingIOError, BrokenPipeError):
             os.write(self.beating, b".")
 
 
 def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _SILENCE_S) -> ForkedWorker:
-    """Become several workers: returns once in each of them.
+    """Fork several workers; this returns once in each of them.
 
-    The calling process stays behind: it passes SIGTERM and SIGINT on, and exits when all workers have ended, with the
-    exit code of the first one that failed. It must have neither threads nor connections yet.
+    The calling process does not become a worker: it passes SIGTERM and SIGINT on, and exits when all workers have
+    ended, with the exit code of the first one that failed. It must have neither threads nor connections yet.
 
     Args:
         count: how many workers.
         start_s: how long a worker may take until its event loop runs.
-        silence_s: how long that may stand still.
+        silence_s: how long the event loop may be blocked.
 
     Raises:
         SystemExit: in the calling process, at the end.
     """
     reading, writing = os.pipe()
     family = _Family(start_s, silence_s)
-    # Blocked, rather than held back by a handler: Python forgets in a new process what came before its fork was over.
+    # Signals are blocked, and not deferred by a handler: in a new process, Python drops signals that came during the
+    # fork.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     for number in range(count):
         heard, beating = os.pipe()
@@ -93,20 +94,20 @@ def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _S
 
 
 def _stop_when_closed(parent: int) -> None:
-    """Ask this worker to stop when the process at the other end of a pipe is gone: nobody else would."""
+    """Make this worker stop when the process at the other end of a pipe has ended; otherwise it would run on."""
     os.read(parent, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(slots=True)
 class _Child:
-    """A worker's process, as its parent sees it.
+    """The parent's view of a worker's process.
 
     Attributes:
         pid: its process id.
         number: the worker's number.
         limit_s: how long it may be silent.
-        silent_s: how long it has not shown that it lives.
+        silent_s: how long it has not shown that it is alive.
     """
 
     pid: int
@@ -116,7 +117,7 @@ class _Child:
 
 
 class _Family:
-    """The workers' processes, waited for by the one that they were forked from."""
+    """The workers' processes, which their parent waits for."""
 
     def __init__(self, start_s: float, silence_s: float) -> None:
         self._start_s = start_s
@@ -132,7 +133,7 @@ class _Family:
         Args:
             pid: its process id.
             number: its number.
-            heard: the reading end of the pipe into which it writes once a second.
+            heard: the reading end of the pipe to which it writes once a second.
         """
         self._children[heard] = _Child(pid, number, self._start_s)
         self._poll.register(heard, select.POLLIN)
@@ -145,7 +146,7 @@ class _Family:
         """Wait until all workers have ended; when one does, ask the others to.
 
         Args:
-            mask: the signals to block from now on: SIGTERM and SIGINT have been until now.
+            mask: the signals to block from now on. SIGTERM and SIGINT have been blocked until now.
 
         Returns:
             The exit code.
@@ -157,7 +158,7 @@ class _Family:
             since = monotonic()
             for descriptor, _ in self._poll.poll(_TICK_S * 1000):
                 self._hear(descriptor)
-            # Time for which this process itself was stopped does not count.
+            # Do not count time during which this process itself was stopped.
             self._end_silent_ones(min(monotonic() - since, 2 * _TICK_S))
         return self._exit_code
 
@@ -170,12 +171,12 @@ class _Family:
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children.values():
-            # One that has ended is still there until it is waited for, unless that is happening just now.
+            # A process that has ended is a zombie until it is waited for, which may be happening at this moment.
             with suppress(ProcessLookupError):
                 os.kill(child.pid, number)
 
     def _hear(self, descriptor: int) -> None:
-        """A worker shows that it lives, or its end of the pipe is closed: it has ended."""
+        """Read from a worker's pipe: the worker is alive, or it has ended if its end of the pipe is closed."""
         child = self._children[descriptor]
         if os.read(descriptor, _BEATS_AT_ONCE):
             if not self._stopping:
@@ -191,7 +192,7 @@ class _Family:
             _log.warning("a worker process ended, stopping the others", process=child.number, ended=how)
             self._stop()
         if code and not self._exit_code:
-            # Whatever ended it: what it was doing had no effect.
+            # Its open transaction has no effect, whatever ended the worker.
             self._exit_code = REFUSED if code == REFUSED else FAILED
 
     def _end_silent_ones(self, passed_s: float) -> None:
@@ -200,7 +201,7 @@ class _Family:
             if child.silent_s >= child.limit_s:
                 child.limit_s = inf
                 _log.error(
-                    "a worker process hangs and is killed: nothing that it had not committed takes effect",
+                    "a worker process hangs and is killed: its uncommitted work has no effect",
                     process=child.number,
                     pid=child.pid,
                     silent_s=round(child.silent_s),

@@ -10,13 +10,13 @@ __all__ = ["Membership", "Round"]
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Which member of the consumer group has the partitions, and in which generation of the group.
+    """The member of the consumer group that has the partitions, and the group's generation.
 
     Attributes:
         group: the group's id.
-        generation: the generation; below zero: the member is out of the group.
+        generation: the generation; below zero: the member is not in the group.
         member: the member's id, which the group's coordinator has given it.
-        instance: the static member's id (KIP-345); None: the member is none.
+        instance: the static member's id (KIP-345); None: the member is not static.
     """
 
     group: str
@@ -27,14 +27,14 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Batches of different partitions that begin together.
+    """Batches of different partitions that are processed together.
 
     They are committed in one transaction, or in several if their output is too large for one.
 
     Attributes:
         batches: one large batch, or a small one of each partition that has events; at least one.
-        membership: as which member the worker read all of it. The broker refuses the offsets of an earlier generation
-            (docs/decisions/0014).
+        membership: the group member as which the worker read all batches. The broker refuses the offsets of an earlier
+            generation (docs/decisions/0014).
     """
 
     batches: Sequence[Batch]

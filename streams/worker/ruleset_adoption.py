@@ -1,4 +1,4 @@
-"""With which ruleset a partition goes on, and how it goes over to another one (``docs/decisions/0023``)."""
+"""The ruleset with which a partition continues, and its adoption of another one (``docs/decisions/0023``)."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The rules with which a partition goes on.
+    """The rules with which a partition continues.
 
     Attributes:
         rules: the rules.
         catalogue: the catalogue of these rules as JSON, if the partition goes over to this worker's; else None.
-        adopted_at: the offset of the record that adopts them; None: it is not written yet.
+        adopted_at: the offset of the record that adopts them; None: that record is not written yet.
     """
 
     rules: Rules
@@ -45,18 +45,20 @@ class Resumed:
 
 
 class Rulesets:
-    """The rulesets of a worker: its own, and what Kafka has of others. Every method blocks.
+    """The rulesets of a worker: its own, and those in Kafka. Every method blocks.
 
     Args:
         connection: how to reach Kafka.
         topics: the declared topics.
         catalogue: what this worker was started with.
-        adopt: name and version of the ruleset to which partitions of another one go over; None: they are refused.
+        adopt: name and version of the ruleset that partitions with another one adopt; None: such partitions are
+            refused.
 
     Attributes:
         own: the ruleset that this worker was started with.
         erasures: knows which erasures count.
-        taken_over: by partition, the offset up to which earlier versions consolidated. They needed no entry to erase.
+        taken_over: by partition, the offset up to which earlier versions consolidated, in which erasures needed no
+            entry.
 
     Raises:
         ContractError: from every method: the partition has another ruleset, or Kafka has no such ruleset.
@@ -78,7 +80,7 @@ class Rulesets:
         self._adopts = adopt is not None
 
     def admit(self, app_id: str, prefix: str) -> None:
-        """Return only when a worker of this application id may work on the topics with this worker's catalogue.
+        """Raise unless this worker may work on the topics, with its application id and its catalogue.
 
         To be called before anything else. If the topics belong to no application id yet, they are bound to this one.
 
@@ -92,18 +94,18 @@ class Rulesets:
         self.taken_over = dict(binding.taken_over)
 
     def resume(self, partition: int, mark: PartitionMark | None) -> Resumed:
-        """The rules with which a partition goes on.
+        """The rules with which a partition continues.
 
-        1. If the state is of this worker's ruleset, or there is no state: with this worker's rules.
-        2. Otherwise with the state's rules, up to a record that adopts this worker's. The record is in the log already,
-           or is still to be written (:meth:`adopt`).
+        1. If the state is of this worker's ruleset, or there is no state: this worker's rules.
+        2. Otherwise the state's rules, up to a record that adopts this worker's. The record is in the log already, or
+           is still to be written (:meth:`adopt`).
 
         Args:
             partition: the partition.
             mark: how far it is applied, and with which ruleset; None: no state.
         """
         # 1.
-        # A halfway mark names the ruleset before the adoption.
+        # A halfway mark names the old ruleset.
         if mark is None or (mark.ruleset == self.own.tag and not isinstance(mark, HalfwayMark)):
             return Resumed(self.own)
         # 2.
@@ -114,7 +116,8 @@ class Rulesets:
                 f"partition {partition} was folded with catalogue {mark.ruleset}, this worker has {self.own.tag}: "
                 "start it with the catalogue of the state (CONSOLIDATOR_CATALOGUE), or go over to this one "
                 f"(--adopt-ruleset {self.own.name}; see first what differs: consolidator compare --catalogue), or "
-                "begin anew under another CONSOLIDATOR_APP_ID (topics bind), which rebuilds all factors with it"
+                "start over with another CONSOLIDATOR_APP_ID (consolidator topics bind), which rebuilds all factors "
+                "with this one"
             )
         rules = book.of_tag(mark.ruleset)
         if not pending:
@@ -161,13 +164,13 @@ class Rulesets:
         transactions: PartitionTransactions,
         membership: Membership,
     ) -> int:
-        """Write the adoption of this worker's ruleset into the source, and where it stands; returns its offset.
+        """Write the adoption of this worker's ruleset into the source, with its entry; return its offset.
 
         Args:
             partition: the partition.
             applied: how far it is applied.
             before: its ruleset.
-            transactions: its transactions, with none under way.
+            transactions: its transactions; none is open.
             membership: the member of the group as which this worker has the partition.
 
         The catalogue has to be there before (:meth:`keep`).
@@ -180,7 +183,7 @@ class Rulesets:
             adoption = adoption_at(offset)
             return Outgoing(self._topics.rulesets.name, partition, adoption.key, adoption.value)
 
-        # The key must never repeat: compaction would remove an earlier adoption.
+        # Each adoption needs a key of its own, or compaction would remove an earlier one.
         key = ADOPTION_PREFIX + f"{before.digest}/{self.own.digest}/{applied}".encode()
         record = Outgoing(self._topics.executions.name, partition, key, adoption_at(0).value)
         offset = transactions.announce(record, entry_at, membership)
@@ -207,8 +210,8 @@ class Rulesets:
 class _Switches:
     """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`.
 
-    Every publisher can write thousands of records that look like adoptions. So the topic of rulesets is read once for
-    all records that were fetched together.
+    Any publisher can write thousands of records that look like adoptions, so the topic of rulesets is read only once
+    for all records that were fetched together.
     """
 
     def __init__(self, rulesets: Rulesets, partition: int) -> None:
@@ -233,4 +236,4 @@ class _Switches:
 
     def refolded(self, offset: int, rules: Rules) -> AbstractContextManager[Refolded]:
         """See :class:`~streams.partition.ruleset_switches.RulesetSwitches`."""
-        raise NotImplementedError("a worker folds again in a job: streams.worker.adoption_job")
+        raise NotImplementedError("a worker folds a partition again in streams.worker.adoption_job only")

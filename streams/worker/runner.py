@@ -1,4 +1,4 @@
-"""Runs a worker until it is told to stop, and tells by the exit code how it ended."""
+"""Runs a worker until a signal stops it. The exit code says how it ended."""
 
 import asyncio
 import gc
@@ -44,17 +44,17 @@ __all__ = ["run_worker"]
 _GARBAGE_INTERVAL_S = 300.0
 
 _SWITCH_INTERVAL_S = 0.02
-"""How long the fold may go on while another thread wants the interpreter. At Python's 5 ms it loses a tenth of its
-speed to switches; heartbeats and commits can wait for 20 ms, and find it free when there is little to do."""
+"""How long the fold may run while another thread waits for the interpreter. With Python's default, 5 ms, it loses a
+tenth of its speed to switches. Heartbeats and commits can wait for 20 ms."""
 
 _FORBIDDEN = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
-"""What Faust's consumer raises when a permission is taken away while the worker runs."""
+"""The errors of Faust's consumer when a permission is removed while the worker runs."""
 
 _AFTERMATHS = frozenset({KafkaError._STATE, KafkaError._INCONSISTENT})  # noqa: SLF001 - librdkafka's names
-"""A step after the transaction had failed, and a commit with records that were not delivered."""
+"""The error codes of a step after the transaction has failed, and of a commit with undelivered records."""
 
 _ASK_LIMIT_S = 3.0
-"""A worker that has to end does not wait longer to say why."""
+"""How long a worker that has to end asks the cluster for the reason."""
 
 
 _log = structlog.get_logger()
@@ -63,9 +63,9 @@ _log = structlog.get_logger()
 def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) -> None:
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
-    Logging is configured, and until the worker takes signals for itself they end the process: see
-    :func:`~streams.runtime.signals.end_at_signals`. Whatever fails ends the process, with its reason in the log and
-    the exit code that says who has to act.
+    The caller has configured logging. Until the worker has its own signal handlers, signals end the process: see
+    :func:`~streams.runtime.signals.end_at_signals`. Every failure ends the process. The log has the reason, and the
+    exit code says who has to act.
 
     Args:
         settings: the settings.
@@ -91,12 +91,12 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
 
 
 def _require_topics(topics: Topics, connection: Connection, app_id: str) -> None:
-    """Return only when every topic is as declared; that they belong to another application id is said before that.
+    """Raise unless every topic is as declared. Topics of another application id are reported first.
 
-    With a mistyped id a changelog is missing. To be told to create it would lead to a topic that nobody needs.
+    With a mistyped id, the changelog is missing. Advice to create it would lead to a useless topic.
 
     Raises:
-        ContractError: saying which of both.
+        ContractError: topics are not as declared, or belong to another application id.
     """
     config = connection.librdkafka()
     try:
@@ -108,10 +108,10 @@ def _require_topics(topics: Topics, connection: Connection, app_id: str) -> None
 
 
 async def _collect_garbage_rarely() -> None:
-    """Look for cycles every few minutes only, and at each object once.
+    """Let Python's cycle collector run every few minutes only, and scan each object once.
 
-    The fold makes many long-lived tuples and no cycles; looking at them each 700 allocations takes a quarter of the
-    time. What Faust and asyncio leave in cycles is little, and can wait.
+    The fold makes many long-lived tuples and no cycles. By default, scanning them takes a quarter of the time. Faust
+    and asyncio leave few cycles, and those can wait.
     """
     gc.disable()
     while True:
@@ -128,7 +128,7 @@ async def _serve(
     slot: WorkerSlot,
     beat: Callable[[], None] | None,
 ) -> None:
-    """Run the application until a signal comes, and drain it; what fails ends the process."""
+    """Run the application until a signal comes, then finish its rounds; every failure ends the process."""
     contact = KafkaContact()
     observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
 
@@ -162,14 +162,14 @@ async def _serve(
     keeping = supervision.watch(keep, "keeping the ruleset", may_end=True)
     await _run(app, supervision, stop)
     keeping.cancel()
-    # A thread may still be keeping the ruleset, and says so: the line below is the last one.
+    # A thread may still be writing the ruleset to Kafka, and log that. Wait, so that the line below is the last one.
     await asyncio.get_running_loop().shutdown_default_executor()
     _log.info("worker stopped", **observer.counts, **_lost_lines())
     stopped.set()
 
 
 async def _run(app: ConsolidatorApp, supervision: Supervision, stop: asyncio.Event) -> None:
-    """Run the application until it is to stop, and stop it in order."""
+    """Run the application until it has to stop, and stop it in order."""
     starting = supervision.watch(app.start(), "Faust's start", may_end=True)
     watching = supervision.watch(app.partition_owner.watch_source(), "the watch over the source topic")
     tidying = supervision.watch(app.unused_databases.run(), "removing databases that nobody uses")
@@ -192,8 +192,8 @@ def _stop_at_signals(
     Args:
         owner: knows whether something is in flight.
         stop: is set by the first signal.
-        stopped: is set when the worker has stopped, and only the interpreter's end is to come.
-        die: ends the process, if what was in flight is not committed in time.
+        stopped: is set when the worker has stopped, and only the interpreter has to end.
+        die: ends the process, if the rounds in flight are not committed in time.
     """
     loop = asyncio.get_running_loop()
     grace = Grace(
@@ -204,7 +204,7 @@ def _stop_at_signals(
 
     def asked_to_stop() -> None:
         grace.begin()
-        # The loop is closed when everything has ended already.
+        # The loop may be closed already, if everything has ended.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(stop.set)
 
@@ -220,16 +220,16 @@ async def _every_second(contact: KafkaContact, beat: Callable[[], None] | None) 
 
 
 async def _keep_ruleset(rulesets: Rulesets, accepted: asyncio.Event) -> None:
-    """Keep the catalogue in Kafka, when partitions go on with it; one that is refused is left out.
+    """Write the catalogue to Kafka once partitions continue with it, so that a refused catalogue is not written.
 
-    Nothing waits for it until another one is adopted.
+    It is needed only when another ruleset is adopted later.
     """
     await accepted.wait()
     await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
 
 
 def _lost_lines() -> dict[str, int]:
-    """For the last line of the log: how much of it is missing, if anything is."""
+    """The number of lost log lines, if any, for the last line."""
     lost = lost_lines()
     return {"log_lines_lost": lost} if lost else {}
 
@@ -242,10 +242,10 @@ def _undrained() -> InfrastructureError:
 
 
 def _leave(*, told: bool) -> NoReturn:
-    """End the process when nothing is in flight, and only libraries wait for something.
+    """End the process if nothing is in flight, although libraries may still wait for something.
 
     Args:
-        told: whether the log says already that the worker has stopped.
+        told: whether the end of the worker has been logged.
     """
     if not told:
         _log.info("worker stopped: nothing was in flight", **_lost_lines())
@@ -254,7 +254,7 @@ def _leave(*, told: bool) -> NoReturn:
 
 
 def _in_words(error: BaseException, settings: Settings) -> BaseException:
-    """The error, or what it means where a library only says what failed."""
+    """The error, or a clearer one if a library's error says only which call failed."""
     if isinstance(error, OSError) and error.filename is not None:
         return unusable(settings.state_dir, error)
     if passes(error):
@@ -264,7 +264,7 @@ def _in_words(error: BaseException, settings: Settings) -> BaseException:
 
 
 def _named(error: BaseException, needed: list[Permission], connection: Connection) -> BaseException:
-    """The error, or the permissions that are missing where Kafka refused something for lack of one."""
+    """The error, or an error that names the missing permissions, if Kafka refused something for lack of one."""
     if not isinstance(error, (AuthorizationError, *_FORBIDDEN)) and not _is_aftermath(error):
         return error
     try:
@@ -277,9 +277,9 @@ def _named(error: BaseException, needed: list[Permission], connection: Connectio
 
 
 def _is_aftermath(error: BaseException) -> bool:
-    """Whether librdkafka only says that records had failed before: a refused one is told to nobody else.
+    """Whether librdkafka's error says only that records had failed before. The first failure is not reported elsewhere.
 
-    Which step says so, and in which words, depends on when the broker's answer comes.
+    The step and the words of this error depend on when the broker's answer comes.
     """
     cause = error.__cause__
     return isinstance(cause, KafkaException) and cause.args[0].code() in _AFTERMATHS
@@ -288,8 +288,8 @@ def _is_aftermath(error: BaseException) -> bool:
 def _die(error: BaseException) -> NoReturn:
     """End the process at once, acknowledging nothing.
 
-    No orderly stop: Faust's would acknowledge and go on with other work, while a committed transaction and RocksDB are
-    consistent at every instant. What was in flight is done again after the restart.
+    This is no orderly stop: Faust's would acknowledge rounds and continue other work. Committed transactions and
+    RocksDB are consistent at every moment. After the restart, rounds that were in flight are processed again.
     """
     if isinstance(error, ConsolidatorError):
         _log.critical("worker halted", error=str(error), kind=type(error).__name__)

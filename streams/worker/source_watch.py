@@ -1,4 +1,4 @@
-"""Whether the source topic still is the one that the worker began with; nobody else tells when it is not."""
+"""Checks that the source topic is still the one that the worker started with. Kafka's clients do not report that."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,11 +19,11 @@ _ABSENCE_S = 3.0
 
 
 class SourceWatch:
-    """Looks at the source topic: when partitions are assigned, and every few seconds while the worker runs.
+    """Checks the source topic when partitions are assigned, and every few seconds while the worker runs.
 
-    Deleted under a running worker, a topic is no error to the clients: the group gets an empty assignment, and the
-    worker would wait for ever. Re-created, it has other events under the same offsets, and the group's offsets went
-    with the old one. With more partitions, applications move.
+    If the topic is deleted, clients raise no error: the group gets an empty assignment, and the worker would wait for
+    ever. If it is created again, it has other events at the same offsets, and the group's offsets are gone. If it has
+    more partitions, applications move to other partitions.
 
     Args:
         connection: how to reach Kafka.
@@ -41,15 +41,16 @@ class SourceWatch:
 
         Raises:
             ContractError: the topic is gone, is another one than before, or has another number of partitions.
-            SettingsError: when the cluster refuses this client, which others would take for brokers that are down.
+            SettingsError: when the cluster refuses this client. Other clients would treat that like brokers that are
+                down.
             InfrastructureError: when the cluster does not answer in time.
         """
         identity = self._cluster.identify(self._name, absence_s=_ABSENCE_S)
         if identity is None:
             raise ContractError(
                 f"the source topic {self._name} is gone: somebody deleted it. The state and what was published stay. "
-                "A new topic of that name is another one, with other events under the same offsets: create it "
-                "(consolidator topics apply), and begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+                "A new topic of that name has other events at the same offsets: create it (consolidator topics apply), "
+                "and start over with another CONSOLIDATOR_APP_ID (consolidator topics bind)"
             )
         if identity.partitions != self._partitions:
             raise ContractError(
@@ -60,17 +61,17 @@ class SourceWatch:
         if self._id not in {"", identity.topic_id}:
             raise ContractError(
                 f"the source topic {self._name} was deleted and re-created while the worker ran: its id was "
-                f"{self._id}, now it is {identity.topic_id}. To fold the new one from its beginning, begin anew under "
+                f"{self._id}, now it is {identity.topic_id}. To fold the new one from its beginning, start over with "
                 "another CONSOLIDATOR_APP_ID"
             )
         self._id = identity.topic_id
         return identity.topic_id
 
     async def run(self, executor: Executor, on_fatal: Callable[[BaseException], None]) -> None:
-        """Look every few seconds, until a look finds what the worker must not go on with.
+        """Check every few seconds, until a check finds an error with which the worker must not continue.
 
         Args:
-            executor: runs the looks.
+            executor: runs the checks.
             on_fatal: called with the error.
         """
         loop = asyncio.get_running_loop()
@@ -79,8 +80,8 @@ class SourceWatch:
             try:
                 await loop.run_in_executor(executor, self.look)
             except InfrastructureError:
-                # The cluster does not answer. That is no reason to end here: the transactions wait for it as well, and
-                # they end the worker if it stays away.
+                # The cluster does not answer. This does not end the worker here: the transactions wait for the cluster,
+                # too, and end the worker if it does not come back.
                 continue
             except Exception as error:
                 on_fatal(error)

@@ -1,4 +1,4 @@
-"""Where a source partition goes on after its state was recovered."""
+"""The offset at which a source partition continues after the recovery of its state."""
 
 import structlog
 from faust.types import TP
@@ -11,7 +11,7 @@ _log = structlog.get_logger()
 
 
 def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, latest: int, changelog: str) -> int:
-    """Where a source partition goes on; state and group moved in one transaction, so they must agree.
+    """The offset at which a source partition continues. State and group move in one transaction, so they must agree.
 
     Args:
         tp: the source partition.
@@ -19,17 +19,17 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
         committed: the group's committed offset; None: none.
         earliest: the first offset that the topic still has.
         latest: one past the last readable offset.
-        changelog: what there is of the partition's changelog, and what of it is in the state.
+        changelog: the end of the partition's changelog, and the state's offset in it, for an error's text.
 
     Raises:
-        ContractError: going on would skip or repeat events, or the topic is not the one that the state is of.
+        ContractError: continuing would skip or repeat events, or the state is of another topic.
     """
     where = f"{tp.topic} partition {tp.partition}"
     start = applied + 1
     if committed is not None and committed > start:
         raise ContractError(
             f"{where}: the group's committed offset is {committed}, but the state ends at {applied} ({changelog}). "
-            f"The changelog topic was lost, or somebody moved the group. To fold the events in between, set the group "
+            f"The changelog topic was lost, or the group was moved. To fold the events in between, set the group "
             f"back to {max(start, earliest)}: kafka-consumer-groups --reset-offsets --to-offset"
         )
     if committed is None and applied >= 0:
@@ -39,11 +39,12 @@ def start_offset(tp: TP, *, applied: int, committed: int | None, earliest: int, 
     if start > latest:
         raise ContractError(
             f"{where}: ends at offset {latest}, but the state contains {applied}: the topic was re-created "
-            "or truncated. Restore the topic, or begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+            "or truncated. Restore the topic, or start over with another CONSOLIDATOR_APP_ID (consolidator topics bind)"
         )
     if applied >= 0 and start < earliest:
         raise ContractError(
             f"{where}: starts at offset {earliest}, but the next event to fold is {start}: the events in between were "
-            "removed unfolded (retention?). Restore them, or begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+            "removed before they were folded (by retention?). Restore them, or start over with another "
+            "CONSOLIDATOR_APP_ID (consolidator topics bind)"
         )
     return max(start, earliest)

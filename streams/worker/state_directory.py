@@ -1,4 +1,4 @@
-"""A directory of its own for every worker on a machine: RocksDB allows one process a database."""
+"""Gives every worker on a machine its own directory, because only one process can open a RocksDB database."""
 
 import errno
 import fcntl
@@ -26,15 +26,16 @@ _SETTING_WRONG = frozenset(
         errno.EROFS,
     }
 )
-"""No restart mends this: it is the wrong directory, or not ours. A disk that is full or fails is another thing."""
+"""The error codes of a wrong directory, or of one without permission: a restart does not help, unlike for a disk that
+is full or fails."""
 
 
 def unusable(state_dir: Path, error: OSError) -> ConsolidatorError:
-    """The error with which a worker ends that cannot use its state directory.
+    """The error of a worker that cannot use its state directory.
 
     Args:
         state_dir: the directory.
-        error: what the operating system said.
+        error: the operating system's error.
     """
     where = state_dir if error.filename is None else error.filename
     text = f"cannot use the state directory {state_dir}: {where}: {error.strerror}"
@@ -46,10 +47,10 @@ def unusable(state_dir: Path, error: OSError) -> ConsolidatorError:
 class WorkerSlot:
     """The first free ``<state dir>/<app id>/worker-N``, locked until the process ends.
 
-    A worker that restarts finds its slot free and its state in it; a second one takes the next.
+    A worker that restarts finds its own slot free, with its state; a second worker takes the next slot.
 
     Raises:
-        SettingsError: the directory is none, or may not be written.
+        SettingsError: the path is no directory, or cannot be written.
         InfrastructureError: the disk failed or is full, or every slot is taken.
     """
 

@@ -1,4 +1,4 @@
-"""How a fault scenario ends: the workers finish in order, everything is read, the figures are kept, the laws decide."""
+"""The end of a fault scenario: stop the workers in order, read all topics, save the figures, check the laws."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,20 +35,20 @@ class Conclusion:
         limit_s: float = LIMIT_S,
         **figures: Any,
     ) -> Report:
-        """End a scenario; fails where a worker does not finish in order or a law is broken.
+        """End a scenario; this fails if a worker does not stop in order, or if a law is broken.
 
-        1. The workers consume what is left, and stop with exit code 0.
+        1. The workers process the remaining events, and stop with exit code 0.
         2. Everything is read and compared with the oracle.
         3. The figures are shown and saved, those of a broken law as well.
         4. Every law has to hold.
 
         Args:
-            installation: where.
-            *workers: those that still run.
+            installation: the installation.
+            *workers: the workers that still run.
             scenario: its short name.
             fault: what was done, in words.
             state: a directory below which every partition's database is up to date.
-            observed: what was found, where it is read already.
+            observed: the contents of topics and databases, if they were read already.
             limit_s: for the lag to become zero.
             **figures: the other attributes of :class:`~tests.fault_runs.figures.Figures`.
         """

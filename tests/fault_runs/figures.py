@@ -1,4 +1,4 @@
-"""What a fault run has to show for itself: a line for whoever runs it, and a record for ``docs/reliability.md``.
+"""The figures of a fault run: a line that is printed, and a record for ``docs/reliability.md``.
 
 With CONSOLIDATOR_FAULT_REPORT set to a file, each scenario appends its figures to it as a line of JSON;
 ``python -m tests.fault_runs.reliability_page FILE`` makes the page of them.
@@ -23,12 +23,12 @@ REPORT_VARIABLE = "CONSOLIDATOR_FAULT_REPORT"
 
 @dataclass(frozen=True)
 class Figures:
-    """What one scenario saw.
+    """The figures of one scenario.
 
     Attributes:
         scenario: its short name; runs of the same scenario are added up.
         fault: what was done, in words.
-        held: what was seen to hold besides the laws, in words.
+        held: what was checked besides the laws, in words.
         events: events in the source.
         faults: how often the fault landed in the middle of work.
         lost: changes, re-publications or dead letters that are missing.
@@ -105,7 +105,7 @@ def commit_of_this_tree() -> str:
 
 
 def recorded(path: Path) -> list[Figures]:
-    """What earlier runs saved."""
+    """The figures that earlier runs saved."""
     lines = path.read_text(encoding="utf-8").splitlines()
     values = [json.loads(line) for line in lines]
     return [
@@ -115,7 +115,7 @@ def recorded(path: Path) -> list[Figures]:
 
 
 def summed(runs: Iterable[Figures]) -> dict[str, Figures]:
-    """Runs of the same scenario, added up; of the other figures and the words the last run's count."""
+    """Runs of the same scenario, added up; for other figures and for words, the last run counts."""
     found: dict[str, Figures] = {}
     for run in runs:
         before = found.get(run.scenario)

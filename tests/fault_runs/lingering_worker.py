@@ -1,6 +1,6 @@
-"""A worker that lingers at a certain step, so that a race that is rare elsewhere is certain here.
+"""A worker that waits at a certain step, so that a rare race is certain to happen.
 
-Run as a program it takes the arguments of ``consolidator``. CONSOLIDATOR_TEST_LINGER says where:
+Run as a program it takes the arguments of ``consolidator``. CONSOLIDATOR_TEST_LINGER names the step:
 
 - ``sought``: recovery is over, Faust has resumed the source and not yet cleared its queues;
 - ``beginning``: between the recovery and the look at where state, group and topic stand;

@@ -1,4 +1,4 @@
-"""The load under which workers are killed, and the worker that is."""
+"""The load under which workers are killed, and the start of the worker to kill."""
 
 import random
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ LIMIT_S = 240.0
 
 
 def publish_load(installation: Installation, events: int, seed: int) -> None:
-    """Publish the design's load, with strangers' records and bad ones in it: no row protects what becomes of them."""
+    """Publish the design's load, with foreign and bad records in it: their output depends on no row."""
     rng = random.Random(seed)
     messages = design_workload(events, max(1, events // EVENTS_PER_APPLICATION), seed)
     installation.publish_raw(record for m in messages for record in _records_of(m, installation.partitions, rng))
 
 
 def _records_of(message: Message, partitions: int, rng: random.Random) -> Iterator[Raw]:
-    """The message, now and then as a stranger publishes it, and now and then with a bad record before it."""
+    """The message, sometimes under a foreign key, and sometimes with a bad record before it."""
     if rng.random() < BAD_SHARE:
         yield BAD_KEY + message.key, message.value[:-1], rng.randrange(partitions)
     if rng.random() < FOREIGN_SHARE:
@@ -42,7 +42,7 @@ def _records_of(message: Message, partitions: int, rng: random.Random) -> Iterat
 
 
 def start_worker(installation: Installation, *, failpoint: str | None = None) -> WorkerProcess:
-    """Start the worker that is to be killed, with static membership: it gets its partitions back at once.
+    """Start the worker that will be killed, with static membership, so that it gets its partitions back at once.
 
     Args:
         installation: where.
@@ -55,5 +55,5 @@ def start_worker(installation: Installation, *, failpoint: str | None = None) ->
 
 
 def wait_new_work(installation: Installation, worker: WorkerProcess, before: float) -> None:
-    """Wait until more of the source is committed than that share."""
+    """Wait until more than a share of the source is committed."""
     worker.wait(lambda: installation.progress() > before, "new work to be committed", limit_s=LIMIT_S)

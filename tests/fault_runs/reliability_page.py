@@ -45,7 +45,7 @@ _KINDS = ("small rounds", "large batches")
 
 
 def reliability_page(runs: Iterable[Figures]) -> str:
-    """Render ``docs/reliability.md``: for each commit, the last one first, what was seen on it."""
+    """Render ``docs/reliability.md``: the figures of each commit, the latest first."""
     by_commit: dict[tuple[str, ...], list[Figures]] = {}
     for run in runs:
         by_commit.setdefault(run.commits, []).append(run)
@@ -54,7 +54,7 @@ def reliability_page(runs: Iterable[Figures]) -> str:
 
 
 def _section(commits: tuple[str, ...], runs: Iterable[Figures]) -> str:
-    """What was seen on one commit: a table of all scenarios, one of the figures that only some have, and the seeds."""
+    """The figures of one commit: a table of all scenarios, a table of figures that only some have, and the seeds."""
     scenarios = list(summed(runs).values())
     table = [_HEADINGS, ("---",) * 3 + ("---:",) * 9, *(_cells(scenario) for scenario in scenarios)]
     others = [

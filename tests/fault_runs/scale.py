@@ -2,8 +2,8 @@
 
     CONSOLIDATOR_FAULTS=long CONSOLIDATOR_FAULT_REPORT=faults.jsonl pytest tests/faults
 
-A variable of its own overrides one number in either form. CONSOLIDATOR_FAULT_SEED repeats a run's workload and
-schedule; by default every run has another, which it prints.
+A separate variable overrides each number, in both forms. CONSOLIDATOR_FAULT_SEED repeats a run's workload and schedule;
+by default every run has another, which it prints.
 """
 
 import os

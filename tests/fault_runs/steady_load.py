@@ -63,7 +63,7 @@ class SteadyLoad:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is published meanwhile; what was published before is acknowledged."""
+        """A context without publishing; everything that was published before is acknowledged."""
         self._paused.set()
         try:
             assert self._producer.flush(DELIVERY_LIMIT_S) == 0, "the load was not acknowledged"
@@ -81,7 +81,7 @@ class SteadyLoad:
         return list(self._acknowledged[partition])
 
     def first_after(self, moment: float) -> dict[int, int]:
-        """By partition, where one is acknowledged: the offset of the first event that was produced after a moment."""
+        """By partition, the offset of the first acknowledged event that was produced after a moment."""
         found = {}
         for number, acknowledged in list(self._acknowledged.items()):
             offset = next((offset for produced, offset in list(acknowledged) if produced > moment), None)
@@ -93,7 +93,7 @@ class SteadyLoad:
         """Wait until every partition has committed an event that was produced after a moment.
 
         Returns:
-            The moment's age then, in seconds: the pause, if the moment was a fault's.
+            The seconds since that moment; if it was the moment of a fault, this is the pause.
         """
 
         def folded() -> bool:
@@ -113,7 +113,7 @@ class SteadyLoad:
 
     def _publish(self) -> None:
         topic, partitions = self._installation.topics.executions.name, self._installation.partitions
-        # The rate's clock, nothing is waited for.
+        # This sleep keeps the rate; it does not wait for a condition.
         while not self._stop.wait(TICK_S):
             if self._paused.is_set():
                 continue

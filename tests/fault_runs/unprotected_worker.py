@@ -1,4 +1,4 @@
-"""A worker whose transactions are switched off for what it publishes, in small rounds too: the checker has to catch it.
+"""A worker that publishes outside of its transactions, in small rounds too: the checker has to find that.
 
 Run as a program it takes the arguments of ``consolidator``. State and source offset stay in a transaction, so that
 after a death between the two the outputs are there and the state is not.
@@ -20,7 +20,7 @@ _TIMEOUT_S = 30.0
 
 
 class WithoutTransaction(PartitionTransactions):
-    """Publishes at once, beside the transaction."""
+    """Publishes at once, outside of the transaction."""
 
     def __init__(self, connection: Connection, app_id: str, partition: int, **options: Any) -> None:
         super().__init__(connection, app_id, partition, **options)

@@ -1,8 +1,8 @@
-"""Bad and odd input by kind, with what has to become of each.
+"""Bad and odd input by kind, with the expected result of each.
 
-Bad input no worker can fold: the dead letter names its defect. Odd input is unusual and good: it is folded, with
-quality issues or without, and put under its canonical key first where it came under another one. Each holds the canary
-where a value may stand: it must come back in the dead letter's value and nowhere else.
+Bad input no worker can fold: the dead letter names its defect. Odd input is unusual, but valid: it is folded, with or
+without quality issues, and published again under its canonical key first if it came under another one. Each has the
+canary in place of a value: it must appear in the dead letter's value, and nowhere else.
 """
 
 import gzip
@@ -62,7 +62,7 @@ def _with_factor(text: str) -> bytes:
 
 
 def _with_field(name: str, text: str) -> bytes:
-    """The event with one member written exactly so."""
+    """The event with the given text for one member."""
     return _event(**{name: "here"}).replace(b'"here"', text.encode())
 
 
@@ -205,7 +205,7 @@ BAD_INPUTS: dict[str, Bad] = {
     "a CloudEvent in base64 of a list": Bad(_envelope(data=..., data_base64="W10="), Defect.NOT_AN_OBJECT),
     "a CloudEvent in a CloudEvent": Bad(_envelope(data=parse_json(_envelope())), Defect.MISSING_FIELD),
     "a batch of CloudEvents": Bad(b"[" + _envelope() + b"]", Defect.NOT_AN_OBJECT),
-    # - headers do not make a bad event better, and are kept
+    # - headers have no effect on a bad event, and are kept
     "bad, with wrong CloudEvents headers": Bad(
         _event(status="exploded"),
         Defect.UNKNOWN_STATUS,
@@ -321,5 +321,5 @@ ODD_INPUTS: dict[str, Odd] = {
 
 
 def bad_positions(source: Iterable[Record]) -> frozenset[tuple[int, int]]:
-    """Where in the source the bad records are: partition and offset."""
+    """The places of the bad records in the source: partition and offset."""
     return frozenset((record.partition, record.offset) for record in source if (record.key or b"").startswith(BAD_KEY))

@@ -8,7 +8,7 @@ from tests.oracle.expected import Expectation, expected
 
 
 def event(execution: str, status: str, second: int, **extra: Any) -> dict[str, Any]:
-    """An event of application ``app``; its event_id is told by its arguments."""
+    """An event of application ``app``; its event_id is made from its arguments."""
     found = {
         "application_id": "app",
         "execution_id": execution,

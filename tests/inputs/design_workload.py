@@ -86,8 +86,8 @@ def design_workload(
         applications: ``app-000000`` and on.
         seed: the same seed gives the same bytes.
         zipf: None spreads executions evenly; an exponent such as 1.0 makes ``app-000000`` the hottest key, and so on.
-        failure_rate: of the ends of attempts; half of the failed ones are retried.
-        processors: only the first so many of :data:`PROCESSORS`; None: all.
+        failure_rate: the share of attempts that fail; half of the failed ones are retried.
+        processors: how many of :data:`PROCESSORS` are used, from the first; None: all.
     """
     rng = random.Random(seed)
     executions = _executions(rng, applications, zipf, len(PROCESSORS) if processors is None else processors)

@@ -1,4 +1,4 @@
-"""Evidence as somebody alters or makes it up: bytes, lines, members, whole files, and what is no file at all."""
+"""Altered and forged evidence: changed bytes, lines, members and whole files, and entries that are no files."""
 
 import json
 import os
@@ -56,19 +56,19 @@ JUNK: Final[tuple[Any, ...]] = (
 
 
 def reseal(directory: Path) -> None:
-    """What a forger does: the sums fit again."""
+    """Write sums that fit the altered files again, as a forger would."""
     with suppress(OSError):
         lines = [f"{sha256((directory / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
         (directory / SUMS).write_text("".join(lines))
 
 
 def mutate(directory: Path, rng: random.Random) -> str:
-    """Alter evidence in one way; what was done."""
+    """Alter evidence in one way; return a description."""
     kind = rng.choice(_KINDS)
     try:
         kind(directory, rng)
     except (ValueError, LookupError, TypeError, RecursionError):
-        # What another mutation has left is no JSON, or has no line.
+        # An earlier mutation may have left a file without JSON, or without lines.
         kind = _bytes
         kind(directory, rng)
     return kind.__name__.strip("_")
@@ -111,7 +111,7 @@ def _lines(directory: Path, rng: random.Random) -> None:
 
 
 def _members(directory: Path, rng: random.Random) -> None:
-    """A member of some JSON, or of the JSON that a record's value is."""
+    """A member of a JSON object, or of a record's value."""
     name = rng.choice(FILES)
     path = directory / name
     if not name.endswith(".jsonl"):

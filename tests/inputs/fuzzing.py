@@ -1,4 +1,4 @@
-"""A byte-level fuzzer: valid events, and what is left of them after a few seeded mutations. Same seed, same bytes."""
+"""A byte-level fuzzer: valid events after a few seeded mutations. The same seed gives the same bytes."""
 
 import random
 from base64 import b64encode
@@ -36,9 +36,9 @@ def fuzzed(seed: int, count: int, *, prefix: str) -> Iterator[bytes]:
     """Mutated events.
 
     Args:
-        seed: of everything.
+        seed: the seed of all random choices.
         count: how many.
-        prefix: what the event ids begin with, each followed by its number: no two payloads share one but by mutation.
+        prefix: the prefix of the event ids; the event's number follows. Two payloads have the same id only by mutation.
     """
     rng = random.Random(seed)
     story = believable(seed, max(1, count // _EVENTS_PER_APPLICATION))
@@ -57,7 +57,7 @@ def _written(event: dict[str, Any], event_id: str) -> bytes:
 
 
 def _flip(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
-    """One bit the other way."""
+    """Flip one bit."""
     if not raw:
         return raw
     place = rng.randrange(len(raw))
@@ -101,7 +101,7 @@ def _comma(rng: random.Random, raw: bytes, *, ending: bool) -> bytes:
 
 
 def _replace_value(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
-    """Another token where a value stands."""
+    """Replace a value by another token."""
     places = [place + 1 for place, byte in enumerate(raw) if byte == ord(":")]
     if not places:
         return raw
@@ -117,12 +117,12 @@ def _insert_token(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
 
 
 def _add_member(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
-    """One member more, perhaps one that is there already."""
+    """Add a member, possibly a duplicate one."""
     return raw[:-1] + b"," + rng.choice(_MEMBERS) + rng.choice(_TOKENS) + b"}"
 
 
 def _replace_digits(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
-    """Another digit, a point or an exponent where a digit is."""
+    """Replace a digit by another digit, a point or an exponent."""
     places = [place for place, byte in enumerate(raw) if byte in b"0123456789"]
     if not places:
         return raw
@@ -131,7 +131,7 @@ def _replace_digits(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
 
 
 def _nest(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
-    """Arrays or objects in one another, around the cap and far beyond."""
+    """Nest arrays or objects, about as deep as the limit, and much deeper."""
     depth = rng.choice((1, 30, 31, 32, 33, 200, 5_000))
     opening, closing = rng.choice(((b"[", b"]"), (b'{"a":', b"}")))
     return raw[:-1] + b',"nested":' + opening * depth + b"1" + closing * depth + b"}"
@@ -148,7 +148,7 @@ def _lengthen(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
 
 
 def _wrap(rng: random.Random, raw: bytes, _other: bytes) -> bytes:
-    """Inside a CloudEvent, sound or not."""
+    """Put the event into a CloudEvent, valid or not."""
     if rng.random() < 0.3:
         encoded = b64encode(raw)
         cut = rng.choice((0, 0, 1, len(encoded) // 2))

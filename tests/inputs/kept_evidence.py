@@ -1,4 +1,4 @@
-"""Evidence about one application, as a worker's output gives it."""
+"""Evidence about one application, made from a worker's output."""
 
 from consolidator.keys import parse_event_key, partition_of
 from streams.audit.evidence.bundle import Evidence, EvidenceCheck, TopicNames
@@ -23,7 +23,7 @@ STORY = [
 
 
 def evidence_of(items, *, without=()):
-    """The evidence that a worker's output gives; the source lacks some events, by their ids."""
+    """The evidence from a worker's output; some events, given by their ids, are missing in the source."""
     log = kept_log(items, partitions=PARTITIONS)
     changes, factors = published(log, TOPICS, Rules(CATALOGUE))
     kept = [r for r in log.records if r.value is None or parse_event_key(r.key)[1] not in without]

@@ -41,7 +41,7 @@ def kept_log(items: Iterable[Item], *, partitions: int = 4, seed: int = 1, holes
 
 
 def application_log(log: KeptLog, application_id: str, end: int) -> ApplicationLog:
-    """What there is of an application, up to and without an offset."""
+    """The records of an application before an offset."""
     own = [record for record in log.records if _application(record) == application_id]
     partition = partition_of(application_id, log.partitions)
     return ApplicationLog(application_id, KeptLog(log.topic, log.partitions, own), partition, 0, end)
@@ -63,7 +63,7 @@ def published(log: KeptLog, topics: Topics, rules: Rules) -> tuple[list[Record],
 
 
 def for_the_oracle(records: Sequence[Record]) -> list[SourceRecord]:
-    """Records as the oracle takes them; an event without an id gets that of its key."""
+    """Records in the form that the oracle takes; an event without an id gets the id in its key."""
     found = []
     for record in records:
         application, event_id = parse_event_key(record.key)

@@ -38,16 +38,16 @@ def project() -> dict[str, Any]:
 
 
 def run_requirements() -> list[Requirement]:
-    """What a worker needs."""
+    """The packages that a worker needs."""
     return [Requirement(text) for text in project()["project"]["dependencies"]]
 
 
 def extra_requirements(extra: str) -> list[Requirement]:
-    """What an extra brings."""
+    """The packages of an extra."""
     return [Requirement(text) for text in project()["project"]["optional-dependencies"][extra]]
 
 
 def development_requirements() -> list[Requirement]:
-    """What the tests, the checks, the build and a release need."""
+    """The packages for tests, checks, the build and a release."""
     groups = project()["dependency-groups"].values()
     return [Requirement(entry) for group in groups for entry in group if isinstance(entry, str)]

@@ -1,4 +1,4 @@
-"""One good event, and what the decoder says of it with a few changes."""
+"""One good event, and the decoder's result for changed copies of it."""
 
 import json
 
@@ -43,5 +43,5 @@ def message(raw=None, **changes):
 
 
 def with_text(name, text):
-    """The event with one member written exactly so."""
+    """The event with the given text for one member."""
     return raw_of(**{name: "@"}).replace(b'"@"', text.encode())

@@ -14,9 +14,9 @@ _COMPILED: Final = {".pyc", ".so"}
 
 
 def committed_files() -> list[Path]:
-    """List what git has of the repository, without what was deleted and not yet committed.
+    """List the files of the repository that git knows, without deleted files.
 
-    An unpacked source distribution has no git: there it is what was unpacked, relative to the root as well.
+    An unpacked source distribution has no git: there all its files are listed, relative to the root as well.
     """
     if not (ROOT / ".git").exists():
         return _unpacked_files()

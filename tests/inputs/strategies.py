@@ -1,4 +1,4 @@
-"""Hypothesis strategies: small adversarial sets of events in which everything collides with everything.
+"""Hypothesis strategies: small adversarial sets of events with as many collisions as possible.
 
 One or two pairs, few executions, attempts, times and values. Each event is valid for the decoder. An event_id has one
 content, and events without one have a time of their own, so that no order depends on how content is hashed.
@@ -56,7 +56,7 @@ ABSENT = object()
 
 
 def amounts() -> st.SearchStrategy[int | Decimal]:
-    """Numbers that equal each other in different writings, cancel out, round half-way, or have 38 digits."""
+    """Numbers that are equal in different spellings, cancel out, are rounded half-way, or have 38 digits."""
     writings = (
         "0 -0.0 1.00 10 1E+1 0.005 0.015 0.025 -0.005 2.5 3.5 1e-20 12345678901234567890123456789012345678 0.1 0.2"
     )
@@ -67,7 +67,7 @@ def amounts() -> st.SearchStrategy[int | Decimal]:
 
 
 def labels() -> st.SearchStrategy[Any]:
-    """Scalars that an untyped comparison takes for the same."""
+    """Scalars that are equal in an untyped comparison."""
     return st.sampled_from(["", "1", "true", "Zürich", "<script>", True, False, 1, 0, Decimal("1.0"), Decimal("0.50")])
 
 
@@ -138,7 +138,7 @@ def events(draw: st.DrawFn, *, pairs: Sequence[tuple[str, str]], number: int, ev
 
 
 def times(microsecond: int | None = None) -> st.SearchStrategy[str]:
-    """Three instants in several writings; with a microsecond, one that no other event has."""
+    """Three instants in several spellings; with a microsecond, an instant that no other event has."""
     if microsecond is not None:
         return st.sampled_from([f"2025-03-03T09:00:0{second}.{900_000 + microsecond}Z" for second in range(3)])
     return st.sampled_from(

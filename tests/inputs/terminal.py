@@ -1,4 +1,4 @@
-"""A program in a terminal of so many columns."""
+"""Runs a program in a terminal with a given number of columns."""
 
 import os
 import pty
@@ -28,7 +28,7 @@ def in_terminal(command: Sequence[str], columns: int, environment: Mapping[str, 
             while block := os.read(ours, _BLOCK_BYTES):
                 said += block
         except OSError:
-            # Linux says so when the last writer has closed it.
+            # Linux raises this when the last writer has closed the terminal.
             pass
         finally:
             os.close(ours)

@@ -1,4 +1,4 @@
-"""Seeded workloads: believable lifecycle events with everything that goes wrong, and the design's benchmark load.
+"""Seeded workloads: realistic lifecycle events with all kinds of faults, and the design's benchmark load.
 
 The same seed gives the same bytes on every machine. All times lie in 2025, so nothing is ever in the far future.
 """
@@ -54,17 +54,17 @@ class Rates:
 
 
 def load_catalogue(path: Path = SAMPLE_CATALOGUE) -> dict[str, Any]:
-    """A catalogue file as the oracle wants it: numbers as int and Decimal."""
+    """A catalogue file in the oracle's form: numbers as int and Decimal."""
     return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
 
 
 def parse_json(text: bytes | str) -> Any:
-    """JSON as the oracle wants it: numbers as int and Decimal."""
+    """JSON in the oracle's form: numbers as int and Decimal."""
     return json.loads(text, parse_float=Decimal)
 
 
 def to_json(value: Any) -> bytes:
-    """JSON with the very digits of each Decimal, members in the order of the dict."""
+    """JSON with all digits of each Decimal, and members in the order of the dict."""
     return _text(value).encode()
 
 
@@ -100,11 +100,11 @@ def believable(
 ) -> list[Item]:
     """Lifecycle events in the order of their arrival, interleaved across applications.
 
-    Every event is valid for the decoder: nothing here is a dead letter. Two contents never share an event_id, and ends
-    that only their identity could order always have one.
+    Every event is valid for the decoder: nothing here is a dead letter. Two contents never have the same event_id. Ends
+    that can be ordered only by their id always have one.
 
     Args:
-        seed: of everything.
+        seed: the seed of all random choices.
         applications: how many; each uses two to five processors, one of them sometimes unknown to the catalogue.
         catalogue: the sample's if None.
         executions: the least and the most executions of a pair.
@@ -239,7 +239,7 @@ class _Story:
         return Decimal((int(coefficient < 0), digits, -places))
 
     def _supersede(self, events: list[tuple[datetime, dict[str, Any]]], ids: list[str], number: int) -> None:
-        """Name a target in some events: mostly the one before (chains), else the next (cycles), itself or a ghost."""
+        """Set ``supersedes`` in some events: mostly the previous one, else the next, itself, or an unknown one."""
         before, after = ids[number - 1], ids[(number + 1) % len(ids)]
         target = self._rng.choice([before, before, before, after, ids[number], f"{ids[number]}-ghost"])
         for _, event in self._rng.sample(events, self._rng.randint(1, len(events))):
@@ -264,7 +264,7 @@ class _Story:
 
 
 class _Writer:
-    """Writes one execution's events, each some time after the one before."""
+    """Makes one execution's events, each some time after the one before."""
 
     def __init__(
         self, about: Mapping[str, Any], moment: datetime, rng: random.Random, *, coarse: bool, counts: bool

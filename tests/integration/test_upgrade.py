@@ -16,7 +16,7 @@ from tests.upgrade.kept_installation import KeptInstallation, kept_installation
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 COMMIT = "d333f77"
-WIPED = "local state wiped, it comes back from the changelog"
+WIPED = "local state wiped, it is rebuilt from the changelog"
 
 TOO_LONG = {f"verdict-long-{what}" for what in ("code", "event-id", "execution-id", "processor", "supersedes")}
 NOT_DECLARED = {f"verdict-{what}" for what in ("factor", "outputs", "top-level", "undeclared")} | {"app-erased"}

@@ -1,4 +1,4 @@
-"""A partition that goes over to another ruleset, interrupted wherever a test wants it; nothing of it needs Kafka."""
+"""A partition that goes over to another ruleset, with interruptions at chosen places, and without Kafka."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -46,10 +46,10 @@ class AdoptedLog:
     """A log of one partition in which another catalogue is adopted.
 
     Attributes:
-        before: the catalogue until then.
-        after: the one from then on.
-        items: what is published, without the adoption.
-        at: how many of them come before it.
+        before: the old catalogue.
+        after: the new catalogue.
+        items: the published items, without the adoption.
+        at: how many of them come before the adoption.
     """
 
     before: Catalogue
@@ -81,7 +81,7 @@ class AdoptedLog:
         return RuleBook(Rules(self.after), lambda: KnownRulesets(texts, {0: (self.adoption,)}), EveryErasure())
 
     def replayed(self) -> tuple[dict[bytes, bytes], list[Outgoing]]:
-        """The rows of a replay, and everything that it would publish."""
+        """The rows of a replay, and all records that it would publish."""
         log, rows = self.log, MemoryTable()
         replay = Replay(topics_of(), self.book, rows, MAX_EVENT_BYTES, open_log=lambda: nullcontext(log))
         sent = [
@@ -92,13 +92,13 @@ class AdoptedLog:
 
 @dataclass
 class AdoptingWorker:
-    """A worker that dies after each so many transactions, with another one behind it.
+    """A worker that dies after given numbers of transactions; each time another worker follows.
 
     Attributes:
         adopted: the log.
-        part_pairs: most pairs that go over in one transaction.
-        lives: after how many transactions each life ends; the last one lives for ever.
-        rows: what is stored.
+        part_pairs: the greatest number of pairs that go over in one transaction.
+        lives: the number of transactions of each worker; the last one does not die.
+        rows: the stored rows.
         sent: everything that was published, in order.
         marks: the mark after each transaction.
     """
@@ -121,7 +121,7 @@ class AdoptingWorker:
         return {key: raw for key, raw in self.rows.items() if key != MARK_KEY}
 
     def switches(self) -> "_Switches":
-        """What the fold needs to go over."""
+        """The refolded pairs that the fold needs to go over."""
         return _Switches(self.adopted.log, self.adopted.book)
 
     def batch_at(self, offset: int) -> Batch:
@@ -129,7 +129,7 @@ class AdoptingWorker:
         return Batch("executions", 0, offset, offset + 1, [self.adopted.log.records[offset]])
 
     def live(self, transactions: int) -> None:
-        """Go on from what is stored, and die after so many transactions."""
+        """Continue from the stored rows, and die after a number of transactions."""
         log = self.adopted.log
         book = self.adopted.book
         raw = self.rows.get(MARK_KEY)
@@ -150,7 +150,7 @@ class AdoptingWorker:
         for batch in _batches(log.records[start:], start, self.batch_records):
             for _, folded in fold_in_parts(fold, batch, part_pairs=self.part_pairs):
                 if not transactions:
-                    # It was folded and not committed.
+                    # This part was folded, and not committed.
                     return
                 transactions -= 1
                 self.sent += folded.outgoing

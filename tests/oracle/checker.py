@@ -1,13 +1,13 @@
-"""The laws, checked: what is in Kafka and on disk against what the independent oracle derives from the source topic.
+"""Checks the laws: records in Kafka and rows on disk have to equal the oracle's results from the source topic.
 
 - *No loss, no duplicate*: every change that the oracle derives is there exactly once, by id and by (cause, pair).
-- *Content*: each change and each ``factors`` record says what the oracle says; ids, quality issues and the ruleset are
-  not the oracle's business and are masked.
+- *Content*: each change and each ``factors`` record says what the oracle says; the oracle does not know ids, quality
+  issues and the ruleset, so they are masked.
 - *Order*: in the order of a partition a pair's versions grow, and an application's never go back.
 - *State*: every row of every copy of the table adds up to the oracle's outcome, factors, counts and lists.
 - *Dead letters* are the records that are known to be bad and those that the oracle refuses: no more, no less.
 - A *foreign* record, under another key or in another partition, is there exactly once more under its canonical ones.
-  (So a test publishes the same bytes either as a stranger or under their canonical key, never both.)
+  (So a test publishes the same bytes either under a foreign key or under their canonical key, never both.)
 
 The log that the oracle folds is read from the source topic: its canonical records, without those known to be bad.
 Which partition is canonical comes from ``consolidator.keys``, proven there against Kafka's own vectors.
@@ -46,7 +46,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Observed:
-    """What was found.
+    """The contents of topics and databases.
 
     Attributes:
         source: the source topic, each partition in its order.
@@ -54,7 +54,7 @@ class Observed:
         factors: ``factors``.
         dead_letters: ``executions.dlq``.
         tables: copies of the table by name: the changelog, a RocksDB.
-        bad: where in the source records are that have to be dead letters.
+        bad: the places of source records that have to become dead letters.
     """
 
     source: Sequence[Record]
@@ -67,7 +67,7 @@ class Observed:
 
 @dataclass
 class Report:
-    """What is wrong, in words; every list is empty when the laws hold."""
+    """The violations in words; every list is empty if the laws hold."""
 
     events: int = 0
     changes: int = 0
@@ -97,7 +97,7 @@ def check(catalogue: Mapping[str, Any], rules: Rules, observed: Observed) -> Rep
     Args:
         catalogue: for the oracle, as :func:`tests.inputs.workloads.load_catalogue` gives it.
         rules: the same catalogue for the product, which has to decode its rows.
-        observed: what was found.
+        observed: the contents of topics and databases.
     """
     report = Report(events=len(observed.source))
     log = list(_log(observed, report))
@@ -125,7 +125,7 @@ def _log(observed: Observed, report: Report) -> Iterator[SourceRecord]:
     for record in observed.source:
         if (record.partition, record.offset) in observed.bad:
             continue
-        # A tombstone is known by its key, which is canonical wherever it stands.
+        # A tombstone is identified by its key, which is canonical in every partition.
         content = (record.value, record.key if record.value is None else None)
         payload = _canonical(record, partitions)
         if payload is None:
@@ -157,7 +157,7 @@ def _canonical(record: Record, partitions: int) -> Mapping[str, Any] | Tombstone
         return None
     if event.get("event_id") is not None:
         return event if event["event_id"] == identity else None
-    # How the content is hashed is the product's business: the oracle takes the id from the key.
+    # The oracle does not hash the content: it takes the id from the key.
     return event | {"event_id": identity} if _DIGEST.fullmatch(identity) else None
 
 
@@ -209,7 +209,7 @@ def _check_factors(oracle: Expectation, records: Sequence[Record], report: Repor
             report.altered.append(f"{_place(record)}: {_text(factors)}\n     is not {_text(change)}")
         if record.key != f"{_escape(pair.application_id)}/{pair.processor}".encode():
             report.altered.append(f"{_place(record)}: the key is {record.key!r}")
-    # Lists may have moved on since without a change; what a change is made for must be as it is now.
+    # Lists may have changed since without a change record; outcome, factors and counts must be the present ones.
     newest = dict(wanted.keys())
     for pair, state in oracle.pairs.items():
         if pair not in last:

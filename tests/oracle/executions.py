@@ -18,7 +18,7 @@ CLOSES = frozenset({"superseded", "cancelled"})
 
 @dataclass(frozen=True)
 class PairState:
-    """What must be known of a pair. ``executions`` has the counts, contributors, failures and truncated."""
+    """The expected state of a pair. ``executions`` has the counts, contributors, failures and truncated."""
 
     processor_type: str | None
     outcome: str
@@ -78,7 +78,7 @@ def _attempt(event: Mapping[str, Any]) -> int | None:
 
 
 def _instant(text: str) -> datetime:
-    # RFC 3339 takes a small t and z too; a leap second is the second after 23:59:59.
+    # RFC 3339 allows a small t and z, too; a leap second is the second after 23:59:59.
     leap = timedelta(seconds=text[17:19] == "60")
     text = text.upper().replace(":60", ":59", 1) if leap else text.upper()
     return datetime.fromisoformat(text).astimezone(UTC) + leap
@@ -144,7 +144,7 @@ def consolidate_from_scratch(events: Iterable[Event], rule: Rule) -> PairState:
         executions.setdefault(event.execution_id, []).append(event)
     evicted = _evicted(executions, rule.on_failed_rerun)
 
-    active: list[Event] = []  # each active execution stands here by its end
+    active: list[Event] = []  # each active execution is represented by its end
     some_open = False
     for execution_id, its_events in executions.items():
         end = _end(its_events)

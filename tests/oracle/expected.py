@@ -82,7 +82,7 @@ class SourceRecord:
 
 @dataclass
 class Expectation:
-    """Everything that must hold after a log."""
+    """The expected results of a log."""
 
     pairs: dict[PairKey, PairState] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
@@ -146,7 +146,7 @@ class _Cause:
 
 
 class _Ledger:
-    """The sets of events by pair, and what was erased."""
+    """The sets of events by pair, and the erased events."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self.pairs: dict[PairKey, dict[tuple[str, str], Event]] = {}

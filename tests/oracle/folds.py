@@ -1,7 +1,7 @@
-"""The product's fold in the words of the oracle: items in; pairs, changes, dead letters and rows out.
+"""The product's fold with the oracle's types: it takes items, and gives pairs, changes, dead letters and rows.
 
-Two ways in. :func:`run_core` drives the pure functions one event at a time; :class:`Partition` drives the worker's fold
-of a whole partition, batch by batch, with its rows in a dictionary.
+There are two ways to run it. :func:`run_core` drives the pure functions one event at a time; :class:`Partition` drives
+the worker's fold of a whole partition, batch by batch, with its rows in a dictionary.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,12 +29,12 @@ from topics.records.decoding import decode_event
 from topics.records.erasure_authority import ErasureAuthority, EveryErasure
 
 MAX_EVENT_BYTES = 256 * 1024
-# After everything that the generators write, so that nothing lies in the far future.
+# Later than all generated events, so that none is in the far future.
 RECORDED_MS = 1_767_225_600_000
 
 
 def catalogue_of(content: Mapping[str, Any]) -> Catalogue:
-    """The catalogue of a test, which need not say what its name and version are."""
+    """The catalogue of a test, with a default name and version."""
     return Catalogue.model_validate({"schema_version": 1, "name": "test", "version": "1"} | dict(content))
 
 
@@ -48,7 +48,7 @@ def decoded(item: Mapping[str, Any]) -> LifecycleEvent:
 
 @dataclass
 class Run:
-    """What the core made of a log."""
+    """The core's results for a log."""
 
     pairs: dict[PairKey, Pair] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
@@ -61,7 +61,7 @@ def run_core(content: Mapping[str, Any], items: Iterable[Item]) -> Run:
 
 
 def steps(content: Mapping[str, Any], items: Iterable[Item]) -> Iterator[Run]:
-    """The same run after each item: one object that goes on growing."""
+    """Yield the run after each item; it is always the same, growing object."""
     rules = rules_of(content)
     run = Run()
     erased: set[tuple[str, str]] = set()
@@ -90,7 +90,7 @@ def _keep(run: Run, key: PairKey, step: Any) -> None:
 
 
 def state_of(pair: Pair, rules: Rules) -> dict[str, Any]:
-    """A pair as :func:`oracle_state` writes the oracle's."""
+    """A pair in the form of :func:`oracle_state`."""
     tally = pair.tally
     failures = [
         {"execution_id": execution_id, "attempt": attempt} | ({} if code is None else {"code": code})
@@ -121,7 +121,7 @@ _NOT_THE_ORACLES = frozenset({"schema_version", "id", "quality", "ruleset"})
 
 
 def comparable_changes(changes: Iterable[Mapping[str, Any]], log: Iterable[Item]) -> list[str]:
-    """Changes without what only the product knows: ids, the ruleset, quality, and the ids of nameless events."""
+    """Changes without members that only the product knows: ids, the ruleset, quality, and computed event ids."""
     named = {item["event_id"] for item in log if isinstance(item, dict) and "event_id" in item}
     found = []
     for change in changes:
@@ -181,10 +181,10 @@ def topics_of(partitions: int = 1) -> Topics:
 
 
 class Partition:
-    """The worker's fold of one partition over rows in memory. Every erasure counts, unless somebody is to be asked.
+    """The worker's fold of one partition over rows in memory. Every erasure counts, unless an authority is given.
 
     Attributes:
-        rows: what is stored.
+        rows: the stored rows.
         sent: everything that was produced, in order.
     """
 
@@ -235,9 +235,9 @@ class Partition:
         return folded
 
     def stored(self) -> dict[bytes, Any]:
-        """Every row by its key, decoded: the state, whatever the order in which a set was written."""
+        """Every row by its key, decoded, so that the order within sets does not matter."""
         return {key: decode_row(raw) for key, raw in self.rows.items()}
 
     def values(self, topic: str) -> list[Any]:
-        """The JSON of what was sent to a topic, numbers exact."""
+        """The JSON values that were sent to a topic, with exact numbers."""
         return [parse_json(sent.value) for sent in self.sent if sent.topic == topic and sent.value is not None]

@@ -1,4 +1,4 @@
-"""Which bytes are a lifecycle event, said a second time, to judge the product's decoder.
+"""A second decoder of lifecycle events, with which the product's decoder is compared.
 
 Written from the table in docs/events.md and the limits, with the standard library alone, for clarity and not for speed.
 """
@@ -31,7 +31,7 @@ class _BadError(Exception):
 
 
 class _Number:
-    """A number, as it was written."""
+    """A number in its original spelling."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -66,7 +66,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 
 
 def _data(envelope: dict[str, Any]) -> dict[str, Any]:
-    """What a structured CloudEvent holds: an object, or an object's JSON in base 64, and never both."""
+    """The event in a structured CloudEvent: an object, or an object's JSON in base 64, and never both."""
     data, encoded = envelope.get("data"), envelope.get("data_base64")
     _require((data is None) != (encoded is None))
     if encoded is not None:
@@ -169,7 +169,7 @@ def _check_time(text: Any, recorded_ms: int) -> None:
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
     micros = int(((match[7] or "") + "000000")[:6])
     is_leap = second == 60
-    # Refuses what no calendar or clock has.
+    # This raises for dates and times that do not exist.
     local = datetime(year, month, day, hour, minute, 59 if is_leap else second, micros, tzinfo=UTC)
     offset_s = 0
     if match[9]:

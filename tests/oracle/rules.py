@@ -1,4 +1,4 @@
-"""What the independent oracle knows of the catalogue: which values are accepted, and how they become factors.
+"""The independent oracle's rules of the catalogue: which values are accepted, and how they become factors.
 
 The readings of the design that this follows are listed in ``tests/oracle/expected.py``.
 """

@@ -1,7 +1,7 @@
-"""What tests ask a cluster's administration: each question has less time than its test, and is asked again.
+"""Admin requests of tests: each has a shorter time limit than its test, and is repeated.
 
-A question that a busy broker lost is answered at the second time, not after the whole of the test's limit. librdkafka's
-own limit is a minute, which is a test's as well.
+If a busy broker loses a request, the second one is answered, well before the test's time limit. librdkafka's own limit
+is a minute, which is a test's as well.
 """
 
 import time
@@ -47,12 +47,12 @@ _Answer = TypeVar("_Answer")
 def asked(
     question: Callable[[float], _Answer], *, done: Collection[int] = (), limit_s: float = _LIMIT_S
 ) -> _Answer | None:
-    """The answer to a question, asked again while the reason for its failure may pass.
+    """The answer to a request, which is repeated while its error may be temporary.
 
     Args:
-        question: asks once, for at most so many seconds.
-        done: what a change is refused with that took effect the first time, though the answer was lost.
-        limit_s: after which it is not asked again.
+        question: asks once, for at most a number of seconds.
+        done: the error of a change that took effect at the first request, whose answer was lost.
+        limit_s: the time after which it is not asked again.
     """
     deadline = time.monotonic() + limit_s
     is_repeated = False
@@ -75,8 +75,8 @@ def asked(
 def answered(
     question: Callable[[float], "Future[_Answer]"], *, done: Collection[int] = (), limit_s: float = _LIMIT_S
 ) -> _Answer | None:
-    """Likewise, of a question that promises its answer.
+    """The answer to a request that returns futures; repeated like :func:`asked`.
 
-    The client has to be kept by the caller: librdkafka forgets the questions of one that is gone.
+    The caller has to keep the client: librdkafka drops the requests of a client that is garbage-collected.
     """
     return asked(lambda ask_s: question(ask_s).result(ask_s + _MARGIN_S), done=done, limit_s=limit_s)

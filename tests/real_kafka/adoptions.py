@@ -1,4 +1,4 @@
-"""A running installation that goes over to another ruleset: what its workers say, and what is in its topics."""
+"""A running installation that adopts another ruleset: its workers' log lines, and its topics' records."""
 
 from collections import Counter
 from pathlib import Path
@@ -46,7 +46,7 @@ def going_over(catalogue: Path) -> dict[str, str]:
 
 
 def verified(installation: Installation, catalogue: Path) -> dict[str, Any]:
-    """The summary of a verification that finds nothing."""
+    """The summary of a verification; it must find no differences."""
     result = CliRunner(env=installation.variables | {"CONSOLIDATOR_CATALOGUE": str(catalogue)}).invoke(
         cli, ["replay", "--verify", "--format", "json"], catch_exceptions=False
     )
@@ -69,12 +69,16 @@ def adopted_changes(installation: Installation) -> list[dict[str, Any]]:
 
 
 def gone_over(*workers: WorkerProcess) -> set[int]:
-    """The partitions that these workers took over to another ruleset, as they say."""
-    return {entry["partition"] for worker in workers for entry in worker.entries("the partition has gone over")}
+    """The partitions that these workers took over to another ruleset, by their logs."""
+    return {
+        entry["partition"]
+        for worker in workers
+        for entry in worker.entries("the partition has gone over to the new ruleset")
+    }
 
 
 def wait_gone_over(*workers: WorkerProcess, partitions: int, limit_s: float = LIMIT_S) -> None:
-    """Wait until so many partitions have gone over: it is a job beside the work. The last worker has to run."""
+    """Wait until a number of partitions have gone over, which happens in the background. The last worker has to run."""
     workers[-1].wait(
         lambda: len(gone_over(*workers)) >= partitions, f"{partitions} partitions to go over", limit_s=limit_s
     )

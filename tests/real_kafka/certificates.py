@@ -1,4 +1,4 @@
-"""Certificates for one test session: an authority, a broker's certificates, clients', and what is wrong with some."""
+"""Certificates for one test session: an authority, and certificates of brokers and clients, some of them invalid."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ class Authority:
 
     def _write(self, name: str, issued: trustme.LeafCert, encryption: KeySerializationEncryption) -> Identity:
         key = load_pem_private_key(issued.private_key_pem.bytes(), password=None)
-        # Kafka reads PKCS#8 only, which is not what the library writes.
+        # Kafka reads only PKCS#8, but the library writes another format by default.
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
         chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
         found = Identity(*(self._directory / f"{name}.{kind}.pem" for kind in ("certificate", "key", "bundle")))

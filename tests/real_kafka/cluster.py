@@ -34,7 +34,7 @@ class Cluster:
     Args:
         directory: for the nodes' data.
         cache_dir: where the jars are kept.
-        broker_session_timeout_ms: after which a silent node's partitions get other leaders.
+        broker_session_timeout_ms: the time after which the partitions of a silent node get other leaders.
         properties: further settings of every node.
     """
 
@@ -91,7 +91,7 @@ class Cluster:
 
     @contextmanager
     def frozen(self, node: int) -> Iterator[None]:
-        """SIGSTOP for the time of a ``with`` block: the node is silent, its connections stay."""
+        """SIGSTOP for the time of a ``with`` block: the node does not answer, but its connections stay open."""
         pid = running_pid(self._configs[node].pid_file)
         assert pid is not None, f"node {node} is not running"
         os.kill(pid, signal.SIGSTOP)
@@ -106,10 +106,10 @@ class Cluster:
             terminate(self._configs[node].pid_file, grace_s=STOP_GRACE_S, on_progress=None)
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill the nodes that still run."""
         self.kill(*(node for node in NODES if running_pid(self._configs[node].pid_file) is not None))
 
-    # -- who does what
+    # -- roles of nodes
 
     def leader(self, topic: str, partition: int) -> int:
         """The node that leads a partition."""

@@ -1,4 +1,4 @@
-"""Steps of the tests about dead letters: events that become some, a worker over them, and the commands."""
+"""Steps of the tests about dead letters: publish events that become dead letters, run a worker, run the commands."""
 
 import json
 from collections import Counter
@@ -62,21 +62,21 @@ def publish_bad(installation, *values, partition=0):
 
 
 def work(installation, **variables):
-    """Let a worker fold everything that is there."""
+    """Let a worker fold all published events."""
     worker = installation.start(**variables).wait_ready(installation.partitions)
     installation.wait_consumed(worker)
     worker.stop()
 
 
 def run(installation, *arguments, exit_code=0):
-    """Run ``consolidator dlq``; its result."""
+    """Run ``consolidator dlq``; return its result."""
     result = CliRunner(env=installation.variables).invoke(cli, ["dlq", *arguments], catch_exceptions=False)
     assert result.exit_code == exit_code, result.output
     return result
 
 
 def refusal(installation, *arguments):
-    """What is said where nothing is done."""
+    """The message if nothing is done."""
     with pytest.raises(ContractError) as caught:
         run(installation, *arguments)
     return str(caught.value)
@@ -87,7 +87,7 @@ def listed(installation, *arguments):
 
 
 def redriven(installation, *arguments):
-    """What a redrive did, by action."""
+    """The letters of a redrive, by action."""
     lines = run(installation, "redrive", "--format", "json", *arguments).stdout.splitlines()
     return Counter(json.loads(line)["action"] for line in lines)
 

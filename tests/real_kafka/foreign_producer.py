@@ -1,4 +1,4 @@
-"""A producer as other languages have it: librdkafka itself, by which a header's name may be any bytes."""
+"""A producer like those of other languages: librdkafka itself, with which a header's name may be any bytes."""
 
 import ctypes
 from pathlib import Path
@@ -9,12 +9,12 @@ __all__ = ["produce_with_header_name"]
 
 _ERROR_BYTES = 512
 _FLUSH_MS = 30_000
-# rd_kafka_vtype_t: which argument comes next.
+# rd_kafka_vtype_t: the type of the next argument.
 _END, _TOPIC, _PARTITION, _VALUE, _KEY, _HEADERS = 0, 1, 3, 4, 5, 10
 
 
 def produce_with_header_name(servers: str, topic: str, record: tuple[bytes, bytes, int], name: bytes) -> None:
-    """Produce one record with one header of that name, and wait for its acknowledgement."""
+    """Produce one record with a header of a given name, and wait for its acknowledgement."""
     key, value, partition = record
     library = _library()
     config = ctypes.c_void_p(library.rd_kafka_conf_new())

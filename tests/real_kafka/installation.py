@@ -82,11 +82,11 @@ class Installation:
         self._workers = 0
 
     def create_topics(self) -> None:
-        """What ``consolidator topics apply`` does."""
+        """Create the topics, as ``consolidator topics apply`` does."""
         apply(self.topics, self.config)
 
     def existing_topics(self) -> frozenset[str]:
-        """Those of the installation's topics that the broker has."""
+        """The installation's topics that the broker has."""
         return existing(self.topics, self.config)
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Installation:
 
     @property
     def state_dir(self) -> Path:
-        """Where the workers keep their state, unless told otherwise."""
+        """The default state directory of the workers."""
         return Path(self.variables["CONSOLIDATOR_STATE_DIR"])
 
     def start(self, **variables: str) -> WorkerProcess:
@@ -120,7 +120,7 @@ class Installation:
     # -- publishing
 
     def publish(self, items: Iterable[Item], *, seed: int = 1) -> int:
-        """Publish events and tombstones under their canonical keys; those without an event id as a stranger would."""
+        """Publish events and tombstones under their canonical keys; events without an id under foreign keys."""
         rng = random.Random(seed)
         return self.publish_raw(self._record(item, rng) for item in items)
 
@@ -172,9 +172,9 @@ class Installation:
 
         Args:
             topic: the topic.
-            settled: what is being committed is waited for. The broker ends a transaction partition by partition: a
-                commit is known, and the group's offsets are readable, before all of its records are. False: not, where
-                a transaction was left open.
+            settled: whether to wait for open transactions. The broker ends a transaction partition by partition: a
+                commit may be answered, and the group's offsets readable, before all of its records are. Use False if a
+                transaction was left open on purpose.
         """
         partitions = range(self.partitions) if settled else ()
         with TopicReader(self.config, topic, Beginning(), settled=partitions, timeout_s=LIMIT_S) as reader:
@@ -211,7 +211,7 @@ class Installation:
         return {place.partition: place.offset for place in places}
 
     def unstable_offsets(self) -> list[int]:
-        """The partitions whose offset is in a transaction of the group's that is open."""
+        """The partitions whose offset is in an open transaction of the group."""
         return wait_until_offsets_settled(
             self.admin, self.name, self.topics.executions.name, range(self.partitions), limit_s=0
         )
@@ -234,7 +234,7 @@ class Installation:
         return sum(self.committed().values()) / max(1, sum(self.ends().values()))
 
     def lag(self) -> dict[int, int]:
-        """Partitions that have an unread record, with its offset: markers and aborted records are no lag."""
+        """Partitions with an unread record, and its offset. Markers and aborted records do not count as lag."""
         committed, ends = self.committed(), self.ends()
         behind = {partition: offset for partition, offset in committed.items() if offset < ends[partition]}
         return {partition: offset for partition, offset in behind.items() if self._has_record_from(partition, offset)}
@@ -265,7 +265,7 @@ class Installation:
         )
 
     def wait_progress(self, share: float, worker: WorkerProcess, *, limit_s: float = LIMIT_S) -> None:
-        """Wait until that share of the source is committed."""
+        """Wait until a share of the source is committed."""
         worker.wait(lambda: self.progress() >= share, f"{share:.0%} of the source to be committed", limit_s=limit_s)
 
     # -- the laws
@@ -291,11 +291,11 @@ class Installation:
         )
 
     def report(self, observed: Observed) -> Report:
-        """Compare what was observed with what the oracle derives from the source."""
+        """Compare the observed contents with the oracle's results from the source."""
         return check(load_catalogue(), Rules(load_rules(None)), observed)
 
     def check_laws(self, *, state: Path | None = None) -> Report:
-        """Fail where a law of ``tests/oracle/checker.py`` is broken; arguments as for :meth:`observe`."""
+        """Fail if a law of ``tests/oracle/checker.py`` is broken; the arguments are those of :meth:`observe`."""
         report = self.report(self.observe(state=state))
         report.require()
         return report
@@ -332,7 +332,7 @@ class Installation:
         """Give a topic more partitions."""
         answered(
             lambda ask_s: self.admin.create_partitions([wanted], request_timeout=ask_s)[wanted.topic],
-            # It has as many by then.
+            # It has that many partitions already.
             done={KafkaError.INVALID_PARTITIONS},
         )
 
@@ -350,10 +350,10 @@ class Installation:
         answered(lambda ask_s: self.admin.delete_records([place], request_timeout=ask_s)[place])
 
     def alter_topic(self, topic: str, setting: str, value: str) -> None:
-        """Set one setting of a topic, and wait until the broker goes by it.
+        """Set one setting of a topic, and wait until the broker uses it.
 
-        A broker tells a new value shortly before its log has it, but has finished with one change before it begins the
-        next: the second one is told when the first one is in force.
+        A broker reports a new value shortly before it uses it, but it completes one change before it begins the next.
+        So when it reports a second change, the first one is in use.
         """
         self._set(topic, setting, value)
         self._set(topic, _HARMLESS_SETTING, str(time.time_ns()))

@@ -1,6 +1,6 @@
-"""A real broker that lets nobody do what no ACL permits, with a listener for each way to prove who one is.
+"""A real broker that permits only what an ACL allows, with a listener for each way of authentication.
 
-Its plain listener is the tests' own door: whoever comes in there is ``User:ANONYMOUS``, a super user.
+The tests themselves use its plain listener: every client there is ``User:ANONYMOUS``, a super user.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,9 +78,9 @@ class SecuredBroker:
     """The running broker.
 
     Attributes:
-        open_servers: where a super user gets in without a password.
+        open_servers: the address at which a super user needs no password.
         listeners: the address of each other listener, by its name.
-        authority: issued the broker's certificates, and the client's.
+        authority: the authority that issued the certificates of the broker and of the client.
         client: the client certificate of the principal ``User:worker``.
         encrypted_client: the same principal's, whose key is encrypted with KEY_PASSWORD.
     """
@@ -92,7 +92,7 @@ class SecuredBroker:
     encrypted_client: Identity
 
     def scram(self, listener: str = "SASL_PLAINTEXT", mechanism: str = "SCRAM-SHA-256") -> dict[str, str]:
-        """The settings of a client that proves itself by a password."""
+        """The settings of a client that authenticates with a password."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.listeners[listener],
             "KAFKA_SECURITY_PROTOCOL": _LISTENERS[listener],
@@ -102,7 +102,7 @@ class SecuredBroker:
         } | (self._trust() if listener == "SASL_SSL" else {})
 
     def certificate(self, identity: Identity | None = None, listener: str = "SSL") -> dict[str, str]:
-        """The settings of a client that proves itself by a certificate."""
+        """The settings of a client that authenticates with a certificate."""
         found = identity or self.client
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.listeners[listener],
@@ -115,7 +115,7 @@ class SecuredBroker:
         return {"KAFKA_SSL_CA_LOCATION": str(self.authority.certificate)}
 
     def permit(self, wanted: Iterable[Permission]) -> None:
-        """Permit the user this, and nobody anything else."""
+        """Permit the user these operations, and no other user any."""
         self.permit_only(_binding(one) for one in wanted)
 
     @property
@@ -124,7 +124,7 @@ class SecuredBroker:
         return AdminClient({"bootstrap.servers": self.open_servers, "log_level": 2})
 
     def permit_only(self, wanted: Iterable[AclBinding]) -> None:
-        """Make these the broker's ACLs, all of them, and wait until they are in force."""
+        """Replace all ACLs of the broker by these, and wait until they are in force."""
         admin, bindings = self.admin, set(wanted)
         there = _bindings(admin)
         surplus = [_filter_of(binding) for binding in there - bindings]

@@ -1,4 +1,4 @@
-"""An installation whose command line and workers have to prove who they are; the tests look in by the open door."""
+"""An installation whose command line and workers have to authenticate; the tests use the plain listener."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ SECRETS = (PASSWORD, KEY_PASSWORD, "PRIVATE KEY")
 
 @dataclass(frozen=True)
 class Done:
-    """What a command did, how it ended and how long it took."""
+    """The output, the exit code and the duration of a command."""
 
     code: int
     stdout: str
@@ -29,7 +29,7 @@ class Done:
 
     @property
     def said(self) -> str:
-        """Everything that it wrote."""
+        """Everything that the command wrote."""
         return self.stdout + self.stderr
 
 
@@ -51,11 +51,11 @@ class SecuredInstallation(Installation):
         return permissions(role, self.topics, self.name)
 
     def permit(self, *roles: Role) -> None:
-        """Permit these roles' lists, and nothing else."""
+        """Permit the documented lists of these roles, and nothing else."""
         self.broker.permit(one for role in roles for one in self.needed(role))
 
     def command(self, *arguments: str, stdin: bytes = b"", **variables: str) -> Done:
-        """Run ``consolidator`` to its end; no secret may be in what it says."""
+        """Run ``consolidator`` to its end; its output must not have a secret."""
         started = time.monotonic()
         done = subprocess.run(
             [str(CONSOLIDATOR), *arguments],
@@ -71,5 +71,5 @@ class SecuredInstallation(Installation):
 
 
 def require_no_secret(text: str) -> None:
-    """Fail where a password or a key is in a text."""
+    """Fail if a password or a key is in a text."""
     assert not [secret for secret in SECRETS if secret in text]

@@ -18,7 +18,7 @@ _AS_OF_KEY = b"__consolidator\0as of__"
 
 
 def table_of_changelog(records: Iterable[Record]) -> Table:
-    """The last value of each key, as a recovery on an empty disk would have it."""
+    """The last value of each key, as after a recovery on an empty disk."""
     table: Table = {}
     for record in records:
         rows = table.setdefault(record.partition, {})
@@ -32,7 +32,7 @@ def table_of_changelog(records: Iterable[Record]) -> Table:
 
 
 def table_on_disk(directory: Path) -> Table:
-    """Every partition's database below a directory; its worker must have ended, be it by kill -9."""
+    """Every partition's database below a directory; its worker must have ended, or have been killed."""
     return {_partition_of(path): _rows(path) for path in sorted(directory.rglob("*.db"))}
 
 

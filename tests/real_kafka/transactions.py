@@ -1,4 +1,4 @@
-"""What brokers know of transactions: which were committed, which ids and which producers they remember."""
+"""Reads the brokers' state of transactions: committed ones, known transactional ids, and known producers."""
 
 import asyncio
 import struct
@@ -39,7 +39,7 @@ def committed_transactions(config: Mapping[str, str | int], app_id: str) -> dict
 
     Args:
         config: for librdkafka.
-        app_id: what the transactional ids start with.
+        app_id: the prefix of the transactional ids.
     """
     found: Counter[str] = Counter()
     with TopicReader(config, _TOPIC, Beginning()) as reader:
@@ -57,7 +57,7 @@ def committed_transactions(config: Mapping[str, str | int], app_id: str) -> dict
 def behind_an_open_transaction(
     config: Mapping[str, str | int], topic: str, partition: int, key: bytes, value: bytes, *, limit_s: float
 ) -> Producer:
-    """Write a committed record behind one of a transaction that is still open, so that no reader sees it yet.
+    """Write a committed record after a record of an open transaction, so that no reader gets it yet.
 
     Args:
         config: for librdkafka.
@@ -186,7 +186,7 @@ class _Producers(Request[_ProducersRequest]):
 
 
 def remembered_ids(servers: str, transactional_ids: Iterable[str]) -> set[str]:
-    """Which of these ids their coordinators know; those that rested too long they have forgotten.
+    """Those of the ids that their coordinators know; they forget ids that were unused for too long.
 
     Args:
         servers: the brokers.

@@ -1,7 +1,7 @@
-"""Between a worker and its broker: lets librdkafka through and treats aiokafka as it is told to.
+"""A proxy between a worker and its broker: it forwards librdkafka's connections, and disturbs aiokafka's.
 
-The worker asks with librdkafka whether everything is as it should be, and only then starts Faust with aiokafka. Both
-begin with the same request, *ApiVersions*, of which aiokafka sends version 0.
+The worker first checks the cluster with librdkafka, and only then starts Faust with aiokafka. Both begin with the same
+request, *ApiVersions*, of which aiokafka sends version 0.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _READ_BYTES: Final = 65_536
 
 
 class UnfriendlyBroker:
-    """A proxy for the address at which clients begin; what brokers say of themselves leads around it.
+    """A proxy for the bootstrap address. The brokers' own addresses, in their metadata, lead around it.
 
     Args:
         servers: the real broker.

@@ -1,4 +1,4 @@
-"""A real worker in a process of its own: started, watched through its JSON log, signalled, killed."""
+"""A real worker in its own process: it can be started, watched through its JSON log, signalled and killed."""
 
 import contextlib
 import json
@@ -27,12 +27,12 @@ _LOG_TAIL_CHARACTERS = 4_000
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, limit_s: float, details: Callable[[], str] = str) -> Any:
-    """Poll until the condition is truthy, and return what it is.
+    """Poll until the condition is truthy, and return its value.
 
     Args:
         condition: asked every 20 ms.
-        what: what is waited for, for the failure's message.
-        limit_s: after which the test fails.
+        what: the expected event, for the failure's message.
+        limit_s: the time after which the test fails.
         details: more for the failure's message.
     """
     deadline = time.monotonic() + limit_s
@@ -46,7 +46,7 @@ def wait_until(condition: Callable[[], Any], what: str, *, limit_s: float, detai
 
 
 class WorkerProcess:
-    """One ``consolidator run``. As a context it is killed at the end, whatever happened.
+    """One ``consolidator run``. As a context manager it is killed at the end.
 
     Args:
         variables: its settings, as environment variables.
@@ -86,7 +86,7 @@ class WorkerProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative: killed by that signal."""
+        """The exit code; None while it runs; negative: the signal that killed it."""
         return self._process.poll()
 
     @property
@@ -123,15 +123,15 @@ class WorkerProcess:
         return wait_until(met, what, limit_s=limit_s, details=self.tail)
 
     def owned(self) -> set[int]:
-        """The partitions that it has ready by its own account."""
+        """The partitions that are ready according to its log."""
         return self._claimed("partitions ready", "offsets")
 
     def held(self) -> set[int]:
-        """The partitions that it has acquired, by its own account, whether or not they are ready yet."""
+        """The partitions that it has acquired according to its log; they need not be ready yet."""
         return self._claimed("partitions acquired", "partitions")
 
     def _claimed(self, event: str, member: str) -> set[int]:
-        """What the last such entry names and no later one gives up."""
+        """The partitions that the last entry of a kind names, without those that a later entry releases."""
         found: set[int] = set()
         for entry in self.entries():
             if entry.get("event") == event:
@@ -151,7 +151,7 @@ class WorkerProcess:
         listening = {row[9] for row in rows if row[3] == _LISTENING}
         held = set()
         for link in Path(f"/proc/{self.pid}/fd").iterdir():
-            # It may be closed meanwhile; a listener stays.
+            # The descriptor may be closed meanwhile; a listening socket stays open.
             with contextlib.suppress(FileNotFoundError):
                 held.add(str(link.readlink()))
         return sorted(inode for inode in listening if f"socket:[{inode}]" in held)
@@ -162,7 +162,7 @@ class WorkerProcess:
         return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
     def wait_ready(self, partitions: int = 1, *, limit_s: float = READY_LIMIT_S) -> Self:
-        """Wait until it has at least so many partitions ready."""
+        """Wait until at least a number of its partitions are ready."""
         self.wait(lambda: len(self.owned()) >= partitions, f"{partitions} partitions to be ready", limit_s=limit_s)
         return self
 
@@ -193,7 +193,7 @@ class WorkerProcess:
     def is_frozen(self) -> bool:
         """Whether it is stopped by a signal."""
         status = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
-        # The name before it, in parentheses, may hold anything.
+        # The process's name before it, in parentheses, may contain any character.
         return status.rpartition(")")[2].split()[0] == "T"
 
     def cont(self) -> None:
@@ -218,10 +218,10 @@ def wait_shared_out(
 
     Args:
         partitions: how many there are.
-        workers: who has them; none of them may end.
-        claimed: the partitions that a worker claims.
-        what: what is waited for, for the failure's message.
-        limit_s: after which the test fails.
+        workers: the workers; none of them may end.
+        claimed: returns the partitions that a worker claims.
+        what: the expected event, for the failure's message.
+        limit_s: the time after which the test fails.
     """
 
     def shared_out() -> bool:

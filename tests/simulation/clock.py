@@ -1,10 +1,10 @@
-"""A time that passes when a test says so."""
+"""A clock that a test sets."""
 
 __all__ = ["Clock"]
 
 
 class Clock:
-    """Gives the seconds that it is set to.
+    """A clock that returns the time to which it is set.
 
     Attributes:
         now: the time, in seconds.

@@ -1,4 +1,4 @@
-"""Planted defects: workers that break one rule each; the simulation has to find a counterexample for every one."""
+"""Planted defects: workers that each break one rule. The simulation has to find a counterexample for each."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -90,19 +90,19 @@ class _FencedLate(Simulation):
 
 class _NotOutwaited(Simulation):
     def outwait(self, partition: int) -> None:
-        """Nothing is waited for: the fence of the partition's own producer is all there is."""
+        """This worker waits for no transaction: it only fences the partition's own producer."""
 
 
 class _OnlyRecordsOutwaited(Simulation):
     def outwait(self, partition: int) -> None:
-        """What has offsets and no records yet is not waited for."""
+        """This worker does not wait for transactions that have offsets, but no records yet."""
         for identity in self.kafka.open_in(self.changelog(partition)):
             self.kafka.fence(identity)
 
 
 class _SilenceIsAnEnd(Simulation):
     def ask_end(self, log: PartitionLog, *, committed_only: bool) -> int:
-        """A new owner takes -1001 as an end, below which nothing can be open."""
+        """This new owner uses -1001 as an end, below which no transaction can be open."""
         return log.told_end(committed_only=committed_only)
 
 

@@ -1,6 +1,6 @@
-"""A worker's application that is never started: what the transport does at one moment can be asked of its own objects.
+"""A worker's application that is never started, so that a test can call the transport's objects at a chosen moment.
 
-Kafka's part is played by a thread whose polls are written down beforehand, because no real broker can be timed so.
+A fake thread with predefined polls replaces Kafka, because the timing of a real broker cannot be controlled.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Poll = Callable[[], dict[TP, Any]]
 
 
 class ScriptedThread:
-    """Stands for the consumer's thread.
+    """Replaces the consumer's thread.
 
     Args:
         polls: the polls, in order.
@@ -47,14 +47,14 @@ class ScriptedThread:
         return self._polls.pop(0)()
 
     async def seek_wait(self, positions: dict[TP, int]) -> None:
-        """Where the next poll is to go on."""
+        """Set the position of the next poll."""
         self.sought |= positions
 
     def look(self) -> None:
         """A round has ended."""
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
-        """What Faust would send to the broker."""
+        """The commits that Faust would send to the broker."""
         self.committed.append(offsets)
         return True
 

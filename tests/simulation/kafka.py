@@ -3,9 +3,9 @@
 What is modelled, after KIP-98, KIP-447 and the log cleaner: records of an open transaction hold back read-committed
 readers from its first record on (the last stable offset); a commit or an abort takes one offset in every partition that
 the transaction touched; ``init_transactions`` aborts what the id's earlier producer left open and shuts it out; offsets
-of a stale generation are refused *when they are sent*, not when they are committed. A leader may fall silent: until
-somebody waits for it, it answers a question for an end with -1001, as librdkafka does, and the markers of transactions
-that end meanwhile are written into its partition later than into others.
+of a stale generation are refused *when they are sent*, not when they are committed. A leader may become silent. Until a
+step waits for it, a request for an end returns -1001, as in librdkafka, and the markers of transactions that end
+meanwhile are written to its partition later than to others.
 """
 
 import struct
@@ -30,10 +30,10 @@ class SimulatedKafka:
 
     Attributes:
         committed: the group's committed offset of each source partition.
-        furthest: the furthest that it ever was: the prefix of the source that the outputs have to stand for.
+        furthest: the greatest committed offsets so far: the outputs have to equal those of this prefix of the source.
         members: the group's members, all of the current generation.
         commits: how many transactions were committed.
-        producers_linger: what is produced is at the broker only when it is flushed.
+        producers_linger: whether produced records reach the broker only when they are flushed.
     """
 
     def __init__(self, *, producers_linger: bool = False) -> None:
@@ -58,7 +58,7 @@ class SimulatedKafka:
         self.members = members
 
     def fence(self, transactional_id: str) -> int:
-        """Abort what is open under an id, and shut out whoever used it; returns the new epoch."""
+        """Abort an id's open transaction, and fence its earlier producer; return the new epoch."""
         transaction = self._open.pop(transactional_id, None)
         if transaction is not None:
             self._end(transaction, Outcome.ABORTED)
@@ -68,7 +68,7 @@ class SimulatedKafka:
         return self._epochs[transactional_id]
 
     def is_current(self, transactional_id: str, epoch: int) -> bool:
-        """Whether nobody took the id over."""
+        """Whether no other producer has initialised the id since."""
         return self._epochs[transactional_id] == epoch
 
     def transaction(self, transactional_id: str) -> Transaction:
@@ -78,7 +78,7 @@ class SimulatedKafka:
         return self._open.setdefault(transactional_id, Transaction())
 
     def commit(self, transactional_id: str) -> None:
-        """Let everything of the open transaction take effect."""
+        """Commit the open transaction."""
         transaction = self._last[transactional_id] = self._open.pop(transactional_id)
         self._end(transaction, Outcome.COMMITTED)
         self.commits += 1
@@ -106,7 +106,7 @@ class SimulatedKafka:
             log.mark(transaction)
 
     def _wait_marked(self, transactional_id: str) -> None:
-        """The coordinator begins nothing with an id until all markers of its last transaction are written."""
+        """The coordinator starts no transaction of an id until all markers of its last one are written."""
         last = self._last.get(transactional_id)
         for log in () if last is None else last.logs:
             if not log.has_marked(last):
@@ -164,7 +164,7 @@ class _SimulatedProducer:
 
         def send() -> None:
             if not self.is_current:
-                return  # told by the next transactional call, as librdkafka does
+                return  # raised by the next transactional call, as in librdkafka
             log = self._kafka.log(topic, partition)
             offset = log.append(key, value, headers or (), self._kafka.transaction(self._id))
             if on_delivery is not None:
@@ -198,8 +198,8 @@ class _SimulatedProducer:
         self._reach("committed")
 
     def commit_at_once(self) -> None:
-        """Commit where nothing can happen meanwhile."""
-        # What lingers is sent now, as librdkafka does.
+        """Commit in one step, without an event in between."""
+        # Lingering records are sent now, as in librdkafka.
         self._send()
         self._require_current()
         self._kafka.commit(self._id)
@@ -233,12 +233,12 @@ class _Simulated(PartitionTransactions):
 
     @property
     def is_current(self) -> bool:
-        """Whether nobody fenced them."""
+        """Whether no new owner has fenced them."""
         return self._producer.is_current
 
 
 class _SimulatedSmallTransactions(_Simulated):
-    """Those of small rounds: what is produced is at the brokers before the offsets are."""
+    """The transactions of small rounds: records reach the brokers before the offsets do."""
 
     def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
         """Records, offsets, commit."""
@@ -249,10 +249,10 @@ class _SimulatedSmallTransactions(_Simulated):
 
 
 class SimulatedTransactions(_Simulated):
-    """Those of a partition.
+    """The transactions of a partition.
 
     Attributes:
-        small: those of the small rounds that it leads; whoever fences these fences them.
+        small: the transactions of the small rounds that it leads; they are fenced together with these.
     """
 
     def __init__(self, kafka: SimulatedKafka, partition: int, reach: Callable[[str], None]) -> None:
@@ -261,7 +261,7 @@ class SimulatedTransactions(_Simulated):
 
     @property
     def is_current(self) -> bool:
-        """Whether nobody fenced these, nor those of small rounds."""
+        """Whether no new owner has fenced these, nor those of small rounds."""
         return super().is_current and self.small.is_current
 
     def fence(self) -> None:

@@ -1,4 +1,4 @@
-"""The laws of a simulation: what is committed, stored and published is what the oracle derives from the source."""
+"""The laws of a simulation: committed, stored and published results equal the oracle's results from the source."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ _EVERYTHING = 1_000
 
 
 class Laws:
-    """What a simulation asks of itself; see :class:`tests.simulation.simulation.Simulation`."""
+    """The parts of a simulation that the laws use; see :class:`tests.simulation.simulation.Simulation`."""
 
     kafka: SimulatedKafka
     producers: SimulatedProducers
@@ -80,7 +80,7 @@ class Laws:
         assert store.stored(partition) == self._changelog_rows(partition), f"partition {partition}: disk, changelog"
 
     def _require_not_ahead(self, store: SimulatedStore) -> None:
-        """No database holds what the changelog has not."""
+        """No database has rows that the changelog does not have."""
         for partition in store._dbs:
             stored = store.persisted_offset(TP(CHANGELOG, partition))
             if stored is not None:
@@ -88,7 +88,7 @@ class Laws:
                 assert stored <= last, f"partition {partition}: stored {stored}, committed {last}"
 
     def finish(self) -> None:
-        """Everything is delivered, to owners with nothing on their minds, and once more on an empty disk; all holds."""
+        """Deliver everything to fresh owners, and again with an empty disk; all laws hold."""
         for worker in self.workers:
             self.kill(worker)
         first, second = self.workers

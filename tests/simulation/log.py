@@ -13,7 +13,7 @@ __all__ = ["Entry", "Outcome", "PartitionLog", "Transaction"]
 
 
 class Outcome(Enum):
-    """How a transaction ended, or that it did not."""
+    """The end of a transaction: committed, aborted, or still open."""
 
     OPEN = auto()
     COMMITTED = auto()
@@ -22,7 +22,7 @@ class Outcome(Enum):
 
 @dataclass(eq=False)
 class Transaction:
-    """A transaction: what it touched, and the group's offsets that are to move with it."""
+    """A transaction: its partitions, and the group's offsets that it commits."""
 
     outcome: Outcome = Outcome.OPEN
     logs: list["PartitionLog"] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record in a log; without a transaction it is committed as it stands."""
+    """A record in a log; without a transaction it counts as committed."""
 
     record: Record
     transaction: Transaction | None
@@ -75,11 +75,11 @@ class PartitionLog:
 
     @property
     def stable_end(self) -> int:
-        """How far a read-committed reader may go."""
+        """The last stable offset, up to which a read-committed reader may read."""
         return next((e.record.offset for e in self._written if self._is_open(e)), self.end)
 
     def told_end(self, *, committed_only: bool) -> int:
-        """What a client is told when it asks for the last stable offset, or for the end of everything."""
+        """A client's answer to a request for the last stable offset, or for the high watermark."""
         if self.silent:
             return OFFSET_INVALID
         return self.stable_end if committed_only else self.end
@@ -92,7 +92,7 @@ class PartitionLog:
             self.end += 1
 
     def wait_marked(self) -> None:
-        """Wait until every marker is written that is due."""
+        """Wait until all pending markers are written."""
         self.silent = False
         self.end += len(self._unmarked)
         self._unmarked.clear()
@@ -105,7 +105,7 @@ class PartitionLog:
         return entry.outcome is Outcome.OPEN or entry.transaction in self._unmarked
 
     def poll(self, start: int, limit: int, *, committed_only: bool = True) -> tuple[list[Record], int]:
-        """At most so many records from an offset on, and the position after them."""
+        """A limited number of records from an offset on, and the position after them."""
         found: list[Record] = []
         end = self.stable_end if committed_only else self.end
         for entry in self._written:
@@ -130,7 +130,7 @@ class PartitionLog:
         ]
 
     def compact(self, *, below: int, read: int) -> None:
-        """Remove aborted records, and each of which a later one has the key.
+        """Remove aborted records, and records with a later record under the same key.
 
         Args:
             below: the cleaner goes no further; never beyond the last stable offset.

@@ -1,4 +1,4 @@
-"""What may happen to the workers and to Kafka, as a state machine: any history of it has to keep the laws."""
+"""A state machine of events that may happen to the workers and to Kafka: the laws have to hold in every history."""
 
 import tempfile
 from pathlib import Path
@@ -52,7 +52,7 @@ LIMIT = st.sampled_from([1, 2, 3, 100])
 
 
 class Machine(RuleBasedStateMachine):
-    """What may happen to the workers and to Kafka."""
+    """The events that may happen to the workers and to Kafka."""
 
     simulation: type[Simulation] = Simulation
 
@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 99), application=st.sampled_from([APPLICATION, OTHER_APPLICATION]))
     def erase(self, which: int, application: str) -> None:
-        """A tombstone of a published event, or of the one that comes next."""
+        """A tombstone of a published event, or of the next event."""
         number = which % (len(self.events) + 1)
         if number < len(self.events):
             application = self.events[number]["application_id"]
@@ -158,7 +158,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.sim.seats())
     @rule(seat=SEAT, point=st.sampled_from(POINTS[1:]), passes=st.integers(0, 2))
     def crash(self, seat: int, point: str, passes: int) -> None:
-        """A worker dies at a point of its work; if not in this batch, in a later one or in a recovery."""
+        """A worker dies at a point of its work: in this batch, in a later one, or in a recovery."""
         worker, _ = self._seat(seat)
         worker.doom = (point, passes)
         self._work(seat, 100)
@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.sim.seats())
     @rule(seat=SEAT, point=st.sampled_from(["offsets", "flush", "commit", "committed", "written"]))
     def lose_partitions_in_a_commit(self, seat: int, point: str) -> None:
-        """Held up in its commit until the other has taken over, a worker goes on as if nothing had happened."""
+        """A worker is blocked in its commit until another one has taken over; then it continues, unaware of that."""
         worker, partition = self._seat(seat)
         other = 1 - self.sim.workers.index(worker)
         worker.meanwhile = (point, lambda: self.sim.rebalance((other,) * PARTITIONS, unaware=True))
@@ -198,7 +198,7 @@ class Machine(RuleBasedStateMachine):
     def lose_partitions_in_a_round(
         self, number: int, leader: int, point: str, late: int | None, new: list[dict[str, Any]]
     ) -> None:
-        """Held up in a round until another worker has taken over, all partitions or all but one, it goes on."""
+        """A worker is blocked in a round until another one has taken over all partitions, or all but one."""
         self.sim.rebalance((number,) * PARTITIONS, unaware=False)
         for application in (APPLICATION, OTHER_APPLICATION, _THIRD_APPLICATION):
             self._publish(new, (application, PROCESSORS[0]))
@@ -212,7 +212,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(partition=PARTITION)
     def leader_falls_silent(self, partition: int) -> None:
-        """Until somebody waits for it."""
+        """A leader becomes silent, until a step waits for it."""
         self.sim.changelog(partition).silent = True
 
     @rule(number=WORKER, leader=PARTITION, new=st.lists(EVENTS, min_size=1, max_size=2), late=st.booleans())

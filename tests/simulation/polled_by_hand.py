@@ -1,4 +1,4 @@
-"""The transport's thread, with the group, the position and what arrives in a test's hand."""
+"""The transport's thread, with the group, the position and the arriving records under a test's control."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +18,7 @@ POSITION = 7
 
 
 class Coordinator:
-    """A member of the group, as long as nothing is wrong."""
+    """A fake group coordinator: the worker is a member, unless a test sets an error."""
 
     generation = 1
     member_id = "me"
@@ -54,16 +54,16 @@ async def fetching(tp, coordinator):
 
 
 class Arrivals:
-    """Stands for aiokafka's fetcher: what one poll of a partition finds is written down beforehand.
+    """Replaces aiokafka's fetcher: the results of polls are defined beforehand.
 
     Args:
         tp: the partition.
-        subscriptions: whose position moves past what was found.
+        subscriptions: its position moves past the records that were found.
 
     Attributes:
-        arrived: what the next poll finds.
+        arrived: the records that the next poll finds.
         bytes_each: the memory that a record takes.
-        meanwhile: what happens while the next poll waits.
+        meanwhile: called while the next poll waits.
     """
 
     _closed = False
@@ -99,7 +99,7 @@ class Arrivals:
 
 @asynccontextmanager
 async def polled_by_hand(tmp_path):
-    """The transport's thread as one partition's poll, with the group, the position and the arrivals in hand."""
+    """The transport's thread for polls of one partition, with group, position and arrivals under control."""
     async with idle_app(tmp_path) as app:
         tp = TP(app.source_topic, 1)
         batch_consumer = idle_consumer(app, ScriptedThread())

@@ -1,4 +1,4 @@
-"""What producers do to the simulated source topic: good events, strangers', bad ones, and some that are taken back."""
+"""Producers of the simulated source topic: they write good, foreign and bad events, and aborted ones."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ __all__ = ["SimulatedProducers"]
 
 
 class SimulatedProducers:
-    """Everybody who publishes to the source topic.
+    """Publishes to the source topic.
 
     Attributes:
-        bad: where stands what has to become a dead letter.
-        foreign: where stands what has to be published again under its canonical key.
+        bad: the places of records that have to become dead letters.
+        foreign: the places of records that have to be published again under their canonical keys.
 
     Args:
-        kafka: where.
+        kafka: the simulated Kafka.
         topic: the source topic's name.
     """
 
@@ -54,18 +54,18 @@ class SimulatedProducers:
         self.foreign.add((partition, offset))
 
     def publish_bad(self, partition: int, value: bytes | None) -> None:
-        """What has to become a dead letter; each under a key of its own."""
+        """Publish records that have to become dead letters; each has its own key."""
         self._published += 1
         key = f"bad {self._published}".encode()
         self.bad.add((partition, self.log(partition).append(key, value, ())))
 
     def publish_aborted(self, event: dict[str, Any]) -> None:
-        """An event that was taken back: a gap of two offsets."""
+        """An event whose transaction was aborted: it leaves a gap of two offsets."""
         log = self.log(partition_of(event["application_id"], PARTITIONS))
         self._kafka.abort_stranger(log, event_key(event["application_id"], event["event_id"]), to_json(event))
 
     def copies(self, foreign: Record) -> int:
-        """How often a stranger's event was published again."""
+        """How often a foreign event was published again."""
         return sum(
             record.value == foreign.value and (partition, record.offset) not in self.foreign
             for partition in range(PARTITIONS)

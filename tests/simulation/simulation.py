@@ -1,9 +1,8 @@
 """Workers on a simulated Kafka, one step at a time: the product's lane, fold, transactions and RocksDB store.
 
 Nothing happens by itself: a batch is fetched, its commit runs, a worker dies or the group is rebalanced when a test
-says so, and always in the same order. What Faust does around the lane is done here, in the order of
-``assignment.py`` and ``consumer.py``: fence, recover from the changelog beyond the stored offset, go on where the state
-ends.
+says so, and always in the same order. Faust's steps around the lane are done here, in the order of ``assignment.py``
+and ``consumer.py``: fence, recover from the changelog after the stored offset, continue after the state.
 
 A worker can die, or something else can happen, at each of the ``POINTS`` that it reaches.
 """
@@ -42,14 +41,14 @@ _FEW_RECORDS = 2
 
 
 class Simulation(Laws):
-    """Kafka, the workers, and what was done to them.
+    """Kafka, the workers, and the history of the simulation.
 
     The classes and the steps that have a name are what a planted defect replaces.
 
     Args:
         directory: for the disks.
         cached_pairs: of each fold.
-        producers_linger: what is produced is at the broker only when it is flushed.
+        producers_linger: whether produced records reach the broker only when they are flushed.
     """
 
     lane = Lane
@@ -76,7 +75,7 @@ class Simulation(Laws):
         return self.kafka.log(CHANGELOG, partition)
 
     def compact_source(self, partition: int) -> None:
-        """What is in flight is left alone, so that each record was read or was not."""
+        """Do not compact records in flight, so that it is clear which records were read."""
         in_flight = [
             start
             for worker in self.workers
@@ -100,8 +99,8 @@ class Simulation(Laws):
         """Give each partition to a worker, which is started if it is dead.
 
         Args:
-            owners: by partition, the worker's number; None: whoever has it does not come to take it over yet.
-            unaware: a worker that gets nothing hears nothing of it and keeps what it has: a zombie.
+            owners: by partition, the worker's number; None: its new owner does not take it over yet.
+            unaware: whether a worker that gets no partitions does not learn of it, and keeps its own: a zombie.
         """
         aware = [worker for number, worker in enumerate(self.workers) if number in owners or not unaware]
         for worker in aware:
@@ -116,7 +115,7 @@ class Simulation(Laws):
                 self.kill(worker)
 
     def redeliver(self, worker: Worker, partition: int, back: int) -> None:
-        """Hand the partition to its owner again, some records before the end of the state: they have to be skipped."""
+        """Assign the partition to its owner again, some records before the end of the state: they must be skipped."""
         others = [each for each in worker.seats if each != partition]
         self._release(worker)
         if worker.store is None or worker.name not in self.kafka.members:
@@ -133,7 +132,7 @@ class Simulation(Laws):
             self.kafka.committed[partition] = max(0, committed - back)
 
     def expire(self, partition: int) -> None:
-        """The broker aborts a partition's transactions that took too long, and shuts their producers out."""
+        """The broker aborts a partition's transactions that took too long, and fences their producers."""
         self.kafka.fence(transactional_id(partition))
         self.kafka.fence(small_transactional_id(partition))
 
@@ -158,7 +157,7 @@ class Simulation(Laws):
     # -- a worker's steps
 
     def deliver(self, worker: Worker, partition: int, limit: int) -> None:
-        """Hand the lane its next batch: it is folded, and produced once the last one is committed."""
+        """Give the lane its next batch: it is folded, and produced once the last one is committed."""
         seat = worker.seats[partition]
         # A round may be several transactions, and the next one comes when it is done with all but the last.
         while seat.processing is not None and not seat.processing.done():
@@ -171,12 +170,12 @@ class Simulation(Laws):
         self._process(worker, partition, [(seat, batch)])
 
     def deliver_round(self, worker: Worker, leader: int, limit: int) -> None:
-        """Hand small batches of all its partitions to a worker at once, when nothing of theirs is under way.
+        """Give a worker small batches of all its partitions at once, if none of theirs is under way.
 
         Args:
             worker: the worker.
             leader: the partition that comes first.
-            limit: most records of a batch.
+            limit: the greatest number of records in a batch.
         """
         for partition in sorted(worker.seats):
             while partition in worker.seats and worker.seats[partition].unfinished:
@@ -206,7 +205,7 @@ class Simulation(Laws):
         self._settle(worker, partition)
 
     def commit(self, worker: Worker, partition: int) -> None:
-        """Let the commit run that is waiting: offsets, commit, RocksDB, acknowledgement.
+        """Run the waiting commit: offsets, commit, RocksDB, acknowledgement.
 
         It may wait for a round that another partition leads.
         """
@@ -220,7 +219,7 @@ class Simulation(Laws):
         return log.poll(start, limit)
 
     def fence(self, transactions: dict[int, SimulatedTransactions], recover: Callable[[], None]) -> None:
-        """Fence all partitions, wait for what is open in them, then recover them."""
+        """Fence all partitions, wait for open transactions in them, then recover them."""
         for each in transactions.values():
             each.fence()
         for partition in transactions:
@@ -228,7 +227,7 @@ class Simulation(Laws):
         recover()
 
     def outwait(self, partition: int) -> None:
-        """What another partition's producer left open ends: its new owner fences it, or the broker does in time."""
+        """End open transactions of another partition's producer: its new owner fences it, or the broker aborts them."""
         for identity in self.kafka.offered(partition):
             self.kafka.fence(identity)
         changelog = self.changelog(partition)
@@ -319,7 +318,7 @@ class Simulation(Laws):
         return Seat(lane, transactions, executor, Membership("app", self.kafka.generation, worker.name), start)
 
     def _release(self, worker: Worker) -> None:
-        """What is in flight is finished, then the partitions and their databases are given up."""
+        """Finish the rounds in flight, then release the partitions and close their databases."""
         # The last transaction of a round that is cut may be another partition's than the ones before.
         while waiting := [each for each, seat in sorted(worker.seats.items()) if seat.executor._submitted]:
             self.commit(worker, waiting[0])
@@ -368,7 +367,7 @@ class Simulation(Laws):
     # -- the laws
 
     def close(self) -> None:
-        """Let go of the disks and the event loop."""
+        """Release the disks and the event loop."""
         for worker in self.workers:
             for seat in worker.seats.values():
                 for task in (seat.processing, seat.lane.committing):

@@ -1,4 +1,4 @@
-"""A simulated worker: the product's store on a disk that survives it, and steps that are taken when a test says so."""
+"""A simulated worker: the product's store on a disk that survives it, with steps that a test controls."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,11 +26,11 @@ POINTS = ("fenced", "begin", "produce", "offsets", "flush", "commit", "committed
 
 
 class Killed(Exception):  # noqa: N818 - no error: it was planned
-    """The process is gone at this point."""
+    """The process died at this point."""
 
 
 class SimulatedStore(BatchStore):
-    """The product's store, which tells when a batch is written."""
+    """The product's store, which reports when a batch is written."""
 
     def __init__(self, directory: Path, reach: Callable[[str], None]) -> None:
         table = _faust_table()
@@ -61,13 +61,13 @@ class SimulatedStore(BatchStore):
 
 @lru_cache
 def _faust_table() -> Any:
-    """What a store asks of Faust: an application that is never started."""
+    """A Faust application for the store; it is never started."""
     app = faust.App("simulation", store="rocksdb://", Table=BatchTable, web_enabled=False, autodiscover=False)
     return app.Table("rows", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
 
 
 class StepExecutor(Executor):
-    """Runs what is submitted when it is told to."""
+    """An executor that runs submitted calls only on request."""
 
     def __init__(self) -> None:
         self._submitted: list[tuple[Future[Any], Callable[[], Any]]] = []
@@ -93,12 +93,12 @@ class StepExecutor(Executor):
 
 @dataclass(eq=False)
 class Seat:
-    """A partition at a worker: its lane, and where its consumer stands.
+    """A partition at a worker: its lane, and its consumer's position.
 
     Attributes:
-        next: where the next batch starts; before the position if what was polled since was invisible.
-        processing: the lane at work on the last batch that it was handed.
-        unfinished: where the batches start that are not acknowledged.
+        next: the start of the next batch; before the position if only invisible records were polled since.
+        processing: the lane's task for its last batch.
+        unfinished: the starts of the batches that are not acknowledged.
         leader: the seat whose producer and executor the last round is committed with; None: this one.
     """
 
@@ -122,9 +122,9 @@ class Worker:
     """A worker's process, and the disk that survives it.
 
     Attributes:
-        doom: where the process will die, and how often it gets past there before.
-        meanwhile: what happens in the world when the process reaches a point.
-        failure: what it told its ``on_fatal``.
+        doom: the point at which the process will die, and how often it passes it before.
+        meanwhile: called when the process reaches a point.
+        failure: the error that it gave to ``on_fatal``.
     """
 
     name: str
@@ -136,7 +136,7 @@ class Worker:
     failure: BaseException | None = None
 
     def reach(self, point: str) -> None:
-        """Called at each point: die, or let something happen, where it was planned."""
+        """Called at each point: die, or call ``meanwhile``, if that was planned."""
         if self.failure is not None:
             raise Killed
         if self.meanwhile is not None and self.meanwhile[0] == point:

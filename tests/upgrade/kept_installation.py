@@ -1,4 +1,4 @@
-"""An installation that an earlier commit made (``make_installation.py``), unpacked, with a broker on its very log."""
+"""An installation of an earlier commit (``make_installation.py``), unpacked, with a broker on its original log."""
 
 import json
 import tarfile
@@ -24,11 +24,11 @@ KEPT_FOR_EVER = {
 
 
 class KeptInstallation(Installation):
-    """What there is of an earlier commit's installation, and what its maker wrote down about it.
+    """An installation of an earlier commit, with its description.
 
     Attributes:
         about: ``about.json``.
-        files: where it was unpacked.
+        files: the directory in which it was unpacked.
     """
 
     def __init__(self, servers: str, files: Path) -> None:
@@ -40,7 +40,7 @@ class KeptInstallation(Installation):
         super().__init__(servers, files / "runs", CONSOLIDATOR_TOPIC_PREFIX="", **settings)
 
     def said(self, name: str) -> list[Any]:
-        """What that commit's own command said, from a file of JSON Lines."""
+        """The output of that commit's own command, from a file of JSON Lines."""
         return [parse_json(line) for line in (self.files / name).read_bytes().splitlines()]
 
 

@@ -92,7 +92,7 @@ Event = dict[str, Any]
 
 
 def event(application: str, number: int, status: str = "completed", **more: Any) -> Event:
-    """An event of an application; its time follows from its number."""
+    """An event of an application; its time is computed from its number."""
     processor = more.setdefault("processor", sorted(FACTORS)[number % len(FACTORS)])
     found = {
         "event_id": f"{application}-{number}-{status}",
@@ -203,7 +203,7 @@ class Maker:
         return path
 
     def run(self, *arguments: str, **settings: str) -> str:
-        """Run a command; what it prints."""
+        """Run a command; return its output."""
         done = subprocess.run(
             [self._program, *arguments],
             env=os.environ | self.settings | settings,
@@ -225,7 +225,7 @@ class Maker:
 
     @contextmanager
     def worker(self, *, how: signal.Signals | None = signal.SIGTERM, **settings: str) -> Iterator[None]:
-        """A worker beside what is done in this context, stopped at its end; None: it ends by itself."""
+        """Run a worker during this context, and stop it at the end; None: it ends by itself."""
         number = len(list(self._logs.iterdir()))
         with (self._logs / f"worker-{number}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -247,7 +247,7 @@ class Maker:
         path.unlink()
 
     def produce(self, key: bytes, value: bytes | None, partition: int | None = None) -> None:
-        """Publish a record as it is; by default where librdkafka puts it, which is seldom where it belongs."""
+        """Publish a record as it is. By default librdkafka chooses the partition, which is rarely the canonical one."""
         where = {} if partition is None else {"partition": partition}
         self._producer.produce("executions", value, key, headers=[("trace", b"1"), ("none", None)], **where)
         self._producer.flush(LIMIT_S)
@@ -273,7 +273,7 @@ class Maker:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll until something is the case."""
+    """Poll until a condition is true."""
     deadline = time.monotonic() + LIMIT_S
     while not condition():
         if time.monotonic() > deadline:
@@ -282,13 +282,13 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def make(maker: Maker, commit: str) -> dict[str, Any]:
-    """Make the installation; what there is to know about it.
+    """Make the installation; return its description.
 
     1. Two workers: good, foreign and bad events, tombstones.
     2. One worker: an erasure, one that is lifted again, a redrive.
     3. A worker is killed in the middle of a transaction.
     4. A worker adopts another ruleset.
-    5. What this commit says of all that; then events that nobody consolidates any more.
+    5. Save this commit's own results; then publish events that no worker consolidates.
     """
     maker.connect()
     # 1.
@@ -360,7 +360,7 @@ def _about(maker: Maker, commit: str) -> dict[str, Any]:
 
 
 def packed(directory: Path, target: Path, about: Mapping[str, Any]) -> None:
-    """Pack what was made, without what belongs to one run."""
+    """Pack the installation, without files that belong to one run."""
     (directory / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     shutil.rmtree(directory / "logs")
 

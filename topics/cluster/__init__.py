@@ -1,1 +1,1 @@
-"""A Kafka cluster: how it is reached, what it permits, what it is asked."""
+"""Access to a Kafka cluster: connection, permissions, and requests."""

@@ -1,4 +1,4 @@
-"""Brokers' addresses: read strictly, called by the name under which they were given, and tried before anything else."""
+"""Brokers' addresses: parsed strictly, named by their source in messages, and checked before clients are made."""
 
 import queue
 import re
@@ -15,28 +15,28 @@ __all__ = ["VARIABLE", "Servers", "parse_servers", "require_listener", "servers_
 VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 
 _REACH_S: Final = 1.5
-"""A connection takes a round trip, and a lost packet is sent again after a second. A person waits for two."""
+"""A connection takes one round trip, and a lost packet is sent again after a second, so two seconds are enough."""
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _LAST_PORT: Final = 65_535
 
 
 class Servers(str):
-    """Addresses that know how they were given: by a flag or by the variable; in a client's configuration, too."""
+    """Addresses that remember their source, a flag or the variable, even inside a client's configuration."""
 
     __slots__ = ("named",)
 
     named: str
 
     def __new__(cls, addresses: str, named: str = VARIABLE) -> Self:
-        """Make one of a list of addresses and what gave it."""
+        """Make the value from a list of addresses and its source."""
         made = super().__new__(cls, addresses)
         made.named = named
         return made
 
 
 def servers_text(config: Mapping[str, str | int]) -> str:
-    """The addresses in a client's configuration, and what gave them, for messages."""
+    """The addresses in a client's configuration, with their source, for messages."""
     servers = config.get("bootstrap.servers", "")
     return f"{servers} ({servers.named if isinstance(servers, Servers) else VARIABLE})"
 
@@ -45,7 +45,7 @@ def parse_servers(text: str) -> list[tuple[str, int]]:
     """Read ``host:port``, comma-separated.
 
     Raises:
-        ValueError: one of them is none, saying what is possible.
+        ValueError: one of them is no address; the message shows a valid one.
     """
     found = []
     for address in text.split(","):
@@ -60,12 +60,12 @@ def require_listener(servers: Servers) -> None:
     """Return as soon as one of the addresses takes a connection.
 
     Raises:
-        InfrastructureError: none of them does, and why, after two seconds at the latest.
+        InfrastructureError: none of them does within two seconds; the message has the reasons.
     """
     addresses = parse_servers(servers)
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
     for address in addresses:
-        # A name that nobody knows may take long to be looked up: that is not waited for.
+        # The lookup of an unknown host name may take long, so it is not waited for.
         threading.Thread(target=_try, args=(address, answers), daemon=True).start()
     refusals: dict[str, str] = {}
     deadline = monotonic() + _REACH_S

@@ -1,4 +1,4 @@
-"""A Kafka cluster as the admin tools see it: every call ends in bounded time, with an error saying who has to act."""
+"""An admin client for a Kafka cluster. Every call has a time limit, and its errors say who has to act."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,13 +26,13 @@ from topics.contract.drift import Found, Setting
 
 # Long enough for a broker that is starting, short enough for a person who mistyped a host name.
 REACH_TIMEOUT_S: Final = 10.0
-# Creating topics makes files on every broker: allow more than for a question.
+# Creating topics makes files on every broker, so it gets more time than a query.
 _CREATE_TIMEOUT_S: Final = 30.0
-# How long one metadata request may take before errors reported meanwhile are looked at.
+# The time limit of one metadata request, after which connection errors are checked.
 _ATTEMPT_S: Final = 1.0
 _POLL_S: Final = 0.1
 
-# What a cluster says of a topic that has no id: brokers before 2.8.
+# The id of a topic on brokers before 2.8, which give topics no id.
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 
 _REFUSALS: Final = frozenset(
@@ -62,7 +62,7 @@ _UNKNOWN: Final = _UNKNOWN_TOPIC | {KafkaError.GROUP_ID_NOT_FOUND}
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which topic it is that a name stands for.
+    """The identity of the topic that has a name now.
 
     Attributes:
         topic_id: the topic's UUID (KIP-516) in base 64; "" where the cluster gives topics none.
@@ -89,7 +89,7 @@ class Cluster:
         self._servers = str(config.get("bootstrap.servers", ""))
         self._timeout_s = timeout_s
         self._errors = ConnectionErrors(config)
-        # log_level 2: librdkafka would print each failed attempt on stderr; they are reported once, by us.
+        # log_level 2: librdkafka would print each failed attempt on stderr, but this program reports them once.
         watched: dict[str, Any] = {**config, "error_cb": self._errors.remember, "log_level": 2}
         try:
             self._admin = AdminClient(watched)
@@ -98,11 +98,11 @@ class Cluster:
 
     @property
     def admin(self) -> AdminClient:
-        """The client itself, for questions that this class does not ask."""
+        """The client itself, for requests that this class does not have."""
         return self._admin
 
     def metadata(self) -> dict[str, TopicMetadata]:
-        """Every topic that the cluster shows us, by name. Creates none.
+        """Every topic that this client may see, by name. Creates none.
 
         Raises:
             SettingsError: at once, when the credentials or certificates are refused.
@@ -139,9 +139,9 @@ class Cluster:
         }
 
     def find_created(self, names: Iterable[str]) -> dict[str, Found]:
-        """Like :meth:`find`, just after the topics were created: waits until the broker that is asked knows them all.
+        """Like :meth:`find`, just after the topics were created: waits until the broker that answers knows them all.
 
-        Brokers hear of a new topic one after the other, and each question may go to another one.
+        Brokers learn of a new topic one after the other, and each request may go to another broker.
         """
         wanted = list(names)
         deadline = time.monotonic() + self._timeout_s
@@ -154,7 +154,8 @@ class Cluster:
     def topic_operations(self, name: str) -> frozenset[str] | None:
         """What we are permitted to do with a topic, as ``kafka-acls`` spells it; None: the cluster does not say.
 
-        It does not for a topic that is not there, but for one that we may not see: nothing is permitted.
+        It does not say for a topic that does not exist. For a topic that we may not see, the answer is that nothing is
+        permitted.
 
         Raises:
             InfrastructureError: when no broker answers in time.
@@ -184,11 +185,11 @@ class Cluster:
         return self._operations(ask, f"look at group {group}")
 
     def identify(self, name: str, *, absence_s: float) -> Identity | None:
-        """Which topic it is; None: there is none of that name.
+        """The identity of a topic; None: there is no topic of that name.
 
         Args:
             name: the topic's name.
-            absence_s: seconds for which it has to be absent: not every broker knows at once of a topic that is new.
+            absence_s: for how many seconds a topic has to be missing: brokers do not all learn of a new topic at once.
 
         Raises:
             ContractError: when we are not allowed to see the topic.
@@ -208,7 +209,7 @@ class Cluster:
             return Identity("" if topic_id == _NO_ID else topic_id, len(found.partitions))
 
     def create(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
-        """Create topics, and return the names of those that somebody else had not created meanwhile.
+        """Create topics, and return their names, without those that another client has created meanwhile.
 
         Raises:
             ContractError: when the cluster refuses (rights, policy, too few brokers for the replication).
@@ -219,7 +220,7 @@ class Cluster:
     def creatable(self, topics: Iterable[Topic], *, partitions: int, replication_factor: int) -> list[str]:
         """The names of those topics that do not exist yet and could be created; creates none.
 
-        The broker that creates topics knows a new one before those that are asked for metadata do.
+        The controller knows a new topic before the brokers that answer metadata requests.
 
         Raises:
             ContractError: when the cluster would refuse one of them; see :meth:`create`.
@@ -249,7 +250,7 @@ class Cluster:
         return created
 
     def wait_for_leaders(self, names: Iterable[str]) -> None:
-        """Return when every partition of the named topics has a leader.
+        """Wait until every partition of the named topics has a leader.
 
         Raises:
             InfrastructureError: when one has none in time.
@@ -280,7 +281,7 @@ class Cluster:
             settings[resource.name] = {
                 name: Setting(
                     value=entry.value or "",
-                    # The source comes as a number from the C extension, whatever the type hint says.
+                    # The C extension returns the source as a number, unlike the type hint.
                     overridden=ConfigSource(entry.source) is ConfigSource.DYNAMIC_TOPIC_CONFIG,
                 )
                 for name, entry in entries.items()
@@ -304,7 +305,7 @@ class Cluster:
 
     def _result(self, future: Future[Any], action: str, timeout_s: float) -> Any:
         try:
-            # One second on top: librdkafka's own limit comes first, and says more.
+            # One second more than librdkafka's own limit, whose error says more.
             return future.result(timeout=timeout_s + 1)
         except TimeoutError as error:
             self._give_up_if_refused()
@@ -316,7 +317,7 @@ class Cluster:
         return InfrastructureError(f"cannot {action}: no answer from {self._servers} in {timeout_s:.0f} s")
 
     def _failure(self, error: KafkaError, action: str) -> ConsolidatorError:
-        """What to raise for a question that failed: of a client that is refused librdkafka says that nobody answers."""
+        """The error for a failed request. If the client is refused, librdkafka says only that no broker answers."""
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _AlreadyExistsError(error.str())
         if error.code() in _UNKNOWN_TOPIC:
@@ -342,11 +343,11 @@ class Cluster:
 
 
 class _AlreadyExistsError(ContractError):
-    """The topic exists already: somebody else created it meanwhile."""
+    """The topic exists already, because another client has created it meanwhile."""
 
 
 class _UnknownTopicError(ContractError):
-    """The broker does not know the topic: it was deleted, or the broker has not heard of it yet."""
+    """The broker does not know the topic: it was deleted, or the broker has not learnt of it yet."""
 
 
 def _new(topics: Iterable[Topic], partitions: int, replication_factor: int) -> list[NewTopic]:

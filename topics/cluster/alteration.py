@@ -1,4 +1,4 @@
-"""Set topics right that are not as declared, one setting at a time: what is not named stays as it is."""
+"""Alter topics that are not as declared, one setting at a time; other settings are not changed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -21,10 +21,11 @@ _LIMIT_S: Final = 30.0
 
 
 def alter(found: Iterable[Drift], admin: Mapping[str, str | int]) -> None:
-    """Give settings of topics the values that are declared.
+    """Set settings of topics to their declared values.
 
     Args:
-        found: what to set right; missing topics, partitions and replicas are no settings.
+        found: the drifts to correct. Missing topics, partition counts and replicas are ignored, because they are no
+            settings.
         admin: the configuration for librdkafka.
 
     Raises:

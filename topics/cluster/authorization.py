@@ -25,18 +25,18 @@ def require_permissions(
     timeout_s: float = REACH_TIMEOUT_S,
     cluster: Cluster | None = None,
 ) -> None:
-    """Return only when the cluster permits all of this, as far as it can be asked.
+    """Raise unless the cluster permits all wanted operations, as far as it can be asked.
 
-    It cannot for transactional ids, nor for a topic or a group that does not exist yet.
+    It cannot be asked about transactional ids, or about a topic or a group that does not exist yet.
 
     Args:
-        wanted: what is needed.
+        wanted: the needed permissions.
         admin: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         timeout_s: seconds after which an unreachable cluster is an error.
-        cluster: asks, where there is a client already; None: one is made.
+        cluster: an existing client that asks; None: a client is made.
 
     Raises:
-        AuthorizationError: naming each operation and resource that is missing.
+        AuthorizationError: permissions are missing; the message names each operation and resource.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
@@ -66,13 +66,13 @@ def require_credentials(config: Mapping[str, str | int], *, timeout_s: float = _
         timeout_s: seconds after which it returns if the cluster does not answer at all.
 
     Raises:
-        SettingsError: naming the setting that is refused.
+        SettingsError: the cluster refuses them; the message names the setting.
     """
     with suppress(InfrastructureError):
         Cluster(config, timeout_s=timeout_s).metadata()
 
 
 def not_permitted(*missing: Permission) -> AuthorizationError:
-    """The error that names what the cluster does not permit, and says what to do."""
+    """The error that names the missing permissions, and says what to do."""
     lines = [f"  {one} ({one.why})" for one in missing]
     return AuthorizationError("\n".join(["the cluster does not permit what this needs:", *lines, _REMEDY]))

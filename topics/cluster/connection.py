@@ -7,16 +7,17 @@ from typing import Final
 from topics.cluster.addresses import VARIABLE, Servers
 from topics.cluster.tls import client_context
 
-# Shown in the brokers' logs and quotas.
+# The client id, which brokers show in logs and use for quotas.
 CLIENT_ID: Final = "consolidator"
 
 _LOG_LEVEL: Final = 2
-"""Critical, in syslog's numbers. What fails is told by errors; who gives a logger may want more."""
+"""Critical, in syslog's numbers: failures are reported as errors. Callers with a logger of their own may raise the
+level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the brokers are and how to prove who we are. ``repr`` shows no secret.
+    """The brokers' addresses and the client's credentials. ``repr`` shows no secret.
 
     Args:
         bootstrap_servers: ``host:port``, comma-separated.
@@ -28,7 +29,7 @@ class Connection:
         ssl_certificate_location: client certificate file (PEM).
         ssl_key_location: the client certificate's key file (PEM).
         ssl_key_password: the key's password; None: it is not encrypted.
-        servers_from: what gave the addresses, for messages: the variable, or a flag.
+        servers_from: the source of the addresses, for messages: the variable, or a flag.
     """
 
     bootstrap_servers: str
@@ -53,7 +54,7 @@ class Connection:
         return self.security_protocol.endswith("SSL")
 
     def tls_context(self) -> ssl.SSLContext:
-        """The context for clients that are no librdkafka.
+        """The TLS context for clients other than librdkafka.
 
         Raises:
             SettingsError: a certificate or key cannot be used.
@@ -70,7 +71,7 @@ class Connection:
         config: dict[str, str | int | None] = {
             "bootstrap.servers": Servers(self.bootstrap_servers, self.servers_from),
             "client.id": CLIENT_ID,
-            # librdkafka writes its lines to stderr itself, in a form of its own, and waits where stderr does.
+            # librdkafka would write lines to stderr itself, in its own format, and block if stderr blocks.
             "log_level": _LOG_LEVEL,
             "security.protocol": self.security_protocol,
         }
@@ -86,7 +87,8 @@ class Connection:
                 "ssl.certificate.location": self.ssl_certificate_location,
                 "ssl.key.location": self.ssl_key_location,
                 "ssl.key.password": self.ssl_key_password,
-                # librdkafka's default today, and not left to a default: the certificate has to be the host's.
+                # This is librdkafka's default, but it is set explicitly: the certificate must be valid for the host's
+                # name.
                 "ssl.endpoint.identification.algorithm": "https",
             }
         return {name: value for name, value in config.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What librdkafka tells of a client's connections, beside the questions that fail for it."""
+"""librdkafka's connection errors, which it reports apart from the requests that fail because of them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,7 +11,7 @@ from topics.cluster.tls import client_context, why_refused
 __all__ = ["ConnectionErrors"]
 
 _TLS_ALERT: Final = "SSL alert number"
-"""How librdkafka reports what a broker thinks of our certificate: TLS 1.3 tells only after the handshake."""
+"""librdkafka's message if a broker refuses the client's certificate: in TLS 1.3 that comes only after the handshake."""
 
 _REFUSALS: Final = frozenset(
     {
@@ -22,24 +22,25 @@ _REFUSALS: Final = frozenset(
 
 
 class ConnectionErrors:
-    """The errors of a client's connections. Of a client that is refused, a question only says that nobody answers.
+    """The errors of a client's connections; if the client is refused, only they have the reason, and not the requests'.
 
     Args:
-        config: the client's, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: the client's configuration, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
 
     Attributes:
-        last: the error that says most of why nobody answers; None: there was none.
+        last: the error that explains best why no broker answers; None: there was none.
     """
 
     def __init__(self, config: Mapping[str, str | int]) -> None:
         self._config = config
         self._servers = str(config.get("bootstrap.servers", ""))
         self.last: KafkaError | None = None
-        # Kept apart: a connection that the broker closes after it, and the next ones, have errors of their own.
+        # Kept separately: when the broker closes a refused connection, further errors follow, which must not replace
+        # it.
         self._refusal: KafkaError | None = None
 
     def remember(self, error: KafkaError) -> None:
-        """Take what librdkafka tells; its ``error_cb``."""
+        """Take an error from librdkafka, as its ``error_cb``."""
         if error.code() in _REFUSALS or _TLS_ALERT in error.str():
             self._refusal = error
         # "All brokers down" only repeats what the error before it explained.
@@ -47,10 +48,10 @@ class ConnectionErrors:
             self.last = error
 
     def require_no_refusal(self) -> None:
-        """Return unless the client's credentials or certificates were refused.
+        """Raise if the client's credentials or certificates were refused.
 
         Raises:
-            SettingsError: names the setting.
+            SettingsError: they were refused; the message names the setting.
         """
         error = self._refusal
         if error is None:

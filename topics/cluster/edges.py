@@ -1,4 +1,4 @@
-"""Where partitions begin and end, asked for all of them at once: one question a leader, however many there are."""
+"""The first and last offsets of partitions, read with one request for each leader."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -23,22 +23,23 @@ _LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call
 def edges_of(
     admin: AdminClient, topic: str, partitions: Collection[int], *, settled: Iterable[int], limit_s: float
 ) -> dict[int, tuple[int, int]]:
-    """Of each partition its first offset, and the one after its last that is committed.
+    """The first offset of each partition, and its last stable offset.
 
     Args:
-        admin: asks; where it has looked at the cluster before, it knows the leaders.
+        admin: the client; if it has read the metadata before, it knows the leaders.
         topic: the topic.
         partitions: its partitions.
-        settled: those of them whose end is that of everything in them, committed or not.
-        limit_s: after which it is not asked again.
+        settled: those partitions for which the end is the high watermark, which includes open transactions.
+        limit_s: the time after which it is not asked again, in seconds.
 
     Raises:
-        KafkaException: Kafka does not answer, or refuses; names a partition that has no answer, and its leader.
+        KafkaException: Kafka does not answer, or refuses; the message names a partition without an answer, and its
+            leader.
     """
     everything = sorted(set(settled) & {*partitions})
 
     def ask() -> dict[int, tuple[int, int]]:
-        # All questions are under way before the first answer is waited for.
+        # All requests are sent before the first answer is waited for.
         first = _asked(admin, topic, partitions, _EARLIEST, IsolationLevel.READ_UNCOMMITTED)
         committed = _asked(admin, topic, partitions, _LATEST, IsolationLevel.READ_COMMITTED)
         written = _asked(admin, topic, everything, _LATEST, IsolationLevel.READ_UNCOMMITTED)
@@ -52,14 +53,14 @@ def edges_of(
 def _asked(
     admin: AdminClient, topic: str, partitions: Collection[int], spec: OffsetSpec, isolation: IsolationLevel
 ) -> Callable[[], dict[int, int]]:
-    """Ask, and return what waits for the answer."""
+    """Send the request, and return a function that waits for the answer."""
     question = {TopicPartition(topic, partition): spec for partition in partitions}
     answers: dict[TopicPartition, Future[Any]] = (
         admin.list_offsets(question, isolation_level=isolation, request_timeout=ASK_S) if question else {}
     )
 
     def wait() -> dict[int, int]:
-        # One second on top: librdkafka's own limit comes first, and says more.
+        # One second more than librdkafka's own limit, whose error says more.
         return {place.partition: told_offset(answer, ASK_S + 1) for place, answer in answers.items()}
 
     return wait

@@ -1,6 +1,7 @@
-"""Which numbers are offsets, when Kafka is asked for one, and which are no answer.
+"""Decides which numbers in answers of Kafka's clients are offsets, and which mean that there is no answer.
 
-Every client has numbers below 0 for what is no offset, some of which mean something. All that ask go through here.
+Every client has negative numbers that are no offsets, and some of them have a meaning. All requests for offsets use
+this module.
 
 ========================================================= ====== ====================================================
 the question                                               below 0 what it means
@@ -14,9 +15,9 @@ aiokafka's ``end_offsets`` and ``beginning_offsets``       -1     *no answer*; s
 aiokafka's ``committed``                                   None   nothing is committed
 ========================================================= ====== ====================================================
 
-Everything else below 0 is no answer either. What is no answer is asked for again, for as long as the caller waits, and
-is then an error that names the partition and its leader. To take it for an offset is a hole in the fence: compared with
-an end of -1001 no transaction is open, and a new owner would recover its state before it is complete.
+All other negative numbers mean *no answer*, too. The request is then repeated for as long as the caller waits; after
+that, an error names the partition and its leader. Such a number must never be used as an offset: compared with an end
+of -1001, no transaction would seem to be open, and a new owner would recover its state before it is complete.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,8 +44,8 @@ __all__ = [
 ]
 
 ASK_S: Final = 5.0
-"""How long one question may take. A leader that is silent is replaced after ``broker.session.timeout.ms`` (9 s), and
-only a new question goes to its successor."""
+"""The time limit of one request. A leader that does not answer is replaced after ``broker.session.timeout.ms`` (9 s),
+and only a new request goes to its successor."""
 
 _LOOK_S: Final = 5.0
 
@@ -62,7 +63,7 @@ _SILENT: Final = frozenset(
         KafkaError.KAFKA_STORAGE_ERROR,
     }
 )
-"""What a question for an offset ends with while a leader or a coordinator is silent, or another one comes to be."""
+"""The errors of a request for an offset while a leader or a coordinator does not answer, or is being replaced."""
 
 _Answer = TypeVar("_Answer")
 _Place = TypeVar("_Place")
@@ -72,41 +73,41 @@ class _Client(Protocol):
     """An admin client or a consumer."""
 
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> object:
-        """The cluster's metadata, asked for now: the client knows new leaders from then on."""
+        """Request the cluster's metadata, so that the client knows new leaders."""
 
 
 def ask_for_offsets(
     question: Callable[[], _Answer], *, limit_s: float, silent: Callable[[KafkaException], None] | None = None
 ) -> _Answer:
-    """What a question for offsets is answered with; asked again while a leader or coordinator is silent or moves.
+    """The answer to a request for offsets. It is repeated while a leader or coordinator does not answer, or moves.
 
     Args:
         question: asks once, for at most :data:`ASK_S`.
-        limit_s: after which it is not asked again.
+        limit_s: the time after which it is not asked again, in seconds.
         silent: called each time that there was no answer.
 
     Raises:
-        KafkaException: of the last question.
+        KafkaException: the last request failed.
     """
     return ask_patiently(question, limit_s=limit_s, passing=_SILENT, failed=silent)
 
 
 def unanswered(offsets: Mapping[_Place, int | None], asked: Iterable[_Place]) -> list[_Place]:
-    """The places for which there is no offset, although each has one: what was left out, or is below 0."""
+    """The partitions without an offset in an answer: they are missing, or their number is below 0."""
     return [place for place in asked if (offset := offsets.get(place)) is None or offset < 0]
 
 
 def require_offsets(client: _Client, topic: str, offsets: Mapping[int, int], asked: Iterable[int]) -> dict[int, int]:
-    """The offsets by partition: beginnings or ends, which every partition has.
+    """The offsets by partition: first offsets or ends, which every partition has.
 
     Args:
-        client: which was asked.
+        client: the client that asked.
         topic: the topic.
-        offsets: its answer.
-        asked: the partitions that it was asked for.
+        offsets: the answer.
+        asked: the requested partitions.
 
     Raises:
-        KafkaException: for a partition there is none; names it and its leader, and may be asked for again.
+        KafkaException: there is none for a partition. The message names it and its leader; the request may be repeated.
     """
     wanted = list(asked)
     missing = unanswered(offsets, wanted)
@@ -116,14 +117,14 @@ def require_offsets(client: _Client, topic: str, offsets: Mapping[int, int], ask
 
 
 def told_offset(answer: "Future[Any]", timeout_s: float | None = None) -> int:
-    """The offset in an answer of ``list_offsets``; below 0: its leader is silent, whichever way that shows.
+    """The offset in an answer of ``list_offsets``; below 0: the leader did not answer.
 
     Args:
-        answer: what the client promised.
+        answer: the client's future.
         timeout_s: how long to wait; None: as long as the client does.
 
     Raises:
-        KafkaException: the question was refused.
+        KafkaException: the request was refused.
     """
     try:
         offset: int = (answer.result() if timeout_s is None else answer.result(timeout_s)).offset
@@ -142,32 +143,32 @@ def silence(topic: str, partitions: Sequence[int], leaders: Mapping[int, str]) -
     Args:
         topic: the topic.
         partitions: those partitions.
-        leaders: who leads them, as far as it is known.
+        leaders: their leaders, as far as they are known.
     """
     named = ", ".join(f"partition {each} (its leader: {leaders.get(each, 'not known')})" for each in partitions)
     return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}: Kafka gave no offset for {named}")
 
 
 def committed_offset(place: TopicPartition) -> int | None:
-    """What a group has committed of a partition; None: nothing.
+    """The committed offset of a group for a partition; None: there is none.
 
     Raises:
-        KafkaException: there is an error, or a number that means nothing.
+        KafkaException: the answer has an error, or an unknown negative number.
     """
     return _offset_or(OFFSET_INVALID, place)
 
 
 def offset_at_time(place: TopicPartition) -> int | None:
-    """Where the first record of a partition stands that is not older than a time; None: no record is that late.
+    """The offset of the first record of a partition at or after a time; None: no record is that late.
 
     Raises:
-        KafkaException: there is an error, or a number that means nothing.
+        KafkaException: the answer has an error, or an unknown negative number.
     """
     return _offset_or(OFFSET_END, place)
 
 
 def delivered_offset(message: Message) -> int | None:
-    """Where a delivered record stands; None: the broker did not say."""
+    """The offset of a delivered record; None: the broker did not return it."""
     offset = message.offset()
     return None if offset is None or offset < 0 else offset
 
@@ -183,7 +184,7 @@ def _offset_or(none: int, place: TopicPartition) -> int | None:
 
 
 def _leaders(client: _Client, topic: str) -> dict[int, str]:
-    """Who leads each partition of a topic by now; nothing where that cannot be told."""
+    """The present leader of each partition of a topic; empty if it cannot be read."""
     with suppress(KafkaException):
         metadata: Any = client.list_topics(topic, timeout=_LOOK_S)
         return {

@@ -1,4 +1,4 @@
-"""What open transactions hold back: records between the last stable offset and the end, offsets of a group."""
+"""Waits for open transactions, which hold back records after the last stable offset, and a group's offsets."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -15,8 +15,8 @@ from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset, req
 __all__ = ["ends_of", "wait_until_offsets_settled", "wait_until_settled"]
 
 _COORDINATOR_S: Final = 30.0
-"""How long one question to a group's coordinator may take. Where it is over before the question could be sent,
-librdkafka may end the process (confluentinc/librdkafka#4605); in this time a silent coordinator is replaced."""
+"""The time limit of one request to a group's coordinator. If it is over before the request could be sent, librdkafka
+may end the process (confluentinc/librdkafka#4605); in this time a silent coordinator is replaced."""
 
 _FIRST_POLL_S: Final = 0.01
 _GREATEST_POLL_S: Final = 0.2
@@ -33,18 +33,18 @@ def wait_until_settled(
 ) -> list[int]:
     """Wait until every transaction that has records in the partitions now is committed or aborted.
 
-    That is when the last stable offset has come to what is the partition's end now. Blocks.
+    That is so when the last stable offset has reached the partition's present end. Blocks.
 
     Args:
-        admin: asks.
+        admin: the client.
         topic: the topic.
         partitions: its partitions.
         limit_s: how long to wait, for an answer as well.
-        waiting: called before each wait with the partitions in which something is open.
+        waiting: called before each wait with the partitions in which a transaction is open.
         silent: called each time that a partition's leader does not answer.
 
     Returns:
-        The partitions in which something is open after that; empty: in none.
+        The partitions in which a transaction is still open after that; empty: there are none.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -74,12 +74,12 @@ def wait_until_offsets_settled(
     waiting: Callable[[list[int]], None] | None = None,
     silent: Callable[[KafkaException], None] | None = None,
 ) -> list[int]:
-    """Wait until every transaction that was sent offsets of these partitions is committed or aborted (KIP-447).
+    """Wait until every transaction with a group's offsets for these partitions is committed or aborted (KIP-447).
 
     Blocks.
 
     Args:
-        admin: asks.
+        admin: the client.
         group: the consumer group.
         topic: the topic that it reads.
         partitions: its partitions.
@@ -88,7 +88,7 @@ def wait_until_offsets_settled(
         silent: called each time that the group's coordinator does not answer.
 
     Returns:
-        The partitions whose offsets are in an open transaction after that; empty: none.
+        The partitions whose offsets are still in an open transaction after that; empty: there are none.
 
     Raises:
         KafkaException: Kafka does not answer, or refuses.
@@ -117,18 +117,18 @@ def ends_of(
     limit_s: float,
     silent: Callable[[KafkaException], None] | None = None,
 ) -> dict[int, int]:
-    """Of each partition, one past its last record, or its last stable offset.
+    """The high watermark, or the last stable offset, of each partition.
 
     Args:
-        admin: asks.
+        admin: the client.
         topic: the topic.
         partitions: its partitions.
-        isolation: of everything, or of what is committed.
+        isolation: read uncommitted for the high watermark, read committed for the last stable offset.
         limit_s: how long leaders that do not answer are asked again.
         silent: called each time that one does not answer.
 
     Raises:
-        KafkaException: Kafka does not answer; names a partition that has no answer, and its leader.
+        KafkaException: Kafka does not answer; the message names a partition without an answer, and its leader.
     """
     places = [TopicPartition(topic, partition) for partition in partitions]
     if not places:
@@ -147,7 +147,7 @@ def _unstable(places: Iterable[TopicPartition]) -> list[int]:
     """The partitions whose offsets are in an open transaction.
 
     Raises:
-        KafkaException: another error stands in the answer.
+        KafkaException: the answer has another error.
     """
     found = []
     for place in places:
@@ -161,7 +161,7 @@ def _unstable(places: Iterable[TopicPartition]) -> list[int]:
 def _wait(
     still_open: Callable[[], list[int]], deadline: float, waiting: Callable[[list[int]], None] | None
 ) -> list[int]:
-    """Ask until nothing is open, or the time is over; what is open then."""
+    """Ask until no transaction is open, or the time is over; return the partitions with an open one."""
     pause_s = _FIRST_POLL_S
     while found := still_open():
         if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""Questions to a cluster that may have to be asked again: leaders and coordinators move, most of all after a start."""
+"""Requests to a cluster that may have to be repeated: leaders and coordinators move, most often after a start."""
 
 import time
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ __all__ = ["ask_patiently"]
 
 _POLL_S: Final = 0.1
 
-# What passes by itself. Just after a topic was created its leader is known before it answers.
+# Temporary errors. Just after a topic was created, its leader is known before it answers.
 _PASSING: Final = frozenset(
     {
         KafkaError.NOT_COORDINATOR,
@@ -32,16 +32,16 @@ def ask_patiently(
     passing: Collection[int] = (),
     failed: Callable[[KafkaException], None] | None = None,
 ) -> _Answer:
-    """The answer to a question to Kafka, asked again while the reason for its failure may pass.
+    """The answer to a request to Kafka, which is repeated while its error may be temporary.
 
     Args:
-        question: asks once; its own time limit comes on top.
-        limit_s: after which no new attempt is made.
-        passing: reasons that may pass, besides those that always may.
-        failed: called for each attempt that failed for a reason that may pass.
+        question: asks once; its own time limit is added to ``limit_s``.
+        limit_s: the time after which no new attempt is made, in seconds.
+        passing: errors that may be temporary here, besides those that always may.
+        failed: called for each attempt that failed with a temporary error.
 
     Raises:
-        KafkaException: of the last attempt.
+        KafkaException: the last attempt failed.
     """
     deadline = time.monotonic() + limit_s
     while True:

@@ -1,4 +1,4 @@
-"""What a transactional producer means by the errors that it raises."""
+"""Finds the causes of a transactional producer's errors."""
 
 from typing import Final
 
@@ -7,9 +7,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 __all__ = ["CLIENT_ERRORS", "FENCED", "FORGOTTEN", "cause_of", "has_failed"]
 
 CLIENT_ERRORS: Final = (KafkaException, SystemError)
-"""What a call of the client raises where Kafka failed. A fatal error that the client hears of while it serves callbacks
-is raised from the callback; where another one, a line of its log say, runs before the call returns, the error is lost
-on the way, and Python raises a SystemError: "returned NULL without setting an exception"."""
+"""The exceptions of a call of the client if Kafka failed. A fatal error that the client gets while it serves callbacks
+is raised from the callback. If another callback, such as a log line's, runs before the call returns, the exception is
+lost, and Python raises a SystemError: "returned NULL without setting an exception"."""
 
 FENCED: Final = frozenset(
     {
@@ -21,18 +21,19 @@ FENCED: Final = frozenset(
 """The codes by which a producer learns that another one took its transactional id over."""
 
 FORGOTTEN: Final = frozenset({KafkaError.INVALID_PRODUCER_ID_MAPPING, KafkaError.UNKNOWN_PRODUCER_ID})
-"""The codes for a transactional id that rested for ``transactional.id.expiration.ms``: the coordinator knows it no
-more, or knows it as that of somebody who has initialised it since. See docs/decisions/0024."""
+"""The codes for a transactional id that was unused for ``transactional.id.expiration.ms``: the coordinator no longer
+knows it, or another producer has initialised it since. See docs/decisions/0024."""
 
 
 def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:
-    """What went wrong, where the client says only that something did.
+    """The cause of an error, if the client says only that a call failed.
 
-    Only the transactional calls name a fatal error's own code, whichever call heard of it first: so one is asked.
+    Only transactional calls give the code of a fatal error, even if another call got it first. So one of them is
+    called.
 
     Args:
-        error: what a call of the producer raised.
-        producer: the producer; a transaction may be open on it afterwards.
+        error: the error of a call.
+        producer: the producer. Afterwards it may have an open transaction.
     """
     cause = error.args[0] if error.args else error
     if isinstance(cause, KafkaError) and cause.code() != KafkaError._FATAL:  # noqa: SLF001 - librdkafka's name
@@ -44,15 +45,15 @@ def cause_of(error: Exception, producer: Producer) -> KafkaError | Exception:
             told: KafkaError = fatal.args[0]
             return told
         except RuntimeError:
-            # It is closed: nothing can be asked any more.
+            # The producer is closed, so no call is possible any more.
             return error
     return cause if isinstance(cause, KafkaError) else error
 
 
 def has_failed(producer: Producer) -> bool:
-    """Whether the open transaction can only be aborted: any transactional call says so, and why.
+    """Whether the open transaction can only be aborted. Any transactional call gives that, with the reason.
 
-    The one that begins a transaction changes nothing while one is open.
+    ``begin_transaction`` is used, because it changes nothing while a transaction is open.
 
     Args:
         producer: a producer with an open transaction.

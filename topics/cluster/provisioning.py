@@ -1,4 +1,4 @@
-"""Create the declared topics, and verify that they still are as declared. Nothing is altered or reset by itself."""
+"""Create the declared topics, and verify that they still are as declared. Topics are altered only on request."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -17,10 +17,10 @@ def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
     """Create the topics that are missing; calling it again changes nothing.
 
     1. Where an existing topic differs from its declaration, refuse before anything is created.
-    2. Ask the cluster whether it would create all the missing ones, and look at those that it has since a moment ago.
+    2. Ask the cluster whether it would create all missing ones, and check those that were created a moment ago.
     3. Create the missing ones.
-    4. Wait until every partition has a leader, so that the next producer does not meet one without.
-    5. Look again: somebody else may have created one of them meanwhile, differently.
+    4. Wait until every partition has a leader, so that the next producer does not fail.
+    5. Compare again: another client may have created one of them differently meanwhile.
 
     Args:
         topics: the declaration.
@@ -31,7 +31,8 @@ def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
         The names of the topics created.
 
     Raises:
-        ContractError: naming each drifting setting, and what to do; or the cluster's own refusal.
+        ContractError: topics are not as declared (the message names each setting, and what to do), or the cluster
+            refuses.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
@@ -68,19 +69,19 @@ def check(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
 def mend(
     topics: Topics, admin: Mapping[str, str | int], *, alter_them: bool, timeout_s: float = REACH_TIMEOUT_S
 ) -> list[Drift]:
-    """Set right what is not as declared in existing topics, where nothing in them is removed by that.
+    """Alter existing topics that are not as declared, unless that would remove records.
 
     Args:
         topics: the declaration.
         admin: the configuration for librdkafka.
-        alter_them: do it.
+        alter_them: whether to alter them, or only to return what would be altered.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Returns:
-        What was, or would be, altered.
+        The drifts that were, or would be, corrected.
 
     Raises:
-        ContractError: something is not as declared that is not to be altered by itself; nothing was altered.
+        ContractError: a setting is not as declared, and must not be altered by this function; nothing was altered.
         AuthorizationError: we are not permitted to.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster refuses or does not answer in time.
@@ -89,7 +90,7 @@ def mend(
     _refuse([drift for drift in found if not may_be_altered(drift)])
     if alter_them:
         alter(found, admin)
-        # Brokers hear of it one after the other, and each question may go to another one.
+        # Brokers learn of a change one after the other, and each request may go to another broker.
         deadline = time.monotonic() + timeout_s
         while set(found) & set(check(topics, admin, timeout_s=timeout_s)) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -114,16 +115,16 @@ def require(
     only: Topic | None = None,
     timeout_s: float = REACH_TIMEOUT_S,
 ) -> None:
-    """Return only when every topic exists as declared: what a worker asks before it starts.
+    """Raise unless every topic exists as declared; a worker calls this before it starts.
 
     Args:
         topics: the declaration.
         admin: the configuration for librdkafka.
-        only: look at this topic alone: whoever only publishes need not be permitted to see the others.
+        only: check this topic alone: a publisher need not be permitted to see the others.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Raises:
-        ContractError: naming each missing topic and each drifting setting, and what to do.
+        ContractError: topics are missing or not as declared; the message names each of them, and what to do.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
@@ -135,10 +136,10 @@ def require(
 def require_existing(
     wanted: Iterable[Topic], admin: Mapping[str, str | int], *, timeout_s: float = REACH_TIMEOUT_S
 ) -> None:
-    """Return only when these topics exist, as declared or not: what a bystander asks before it reads.
+    """Raise unless these topics exist, as declared or not; commands that only read call this first.
 
     Raises:
-        ContractError: naming those that are missing, and what to do.
+        ContractError: topics are missing; the message names them, and what to do.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
     """
@@ -152,7 +153,7 @@ def require_existing(
 def _refuse(found: list[Drift]) -> None:
     if found:
         lines = [f"  {drift}" for drift in found]
-        # Many topics often share one remedy: say it once.
+        # Often many topics have the same remedy, so it is printed only once.
         remedies = [f"  {remedy}" for remedy in dict.fromkeys(drift.remedy() for drift in found)]
         if any(may_be_altered(drift) for drift in found):
             remedies.append("  or, for all by which nothing is removed: consolidator topics apply --alter")

@@ -1,4 +1,4 @@
-"""TLS as Python's ``ssl`` does it: the context for aiokafka, and a second opinion where librdkafka names no reason."""
+"""TLS with Python's ``ssl``: the context for aiokafka, and the reason for a refused certificate."""
 
 import ssl
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _OTHER_HOST: Final = (
     "broker's advertised.listeners"
 )
 
-# OpenSSL's X509_V_ERR_* codes, and who has to act.
+# OpenSSL's X509_V_ERR_* codes, each with the reason and the person who has to act.
 _REASONS: Final = {
     9: "the broker's certificate is not valid yet: compare the clocks",
     10: "the broker's certificate has expired: renew it on the broker",
@@ -51,7 +51,7 @@ def client_context(
     if certificate is None:
         return context
     try:
-        # A password is always given: without one Python would ask the terminal for it.
+        # A password is always given. Without one, Python would ask for it on the terminal.
         context.load_cert_chain(certificate, key, password=key_password or "")
     except (OSError, ValueError) as error:
         encrypted = (
@@ -65,9 +65,9 @@ def client_context(
 
 
 def why_refused(servers: str, context: ssl.SSLContext) -> str | None:
-    """Why the first broker whose certificate is refused is refused, and who has to act; None when none is.
+    """Why the first broker with an invalid certificate is refused, and who has to act; None: all are valid.
 
-    librdkafka says the same of an unknown authority, another host and an expired certificate.
+    librdkafka's error is the same for an unknown authority, another host and an expired certificate.
 
     Args:
         servers: ``host:port``, comma-separated.
@@ -92,7 +92,7 @@ def _refusal(host: str, port: int, context: ssl.SSLContext) -> str | None:
             f"{_REASONS.get(error.verify_code, 'the certificate is refused')} ({host}:{port}: {error.verify_message})"
         )
     except OSError:
-        # Not a matter of the broker's certificate: what librdkafka says has to do.
+        # The broker's certificate is not the reason, so librdkafka's error is used.
         return None
     return None
 

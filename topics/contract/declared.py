@@ -18,55 +18,57 @@ _MIB: Final = 1024 * _KIB
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 
-# What comes on top of an event's own bytes: its key, its headers and the batch's framing. Kafka's framing takes under
-# 100 bytes and our own headers under 4 KiB; the rest is for the headers of foreign producers.
+# The bytes besides an event's value: its key, its headers and the batch's framing. Kafka's framing takes under 100
+# bytes and our own headers under 4 KiB; the rest is for the headers of foreign producers.
 _ENVELOPE_BYTES: Final = 64 * _KIB
 # The largest request of a Java producer that is left at its default (librdkafka's is a little smaller). It is four
-# times the default CONSOLIDATOR_MAX_EVENT_BYTES: an event that is too large arrives, and becomes a dead letter which
-# somebody sees, instead of an exception in a producer's log.
+# times the default CONSOLIDATOR_MAX_EVENT_BYTES: so an event that is too large is accepted, and becomes a visible dead
+# letter, instead of an exception in a producer's log.
 _EXECUTIONS_BYTES: Final = _MIB
 # A change carries the factors before and after; a row's weight (models.rows.MAX_WEIGHT) bounds each at 1.5 MB.
 _FACTORS_BYTES: Final = 8 * _MIB
 # A changelog record is one row with all its executions, bounded by models.rows.MAX_WEIGHT.
 _CHANGELOG_BYTES: Final = 8 * _MIB
 # A dead letter holds at most 1 MiB of content (topics.records.dead_letter_format.MAX_CONTENT_BYTES), so that it fits in
-# without any compression; the rest is room for what was written before there was that bound.
+# without any compression; the rest is room for letters that were written before that limit.
 _DLQ_BYTES: Final = 8 * _MIB
 
-# A reader that was away for this long still meets every tombstone, so an erasure reaches it. Kafka's default is 1 day.
+# A reader that was stopped for this long still gets every tombstone, and so every erasure. Kafka's default is 1 day.
 _TOMBSTONE_RETENTION_MS: Final = 30 * _DAY_MS
 # A catalogue of a thousand processors with ten factors each takes about 1 MiB.
 _CATALOGUE_BYTES: Final = 8 * _MIB
 
-# An entry has about two hundred bytes.
+# An entry of ``erasures`` has about two hundred bytes.
 _ENTRY_BYTES: Final = _MIB
 
-# A month to notice a dead letter, mend its cause and redrive it; originals may hold personal data, so not for ever.
+# A month to notice a dead letter, fix its cause and redrive it. Originals may hold personal data, so they are not kept
+# for ever.
 _DLQ_RETENTION_MS: Final = 30 * _DAY_MS
-# Kafka deletes whole segments only: daily ones make the 30 days true to the day, even where letters are rare.
+# Kafka deletes whole segments only. With daily segments, letters go after 30 days, to the day, even if they are rare.
 _DLQ_SEGMENT_MS: Final = _DAY_MS
 
-# Kafka never compacts the segment that is being written, and by default that one grows to 1 GiB or 7 days. A reader who
-# rebuilds from the topic reads it whole, superseded rows included; 64 MiB are about 150,000 rows, one to two seconds.
+# Kafka never compacts the segment that is being written, and by default that one grows to 1 GiB or 7 days. A reader
+# that rebuilds its state from the topic reads all of that, with superseded rows. 64 MiB are about 150,000 rows, which
+# take one to two seconds.
 _VIEW_SEGMENT_BYTES: Final = 64 * _MIB
 _VIEW_SEGMENT_MS: Final = _HOUR_MS
-# Compact once a tenth of the log is superseded (default: a half), so that at most a ninth more is read than there are
-# rows. The cleaner rewrites more for it: cheap, these topics are as small as the number of rows.
+# Compact once a tenth of the log is superseded (default: a half), so that a reader reads at most a ninth more than the
+# present rows. The cleaner then runs more often, which is cheap, because these topics have few rows.
 _VIEW_DIRTY_RATIO: Final = "0.1"
 
-# From three replicas on, a write is on two brokers before it counts: one may die. With fewer, one copy has to do.
+# With three replicas or more, a write has to be on two brokers, so that one may die. With fewer, one copy is enough.
 _REPLICAS_FOR_TWO_IN_SYNC: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as it has to be.
+    """The declaration of one topic.
 
     Args:
         name: the full name, prefix included.
         key: the format of its keys, in words.
-        config: every setting that is ours to decide, as Kafka spells it. Read-only.
-        why: what the topic is for and why it is keyed and kept like that, in a sentence.
+        config: every declared setting, with Kafka's names and values. Read-only.
+        why: the purpose of the topic, and the reason for its keys and its retention, in a sentence.
     """
 
     name: str
@@ -177,10 +179,10 @@ def declare(
 
 
 def _compacted(max_message_bytes: int, in_sync: int, more: Mapping[str, str]) -> Mapping[str, str]:
-    """A topic from which only compaction removes anything.
+    """A topic from which only compaction removes records.
 
-    Retention is declared as unlimited although Kafka ignores it under ``compact``: should somebody add ``delete`` to
-    the policy, nothing is lost before ``check`` has named it.
+    Retention is declared as unlimited, although Kafka ignores it under ``compact``: if ``delete`` is added to the
+    policy by mistake, no record is lost before ``check`` reports it.
     """
     return MappingProxyType(
         {
@@ -201,8 +203,8 @@ def _dead_letters(max_message_bytes: int, in_sync: int) -> Mapping[str, str]:
             "retention.ms": str(_DLQ_RETENTION_MS),
             "retention.bytes": "-1",
             "segment.ms": str(_DLQ_SEGMENT_MS),
-            # The dead letter of a tombstone has no value: compaction takes it for a tombstone, and by default removes
-            # it after a day.
+            # The dead letter of a tombstone has no value, so compaction treats it like a tombstone, and by default
+            # removes it after a day.
             "delete.retention.ms": str(_DLQ_RETENTION_MS),
         }
         | _common(max_message_bytes, in_sync)
@@ -210,10 +212,10 @@ def _dead_letters(max_message_bytes: int, in_sync: int) -> Mapping[str, str]:
 
 
 def _common(max_message_bytes: int, in_sync: int) -> dict[str, str]:
-    """What every topic needs.
+    """The settings of every topic.
 
-    ``LogAppendTime`` is the broker's clock: a producer's or a worker's wrong one can neither disturb retention and the
-    rolling of segments nor have its records refused (Kafka 4 refuses a ``CreateTime`` more than an hour ahead). An
+    ``LogAppendTime`` is the broker's clock. So a wrong clock of a producer or a worker cannot disturb retention and the
+    rolling of segments, and its records are not refused (Kafka 4 refuses a ``CreateTime`` more than an hour ahead). An
     unclean leader election would silently drop committed records.
     """
     return {

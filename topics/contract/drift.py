@@ -1,4 +1,4 @@
-"""The difference between a declared topic and the one that a cluster has. No Kafka here: values in, values out."""
+"""The difference between a declared topic and a cluster's topic, as pure functions of values."""
 
 import math
 import re
@@ -8,14 +8,15 @@ from typing import Final
 
 from topics.contract.declared import Topic, Topics
 
-# The settings that a drift names for what is no configuration entry.
+# The names of drifts that are no configuration entries.
 MISSING: Final = "topic"
 PARTITIONS: Final = "partitions"
 REPLICATION: Final = "replication.factor"
 
 _UNSET: Final = "(not set)"
 
-# Where a topic does not declare one of these, an override of the topic still decides when records or tombstones go.
+# Settings that decide when records or tombstones are removed: an override of the topic is a drift, even if none is
+# declared.
 _GUARDED: Final = (
     "min.compaction.lag.ms",
     "max.compaction.lag.ms",
@@ -58,7 +59,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A topic as a cluster has it."""
+    """A topic of a cluster."""
 
     partitions: int
     replicas: frozenset[int]
@@ -80,12 +81,12 @@ class Drift:
 
     @property
     def is_to_be_unset(self) -> bool:
-        """Whether the topic overrides what is not declared."""
+        """Whether the drift is an override of a setting that is not declared."""
         return self.expected == _UNSET
 
     @property
     def is_missing(self) -> bool:
-        """Whether the whole topic is not there: the one drift that ``apply`` mends."""
+        """Whether the whole topic is missing; ``apply`` corrects only this drift."""
         return self.setting == MISSING
 
     def remedy(self) -> str:
@@ -101,14 +102,15 @@ class Drift:
 
 
 def may_be_altered(drift: Drift) -> bool:
-    """Whether a topic can be set right without that anything is removed from it, or sooner, than as it is now."""
+    """Whether the drift can be corrected without removing records, now or sooner than today."""
     if drift.setting in {PARTITIONS, REPLICATION, MISSING}:
         return False
     if drift.setting == "cleanup.policy":
-        # Without "delete" less is removed; compaction that is new removes what the topic is declared to do without.
+        # Without "delete", fewer records are removed. New compaction removes only records that the declaration allows
+        # to be removed.
         return "delete" not in _parts(drift.expected) or "delete" in _parts(drift.actual)
     if drift.is_to_be_unset:
-        # The brokers' own values of these are small, whatever the topic's are.
+        # The brokers' defaults of these settings are small.
         return drift.setting not in {"min.compaction.lag.ms", "delete.retention.ms"}
     if drift.setting in _KEEPS_LONGER:
         return _kept(drift.expected) >= _kept(drift.actual)
@@ -116,7 +118,7 @@ def may_be_altered(drift: Drift) -> bool:
 
 
 def _kept(value: str) -> float:
-    """How much, or how long, a setting keeps: -1 and -2 (as much as the topic itself) keep everything."""
+    """How many bytes, or for how long, a setting keeps records. -1, and -2 (the topic's own value), keep everything."""
     return float(value) if value.isdecimal() else math.inf
 
 
@@ -129,7 +131,7 @@ def drifts(topics: Topics, found: Mapping[str, Found], *, only: Iterable[Topic] 
 
     Args:
         topics: the declaration.
-        found: by name, what the cluster has; a name that is not in it is missing there.
+        found: the cluster's topics by name; a declared topic that is not in it is missing.
         only: compare these topics; None: all.
     """
     return [drift for topic in only or topics for drift in _drifts_of(topic, topics, found.get(topic.name))]
@@ -157,7 +159,7 @@ def _drifts_of(topic: Topic, topics: Topics, found: Found | None) -> Iterator[Dr
 
 
 def _same(actual: str, expected: str) -> bool:
-    """Whether two values mean the same to Kafka: ``0.10`` is ``0.1``, and the order of a list says nothing."""
+    """Whether two values mean the same to Kafka: ``0.10`` is ``0.1``, and the order of a list does not matter."""
     number = re.compile(r"-?[0-9]+(\.[0-9]+)?")
     if number.fullmatch(actual) and number.fullmatch(expected):
         return float(actual) == float(expected)

@@ -1,7 +1,7 @@
-"""What each role has to be permitted, as data: the least with which it works, tested one by one.
+"""The permissions of each role, as data: the smallest set with which it works. Each one is tested.
 
-Kafka implies *Describe* by *Read* and by *Write*, so it stands here only where neither does. Nobody needs a permission
-on the cluster: an idempotent producer's came with *Write* in Kafka 2.8.
+In Kafka, *Read* and *Write* imply *Describe*, so *Describe* is listed only where neither is. Nobody needs a permission
+on the cluster: since Kafka 2.8, *Write* includes what an idempotent producer needs.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Permission:
         operation: as ``kafka-acls`` spells it.
         resource: the kind.
         name: the resource's name, or what its name begins with.
-        why: what for, in a few words.
+        why: the purpose in a few words.
         prefixed: whether the name is a prefix.
     """
 
@@ -61,7 +61,7 @@ class Permission:
 
 
 def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:  # noqa: PLR0911 - one for each role
-    """Everything that a role needs and nothing else.
+    """Every permission that a role needs, and no others.
 
     Args:
         role: who.
@@ -149,19 +149,19 @@ def _sink(topics: Topics, app_id: str) -> Iterator[Permission]:
 
 
 def transactions(app_id: str) -> Permission:
-    """What the worker's transactions take."""
+    """The permissions for the worker's transactions."""
     return Permission("Write", Resource.TRANSACTIONAL_ID, f"{app_id}-", "one transaction a batch", prefixed=True)
 
 
 def erasing_transactions(app_id: str) -> Permission:
-    """What the transactions take in which an erasure and its entry are written."""
+    """The permissions for transactions that write an erasure and its entry."""
     return Permission(
         "Write", Resource.TRANSACTIONAL_ID, f"{app_id}-eraser-", "an erasure and its entry together", prefixed=True
     )
 
 
 def inspection(topics: Topics) -> Iterator[Permission]:
-    """What it takes to compare the topics with their declaration."""
+    """The permissions for comparing the topics with their declaration."""
     for topic in topics:
         yield Permission("Describe", Resource.TOPIC, topic.name, "looks whether it exists")
         yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "checks that it is as declared")

@@ -1,8 +1,8 @@
 """The JSON Schemas of the topics' records: ``python -m topics.contract.schemas topics/schemas`` writes them.
 
-What is published is described by the client's types (:mod:`consolidator.records`), what producers send by a pydantic
-model (:mod:`models.event_contract`), which tells apart more than a type can. A contract test compares the committed
-files with :func:`published_schemas`, so a type cannot change unseen.
+The client's types (:mod:`consolidator.records`) describe the published records. A pydantic model
+(:mod:`models.event_contract`) describes producers' events, because it can express more than types. A contract test
+compares the committed files with :func:`published_schemas`, so a type cannot change unnoticed.
 """
 
 import json
@@ -22,7 +22,7 @@ from models.quality import Issue
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _WORDS: Final[tuple[type[StrEnum], ...]] = (Issue, Outcome, ProcessorType)
-"""The enumerations that the published types refer to: the words of the rules, which are not the client's."""
+"""The enumerations that the published types refer to; they are defined with the rules, and not in the client."""
 _REFERENCE: Final = "#/$defs/"
 _PUBLISHED_NAMES: Final[Mapping[str, str]] = {
     "ChangeCause": "Cause",
@@ -32,7 +32,7 @@ _PUBLISHED_NAMES: Final[Mapping[str, str]] = {
     "Ruleset": "RulesetRef",
     "SourcePlace": "Version",
 }
-"""What the schemas call a type since their first version, where that is not its name."""
+"""The published names of types, where they differ from the types' names, since the first version of the schemas."""
 _CAUSE_ORDER: Final = (
     "execution_id",
     "status",
@@ -43,7 +43,7 @@ _CAUSE_ORDER: Final = (
     "partition",
     "offset",
 )
-"""The members of a cause as the worker writes them; the type has those first that are always there."""
+"""The order of a cause's members in published records; the type has to list required members first."""
 
 
 def published_schemas() -> dict[str, str]:
@@ -76,12 +76,12 @@ def _object(schema: Mapping[str, Any]) -> dict[str, Any]:
     listed = schema["properties"]
     names = _CAUSE_ORDER if set(_CAUSE_ORDER) == set(listed) else listed
     members = {name: _sorted(_member(name, listed[name])) for name in names}
-    # The attributes' descriptions stand with the attributes.
+    # Descriptions of attributes are left out here, because the attributes have them.
     return {**schema, "description": schema["description"].partition("\n\n")[0], "properties": members}
 
 
 def _member(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A member; one with a default is left out where it has nothing to say, and never null."""
+    """The schema of a member. A member with a default is omitted from records, and never null."""
     member: dict[str, Any] = _referring(schema)
     if "default" in member:
         del member["default"]
@@ -93,7 +93,7 @@ def _member(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _referring(schema: Any) -> Any:
-    """The same with the published names of types; whoever refers says nothing else about the type."""
+    """A schema with the published names of types. A reference has no members besides the name."""
     if isinstance(schema, list):
         return [_referring(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,1 +1,1 @@
-"""Reading topics as a bystander."""
+"""Reading topics without a consumer group."""

@@ -1,7 +1,7 @@
-"""The dead letters that a topic holds, without their bytes: where they stand, why, and what became of them.
+"""The list of a topic's dead letters, without their bytes: positions, reasons and states.
 
-All of it stands in the topic itself. A letter is *redriven* when its mark comes after it, and *came back* when its
-source record was put there by a redrive and is bad again.
+All of this is in the topic itself. A letter is *redriven* when its mark comes after it, and *came back* when its source
+record was put there by a redrive and is bad again.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ Place = tuple[int, int]
 
 
 class State(StrEnum):
-    """What became of a dead letter."""
+    """The state of a dead letter."""
 
     OPEN = "open"
     REDRIVEN = "redriven"
@@ -37,13 +37,14 @@ class Listed:
         place: where it stands in the dead letters' topic.
         timestamp_ms: when the broker took it, milliseconds since the epoch.
         key: its key, which names its source record.
-        source_topic: where the source record stands: the topic,
-        source_partition: its partition,
-        source_offset: and its offset.
+        source_topic: the source record's topic.
+        source_partition: the source record's partition.
+        source_offset: the source record's offset.
         error_class: the defect.
         message: the defect in words.
         size: bytes of the original value; None: it had none.
-        redrive_of: the key of the dead letter that it was before the last redrive; None: it was in none.
+        redrive_of: the key of the earlier dead letter from which a redrive made the source record; None: no redrive
+            did.
         is_redriven: a mark says that it was put back into the source.
         original: where the content is, if the letter was too large to hold it.
     """
@@ -79,7 +80,7 @@ def list_letters(
         wanted: which of the letters to list.
 
     Returns:
-        The letters in their order, and where records stand that are no dead letters of ours.
+        The letters in their order, and the places of other records that are no dead letters.
     """
     letters: dict[bytes, Listed] = {}
     strangers: list[Place] = []
@@ -97,7 +98,7 @@ def _list(
 ) -> None:
     letter, key = parse_dead_letter(record), record.key
     if letter is None and record.value is None and any(name == ERASURE_HEADER for name, _ in record.headers):
-        # An erasure's tombstone, also of a letter whose record compaction has taken away already.
+        # An erasure's tombstone, perhaps of a letter that compaction has removed already.
         letters.pop(key or b"", None)
     elif letter is None or key is None:
         strangers.append((record.partition, record.offset))
@@ -124,10 +125,10 @@ def _size(record: Record, original: Original | None) -> int | None:
 
 
 def require_place(reader: TopicReader, topic: str, place: Place) -> None:
-    """Return only where the topic may have a record at that place.
+    """Raise unless the topic may have a record at that place.
 
     Raises:
-        ContractError: its retention has ended, or it was never there.
+        ContractError: it was removed by retention, or the place does not exist.
     """
     partition, offset = place
     span = reader.spans.get(partition)

@@ -1,9 +1,9 @@
-"""Confirmed erasures in Kafka: which records of ``executions`` erase an application, or lift that.
+"""Confirmed erasures in Kafka: the records of ``executions`` that erase an application, or lift an erasure.
 
-A record under ``/erasure/`` counts only with an entry in the topic ``erasures``, in the same transaction: whoever may
-publish events may not write there. The broker ends a transaction partition by partition, so the record may be readable
-before its entry is. But the entry was *written* before the transaction was committed: whoever has read the record finds
-it before what is now the end of everything in the entries' partition, and waits for what is open before that end.
+A record under ``/erasure/`` counts only with an entry in the topic ``erasures``, in the same transaction: publishers of
+events are not permitted to write there. The broker ends a transaction partition by partition, so the record may become
+readable before its entry. But the entry was *written* before the commit. So a reader that has read the record reads the
+entries' partition up to its present high watermark, and waits for the transactions that are open before it.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,12 +23,12 @@ _NONE: Final[Mapping[int, Erasure]] = {}
 def read_entries(
     config: Mapping[str, str | int], topics: Topics, partitions: Collection[int]
 ) -> dict[int, dict[int, Erasure]]:
-    """Everything that is confirmed of partitions of ``executions`` by now: by partition, and by offset.
+    """All present entries about partitions of ``executions``, by partition and by offset.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        partitions: the partitions; what is open in them is waited for.
+        partitions: the partitions; open transactions in them are waited for.
 
     Raises:
         AuthorizationError: this client may not read the topic.
@@ -50,9 +50,9 @@ def read_forgotten(config: Mapping[str, str | int], topics: Topics, application_
 
 
 class ConfirmedErasures:
-    """Looks entries up, once for all records that were read together; whoever meets no erasure reads nothing.
+    """Looks entries up, once for all records that were read together. Without an erasure among them, it reads nothing.
 
-    Every method may be called by several threads, each with a partition of its own.
+    Several threads may call its methods, each for a partition of its own.
 
     Args:
         config: for librdkafka.
@@ -67,22 +67,22 @@ class ConfirmedErasures:
         self._entries: dict[int, Mapping[int, Erasure]] = {}
 
     def fetched(self, partition: int, end: int) -> None:
-        """The records before an offset were read: whatever is confirmed of them can be looked up at once."""
+        """Note that the records before an offset were read, so that their entries can be looked up together."""
         self._fetched[partition] = max(self._fetched.get(partition, 0), end)
 
     def confirms(self, partition: int, offset: int, erasure: Erasure) -> bool:
-        """Whether an entry says that this is what stands at an offset. Raises as :func:`read_entries`."""
+        """Whether an entry confirms an erasure at an offset. Raises as :func:`read_entries`."""
         if offset >= self._looked_up.get(partition, 0):
-            # Taken before it is read: of a record that is read meanwhile the entry may be written too late.
+            # Taken before the entries are read: the entry of a record that is read meanwhile may be missing.
             through = max(self._fetched.get(partition, 0), offset + 1)
             self._entries |= read_entries(self._config, self._topics, [partition])
             self._looked_up[partition] = through
         return self._entries.get(partition, _NONE).get(offset) == erasure
 
     def forgotten(self, partition: int, application_id: str) -> Forgotten | None:
-        """The last erasure of an application, as it was known when a partition was first asked about, or later."""
+        """The last erasure of an application, as of the first request for its partition, or later."""
         if partition not in self._entries:
-            # Of all at once: whoever asks of one application may ask of every other.
+            # Read the entries of all partitions at once: further requests are likely to be about other applications.
             self._entries = read_entries(self._config, self._topics, range(self._topics.partitions)) | self._entries
         entries = self._entries[partition]
         return forgotten_in(entries, partition, application_id) if entries else None

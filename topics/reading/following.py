@@ -1,7 +1,7 @@
-"""Several topics' partitions read on and on in one consumer: each from an offset of its own, each held back by itself.
+"""Follows partitions of several topics with one consumer; each has its own start offset, and can be paused.
 
-No group is joined. A position is behind what was read *and* behind what nobody sees: markers, aborted and compacted
-records. Of these only word of the partition's end tells.
+No group is joined. A position is after the records that were read, *and* after markers, aborted and compacted records,
+which no consumer gets. For the latter, it is known only when the consumer reports the partition's end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ Place = tuple[str, int]
 
 _POLL_RECORDS: Final = 2_000
 _QUEUED_KIB: Final = 16_384
-"""Fetched ahead, of all partitions together at most."""
+"""The greatest number of KiB fetched ahead, for all partitions together."""
 
 _FETCH_WAIT_MS: Final = 50
 
@@ -33,15 +33,15 @@ class Follower:
         config: for librdkafka.
 
     Attributes:
-        positions: of each partition the offset before which everything was read.
-        trouble: the last error that librdkafka mends by itself; None: something was read since.
+        positions: for each partition, the offset before which everything was read.
+        trouble: the last error after which librdkafka retries; None: something was read since.
     """
 
     def __init__(self, config: Mapping[str, str | int]) -> None:
         settings: dict[str, Any] = {
             "receive.message.max.bytes": 2_147_483_647,
             **config,
-            # librdkafka insists on a name. The group is never joined, and nothing is ever committed in it.
+            # librdkafka requires a group id. The group is never joined, and no offset is committed.
             "group.id": "consolidator-reader",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
@@ -73,7 +73,7 @@ class Follower:
         self.positions |= starts
 
     def leave(self, places: Iterable[Place]) -> None:
-        """Read these no more."""
+        """Stop reading partitions."""
         left = [place for place in places if place in self.positions]
         if not left:
             return
@@ -83,21 +83,21 @@ class Follower:
             self._held.discard(place)
 
     def hold(self, place: Place, *, held: bool) -> None:
-        """Hold a partition back for now, or go on with it."""
+        """Pause a partition, or resume it."""
         if held == (place in self._held):
             return
         (self._consumer.pause if held else self._consumer.resume)([TopicPartition(*place)])
         (self._held.add if held else self._held.discard)(place)
 
     def poll(self, timeout_s: float) -> list[Record]:
-        """What has arrived by now, in the order of each partition; :attr:`positions` are behind it.
+        """The records that have arrived, in the order of each partition; :attr:`positions` are set after them.
 
         Args:
             timeout_s: how long to wait for the first.
 
         Raises:
-            AuthorizationError, ContractError: a topic, an offset or the right to read is not there.
-            InfrastructureError: what is in the log cannot be read.
+            AuthorizationError, ContractError: a topic, an offset or the permission to read is missing.
+            InfrastructureError: the log cannot be read.
         """
         try:
             messages = self._consumer.consume(1, timeout=timeout_s)
@@ -117,7 +117,7 @@ class Follower:
             place = (topic, partition)
             position = self.positions.get(place)
             if position is None:
-                # It was left, and this was fetched before.
+                # The partition is no longer followed; this record was fetched before.
                 continue
             if error is None:
                 if offset < position:

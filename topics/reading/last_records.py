@@ -1,4 +1,4 @@
-"""The last records of a topic: read backwards, in steps that grow, as offsets are no count of records."""
+"""The last records of a topic, read backwards in growing steps, because offsets do not count records."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from topics.records.record import Record
 __all__ = ["last_records"]
 
 _FIRST_STEP: Final = 100
-"""Offsets of each partition looked at first, at least: most partitions end with records."""
+"""How many offsets of each partition are read first, at least: most partitions end with records."""
 
 _GROWTH: Final = 10
 
 
 def last_records(reader: TopicReader, count: int, wanted: Callable[[Record], bool]) -> list[Record]:
-    """The last so many records, the oldest first; of all partitions together, by the broker's clock.
+    """The last ``count`` records of all partitions together, oldest first, by the broker's clock.
 
     Markers, aborted and compacted records take up offsets. So more and more of a partition is read, from its end, until
-    there are so many records of it, or all of it was read.
+    it gives that many records, or all of it was read.
 
     Args:
         reader: of the topic; placed at its beginning.

@@ -1,4 +1,4 @@
-"""The source records of dead letters that were too large to hold them: read from where they stand, if they still do."""
+"""Reads the source records of dead letters that were too large to hold them, if the topic still has them."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -13,7 +13,7 @@ __all__ = ["Originals"]
 
 
 class Originals:
-    """Reads source records one at a time; nothing is connected before the first one is asked for.
+    """Reads source records one at a time; it connects when the first one is requested.
 
     Args:
         config: for librdkafka.
@@ -35,7 +35,7 @@ class Originals:
             self._reader.__exit__(kind, error, trace)
 
     def find(self, original: Original) -> Record | None:
-        """The source record; None: it was compacted away, or another one stands there (the topic was re-created).
+        """The source record; None: it was compacted away, or another record has its offset (the topic was re-created).
 
         Raises:
             ContractError: there is no such topic.

@@ -1,4 +1,4 @@
-"""Where in a topic reading starts, as people write it, and where it ends: an edge, a time, an offset."""
+"""Start and end positions of reading a topic, as users write them: beginning or end, a time, an offset."""
 
 import re
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def parse_start(text: str) -> Start:
     """Read ``beginning``, ``end``, ``PARTITION:OFFSET``, or an RFC 3339 time with its offset from UTC.
 
     Raises:
-        ValueError: for anything else, saying what is possible.
+        ValueError: for anything else; the message lists the valid forms.
     """
     if text == "beginning":
         return Beginning()
@@ -68,7 +68,7 @@ def parse_moment(text: str) -> int:
     """Read an RFC 3339 time with its offset from UTC as microseconds since the epoch.
 
     Raises:
-        ValueError: for anything else, saying what is possible.
+        ValueError: for anything else; the message lists the valid forms.
     """
     if not _TIME.fullmatch(text):
         raise ValueError(
@@ -79,10 +79,10 @@ def parse_moment(text: str) -> int:
 
 
 def parse_day(text: str) -> date | None:
-    """Read a bare date, such as ``2026-03-01``; None: it is none.
+    """Read a bare date, such as ``2026-03-01``; None: the text is no date.
 
     Raises:
-        ValueError: it looks like one, and there is no such day.
+        ValueError: the text looks like a date, but there is no such day.
     """
     if not _DAY.fullmatch(text):
         return None
@@ -96,7 +96,7 @@ def parse_timezone(text: str) -> tzinfo:
     """Read the name of a time zone (IANA), ``UTC``, or an offset from it such as ``+01:00``.
 
     Raises:
-        ValueError: for anything else, saying what is possible.
+        ValueError: for anything else; the message lists the valid forms.
     """
     if text in {"UTC", "Z"}:
         return UTC
@@ -134,18 +134,18 @@ def _since_epoch(text: str) -> timedelta:
 
 def _milliseconds_of(text: str) -> int:
     after = _since_epoch(text)
-    # Rounded up: Kafka keeps milliseconds, and nothing from before the given time is wanted.
+    # Rounded up, because Kafka keeps milliseconds, and no record from before the given time must be read.
     return max(0, -(-after // _MILLISECOND))
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The offsets of one partition that are to be read: from ``start`` up to, and without, ``end``."""
+    """A range of one partition's offsets: from ``start`` up to ``end``, without ``end``."""
 
     start: int
     end: int
 
 
 def offsets_text(first: int, end: int) -> str:
-    """Offsets in words. As with Kafka's own end offsets, the end is the next one to come: it is not among them."""
+    """Offsets in words. As in Kafka's own end offsets, the end is the next offset, and is not included."""
     return f"offsets {first} to {end} (without {end})"

@@ -1,7 +1,7 @@
-"""How far a worker's group has come in its source, asked as a bystander: the group is neither joined nor moved.
+"""The progress of a worker's group in its source, without joining the group or moving its offsets.
 
-An offset is no record: transaction markers take offsets up, too. A group has no lag when a reader placed at its
-committed offset comes to the end without a record, whatever the difference of the numbers.
+Offsets do not count records: transaction markers have offsets, too. A group has no lag if a reader that starts at its
+committed offset reaches the end without a record, even if the two offsets differ.
 """
 
 import time
@@ -23,7 +23,7 @@ from topics.reading.reader import TopicReader
 __all__ = ["GroupProgress", "Published"]
 
 _NOTHING_COMMITTED: Final = 0
-"""Where a group without a committed offset begins: this project's groups begin at the beginning."""
+"""The start of a group without a committed offset: this project's groups start at the beginning."""
 
 _POLL_S: Final = 0.05
 
@@ -32,12 +32,12 @@ _COMMITTED: Final = IsolationLevel.READ_COMMITTED
 
 
 class Published(NamedTuple):
-    """How far a group was, and where what it had published ends: everything of it is below.
+    """A group's committed offset, and the ends of the topics that it publishes to: all its records are below them.
 
     Attributes:
         consolidated: the group's committed offset.
-        changes: the high watermark of ``factor-changes``, asked for after that.
-        letters: the high watermark of the dead letters, asked for after that.
+        changes: the high watermark of ``factor-changes``, read after the committed offset.
+        letters: the high watermark of the dead letters, read after the committed offset.
     """
 
     consolidated: int
@@ -46,7 +46,7 @@ class Published(NamedTuple):
 
 
 class GroupProgress:
-    """Looks at one group.
+    """Reads the progress of one group.
 
     Args:
         config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
@@ -71,7 +71,7 @@ class GroupProgress:
         self._bystander.close()
 
     def offsets(self) -> tuple[int, int]:
-        """How many offsets the group is through, and how many there are, over all partitions: for a progress bar.
+        """The numbers of consolidated offsets and of all offsets, over all partitions, for a progress bar.
 
         Raises:
             InfrastructureError: Kafka does not answer.
@@ -97,12 +97,12 @@ class GroupProgress:
             raise _unanswered("the group's offsets", error) from error
 
     def published(self) -> dict[int, Published]:
-        """How far the group is in each partition, and where all that it had published by then ends.
+        """The group's progress in each partition, and the end of everything that it had published by then.
 
-        1. The committed offsets: they are in the transactions of what is published.
-        2. *After the answer*, the high watermarks. The broker ends a transaction partition by partition, so an offset
-           may be readable before the records are; and somebody else's open transaction hides them for longer. But
-           they were written before: below what is the end of everything by then.
+        1. Read the committed offsets, which are in the same transactions as the published records.
+        2. *After the answer*, read the high watermarks. The broker ends a transaction partition by partition, so an
+           offset may be readable before the records are, and another producer's open transaction may hide them for
+           longer. But the records were written before, so they are below the high watermarks.
 
         Raises:
             InfrastructureError: Kafka does not answer.
@@ -117,10 +117,10 @@ class GroupProgress:
     def wait_decided(self, *topics: Topic, limit_s: float) -> bool:
         """Wait until every transaction that is open in these topics now is committed or aborted.
 
-        Kafka answers a commit before its markers are written: until then readers do not see what was committed.
+        Kafka answers a commit before its markers are written. Until they are, readers do not get the committed records.
 
         Returns:
-            Whether it came to that within the limit.
+            Whether that was so within the limit.
 
         Raises:
             InfrastructureError: Kafka does not answer.
@@ -135,15 +135,16 @@ class GroupProgress:
         return True
 
     def is_finished(self) -> bool:
-        """Whether the group has no lag, and everything that its worker wrote can be read.
+        """Whether the group has no lag, and all records of its worker can be read.
 
-        1. In no topic is a transaction open: a record that is to come back into the source would be seen too late.
-        2. Behind the committed offsets there are no records.
+        1. No topic may have an open transaction: it might hide a record that the worker publishes again into the
+           source.
+        2. There must be no records after the committed offsets.
 
         Raises:
             InfrastructureError: Kafka does not answer.
         """
-        # Asked before the ends: what is committed meanwhile makes this False, never wrongly True.
+        # Read before the ends: a commit in between can make the result False, but never wrongly True.
         through = self._through()
         # 1.
         topics = (self._topics.executions, self._topics.factor_changes, self._topics.factors, self._topics.dlq)

@@ -1,6 +1,6 @@
-"""From where to where, as people write it: offsets of single partitions, times, the beginning, the end.
+"""Ranges of offsets, as users write them: offsets of single partitions, times, the beginning, the end.
 
-Both ends follow Kafka's end offsets: a range begins with its first offset and ends before its last one.
+As with Kafka's end offsets, a range includes its start and excludes its end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ __all__ = ["Range", "ranges_of", "require_bounds", "require_order"]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What of one partition is asked for.
+    """The requested range of one partition.
 
     Attributes:
-        first: the first offset that is still there.
-        start: where what is asked for begins.
-        end: before which it ends.
+        first: the first offset that the topic still has.
+        start: the first requested offset.
+        end: the offset before which the range ends.
     """
 
     first: int
@@ -29,53 +29,53 @@ class Range:
 
     @property
     def since(self) -> int:
-        """Where what was published is asked for from: from 0 on, where nothing before the first offset is left out."""
+        """The start for published records: 0 if the range starts at the first offset, to include older causes."""
         return 0 if self.start <= self.first else self.start
 
 
 def require_bounds(bounds: Sequence[Start]) -> None:
-    """Refuse several bounds that are not all offsets of different partitions.
+    """Refuse several bounds, unless all are offsets of different partitions.
 
     Raises:
-        ValueError: saying what is possible.
+        ValueError: the message lists the valid forms.
     """
     if len(bounds) <= 1:
         return
     places = [bound for bound in bounds if isinstance(bound, AtOffset)]
     if len(places) < len(bounds) or len({place.partition for place in places}) < len(places):
-        raise ValueError("given several times, each has to be PARTITION:OFFSET, and of another partition")
+        raise ValueError("if it is given several times, each has to be PARTITION:OFFSET, with different partitions")
 
 
 def require_order(starts: Sequence[Start], ends: Sequence[Start]) -> None:
-    """Refuse a range that ends before it begins: nothing is in it, which is no answer to what was meant.
+    """Refuse a range that ends before it begins: it would be empty, which the user cannot have meant.
 
     Raises:
-        ValueError: naming both.
+        ValueError: the message names both ends.
     """
     for start in starts:
         for end in ends:
             match start, end:
                 case AtOffset(partition, begins), AtOffset(other, until) if partition == other and begins > until:
-                    raise ValueError(f"{partition}:{until} is before {partition}:{begins}, where it begins")
+                    raise ValueError(f"{partition}:{until} is before the start, {partition}:{begins}")
                 case AtTime(begins), AtTime(until) if begins > until:
-                    raise ValueError("that is before the time at which it begins")
+                    raise ValueError("the end is before the start")
                 case _:
                     pass
 
 
 def ranges_of(reader: TopicReader, starts: Sequence[Start], ends: Sequence[Start]) -> dict[int, Range]:
-    """The range of each partition that is asked for.
+    """The range of each requested partition.
 
-    Offsets choose their partitions: with any, only the partitions that are named in either list are asked for. What a
-    list says nothing about begins at the beginning, and ends at the end.
+    If there are offsets, only the partitions that they name are requested. Without a start, a range begins at the
+    beginning; without an end, it ends at the end.
 
     Args:
         reader: made with :class:`topics.reading.positions.Beginning`; its spans are the whole topic as it is now.
         starts: see :func:`require_bounds`; empty: the beginning.
-        ends: likewise; empty: the end.
+        ends: see :func:`require_bounds`; empty: the end.
 
     Raises:
-        ContractError: a partition or an offset that is not there.
+        ContractError: a partition or an offset does not exist.
     """
     named = {bound.partition for bound in (*starts, *ends) if isinstance(bound, AtOffset)}
     for partition in sorted(named - set(reader.spans)):

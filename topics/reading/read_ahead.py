@@ -1,4 +1,4 @@
-"""Many partitions one after the other, fetched together: what comes early waits in memory, up to a bound."""
+"""Reads partitions one after the other, but fetches them together; early records wait in memory, up to a limit."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,18 +13,18 @@ Arrival = tuple[int, Record | None]
 """A partition and its next record; None: its end is reached."""
 
 MAX_AHEAD_BYTES: Final = 32 * 1024 * 1024
-"""What may wait in memory. Topics that have more of it take their time anyway: from there on their partitions are
-fetched one by one."""
+"""The limit of waiting records in memory. Beyond it, partitions are fetched one by one: reading such a large topic
+takes long anyway."""
 
 _RECORD_BYTES: Final = 300
-"""What a record takes in memory besides key and value."""
+"""The bytes that a record takes in memory besides key and value."""
 
 
 class PartitionAfterPartition:
-    """Records of several partitions, each partition's together.
+    """Records of several partitions, one partition after the other.
 
-    Where each partition is fetched on its own, its first record is waited for each time: a topic with a few records in
-    many partitions would be read in seconds instead of milliseconds.
+    If each partition were fetched separately, each would need a wait for its first record: a topic with a few records
+    in many partitions would take seconds instead of milliseconds.
 
     Args:
         spans: what to read, by partition.
@@ -49,7 +49,7 @@ class PartitionAfterPartition:
         self._together: Iterator[Arrival] | None = fetch(self._spans)
 
     def __iter__(self) -> Iterator[tuple[int, Iterator[Record]]]:
-        """Each partition with its records; these have to be gone through before the next partition."""
+        """Yield each partition with its records, which have to be read before the next partition is taken."""
         for partition in self._spans:
             yield partition, self._records(partition)
 

@@ -1,4 +1,4 @@
-"""Read a topic as a bystander: no consumer group is joined, nothing is committed, nothing aborted is seen."""
+"""Read a topic without a consumer group: no offsets are committed, and aborted records are not read."""
 
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -23,36 +23,37 @@ from topics.records.record import Record
 _POLL_S: Final = 0.2
 _POLL_RECORDS: Final = 500
 _MOST_UNPACKED_BYTES: Final = 2_147_483_647
-"""The most that librdkafka can be told. It takes that much only for a batch that has it."""
+"""The greatest value that librdkafka accepts. It uses that much memory only for a batch that needs it."""
 _READ_WAIT_MS: Final = 10
 _FOLLOW_WAIT_MS: Final = 500
-# Between the start and the end of a topic something arrives all the time: its records, or word that the end is reached.
+# The time limit without any event: up to the end of a topic, records or reports of a partition's end arrive all the
+# time.
 _STALL_TIMEOUT_S: Final = 30.0
 
 
 class TopicReader:
     """A consumer without a group, placed on a topic's partitions.
 
-    ``end`` of a partition is its last stable offset: what belongs to a transaction that is still open comes after it.
-    Positions show whether an end is reached; counting records would not: transaction markers, aborted and compacted
-    records take up offsets, and no consumer gets them.
+    ``end`` of a partition is its last stable offset: the records of open transactions come after it. Positions show
+    whether an end is reached; counting records would not: transaction markers, aborted and compacted records take up
+    offsets, and no consumer gets them.
 
     Args:
         config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         topic: the topic's full name.
         start: where to begin.
         application_id: read only the partition in which everything about this application is.
-        settled: partitions whose end is that of everything in them: transactions that are open there are waited for.
-        follows: it will be read on and on, with :meth:`follow`: a broker that has nothing new is asked less often.
+        settled: partitions that are read up to their high watermark: transactions that are open there are waited for.
+        follows: whether :meth:`follow` will be used: a broker without new records is then asked less often.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Attributes:
         topic: the topic's full name.
         partitions: how many the topic has.
-        spans: what there is to read, by partition.
+        spans: the readable range of each partition.
 
     Raises:
-        ContractError: when the topic does not exist, or the offset that is asked for does not.
+        ContractError: when the topic does not exist, or the requested offset does not.
         AuthorizationError: when we may not read it.
         SettingsError: when credentials, certificates or other connection settings are refused.
         InfrastructureError: when the cluster does not answer in time.
@@ -75,7 +76,8 @@ class TopicReader:
         self._settled = settled
         self._timeout_s = timeout_s
         self._ask_s = min(ASK_S, timeout_s)
-        # One client for all questions: each has to connect, and learns the leaders before it can ask for offsets.
+        # One client for all requests, because each client has to connect, and to learn the leaders, before it can ask
+        # for offsets.
         cluster = Cluster(config, timeout_s=timeout_s)
         wanted = [Permission("Read", Resource.TOPIC, topic, "reads it")]
         require_permissions(wanted, config, timeout_s=timeout_s, cluster=cluster)
@@ -83,11 +85,12 @@ class TopicReader:
         if metadata is None:
             raise ContractError(f"there is no topic {topic} at {self._servers}: run `consolidator topics apply`")
         self._watched: dict[str, Any] = {
-            # A batch is unpacked whole, in steps that triple. With the default of 100 MB one of more than 44 MB cannot
-            # be read, which is 220 events of 200 KB: less than a megabyte on the wire.
+            # librdkafka decompresses a whole batch into a buffer that triples in size. With the default limit of 100
+            # MB, a batch of more than 44 MB cannot be read, although its 220 events of 200 KB may take less than a
+            # megabyte compressed.
             "receive.message.max.bytes": _MOST_UNPACKED_BYTES,
             **config,
-            # librdkafka insists on a name. The group is never joined, and nothing is ever committed in it.
+            # librdkafka requires a group id. The group is never joined, and no offset is committed.
             "group.id": "consolidator-reader",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
@@ -95,8 +98,8 @@ class TopicReader:
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
             "allow.auto.create.topics": False,
-            # At the end of a topic a broker answers after so long. Until then it answers at once, except that it takes
-            # no other partition's request from the same client: by default that is half a second for each of them.
+            # At a partition's end, a broker waits for this long before it answers. Meanwhile it takes no request for
+            # another partition from the same client, so the default, half a second, would add up over partitions.
             "fetch.wait.max.ms": _FOLLOW_WAIT_MS if follows else _READ_WAIT_MS,
         }
         self.partitions = len(metadata.partitions)
@@ -123,9 +126,9 @@ class TopicReader:
 
     @cached_property
     def _consumer(self) -> Consumer:
-        """Made when something is to be fetched.
+        """The consumer, made when records have to be fetched.
 
-        One that exists before it is given partitions looks for their leaders once a second only.
+        A consumer that exists before partitions are assigned to it looks for their leaders only once a second.
         """
         return Consumer({**self._watched, "log_level": 2})
 
@@ -133,7 +136,7 @@ class TopicReader:
         """Every committed record from the start on, for ever: each partition in its order.
 
         Args:
-            starts: where to begin instead, by partition; the ends of these spans say nothing.
+            starts: other start positions, by partition; the ends of these spans are ignored.
 
         Raises:
             ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
@@ -145,23 +148,23 @@ class TopicReader:
                     yield record_of(message)
 
     def until_end(self, spans: Mapping[int, Span] | None = None) -> Iterator[Record]:
-        """Every committed record from the start to the end, as the end was when this reader was made.
+        """Every committed record from the start to the end, as of the time when this reader was made.
 
         Args:
-            spans: what to read instead, by partition; their ends are not beyond those of :attr:`spans`.
+            spans: other ranges, by partition; their ends are not beyond those of :attr:`spans`.
 
         Raises:
             ContractError: when an offset is no longer there (the topic was re-created, or emptied meanwhile).
-            InfrastructureError: when nothing arrives any more before the end.
+            InfrastructureError: when no more records arrive before the end.
         """
         for _, record in self._arrivals(self.spans if spans is None else spans):
             if record is not None:
                 yield record
 
     def by_partition(self, spans: Mapping[int, Span] | None = None) -> Iterator[tuple[int, Iterator[Record]]]:
-        """Likewise, each partition with its records, one after the other: a partition's have to be gone through first.
+        """Like :meth:`until_end`, but by partition. A partition's records have to be read before the next one is taken.
 
-        All partitions are fetched together: many small ones take no longer than one.
+        All partitions are fetched together, so that many small ones take no longer than one.
 
         Args:
             spans: as for :meth:`until_end`.
@@ -169,7 +172,7 @@ class TopicReader:
         return iter(PartitionAfterPartition(self.spans if spans is None else spans, self._arrivals))
 
     def _arrivals(self, spans: Mapping[int, Span]) -> Iterator[Arrival]:
-        """Every record as it arrives, and once for each partition that its end is reached."""
+        """Every record as it arrives, and for each partition one report that its end is reached."""
         remaining = {partition: span.end for partition, span in spans.items() if span.start < span.end}
         self._assign({partition: spans[partition] for partition in remaining})
         last_arrival = time.monotonic()
@@ -192,7 +195,7 @@ class TopicReader:
                 if message.error() is None and offset < end:
                     yield partition, record_of(message)
                     offset += 1
-                # After a record the position is behind it; word of the end carries the position itself.
+                # The position after a record is the next offset; a report of the end has the position itself.
                 if offset >= end:
                     del remaining[partition]
                     yield partition, None
@@ -202,7 +205,7 @@ class TopicReader:
         return self.spans[partition].start
 
     def offsets_at(self, milliseconds: int) -> dict[int, int]:
-        """In every partition the offset of the first record that the broker stamped at or after a time; else the end.
+        """For every partition, the offset of the first record with a timestamp at or after a time; else the end.
 
         Args:
             milliseconds: since the epoch, not negative.
@@ -252,7 +255,7 @@ class TopicReader:
         return [partition for partition in partitions if partition in self._settled]
 
     def _offsets_at(self, start: AtTime, partitions: list[int]) -> dict[int, int]:
-        """Where the first record at or after a time stands; a partition without one is left out."""
+        """The offsets of the first records at or after a time; a partition without one is left out."""
         question = [TopicPartition(self.topic, partition, start.milliseconds) for partition in partitions]
 
         def ask() -> dict[int, int | None]:
@@ -266,7 +269,7 @@ class TopicReader:
         self._consumer.assign([TopicPartition(self.topic, part, span.start) for part, span in spans.items()])
 
     def _poll(self, timeout_s: float) -> list[Message]:
-        """Everything that has arrived: records and ends of partitions. Errors that librdkafka mends are left out."""
+        """All arrived records and reports of partitions' ends. Errors after which librdkafka retries are left out."""
         messages = self._consumer.consume(1, timeout=timeout_s)
         messages += self._consumer.consume(_POLL_RECORDS, timeout=0)
         told = []
@@ -288,7 +291,7 @@ class TopicReader:
         return ContractError(reason) if error.code() in LASTING else InfrastructureError(reason)
 
 
-# Errors that no waiting mends: the topic, the offset or the right to read is not there.
+# Permanent errors: the topic, the offset or the permission to read is missing.
 LASTING: Final = frozenset(
     {
         KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's names
@@ -300,7 +303,7 @@ LASTING: Final = frozenset(
 )
 
 
-# Nor these: what is in the log cannot be unpacked, or is damaged.
+# Permanent as well: a batch cannot be decompressed, or is damaged.
 UNREADABLE: Final = frozenset(
     {
         KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - librdkafka's names
@@ -325,7 +328,7 @@ def _place(message: Message) -> tuple[int, int]:
 
 
 def record_of(message: Message) -> Record:
-    """A message that is no error, as a record."""
+    """A message without an error, as a record."""
     partition, offset = _place(message)
     return Record(
         topic=message.topic() or "",
@@ -344,5 +347,5 @@ def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
         pairs = headers.items() if isinstance(headers, dict) else headers
         return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
     except (SystemError, UnicodeDecodeError):
-        # One of the names is no UTF-8: confluent-kafka returns a broken list and raises, now or at the next step.
+        # A header's name is no UTF-8: confluent-kafka returns a broken list, and raises now or at the next step.
         return ()

@@ -1,10 +1,10 @@
-"""Rulesets in Kafka: which catalogues there were, and from which offset on a partition was folded with which.
+"""Rulesets in Kafka: all catalogues, and the offsets at which partitions adopted them.
 
 The topic ``rulesets`` has three kinds of records. ``catalogue/<digest>`` is a catalogue as JSON, and
 ``binding/<number>`` says to which application id the topics belong. ``adoption/<partition>/<offset>`` says that a
-record of ``executions`` adopts a ruleset. That record itself, under a key that no application has, makes a replay
-switch at the very offset at which the worker did. It counts only if the other one is there, in the same transaction:
-whoever may publish events may not write to ``rulesets``.
+record of ``executions`` adopts a ruleset. The record of ``executions``, under a key that no application has, makes a
+replay switch at the same offset as the worker. It counts only with the record in ``rulesets``, which is written in the
+same transaction: publishers of events are not permitted to write to ``rulesets``.
 """
 
 from collections.abc import Container, Mapping

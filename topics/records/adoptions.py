@@ -1,4 +1,4 @@
-"""Records that tell of rulesets: catalogues, and adoptions with their place in the source."""
+"""Records about rulesets: catalogues, and adoptions with their place in the source."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from topics.records.schema_version import require_known_version
 __all__ = ["ADOPTION_PREFIX", "CATALOGUE_PREFIX", "Adoption", "KnownRulesets", "adoptions_in"]
 
 ADOPTION_PREFIX: Final = b"/ruleset/"
-"""What the keys of adoptions in ``executions`` start with; an application's id is not empty."""
+"""The prefix of adoptions' keys in ``executions``. It cannot be an application's, whose id is not empty."""
 
 CATALOGUE_PREFIX: Final = b"catalogue/"
 _ADOPTION: Final = b"adoption/"
@@ -23,13 +23,13 @@ _SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """From one offset on, another ruleset.
+    """The adoption of another ruleset by a partition, at an offset.
 
     Attributes:
         partition: of the source.
         offset: of the record that adopts it.
-        before: the digest of the ruleset until then.
-        after: the digest of the ruleset from then on.
+        before: the digest of the old ruleset.
+        after: the digest of the new ruleset.
     """
 
     partition: int
@@ -50,12 +50,12 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class KnownRulesets:
-    """What the topic has.
+    """The content of the topic ``rulesets``.
 
     Attributes:
         catalogues: JSON by digest.
         adoptions: by partition, in the order of their offsets.
-        binding: to which application id the topics belong; None: to none yet.
+        binding: the application id that the topics belong to; None: there is none yet.
     """
 
     catalogues: Mapping[str, bytes] = field(default_factory=dict)
@@ -64,10 +64,10 @@ class KnownRulesets:
 
 
 def adoptions_in(record: Record) -> Iterator[Adoption]:
-    """The adoption that a record tells of, if it does.
+    """The adoption in a record, if the record is one.
 
     Raises:
-        ContractError: it is of a later version. Ignored, it would let a partition go on with a ruleset that it left.
+        ContractError: it is of a later version. If it were ignored, the partition would continue with its old ruleset.
     """
     if not (record.key or b"").startswith(_ADOPTION) or record.value is None:
         return

@@ -1,8 +1,8 @@
-"""To which application id the topics of a prefix belong: a record in ``rulesets``, where workers alone may write.
+"""The binding of a prefix's topics to an application id: a record in ``rulesets``, where only workers may write.
 
 Two workers with different application ids on the same topics would publish every change twice, and neither would know
-of the other. The first record binds, in the order of the log; a later one counts only if it says from which id it moves
-them. Each has a key of its own, so that compaction removes none.
+of the other. The first record of the log binds the topics. A later one counts only if it names the id that it moves
+them from. Each has a key of its own, so that compaction removes none.
 """
 
 import json
@@ -24,14 +24,14 @@ _SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """These topics belong to an application id.
+    """The binding of topics to an application id.
 
     Attributes:
         app_id: the application id.
         prefix: of the topics' names.
-        moved_from: the id that they belonged to before; None: it is the first one.
-        taken_over: by partition of ``executions``, the offset before which earlier versions had consolidated: for them
-            the record of an erasure counted without an entry. Empty: there were none.
+        moved_from: the id that they belonged to before; None: this is the first binding.
+        taken_over: by partition of ``executions``, the offset up to which earlier versions had consolidated. In those
+            versions, the record of an erasure counted without an entry. Empty: there was no earlier version.
     """
 
     app_id: str
@@ -58,10 +58,10 @@ class Binding:
 
 
 def binding_in(record: Record) -> Binding | None:
-    """The binding that a record is; None: it is none.
+    """The binding in a record; None: the record is no binding.
 
     Raises:
-        ContractError: it is of a later version. Ignored, the topics would seem to belong to nobody.
+        ContractError: it is of a later version. If it were ignored, the topics would seem unbound.
     """
     if not (record.key or b"").startswith(_BINDING) or record.value is None:
         return None
@@ -74,7 +74,7 @@ def binding_in(record: Record) -> Binding | None:
 
 
 def in_force(bindings: Iterable[Binding]) -> Binding | None:
-    """The binding that holds, of all in the order of the log; None: nothing is bound."""
+    """The present binding, from all bindings in the order of the log; None: there is none."""
     found = None
     for binding in bindings:
         if found is None or binding.moved_from == found.app_id:

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0: the ``ce_*`` headers of what we publish, and the event inside a structured one.
+"""CloudEvents 1.0: the ``ce_*`` headers of published records, and the event inside a structured CloudEvent.
 
 On input the headers are optional and not read: the payload decides. See the CloudEvents Kafka protocol binding,
 section 3.2. In structured mode the payload is an envelope; its ``data`` is the event, or its ``data_base64`` is the
@@ -25,7 +25,7 @@ EXECUTION_TYPE_PREFIX: Final = "consolidator.execution."
 
 _CONTENT_TYPE: Final = ("content-type", b"application/json")
 _SPEC_VERSION: Final = ("ce_specversion", b"1.0")
-# Made once: there are two such records for nearly every event.
+# Made only once, because there are two such records for nearly every event.
 _SOURCE: Final = ("ce_source", b"/consolidator")
 _CHANGE: Final = ("ce_type", b"consolidator.factor-change.v1")
 _FACTORS: Final = ("ce_type", b"consolidator.factors.v1")
@@ -39,7 +39,7 @@ def cloudevent_headers(identity: bytes, event_type: bytes, source: bytes, subjec
     Args:
         identity: unique within the source.
         event_type: what happened, with the schema's version.
-        source: who says so.
+        source: the publisher.
         subject: the application.
     """
     return [

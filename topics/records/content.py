@@ -1,4 +1,4 @@
-"""What is in a record of any topic, whoever wrote it: its payload, the event inside, a header."""
+"""The content of a record of any topic and any producer: its payload, the event inside, a header."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -22,7 +22,7 @@ def payload_of(record: Record) -> dict[str, Any] | None:
         record.value.decode()
         return _OBJECT.decode(record.value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
-        # The last one: an exponent that not even Decimal can have.
+        # InvalidOperation is raised for an exponent that even Decimal cannot hold.
         return None
 
 
@@ -37,5 +37,5 @@ def event_of(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def last_header(record: Record, name: str) -> bytes | None:
-    """The last header of that name: Kafka allows a name twice, and what we add comes last."""
+    """The last header of a name: Kafka allows a name several times, and this program adds its headers at the end."""
     return next((value for header, value in reversed(record.headers) if header == name), None)

@@ -1,15 +1,15 @@
-"""Dead letters: what a record of ``executions.dlq`` carries besides the untouched original.
+"""Dead letters: the headers of a record of ``executions.dlq`` besides its unchanged original.
 
-The value and the headers are the source record's own. Its key moves into a header, because the dead letter's key is
-where the source record stands: a replay adds no second letter. All added headers start with ``dlq_``; their times are
-the source record's, so that a worker's wrong clock changes nothing.
+The value and the headers are the source record's own. Its key moves into a header, because the dead letter's key is the
+position of the source record, so that a replay adds no second letter. All added headers start with ``dlq_``; their
+times are the source record's, so that a worker's wrong clock changes nothing.
 
 A record whose key, value and headers together are larger than :data:`MAX_CONTENT_BYTES` stays where it is: its dead
-letter has no value and none of its headers, but the size and the SHA-256 of the value, which tell whether the source
-still has that very record. Its key is kept only if it is canonical, so that an erasure finds it.
+letter has neither its value nor its headers, but the size and the SHA-256 of the value, which show whether the source
+still has the same record. Its key is kept only if it is canonical, so that an erasure finds it.
 
 A redrive (:mod:`streams.operations.redrive`) leaves a second kind of record: the *mark* of a dead letter, whose key is
-the letter's and ``/redriven``. It stands in the letter's partition and after it, so that retention takes the letter
+the letter's and ``/redriven``. It is in the letter's partition, after the letter, so that retention removes the letter
 first.
 """
 
@@ -55,12 +55,12 @@ __all__ = [
 ]
 
 MAX_CONTENT_BYTES: Final = 1024 * 1024
-"""Greatest content of a dead letter: key, value and headers. Whatever a Java producer at its defaults sends without
-compression is kept whole; more can only have come in compressed. It is an eighth of the topic's ``max.message.bytes``,
-so a dead letter fits in however badly it can be compressed, and a batch of them does not fill the memory."""
+"""The greatest content of a dead letter: key, value and headers. It is enough for every uncompressed record of a Java
+producer with default settings; larger records must have been compressed. It is an eighth of the topic's
+``max.message.bytes``, so a dead letter fits in without compression, and a batch of them does not fill the memory."""
 
 _HEADER_BYTES: Final = 10
-"""What Kafka adds to a header's name and value at most: two lengths."""
+"""The greatest size of what Kafka adds to a header's name and value: two lengths."""
 
 HEADER_PREFIX = "dlq_"
 
@@ -88,7 +88,7 @@ REDRIVE_OF = "dlq_redrive_of"
 """On a record that was put back into the source: the key of the dead letter that it was."""
 
 MARK_VALUE = b"redriven"
-"""Not null: the dead letters' topic is compacted, and a null would go long before the letter that it marks."""
+"""Not null: the dead letters' topic is compacted, so a null would be removed long before the letter that it marks."""
 
 _ADDED = (TOPIC, PARTITION, OFFSET, TIMESTAMP, TIME, KEY, CLASS, MESSAGE)
 _ADDED_WITHOUT_CONTENT = (*_ADDED, VALUE_BYTES, VALUE_SHA256)
@@ -134,7 +134,7 @@ def dead_letter_headers(
 
 
 def content_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
-    """What a record takes at most without compression, apart from the batch that it is in."""
+    """An upper bound of a record's size without compression, and without its batch."""
     size = len(key or b"") + len(value or b"")
     for name, header in headers:
         size += len(name.encode("utf-8", "surrogatepass")) + len(header or b"") + _HEADER_BYTES
@@ -152,7 +152,7 @@ def dead_letter_content(
     value: bytes | None,
     headers: Sequence[Header],
 ) -> tuple[bytes | None, list[Header]]:
-    """The value and the headers of the dead letter of a source record, whatever the record's size.
+    """The value and the headers of the dead letter of a source record of any size.
 
     Args:
         error: why the record could not be folded; its message holds no values.
@@ -180,7 +180,7 @@ def dead_letter_content(
         return value, added
     digest = None if value is None else sha256(value).hexdigest().encode()
     size = None if value is None else str(len(value)).encode()
-    # Not null: that would be a tombstone.
+    # The value is not null, because that would make it a tombstone.
     return b"", [*added, (VALUE_BYTES, size), (VALUE_SHA256, digest)]
 
 
@@ -189,7 +189,7 @@ def _is_canonical(key: bytes | None) -> bool:
 
 
 def _redrive_header(headers: Sequence[Header]) -> Sequence[Header]:
-    """The one header that is ours, if the source record has it: whose redrive it is."""
+    """The header of this program that a redriven source record has: the key of its dead letter."""
     if headers and headers[-1][0] == REDRIVE_OF and len(headers[-1][1] or b"") <= _LONGEST_REDRIVE_OF:
         return headers[-1:]
     return ()
@@ -197,7 +197,7 @@ def _redrive_header(headers: Sequence[Header]) -> Sequence[Header]:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A source record that its dead letter does not hold: where it is, and how it is known.
+    """A source record that its dead letter does not hold: its position, and its size and digest.
 
     Attributes:
         topic: the source topic.
@@ -216,7 +216,7 @@ class Original:
     value_sha256: str | None
 
     def is_in(self, record: Record) -> bool:
-        """Whether a record is that very one, and not another one that stands at its place now."""
+        """Whether a record is the same one, and not another record at its place."""
         if (record.partition, record.offset, record.timestamp_ms) != (self.partition, self.offset, self.timestamp_ms):
             return False
         if record.value is None:
@@ -226,7 +226,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter, taken apart.
+    """A decoded dead letter.
 
     Attributes:
         topic: the source topic.
@@ -237,10 +237,10 @@ class DeadLetter:
         headers: the source record's headers.
         error_class: the defect, as :class:`models.errors.Defect` spells it.
         message: the defect in words.
-        redrive_of: the key of the dead letter that a redrive had put back as this source record; None: it was the
-            producer's own.
-        original: where the content is, if the dead letter does not hold it; ``key`` and ``headers`` are not the source
-            record's then (:func:`with_original` puts them in). None: the dead letter holds it.
+        redrive_of: the key of the dead letter that a redrive had put back as this source record; None: a producer
+            published it.
+        original: the source record that has the content, if the dead letter does not hold it. ``key`` and ``headers``
+            are then not the source record's (:func:`with_original` sets them). None: the dead letter holds the content.
     """
 
     topic: str
@@ -256,9 +256,9 @@ class DeadLetter:
 
 
 def parse_dead_letter(record: Record) -> DeadLetter | None:
-    """Take a record of the dead letters' topic apart; None: it is none of our dead letters.
+    """Decode a record of the dead letters' topic; None: it is no dead letter.
 
-    What is ours is known by its place at the end: a producer may have sent a header of any name.
+    The headers of this program come last: a producer may have sent headers of any name before them.
 
     Raises:
         ContractError: a later version has written it.
@@ -293,7 +293,7 @@ def parse_dead_letter(record: Record) -> DeadLetter | None:
 
 
 def _own_headers(record: Record) -> tuple[Header, ...] | None:
-    """The headers of a dead letter that are ours; None: it is none."""
+    """The headers of a dead letter that this program added; None: the record is no dead letter."""
     for names in (_ADDED_WITHOUT_CONTENT, _ADDED):
         own = record.headers[-len(names) :]
         if tuple(name for name, _ in own) == names:
@@ -327,13 +327,13 @@ def with_original(letter: DeadLetter, record: Record) -> DeadLetter:
 
 
 def redriven_headers(letter: DeadLetter, letter_key: bytes) -> list[Header]:
-    """The headers with which a dead letter goes back into the source: the producer's, then whose redrive it is."""
+    """The headers of a redriven record: the producer's, then one with the dead letter's key."""
     headers = letter.headers if letter.redrive_of is None else letter.headers[:-1]
     return [*headers, (REDRIVE_OF, letter_key)]
 
 
 def mark_key(letter_key: bytes) -> bytes:
-    """The key of the mark that says of a dead letter that it was redriven."""
+    """The key of the mark that a dead letter was redriven."""
     return letter_key + _MARK_SUFFIX
 
 

@@ -9,7 +9,7 @@ pairs of name and canonical text, error code and supersedes; null where there is
 space. Two spellings of one event have one content; its SHA-256 is the id of an event that brings none.
 
 A *near miss* is a member of a completed event that looks like its factors and is not read: ``factor``, ``factors`` or
-``outputs`` beside ``output``, and ``factor`` inside of it. No other unknown member is remarkable.
+``outputs`` beside ``output``, and ``factor`` inside of it. Other unknown members are ignored.
 """
 
 from hashlib import sha256
@@ -37,12 +37,12 @@ FAR_FUTURE_MICROS: Final = 24 * 3600 * 1_000_000
 """How far ``occurred_at`` may lie after the record's own timestamp: clocks err by hours, never by a day."""
 
 _CANONICAL_FORM: Final = "event/1"
-"""Opens the canonical content, so that a later form can never be taken for this one."""
+"""The first element of the canonical content, so that a later form cannot be confused with this one."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _STATUSES: Final = {status.text: status for status in Status}
 _CLOSING: Final = (Status.SUPERSEDED, Status.CANCELLED)
-# Until Python 3.12 a look at a member of an enumeration takes as long as three calls.
+# Until Python 3.12, access to a member of an enumeration takes as long as three calls.
 _COMPLETED: Final = Status.COMPLETED
 _FAILED: Final = Status.FAILED
 _NO_FACTORS: dict[str, Scalar | None] = {}
@@ -66,7 +66,7 @@ def decode_event(raw: bytes, *, max_bytes: int, recorded_at: int | None = None) 
     if len(raw) > max_bytes:
         raise BadEventError(Defect.TOO_LARGE, f"the value has {len(raw)} bytes, the limit is {max_bytes}")
     body = parse_object(raw)
-    # Looked at here, too: hardly any event has it, and a call takes longer than the look.
+    # Checked here, too, because hardly any event has it, and a call takes longer than the check.
     if "specversion" in body and is_structured(body):
         body = structured_data(body)
     get = body.get
@@ -155,7 +155,7 @@ def _status(text: Any) -> Status:
 
 def _required(body: dict[str, Any], name: str, limit: int) -> str:
     value = body.get(name)
-    # Looked at before, as in the next two: nearly all texts are short, and a call takes longer than the look.
+    # Checked before the call, as in the next two functions: nearly all texts are short, and a call takes longer.
     if type(value) is str and value and (len(value) <= _SHORT or fits(value, limit)):
         return value
     raise _text_defect(name, value, limit)
@@ -181,7 +181,7 @@ def _text_defect(name: str, value: Any, limit: int) -> BadEventError:
 def _counter(name: str, value: Any, least: int) -> int | None:
     if value is None:
         return None
-    # Not isinstance: True is an int in Python, and 1.0 arrives as a Decimal.
+    # Not isinstance, because True is an int in Python. 1.0 arrives as a Decimal.
     if type(value) is not int:
         raise BadEventError(Defect.INVALID_FIELD, f"{name} is not an integer")
     if not least <= value <= MAX_COUNTER:

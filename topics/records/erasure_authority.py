@@ -1,6 +1,6 @@
-"""Which erasures count: the one place where a record under ``/erasure/`` is taken for one, or refused.
+"""Decides which erasures count: every record under ``/erasure/`` is accepted or refused here.
 
-Worker, refold, replay and everything that is built upon a replay fold such a record here, and ask the same authority.
+Worker, refold, replay and all commands that use a replay decide about such records with this function.
 """
 
 from typing import Protocol
@@ -28,30 +28,30 @@ class Placed(Protocol):
 
 
 class ErasureAuthority(Protocol):
-    """Knows which records of the source are confirmed by an entry of whoever may erase (``docs/decisions/0026``)."""
+    """Knows which records have a confirming entry, which only an eraser may write (``docs/decisions/0026``)."""
 
     def fetched(self, partition: int, end: int) -> None:
-        """The records before an offset were read: whatever is confirmed of them can be looked up at once."""
+        """Note that the records before an offset were read, so that their entries can be looked up together."""
 
     def confirms(self, partition: int, offset: int, erasure: Erasure) -> bool:
-        """Whether an entry says that this is what stands at an offset.
+        """Whether an entry confirms an erasure at an offset.
 
-        The record must have been read before: then the answer is the same for ever.
+        The record must have been read before this call, so that the answer never changes.
 
         Raises:
-            ContractError: the entries cannot be had.
+            ContractError: the entries cannot be read.
             InfrastructureError: Kafka does not answer.
         """
 
     def forgotten(self, partition: int, application_id: str) -> Forgotten | None:
-        """The last erasure of an application of a partition, as it is known by now; None: it was never erased.
+        """The last known erasure of an application; None: it was never erased.
 
-        Raises as :meth:`confirms`. For readers: what is before it is not shown.
+        Raises as :meth:`confirms`. Readers do not show records from before it.
         """
 
 
 class NoErasure:
-    """Nothing is confirmed: whoever folds without asking erases nothing."""
+    """Confirms no erasure, for folds that ignore erasures."""
 
     def fetched(self, partition: int, end: int) -> None:
         """See :class:`ErasureAuthority`."""
@@ -66,7 +66,7 @@ class NoErasure:
 
 
 class EveryErasure:
-    """Every record counts: for logs out of which somebody has sorted what is not confirmed, as evidence is made."""
+    """Confirms every erasure, for evidence: unconfirmed records were left out when it was collected."""
 
     def fetched(self, partition: int, end: int) -> None:
         """See :class:`ErasureAuthority`."""
@@ -81,14 +81,14 @@ class EveryErasure:
 
 
 class NoneEarlier:
-    """Asks another authority, and refuses to go on where an erasure of an earlier version is not confirmed yet.
+    """Asks another authority, and raises for an unconfirmed erasure of an earlier version.
 
     For programs that build the state again from the log. Without this check, applications that workers of an earlier
     version erased would come back.
 
     Args:
         authority: the other one.
-        taken_over: the offset before which earlier versions had consolidated the partition.
+        taken_over: the offset up to which earlier versions had consolidated the partition.
     """
 
     def __init__(self, authority: ErasureAuthority, taken_over: int) -> None:
@@ -110,16 +110,16 @@ class NoneEarlier:
 
 
 def confirmed_erasure(record: Placed, partition: int, authority: ErasureAuthority) -> Erasure:
-    """The erasure that a record under :data:`~topics.records.erasures.ERASURE_PREFIX` is.
+    """The erasure in a record under :data:`~topics.records.erasures.ERASURE_PREFIX`.
 
     Args:
         record: the record.
-        partition: where it stands.
-        authority: knows what is confirmed.
+        partition: its partition.
+        authority: knows which erasures are confirmed.
 
     Raises:
-        BadEventError: ``invalid_erasure``: it is none. ``unconfirmed_erasure``: nobody who may erase has written it at
-            this offset: it is forged, or an earlier one that was written again.
+        BadEventError: ``invalid_erasure``: it cannot be read as an erasure. ``unconfirmed_erasure``: no entry confirms
+            it at this offset: it is forged, or a copy of an earlier one.
     """
     erasure = parse_erasure(record.key or b"", record.value or b"")
     if not authority.confirms(partition, record.offset, erasure):

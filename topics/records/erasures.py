@@ -1,10 +1,10 @@
-"""Erasures of whole applications: the record in ``executions`` that says so, and remains.
+"""Erasures of whole applications: the record in ``executions`` that erases one, and is kept.
 
 Its key is ``/erasure/<hash>``, a key that no application has, and the hash is SHA-256 over a random salt and what every
-key of the application starts with: it names nobody, but whoever has the id can see that it is erased. The value has the
-salt, and whether the erasure is in force or was lifted. See ``docs/decisions/0010``.
+key of the application starts with: it names no application, but with the id one can check that it is erased. The value
+has the salt, and whether the erasure is in force or was lifted. See ``docs/decisions/0010``.
 
-The record alone erases nothing, as whoever may publish may write any key: an *entry* in the topic ``erasures`` has to
+The record alone erases nothing, because every publisher may write any key: an *entry* in the topic ``erasures`` has to
 name its place and its content. See ``docs/decisions/0026``.
 """
 
@@ -36,10 +36,11 @@ __all__ = [
 ]
 
 ERASURE_PREFIX: Final = b"/erasure/"
-"""What the keys of these records start with; an application's id is not empty, so no other key has a ``/`` there."""
+"""The prefix of these records' keys. An application's id is not empty, so no application's key starts with a ``/``."""
 
 ERASURE_HEADER: Final = "consolidator_erasure"
-"""On every tombstone of an erasure: that a foreign key is removed on purpose, and for which hash."""
+"""The header of every tombstone of an erasure. It shows that a foreign key is removed on purpose, and for which
+hash."""
 
 SALT_BYTES: Final = 16
 
@@ -55,12 +56,12 @@ _MAX_VALUE_BYTES: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """An application is erased, or is so no more.
+    """The erasure of an application, or its lift.
 
     Attributes:
-        salt: random, so that nobody can have a table of hashes.
+        salt: random, so that no table of hashes can exist.
         hash: see :func:`salted_hash`.
-        lifted: events of the application are accepted again.
+        lifted: whether the erasure is lifted: events of the application are accepted again.
     """
 
     salt: bytes
@@ -78,16 +79,16 @@ class Erasure:
         return f"{self._members()}}}".encode()
 
     def entry_key(self, partition: int, offset: int) -> bytes:
-        """The key of the entry that confirms the record at this place of ``executions``: no other one has it."""
+        """The key of the entry that confirms the record at a place of ``executions``; it is unique."""
         return _ENTRY + f"{partition}/{offset}".encode()
 
     @property
     def entry_value(self) -> bytes:
-        """The value of that entry: what the record says, so that it confirms no other one that comes to stand there."""
+        """The value of that entry: the record's content, so that it confirms no other record at the same place."""
         return f'{self._members()},"hash":"{self.hash.hex()}"}}'.encode()
 
     def is_of(self, application_id: str) -> bool:
-        """Whether it is about this application."""
+        """Whether the erasure is about an application."""
         return self.hash == salted_hash(self.salt, application_prefix(application_id))
 
     def _members(self) -> str:
@@ -99,10 +100,10 @@ class Forgotten(NamedTuple):
     """The last erasure of an application.
 
     Attributes:
-        partition: of the record in ``executions``.
-        offset: likewise. What is about the application before it is not shown any more.
-        standing: what is to be lifted, so that its events are accepted again; empty: that was done.
-        accepts_from: the offset of the record that lifted it: events count again from there on; None: it stands.
+        partition: the partition of the record in ``executions``.
+        offset: the offset of that record. Earlier records about the application are not shown any more.
+        standing: the erasures to lift, so that its events are accepted again; empty: they were lifted.
+        accepts_from: the offset of the record that lifted it: events count again from there on; None: it is in force.
     """
 
     partition: int
@@ -116,7 +117,7 @@ class Forgotten(NamedTuple):
         return not self.standing
 
     def __str__(self) -> str:
-        """The text that people read."""
+        """The erasure in words, for people."""
         lifted = f", lifted at {self.partition}:{self.accepts_from}" if self.lifted else ""
         return f"erased at {self.partition}:{self.offset}{lifted}"
 
@@ -135,8 +136,8 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
     """Read a record whose key starts with :data:`ERASURE_PREFIX`.
 
     Raises:
-        BadEventError: ``invalid_erasure``: it is none, or of a later version. Whoever may publish may write such a
-            record, so it stops no worker; the dead letter says what it waits for, and can be redriven.
+        BadEventError: ``invalid_erasure``: it is not valid, or of a later version. Every publisher may write such a
+            record, so it must not stop a worker. Its dead letter can be redriven by a later version.
     """
     newer = newer_version(version_of(value), _SCHEMA_VERSION)
     if newer is not None:
@@ -155,16 +156,16 @@ def parse_erasure(key: bytes, value: bytes) -> Erasure:
     if erasure is None or len(erasure.salt) != SALT_BYTES or erasure.key != key:
         raise BadEventError(
             Defect.INVALID_ERASURE,
-            "a record under /erasure/ is no erasure: it is written by `consolidator erase`, and by nothing else",
+            "the value of a record under /erasure/ cannot be read: only `consolidator erase` may write such a record",
         )
     return erasure
 
 
 def entries_in(record: Record) -> Iterator[tuple[int, Erasure]]:
-    """What a record of ``erasures`` confirms: an offset in its partition of ``executions``, and what stands there.
+    """The erasures that a record of ``erasures`` confirms, each with its offset in ``executions``.
 
     Raises:
-        ContractError: it is of a later version. Ignored, it would let an application live that is erased.
+        ContractError: it is of a later version. If it were ignored, an erased application would come back.
     """
     key = record.key or b""
     if not key.startswith(_ENTRY) or record.value is None:
@@ -182,7 +183,7 @@ def forgotten_in(entries: Mapping[int, Erasure], partition: int, application_id:
     """The last erasure of an application; None: it was never erased.
 
     Args:
-        entries: everything that is confirmed in the application's partition, by offset.
+        entries: all confirmed erasures in the application's partition, by offset.
         partition: that partition.
         application_id: the application.
     """
@@ -195,14 +196,14 @@ def forgotten_in(entries: Mapping[int, Erasure], partition: int, application_id:
             if standing.pop(erasure.hash, None) is not None and not standing:
                 accepts_from = offset
         elif erasure.hash not in standing:
-            # Given again while it holds, it does nothing.
+            # A repeated erasure, while one is in force, does nothing.
             standing[erasure.hash] = erasure
             at, accepts_from = offset, None
     return None if at is None else Forgotten(partition, at, tuple(standing.values()), accepts_from)
 
 
 def is_about_application(record: Record, application_id: str) -> bool:
-    """Whether a source record is the application's: under its keys, about its erasure, or about everything."""
+    """Whether a source record concerns an application: by its key, as its erasure, or as one for all applications."""
     key = record.key or b""
     if key.startswith((application_prefix(application_id), ADOPTION_PREFIX)):
         return True

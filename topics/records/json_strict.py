@@ -1,9 +1,10 @@
-"""Strict JSON: what every lenient parser lets through is refused here, at the speed of a lenient parser.
+"""Strict JSON: refuses what lenient parsers accept, at the speed of a lenient parser.
 
 ``msgspec`` parses; it already refuses NaN, Infinity, a byte-order mark, trailing text and lone surrogates, and gives
 every fraction as an exact :class:`~decimal.Decimal`. It keeps the last of two equal keys, though. Every key is followed
-by a colon, so where the text has no more colons than keys came out, none was lost. Where it has more (a string may hold
-colons too) the keys are counted more closely, and at last by the standard library, which shows every pair.
+by a colon, so if the text has no more colons than there are keys in the result, no key was lost. If it has more
+(strings may contain colons, too), the keys are counted more exactly, and finally by the standard library, which returns
+every pair.
 """
 
 import json
@@ -23,9 +24,9 @@ MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and objects. An event needs three levels; the rest is room for fields we ignore."""
 
 LOST_DEPTH: Final = 500
-"""Deepest nesting of a text whose duplicate key has lost a value, for it to be refused for that key; a deeper one is
-refused for its depth. Both parsers bear so much with any Python, and with hundreds of calls above them: where they give
-up differs from one Python to the next, and a verdict must not."""
+"""The limit of nesting for a text in which a duplicate key has lost a value: up to it, the text is refused for the key,
+beyond it for its depth. Both parsers can handle this depth with every Python version, even below hundreds of calls.
+Their own limits differ between Python versions, but a verdict must not."""
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
@@ -37,8 +38,8 @@ _TIME_KEY: Final = "occurred_at"
 
 
 def _number(text: str) -> Decimal:
-    """A JSON fraction, exactly; called by the parser."""
-    # So short and without an exponent it has fewer digits and decimal places than the limits allow.
+    """The exact value of a JSON fraction; called by the parser."""
+    # A short number without an exponent has fewer digits and decimal places than the limits.
     if len(text) <= MAX_DIGITS and "e" not in text and "E" not in text:
         return Decimal(text)
     number = exact_number(text)
@@ -81,17 +82,17 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 def _may_have_lost_a_key(raw: bytes, keys: int, time: Any) -> bool:
     if b"\\" in raw:
-        # An escaped colon or quote would upset the counts.
+        # Escaped colons or quotes would make the counts wrong.
         return True
     colons = raw.count(b":") - (time.count(":") if type(time) is str else 0)
     if colons == keys:
         return False
-    # White space between a key and its colon hides the key from the closer count.
+    # The more exact count does not find keys with white space before their colon.
     return raw.count(b'":') != keys or b" :" in raw or b"\n" in raw or b"\r" in raw or b"\t" in raw
 
 
 def _malformed(raw: bytes, reason: str) -> BadEventError:
-    """What is wrong with a value that cannot be parsed, and what it is instead where that can be told."""
+    """The error for a value that cannot be parsed, with its probable format."""
     known = foreign_format(raw)
     try:
         raw.decode()
@@ -142,12 +143,12 @@ def _count_keys(value: Any, depth: int) -> int:
 def _refuse_duplicate_keys(raw: bytes) -> None:
     if _is_deeper(raw, LOST_DEPTH):
         raise _too_deep()
-    # Integers stay text: Python refuses to parse thousands of digits, and those were judged already.
+    # Integers stay texts, because Python refuses to parse thousands of digits. Their limits were checked already.
     json.loads(raw, object_pairs_hook=_unique, parse_int=str, parse_float=str)
 
 
 def _is_deeper(raw: bytes, limit: int) -> bool:
-    """Whether a JSON text nests deeper than a limit anywhere, in values too that no key has any more."""
+    """Whether a JSON text is nested deeper than a limit, also in values that were lost because of a repeated key."""
     if raw.count(b"[") + raw.count(b"{") <= limit:
         return False
     depth = 0

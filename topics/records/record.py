@@ -19,5 +19,5 @@ class Record:
 
     @property
     def timestamp(self) -> int:
-        """What aiokafka calls it: milliseconds since the epoch, by the broker's clock."""
+        """The timestamp under aiokafka's name: milliseconds since the epoch, by the broker's clock."""
         return self.timestamp_ms

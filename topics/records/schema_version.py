@@ -1,7 +1,7 @@
-"""The number that every JSON record of ours begins with: the version of what it says.
+"""The first member of every JSON record of this program: the version of its meaning.
 
 A later version adds members without a new number, and readers ignore what they do not know. A new number means that
-whoever knows only the former one would misread the record.
+readers which know only the former one would misread the record.
 """
 
 from typing import Any, Final
@@ -14,7 +14,7 @@ from topics.records.record import Record
 __all__ = ["LATER_VERSION", "newer_version", "require_known_version", "version_of"]
 
 LATER_VERSION: Final = "a later version has written it: use that version, or a later one (docs/upgrading.md)"
-"""What to do about a record of a number that is not known."""
+"""The advice for a record with an unknown version number."""
 
 
 _GREATEST: Final = 2**31 - 1
@@ -29,12 +29,12 @@ _decode: Final = msgspec.json.Decoder(_Versioned).decode
 
 
 def newer_version(version: object, known: int) -> int | None:
-    """A schema version that is newer than the newest known one; None: it is known, or no version at all."""
+    """A schema version that is newer than the newest known one; None: it is known, or not a version."""
     return min(version, _GREATEST) if type(version) is int and version > known else None
 
 
 def require_known_version(record: Record, what: str, known: int) -> None:
-    """Return only if a record is not of a newer version than the newest known one.
+    """Raise if a record is of a newer version than the newest known one.
 
     Args:
         record: the record.
@@ -53,7 +53,7 @@ def require_known_version(record: Record, what: str, known: int) -> None:
 
 
 def version_of(value: bytes | None) -> object:
-    """What stands as the schema version of a record, whatever else it says; None: nothing, or it is no JSON object."""
+    """The schema version in a record's value; None: it has none, or the value is no JSON object."""
     try:
         return _decode(value or b"").schema_version
     except (msgspec.DecodeError, UnicodeDecodeError):

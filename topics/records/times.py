@@ -1,13 +1,13 @@
 """``occurred_at``: RFC 3339 with an offset, as microseconds since the epoch in UTC.
 
-What RFC 3339 leaves open, and what becomes of it here (docs/decisions/0018):
+Cases that RFC 3339 leaves open, and their treatment here (docs/decisions/0018):
 
 * A small ``t`` or ``z`` is read; ``-00:00``, a time in UTC whose place is not known, is UTC.
 * Decimals of a second beyond the sixth are cut off, never rounded: no event moves into a later second.
-* A *leap second*, 23:59:60, can be the last second of June or December in UTC, from 1972 on. It is the instant that
-  POSIX gives it: the one of 00:00:00 of the next day, with its own decimals. No table says in which years there was
-  one: a table grows, and the verdict on an event never changes.
-* The hour 24 and a space instead of the ``T`` are not RFC 3339's own and are refused.
+* A *leap second*, 23:59:60, can be the last second of June or December in UTC, from 1972 on. As in POSIX, it is the
+  same instant as 00:00:00 of the next day, with its own decimals. There is no table of leap seconds: a table would
+  grow, and the verdict on an event must never change.
+* The hour 24, and a space instead of the ``T``, are not in RFC 3339, and are refused.
 """
 
 import re
@@ -21,18 +21,19 @@ from models.lengths import MAX_TIME_BYTES, fits, too_long
 
 __all__ = ["time_micros"]
 
-# Hours and minutes are bounded here: datetime lets an offset of +05:99 pass, and newer Pythons the hour 24.
+# The pattern limits hours and minutes, because datetime accepts an offset of +05:99, and newer Pythons accept the hour
+# 24.
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-5][0-9])"
 )
 _MICROS_LENGTH: Final = len("2025-03-03T09:00:00.050000Z")
 _SECOND_MICROS: Final = 1_000_000
 _DAY_S: Final = 86_400
-# Events that come together happened together: a hit takes a third of reading a time.
+# Events that arrive together mostly happened together, and a cache hit takes a third of the time of parsing.
 _CACHED_SECONDS: Final = 4_096
 
 _LEAP_SECONDS_SINCE: Final = micros_of(datetime.fromisoformat("1972-06-30T23:59:59Z"))
-"""The second before the first one of all."""
+"""The second before the first leap second."""
 
 _LEAP_DAYS: Final = ((6, 30), (12, 31))
 
@@ -45,7 +46,7 @@ def time_micros(text: str) -> int:
             the years 1 to 9999 in UTC.
     """
     fraction = text[20:26]
-    # Six decimals and no offset, as most producers write it.
+    # A quick path for six decimals and no offset, which most producers write.
     if (
         len(text) == _MICROS_LENGTH
         and text[19] == "."
@@ -84,7 +85,7 @@ def _micros(text: str) -> int:
 
 
 def _require_leap_second(micros: int) -> None:
-    """Return only where a leap second can come after this second."""
+    """Raise unless a leap second can come after this second."""
     second = micros // _SECOND_MICROS
     day = EPOCH + timedelta(days=second // _DAY_S)
     is_last = second % _DAY_S == _DAY_S - 1 and (day.month, day.day) in _LEAP_DAYS

@@ -1,4 +1,4 @@
-"""Keep a catalogue in the topic of rulesets. A version is one content: another one under its name is never kept."""
+"""Write catalogues to the topic of rulesets. A name and version can never have two contents."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,16 +17,16 @@ _NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class _Head(msgspec.Struct):
-    """What a catalogue calls itself."""
+    """The name and version in a catalogue's text."""
 
     name: str
     version: str
 
 
 def require_one_content(kept: Mapping[str, bytes], digest: str, text: str | bytes) -> None:
-    """Refuse a catalogue whose name and version another content has already.
+    """Refuse a catalogue if the topic has another content with the same name and version.
 
-    What is kept itself stays good, whatever else is kept beside it.
+    A catalogue that is in the topic itself is always accepted.
 
     Args:
         kept: the catalogues in the topic, as JSON by digest.
@@ -34,7 +34,7 @@ def require_one_content(kept: Mapping[str, bytes], digest: str, text: str | byte
         text: the catalogue as JSON.
 
     Raises:
-        ContractError: naming both, and what to do.
+        ContractError: there is another content; the message names both digests, and what to do.
     """
     if digest in kept:
         return
@@ -43,9 +43,9 @@ def require_one_content(kept: Mapping[str, bytes], digest: str, text: str | byte
         if _head_of(raw) == head:
             name = f"{head.name}/{head.version}"
             raise ContractError(
-                f"a version is one content: there is {name}@{other} already, this catalogue is {name}@{digest}. Give "
-                "it a version of its own (CONSOLIDATOR_CATALOGUE names the file), or use the file that is kept; under "
-                "another CONSOLIDATOR_APP_ID and CONSOLIDATOR_TOPIC_PREFIX everything begins anew"
+                f"a version has only one content: the topic has {name}@{other} already, this catalogue is "
+                f"{name}@{digest}. Give it a new version (CONSOLIDATOR_CATALOGUE names the file), or use the catalogue "
+                "of the topic, or start over with another CONSOLIDATOR_APP_ID and CONSOLIDATOR_TOPIC_PREFIX"
             )
 
 
@@ -64,7 +64,7 @@ def keep_catalogue(
         topics: the declared topics.
         digest: the catalogue's.
         text: the catalogue as JSON.
-        kept: those that are in the topic.
+        kept: the catalogues in the topic.
 
     Raises:
         ContractError: another content has its name and version.

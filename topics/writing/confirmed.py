@@ -1,4 +1,4 @@
-"""A record and an entry that names its place, in one transaction: both are there, or neither is."""
+"""Writes a record and an entry that names its place in one transaction: both are written, or neither."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,11 +25,11 @@ waits for at most 30 s. Brokers look for such transactions every 10 s."""
 
 
 class ConfirmedWriter:
-    """Writes such pairs, under a transactional id of its own: several at a time do not shut each other out.
+    """Writes such pairs. Each writer has its own transactional id, so that several do not fence each other.
 
     Args:
         config: for librdkafka.
-        permission: for transactional ids that begin so.
+        permission: the permission for transactional ids with a prefix.
 
     Raises:
         AuthorizationError: the cluster does not permit it.
@@ -54,7 +54,7 @@ class ConfirmedWriter:
 
         Args:
             record: the record.
-            entry_at: makes the entry of the offset, which is known when the record is delivered, before the commit.
+            entry_at: makes the entry from the offset, which is known when the record is delivered, before the commit.
 
         Returns:
             The record's offset.
@@ -69,7 +69,7 @@ class ConfirmedWriter:
             self._delivered(entry_at(offset))
         except BaseException:
             self._producer.purge()
-            # Where this fails the broker does it: the transaction's time is short.
+            # If the abort fails, the broker aborts the transaction after its short timeout.
             with suppress(ConsolidatorError):
                 self._patiently(lambda: self._producer.abort_transaction(_STEP_S))
             raise
@@ -89,7 +89,7 @@ class ConfirmedWriter:
             raise InfrastructureError(f"{topic}: no acknowledgement for {_LIMIT_S:.0f} s; nothing was written")
         [(error, offset)] = told
         if error is not None or offset is None:
-            reason = "Kafka did not say where it stands" if error is None else error.str()
+            reason = "Kafka did not return its offset" if error is None else error.str()
             raise InfrastructureError(f"{topic}: a record was not written: {reason}; nothing took effect")
         return offset
 

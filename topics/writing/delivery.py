@@ -1,4 +1,4 @@
-"""A few records that are no events, written with every acknowledgement waited for."""
+"""Writes a few records that are no events, and waits for every acknowledgement."""
 
 from collections.abc import Mapping, Sequence
 from time import monotonic
@@ -40,13 +40,14 @@ def write_records(
     Args:
         config: for librdkafka.
         records: the records.
-        headers: of each of them.
+        headers: the headers of each record.
 
     Returns:
         Partition and offset of each, in the order of the acknowledgements.
 
     Raises:
-        InfrastructureError: Kafka refused some or does not answer, or does not say where they stand; says how many.
+        InfrastructureError: Kafka refused some or does not answer, or does not return their offsets; the message says
+            how many.
     """
     places: list[tuple[int, int]] = []
     refusals: list[KafkaError] = []
@@ -66,7 +67,8 @@ def write_records(
             "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 5,
-            # The topics bound compressed batches, the client uncompressed messages: catalogues are large and compress.
+            # The topics limit compressed batches, but the client limits uncompressed messages: catalogues are large,
+            # and compress well.
             "message.max.bytes": _MESSAGE_BYTES,
             "log_level": 2,
         }
@@ -78,7 +80,7 @@ def write_records(
                 producer.produce(topic, value, key, partition, on_delivery=delivered, headers=[*headers])
                 break
             except BufferError:
-                # The client's queue is full: acknowledgements make room.
+                # The client's queue is full; acknowledgements make room in it.
                 if monotonic() > deadline:
                     break
                 producer.poll(_POLL_S)
@@ -93,6 +95,6 @@ def write_records(
         )
     if nowhere:
         raise InfrastructureError(
-            f"{len(nowhere)} of {len(records)} records were written, but Kafka did not say where: try again"
+            f"{len(nowhere)} of {len(records)} records were written, but Kafka did not return their offsets: try again"
         )
     return places

@@ -21,13 +21,13 @@ _IN_FLIGHT = 50_000
 """Unacknowledged events at most: half of librdkafka's queue."""
 
 _QUEUED_KIB = 64 * 1024
-"""What the client keeps of them, in memory."""
+"""The size of the client's queue in memory."""
 
 _MESSAGE_BYTES = 16 * 1024 * 1024
-"""The client's own limit, far above every event's: the topic's is looked at before anything is sent."""
+"""The client's own limit, far above every event's size: the topic's limit is checked before anything is sent."""
 
 _FRAMING_BYTES = 128
-"""A batch's header, and a record's lengths and numbers, at most."""
+"""The greatest size of a batch's header, and of a record's lengths and numbers."""
 
 _HEADER_FRAMING_BYTES = 10
 
@@ -55,7 +55,7 @@ def publish_events(
         How many were acknowledged: all of them.
 
     Raises:
-        InfrastructureError: Kafka refused one or does not answer; says how many were acknowledged before.
+        InfrastructureError: Kafka refused one or does not answer; the message says how many were acknowledged before.
     """
     deliveries = _Deliveries(client, on_acknowledged)
     for event, raw in events:
@@ -66,7 +66,7 @@ def publish_events(
 
 
 def record_bytes(event: LifecycleEvent, raw: bytes) -> int:
-    """How many bytes an event's record takes in a topic, uncompressed and at most: ids stand in it several times."""
+    """An upper bound of the size of an event's record, uncompressed: the ids are in it several times."""
     key = event_key(event.application_id, event.event_id)
     headers = sum(len(name) + len(value) + _HEADER_FRAMING_BYTES for name, value in _headers(event))
     return len(raw) + len(key) + headers + _FRAMING_BYTES
@@ -82,10 +82,10 @@ def _headers(event: LifecycleEvent) -> Sequence[tuple[str, bytes]]:
 
 
 class _Deliveries:
-    """A producer that counts its acknowledgements, and waits where too many are missing."""
+    """A producer that counts its acknowledgements, and waits if too many are missing."""
 
     def __init__(self, client: Mapping[str, str | int], on_acknowledged: Callable[[int], None]) -> None:
-        # log_level 2: a coordinator that is still loading is tried again, and is no news for a person.
+        # log_level 2: librdkafka retries if a coordinator is still loading, so a person need not see that.
         self._producer = Producer(
             {
                 **client,
@@ -113,13 +113,13 @@ class _Deliveries:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=[*headers])
                 break
             except BufferError:
-                # So many bytes are on their way: one acknowledgement makes room.
+                # The queue is full; one acknowledgement makes room in it.
                 self.wait(self._sent - self.acknowledged - 1)
         self._sent += 1
         self._producer.poll(0)
 
     def wait(self, missing: int) -> None:
-        """Wait until at most so many acknowledgements are missing.
+        """Wait until at most a given number of acknowledgements is missing.
 
         Raises:
             InfrastructureError: Kafka refused a record, or acknowledges nothing any more.

@@ -1,6 +1,6 @@
-"""The client of factor-consolidator: what its topics say, for whoever reads them.
+"""The client of factor-consolidator: for services that read its topics.
 
-It imports nothing of the worker, so a service can have packages of any name beside it.
+It imports nothing from the worker, so none of its package names can clash with a service's own.
 
 * :mod:`consolidator.records`: the records of ``factors`` and ``factor-changes`` as values.
 * :mod:`consolidator.keys`: the keys of all records, and the partition of an application.

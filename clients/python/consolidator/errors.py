@@ -15,8 +15,8 @@ class UnreadableRecordError(SubscriberError, ValueError):
 
     Args:
         reason: what is wrong, as the end of a sentence about the value.
-        newer_version: the schema version, where it is later than any that is known here; then the package is too old.
-        detail: what the decoder said, or nothing.
+        newer_version: the schema version, if it is later than this package knows: the package is then too old.
+        detail: the decoder's message, or nothing.
     """
 
     def __init__(self, reason: str, *, newer_version: int | None = None, detail: str = "") -> None:

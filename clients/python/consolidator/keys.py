@@ -1,9 +1,8 @@
-"""Record keys and the partition of an application: what every producer and every reader has to agree upon.
+"""Record keys and the partition of an application: every producer and every reader has to compute them alike.
 
-A key starts with its application's id, so that a tombstone, which has nothing but its key, still tells which
-application it is for. Inside the application id, and only there, ``%`` and ``/`` are written ``%25`` and ``%2F``: the
-first ``/`` of a key therefore always ends the application id, whatever the id contains, and no two identities share a
-key.
+A key starts with its application's id, so that a tombstone, which has nothing but its key, still names its application.
+Inside the application id, and only there, ``%`` and ``/`` are written ``%25`` and ``%2F``: the first ``/`` of a key
+therefore always ends the application id, whatever the id contains, and no two identities share a key.
 
 The partition is a function of the application id alone, murmur2 as in Java's default partitioner (``Utils.murmur2`` of
 Apache Kafka). librdkafka's own default, CRC32, puts 89 % of keys elsewhere.
@@ -34,12 +33,13 @@ _CACHED_APPLICATIONS: Final = 32_768
 
 
 def application_prefix(application_id: str) -> bytes:
-    """What every key of an application starts with: the escaped id and the ``/`` that ends it.
+    """The prefix of every key of an application: the escaped id and the ``/`` after it.
 
     Raises:
         UnicodeEncodeError: (a ValueError) for a lone surrogate, which has no UTF-8 form.
     """
-    # Written out, here and in event_key: the worker asks for both once an event, and a call costs as much as the rest.
+    # Not shared with event_key: the worker calls both for every event, and a further call would cost as much as the
+    # rest.
     if "%" in application_id or "/" in application_id:
         application_id = _escape(application_id)
     return f"{application_id}/".encode()
@@ -85,7 +85,7 @@ factors_key = event_key
 
 
 def murmur2(data: bytes) -> int:
-    """The 32-bit murmur2 hash of ``data``, signed, bit for bit what Java's ``Utils.murmur2`` returns."""
+    """The 32-bit murmur2 hash of ``data``, signed: the same number that Java's ``Utils.murmur2`` returns."""
     length = len(data)
     words = length >> 2
     state = _SEED ^ length
@@ -100,7 +100,7 @@ def murmur2(data: bytes) -> int:
 
 @lru_cache(maxsize=_CACHED_APPLICATIONS)
 def partition_of(application_id: str, partitions: int) -> int:
-    """The partition, from 0, of everything about an application, in a topic of ``partitions`` partitions."""
+    """The partition of an application's records, from 0, in a topic with ``partitions`` partitions."""
     return (murmur2(application_id.encode()) & 0x7FFF_FFFF) % partitions
 
 
@@ -109,5 +109,5 @@ def _escape(application_id: str) -> str:
 
 
 def _unescape(escaped: str) -> str:
-    # In this order: "%252F" holds no "%2F", so an escaped percent sign is never read twice.
+    # The order matters: "%252F" does not contain "%2F", so an escaped percent sign is not unescaped twice.
     return escaped.replace("%2F", "/").replace("%25", "%")

@@ -47,7 +47,7 @@ _Digest = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{64}$"})]
 _Count = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 _Attempt = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": 2**31 - 1})]
 _Scalar = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["boolean", "number", "string"]})]
-# Words that a later version may add to: a text here, an enumeration of the rules in the schema.
+# A later version may add values to these, so the type here is a text; the schema enumerates the values.
 _Outcome = Annotated[str, Meta(extra_json_schema={"$ref": "#/$defs/Outcome"})]
 _ProcessorType = Annotated[str, Meta(extra_json_schema={"$ref": "#/$defs/ProcessorType"})]
 _Issue = Annotated[str, Meta(extra_json_schema={"$ref": "#/$defs/Issue"})]
@@ -248,7 +248,7 @@ _TEXT: Final = msgspec.json.Decoder(str)
 
 
 def decode_factors(value: bytes) -> CurrentFactors:
-    """Decode the value of a record of ``factors``; it is no tombstone.
+    """Decode the value of a record of ``factors`` that is no tombstone.
 
     Raises:
         UnreadableRecordError: it is not what a worker publishes, or of a later schema version.
@@ -257,7 +257,7 @@ def decode_factors(value: bytes) -> CurrentFactors:
 
 
 def decode_change(value: bytes) -> FactorChange:
-    """Decode the value of a record of ``factor-changes``; it is no tombstone.
+    """Decode the value of a record of ``factor-changes`` that is no tombstone.
 
     Raises:
         UnreadableRecordError: it is not what a worker publishes, or of a later schema version.

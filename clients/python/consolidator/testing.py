@@ -1,7 +1,7 @@
 """For tests of subscribers: sample records, as values and as bytes, and a source of them without a broker.
 
-A subscriber is tried with what it will meet: changes one after another, cleared factors, and the tombstones of an
-erasure::
+A test gives a subscriber the records that it will meet: changes one after another, cleared factors, and the tombstones
+of an erasure::
 
     from consolidator import decode_change
     from consolidator.testing import SampleSource, sample_change
@@ -14,7 +14,7 @@ erasure::
     for record in source:
         subscriber.take(record.key, None if record.value is None else decode_change(record.value))
 
-Samples are what the published JSON Schemas describe. What is not asked for is made up, always in the same way.
+Samples fit the published JSON Schemas. Values that a test does not give are made up, always in the same way.
 """
 
 import json
@@ -124,7 +124,7 @@ def sample_change(
         outcome: after the change.
         factors: after the change.
         version: the causing event's place; None: the offset after the one of ``before``.
-        before: what the pair was until then, a change or current factors; None: the pair was never seen.
+        before: the pair's last change, or its current factors; None: the pair is new.
 
     Raises:
         ValueError: see :func:`sample_factors`.
@@ -230,7 +230,7 @@ class SampleSource:
 
 
 def _members(value: CurrentFactors) -> dict[str, Any]:
-    """What a change and the current factors that go with it have in common."""
+    """The members that a change and its current factors have in common."""
     return {name: getattr(value, name) for name in CurrentFactors.__struct_fields__}
 
 

@@ -1,8 +1,8 @@
-"""What another catalogue changes on purpose: for each member of a result, the declarations behind it that differ.
+"""The intended changes of another catalogue: for each member of a result, the changed declarations that it depends on.
 
-A member that differs between two catalogues although nothing that it depends on was declared otherwise is unexpected.
-What a factor depends on is more than its own declaration: a value of a field counts for all factors that read it or for
-none, and which executions contribute, and which are active, is decided for the processor as a whole.
+A member that differs, although no declaration that it depends on was changed, is unexpected. What a factor depends on
+is more than its own declaration: a value of a field counts for all factors that read it or for none, and which
+executions contribute, and which are active, is decided for the processor as a whole.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ __all__ = ["CatalogueChanges"]
 _Expected = tuple[Expectation, ...]
 
 _ANYTHING = FieldRule("any")
-"""How a field that no factor reads is accepted: its value is not kept, but makes the execution contribute."""
+"""The acceptance of a field that no factor reads: its value is not kept, but makes the execution contribute."""
 
 
 class CatalogueChanges:
@@ -36,11 +36,11 @@ class CatalogueChanges:
         self._of_processor = cache(self._changes_of)
 
     def difference(self, before: Pair | None, after: Pair | None) -> Difference | None:
-        """What differs between one pair's results; None: nothing.
+        """The difference between one pair's results; None: there is none.
 
         Args:
             before: the pair, folded under the catalogue in force; None: none of its events was folded under it.
-            after: the same under the new one.
+            after: the pair, folded under the new one.
         """
         known = before or after
         assert known is not None, "one side has the pair"  # noqa: S101 - the caller's contract
@@ -57,7 +57,7 @@ class CatalogueChanges:
         return Difference(after.row.application_id, processor, after.row.version, members)
 
     def _limited(self, before: Pair | None, after: Pair | None, changes: "_ProcessorChanges") -> Difference:
-        """One catalogue makes rows larger than the other, and one of them was full: an event became a dead letter."""
+        """The difference of a row that was full under one catalogue only, so that an event became a dead letter."""
         counts = [0 if pair is None else _events(pair) for pair in (before, after)]
         known = after or before
         assert known is not None, "one side has the pair"  # noqa: S101 - the caller's contract
@@ -91,7 +91,7 @@ class _ProcessorChanges:
         self._policy = tuple(self._of_policy())
 
     def expecting(self, member: Member) -> _Expected:
-        """The declarations that let this member differ."""
+        """The changed declarations that this member depends on."""
         match member.name:
             case "processor_type":
                 return self._whole or self._of_type()
@@ -109,7 +109,7 @@ class _ProcessorChanges:
         was, now = self._before.factors.get(factor), self._after.factors.get(factor)
         expected = [*self._of_declaration(factor, was, now), *self._policy]
         if ProcessorType.APPLICATION in {self._before.type, self._after.type}:
-            # The latest contribution alone counts, and any field makes an execution contribute.
+            # Only the latest contribution counts, and every field can make an execution contribute.
             return (*expected, *self._of_type(), *self.acceptance.values())
         fields = {rule.field for rule in (was, now) if rule is not None}
         return (*expected, *(rule for field, rule in self.acceptance.items() if field in fields))

@@ -1,8 +1,9 @@
-"""The old platform's strategy, for the migration: failed executions are left out of consolidation altogether.
+"""The old platform's strategy, for the migration: it leaves failed executions out of consolidation.
 
-The mission's "Current query", ``WHERE pe.status = 'completed'``: where an application has completed executions, its
-factors come from them, and nobody is told of the failed ones; where it has none, there are "0 active executions", no
-consolidation runs, and the factors are whatever they were. What the mission leaves open: ``docs/decisions/0009``.
+The mission's "Current query", ``WHERE pe.status = 'completed'``: if an application has completed executions, its
+factors come from them, and the failed ones are not reported. If it has none, there are "0 active executions", no
+consolidation runs, and the factors stay as they were. For details that the mission does not specify see
+``docs/decisions/0009``.
 """
 
 from collections.abc import Mapping
@@ -51,11 +52,11 @@ class LegacyStrategy:
         self._rules = rules
 
     def difference(self, pair: Pair, stale: Mapping[str, str]) -> Difference | None:
-        """What the new strategy says otherwise of a pair; None: nothing.
+        """The difference between both strategies for a pair; None: there is none.
 
         Args:
             pair: the pair, folded.
-            stale: the factors that it had last, as canonical JSON text, if it has none now.
+            stale: the factors that the pair had last, as canonical JSON text, if it has none now.
         """
         after = result_of(pair, self._rules)
         before = self._legacy(pair)
@@ -74,7 +75,7 @@ class LegacyStrategy:
         return Difference(row.application_id, row.processor, row.version, members, explanation, may_be_stale)
 
     def _legacy(self, pair: Pair) -> Result:
-        """What the old platform made of the pair's completed executions."""
+        """The old platform's result, from the pair's completed executions."""
         rule = self._rules.of(pair.row.processor)
         tally = tally_of(pair.row.executions, pair.claims, rule.keeping_previous()) if pair.claims else pair.tally
         counts = Counts(tally.completed, tally.completed, 0, tally.counts.contributing)
@@ -88,7 +89,7 @@ class LegacyStrategy:
 
 
 def _has_failed_rerun(pair: Pair) -> bool:
-    """Whether an execution that failed, if only once, names another one that it replaces."""
+    """Whether an execution that failed at least once names another one that it replaces."""
     claimants = {claimant for names in pair.claims.values() for claimant in names}
     return any(entry.status is Status.FAILED for name in claimants for entry in pair.row.executions.get(name, ()))
 

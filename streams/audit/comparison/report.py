@@ -1,9 +1,9 @@
-"""Two results for the same pairs, side by side: what differs, which rule says that it should, and whether to go.
+"""Two results for the same pairs, side by side: the differences, the rules that explain them, and a verdict.
 
-Every member of a result that differs is either *expected by* the rules that are named, or *unexpected*: nothing that
-was changed on purpose explains it. Who names the rules is another module's work: for another catalogue
-:mod:`streams.audit.comparison.catalogue_changes`, for the old platform
-:mod:`streams.audit.comparison.legacy_strategy`. See ``docs/decisions/0009``.
+Every member of a result that differs is either *expected by* the rules that are named, or *unexpected*: no rule that
+was changed on purpose explains it. Other modules name the rules: for another catalogue
+:mod:`streams.audit.comparison.catalogue_changes`, for the old platform :mod:`streams.audit.comparison.legacy_strategy`.
+See ``docs/decisions/0009``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,11 +33,11 @@ __all__ = [
 
 
 class Expectation(NamedTuple):
-    """A rule on purpose other than before.
+    """A rule that was changed on purpose.
 
     Attributes:
         rule: its name, such as ``bank_statement.factors.f_months.reducer``.
-        description: what is other, in words.
+        description: the change in words.
     """
 
     rule: str
@@ -46,7 +46,7 @@ class Expectation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one side says about a pair.
+    """The result for a pair on one side of the comparison.
 
     Attributes:
         processor_type: ``document`` and so on; None: MERGE.
@@ -66,9 +66,9 @@ class Member(NamedTuple):
 
     Attributes:
         name: ``processor_type``, ``outcome``, ``active``, ``completed``, ``failed``, ``contributing`` or ``factor``.
-        factor: the factor's name, where it is one.
-        before: as JSON text; None: not there.
-        after: likewise.
+        factor: the factor's name, if the member is a factor.
+        before: the value before, as JSON text; None: absent.
+        after: the value after, as JSON text; None: absent.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Member(NamedTuple):
     after: str | None
 
     def __str__(self) -> str:
-        """The text that people read."""
+        """The member and both values, as text for people."""
         what = self.name.replace("_", " ") if self.factor is None else self.factor
         return f"{what}: {self.before or 'absent'} → {self.after or 'absent'}"
 
@@ -89,10 +89,10 @@ class Difference:
     Attributes:
         application_id: the application.
         processor: the processor.
-        version: the offset of the event behind the last change, in Kafka; the line, in a file.
+        version: the place of the event that caused the last change: its offset in Kafka, or its line in a file.
         members: what differs, each with the rules that expect it; none: unexpected.
-        explanation: why, in words, for this pair alone; "": the rules say it.
-        stale: factors that the side before may still show, though it would not compute them any more.
+        explanation: the reason in words, for this pair; "": the rules are reason enough.
+        stale: factors that the old side may still show, although it would no longer compute them.
     """
 
     application_id: str
@@ -113,10 +113,10 @@ class Difference:
         return list(dict.fromkeys(rule for _, rules in self.members for rule in rules))
 
     def json(self, place: str) -> str:
-        """As one line of JSON; factors with the very digits that they have.
+        """The difference as one line of JSON. Every digit of a factor is kept.
 
         Args:
-            place: where the event behind the last change is, as members in JSON.
+            place: the position of the event that caused the last change, as members in JSON.
         """
         members = [
             {
@@ -144,13 +144,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Up to where the answer is "go".
+    """The limits up to which the verdict is "go".
 
     Attributes:
-        unexpected: most pairs with a difference that no rule expects.
-        different: most pairs that differ at all, in percent of all pairs.
+        unexpected: the greatest number of pairs with a difference that no rule expects.
+        different: the greatest share of pairs that differ at all, in percent of all pairs.
         dropped: processors that the new catalogue may lack.
-        remedy: what is said of the greatest share, where nobody has chosen it.
+        remedy: the advice to print if the share is exceeded and nobody has set it.
     """
 
     unexpected: int = 0
@@ -161,7 +161,7 @@ class Thresholds:
 
 @dataclass
 class Report:
-    """What a comparison comes to.
+    """The result of a comparison.
 
     Attributes:
         pairs: how many were compared.
@@ -169,7 +169,7 @@ class Report:
         unexpected: how many of those have a difference that no rule expects.
         rules: by rule, how many pairs it made differ, and the first of them.
         surprises: the first pairs with an unexpected difference.
-        bad_lines: lines of a file that are no events; nobody knows what they would have given.
+        bad_lines: lines of a file that could not be read as events; their effect is unknown.
         dropped: processors that the new catalogue lacks, sorted: their factors would be merged.
         most_examples: how many of each are kept.
     """
@@ -201,7 +201,7 @@ class Report:
                 self.surprises.append(difference)
 
     def objections(self, thresholds: Thresholds) -> list[str]:
-        """What speaks against going ahead; empty: go."""
+        """The reasons against the new rules; empty: go."""
         found = []
         if self.unexpected > thresholds.unexpected:
             found.append(f"{self.unexpected:,} pairs differ unexpectedly, at most {thresholds.unexpected:,} may")
@@ -241,13 +241,13 @@ class Report:
 
 
 def result_of(pair: Pair, rules: Rules) -> Result:
-    """What the fold says about a pair."""
+    """The result of the fold for a pair."""
     tally = pair.tally
     return Result(rules.of(pair.row.processor).processor_type, tally.outcome.value, tally.counts, tally.factors)
 
 
 def compared_members(before: Result, after: Result) -> Iterator[Member]:
-    """Every member that differs: what the pair is, then its factors by name."""
+    """Every member that differs: type, outcome and counts first, then factors by name."""
     for name, old, new in (
         ("processor_type", _text(before.processor_type), _text(after.processor_type)),
         ("outcome", _text(before.outcome), _text(after.outcome)),

@@ -1,4 +1,4 @@
-"""Where the pairs of a comparison come from: folds of the same events, of Kafka's log or of a file, side by side."""
+"""The pairs of a comparison: the same events, from Kafka's log or a file, are folded once for each side."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,19 +33,19 @@ Differences = Iterator[Difference | None]
 
 
 class OpenReplay(Protocol):
-    """Opens a replay of the log; what is the same for all of them is bound already."""
+    """Opens a replay of the log; the arguments that all replays share are bound already."""
 
     def __call__(self, rules: Rules, selection: Selection) -> LogReplay:
-        """A replay with these rules throughout, of this selection."""
+        """Open a replay of a selection, with one ruleset from its beginning to its end."""
 
 
 class LogComparison(Closing):
-    """A comparison over Kafka's log; as a context it leaves nothing behind.
+    """A comparison over Kafka's log; a context manager that removes its temporary files.
 
     Args:
         open_replay: opens a replay of the log.
         topics: the declared topics.
-        selection: what is asked for; it has no start, as results are compared and not what led to them.
+        selection: the selected range; it has no start, because results are compared, and not changes.
 
     Attributes:
         name: the source topic's.
@@ -64,7 +64,7 @@ class LogComparison(Closing):
         self._standings: list[PartitionStanding] = []
 
     def catalogues(self, before: Catalogue, after: Catalogue) -> Differences:
-        """What differs between two catalogues.
+        """The differences between two catalogues.
 
         Args:
             before: the catalogue in force.
@@ -77,7 +77,7 @@ class LogComparison(Closing):
         yield from _between_catalogues(first.pairs(), second.pairs(), CatalogueChanges(before, after))
 
     def legacy(self, catalogue: Catalogue) -> Differences:
-        """What differs between the old platform's strategy and the one in force."""
+        """The differences between the old platform's strategy and the one in force."""
         rules = Rules(catalogue)
         lost = self._stack.enter_context(Scratch()).table("lost")
         replay = self._folded(rules, self._selection, lambda change: lost.write(_lost_factors(change.made)))
@@ -88,11 +88,11 @@ class LogComparison(Closing):
         yield from _from_legacy(replay.pairs(), last_factors, LegacyStrategy(rules))
 
     def standings(self) -> list[PartitionStanding]:
-        """After the differences: what each partition stands on; the digest is that of the catalogue in force."""
+        """After the differences: the offsets of each partition, and the digest under the catalogue in force."""
         return self._standings
 
     def place(self, difference: Difference) -> str:
-        """Where the event behind a pair's last change is, as JSON."""
+        """The position of the event that caused a pair's last change, as JSON."""
         partition = partition_of(difference.application_id, self._partitions)
         return f'{{"partition":{partition},"offset":{difference.version}}}'
 
@@ -107,7 +107,7 @@ class LogComparison(Closing):
 
 
 def _lost_factors(made: MadeChange) -> Iterator[tuple[bytes, bytes]]:
-    """The row of the factors that a change took away, if it left none."""
+    """The key and the factors before a change that left no factors."""
     before = made.change.before
     if before is not None and before.factors and not made.change.after.factors:
         yield made.row_key, msgspec.json.encode(before.factors)
@@ -140,7 +140,7 @@ class FileComparison:
         yield from _from_legacy(_in_order(fold), fold.last_factors, LegacyStrategy(rules))
 
     def standings(self) -> list[PartitionStanding]:
-        """A file has no partitions."""
+        """Nothing: a file has no partitions."""
         return []
 
     def place(self, difference: Difference) -> str:
@@ -164,7 +164,7 @@ class _RememberingFold(ReplayFold):
         return step
 
     def last_factors(self, pair: Pair) -> Mapping[str, str]:
-        """The factors that a pair without any had last."""
+        """The last factors of a pair that has none now."""
         return self._lost.get(pair_key(pair), {})
 
 
@@ -173,7 +173,7 @@ def _in_order(fold: ReplayFold) -> list[Pair]:
 
 
 def _between_catalogues(before: Iterable[Pair], after: Iterable[Pair], changes: CatalogueChanges) -> Differences:
-    """Put the pairs of two sides, each in the order of its keys, beside each other."""
+    """Merge the pairs of two sides by key; each side is in the order of its keys."""
     sides = [_keyed(side, pairs) for side, pairs in enumerate((before, after))]
     for _, same in groupby(merge(*sides, key=itemgetter(0, 1)), key=itemgetter(0)):
         found = {side: pair for _, side, pair in same}

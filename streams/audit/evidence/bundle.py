@@ -33,11 +33,11 @@ class TopicNames:
 
     @classmethod
     def of(cls, topics: Topics) -> "TopicNames":
-        """Those of an installation."""
+        """The topics of an installation."""
         return cls(topics.executions.name, topics.factor_changes.name, topics.factors.name, topics.partitions)
 
     def topics(self) -> Topics:
-        """As the fold wants them; of the settings only names and partitions count there."""
+        """The declaration that the fold needs; it uses only the names and the partition count."""
         plain = declare(
             "",
             app_id="evidence",
@@ -56,12 +56,12 @@ class TopicNames:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What there is about one application, up to where the worker had consolidated.
+    """All records about one application, up to the offset that the worker had committed.
 
     Attributes:
         application_id: the application.
         topics: where the records were read.
-        partition: the one that it is in.
+        partition: the application's partition.
         first: the first offset of ``executions`` that the partition still had.
         end: the offset before which the range ends.
         max_event_bytes: larger events are dead letters.
@@ -88,7 +88,7 @@ class Evidence:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing in it is the application's: adoptions are nobody's."""
+        """Whether no record is the application's. Adoptions belong to no application, so they do not count."""
         own = [record for record in self.executions if not (record.key or b"").startswith(ADOPTION_PREFIX)]
         return not (own or self.changes or self.factors)
 
@@ -105,7 +105,7 @@ class EvidenceCheck:
         self._log = KeptLog(evidence.topics.executions, evidence.topics.partitions, evidence.executions)
         self._verification = Verification(
             evidence.topics.topics(),
-            # Those that did nothing were left out when it was collected.
+            # Erasures without effect were left out when the evidence was collected.
             RuleBook(Rules(evidence.catalogue), lambda: evidence.rulesets, EveryErasure()),
             lambda _: MemoryTable(),
             evidence.max_event_bytes,
@@ -123,7 +123,7 @@ class EvidenceCheck:
         yield from self._verification.run(self._log, ranges, ends, evidence.factors)
 
     def report(self) -> Report:
-        """After :meth:`run`: what it stands on, and what became of everything."""
+        """After :meth:`run`: the report, with the offsets that it covers and the counts."""
         return self._verification.report()
 
     def _look_up(self, place: PlaceInTopic) -> bytes | None:
@@ -134,11 +134,11 @@ class EvidenceCheck:
 
 
 def checked(evidence: Evidence, source: str) -> tuple[list[Finding], Report]:
-    """Check evidence that came from somebody else.
+    """Check evidence that was read from files, and may be forged.
 
     Args:
         evidence: what to check.
-        source: what messages call it.
+        source: the name of the evidence in messages.
 
     Raises:
         ContractError: its records and rules do not belong together in a way that no installation can have written.
@@ -151,4 +151,4 @@ def checked(evidence: Evidence, source: str) -> tuple[list[Finding], Report]:
 
 
 _NONSENSE: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What folding and comparing ends with where records contradict themselves: offsets that no log can have, for one."""
+"""The errors that folding and comparing raise if records contradict themselves, such as by impossible offsets."""

@@ -1,4 +1,4 @@
-"""Collect the evidence about an application from Kafka, as a bystander."""
+"""Collect the evidence about an application from Kafka, without joining the worker's group."""
 
 from collections.abc import Callable, Container, Iterator, Mapping
 
@@ -37,16 +37,15 @@ def collect_evidence(
 ) -> Evidence:
     """Read everything that is about an application.
 
-    1. Ask how far the worker's group has consolidated.
-    2. Read what was published, and then the source: no change has its cause behind its end.
-    3. Leave out what was caused behind the group's offset, the events that were erased, and what is from before an
-       erasure of the application. Records that look like an erasure and are none are left out as well: what is in
-       evidence counts.
+    1. Read the committed offset of the worker's group.
+    2. Read the published records first and the source after them: so the source has the cause of every change.
+    3. Leave out the records that were caused at or after the group's offset, erased events, and records from before an
+       erasure of the application. Unconfirmed erasures are left out as well: every record in evidence counts.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        catalogue: the rules, where the partition never adopted any.
+        catalogue: the rules, if the partition never adopted a ruleset.
         application_id: the application.
         group: the worker's group; it is neither joined nor moved.
         max_event_bytes: larger events are dead letters.
@@ -97,7 +96,7 @@ def collect_evidence(
 
 
 class ErasedError(Exception):
-    """There is no evidence about an application that is erased.
+    """The application is erased, so there is no evidence about it.
 
     Args:
         forgotten: its erasure.
@@ -109,19 +108,19 @@ class ErasedError(Exception):
 
 
 def _rules_at_the_beginning(book: RuleBook, partition: int, configured: Catalogue) -> Catalogue:
-    """Of a partition that adopted others since: not what the settings name, so that whoever collects gets one seal."""
+    """The first ruleset of a partition that adopted others since: so the seal does not depend on the settings."""
     adoptions = book.adoptions(partition)
     return book.kept(adoptions[0].before) if adoptions else configured
 
 
 def _is_kept(record: Record, log: ApplicationLog, erased: Container[str]) -> bool:
-    """Whether it is no event, or one that nothing has erased: neither a tombstone nor the application's erasure."""
+    """Whether a record stays in evidence: it is not an event, or neither a tombstone nor an erasure has erased it."""
     event_id = _event_id(record)
     return record.value is None or event_id is None or (record.offset >= log.accepts_from and event_id not in erased)
 
 
 def _counts(record: Record, authority: ErasureAuthority) -> bool:
-    """Whether a record is what it looks like: for one under ``/erasure/`` an entry has to say so."""
+    """Whether a record counts: an erasure (a key under ``/erasure/``) counts only if an entry confirms it."""
     if not (record.key or b"").startswith(ERASURE_PREFIX):
         return True
     try:
@@ -138,9 +137,9 @@ def _about(config: Mapping[str, str | int], topic: str, application_id: str) -> 
 
 
 def _between(records: list[Record], since: int, end: int, behind: int) -> Iterator[Record]:
-    """Without what was caused later, or before an erasure; but what names a cause that is not even in the log stays in.
+    """Leave out records that were caused later, or before an erasure. A record with a cause beyond the log's end stays.
 
-    It is no honest one.
+    No worker writes such a record, so the check has to report it.
     """
     for record in records:
         cause = _cause_of(record)

@@ -1,7 +1,7 @@
-"""The content of each file of evidence, typed: as it is written, and as it is read from somebody who may lie.
+"""The typed content of each file of evidence: to be written, and to be read from files that may be forged.
 
-What is read has the right types and agrees with itself, or is refused. Whether it is true is another question: that is
-for :class:`~streams.audit.evidence.bundle.EvidenceCheck`, and for the seal.
+Content with wrong types, or that contradicts itself, is refused. Whether the content is true is checked by
+:class:`~streams.audit.evidence.bundle.EvidenceCheck` and by the seal.
 """
 
 import json
@@ -70,7 +70,7 @@ class _Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"first": "from", "end": "to"}):
-    """``manifest.json``: where all of it stood, and what its check gave."""
+    """``manifest.json``: the offsets of the evidence, and the result of its check."""
 
     format: str
     application_id: _Text
@@ -112,7 +112,7 @@ class _Rulesets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Format(msgspec.Struct, frozen=True):
-    """What can be asked of any format."""
+    """The member that every format has."""
 
     format: str
 
@@ -124,7 +124,7 @@ def decode_manifest(raw: bytes, source: str) -> Manifest:
     """Read ``manifest.json``.
 
     Raises:
-        ContractError: it is of another format, or is not what this program writes.
+        ContractError: it is of another format, or this program would not write it.
     """
     found = _decode(raw, _Format, source).format
     if found != FORMAT:
@@ -141,7 +141,7 @@ def decoded_catalogue(raw: bytes, manifest: Manifest, source: str) -> Catalogue:
     """Read ``catalogue.json``: the ruleset that the manifest names.
 
     Raises:
-        ContractError: it is another one, or none; a subclass says what is wrong in it.
+        ContractError: it is another ruleset, or cannot be read as one; a subclass lists the problems.
     """
     catalogue = parse_catalogue(raw, suffix=".json", source=source)
     if (catalogue.ruleset.name, catalogue.digest) != (manifest.ruleset.name, manifest.ruleset.digest):
@@ -153,18 +153,18 @@ def decode_rulesets(raw: bytes, manifest: Manifest, source: str) -> KnownRuleset
     """Read ``rulesets.json``: the adoptions of the partition, in order, and their catalogues.
 
     Raises:
-        ContractError: they do not belong together, or to the manifest.
+        ContractError: adoptions, catalogues and manifest do not fit together.
     """
     found = _decode(raw, _Rulesets, source)
     for digest, text in found.catalogues.items():
         if parse_catalogue(text.encode(), suffix=".json", source=f"{source}, {digest}").digest != digest:
-            raise ContractError(f"{source}: a catalogue has not the digest {digest}")
+            raise ContractError(f"{source}: a catalogue does not have its digest {digest}")
     named = {digest for one in found.adoptions for digest in (one.before, one.after)}
     if named != {*found.catalogues}:
         raise ContractError(f"{source}: the catalogues are not those that the adoptions name")
     offsets = [one.offset for one in found.adoptions]
     if any(one.partition != manifest.partition for one in found.adoptions) or offsets != sorted(set(offsets)):
-        raise ContractError(f"{source}: the adoptions are not those of partition {manifest.partition}, in order")
+        raise ContractError(f"{source}: adoptions of another partition than {manifest.partition}, or out of order")
     adoptions = tuple(Adoption(one.partition, one.offset, one.before, one.after) for one in found.adoptions)
     catalogues = {digest: text.encode() for digest, text in found.catalogues.items()}
     return KnownRulesets(catalogues, {manifest.partition: adoptions} if adoptions else {})
@@ -202,11 +202,11 @@ def decode_published(raw: bytes, manifest: Manifest, topic: str, count: int, sou
 def _records(raw: bytes, topic: str, count: int, partition: int, source: str) -> list[Record]:
     lines = raw.split(b"\n")
     if lines.pop() or len(lines) != count:
-        raise ContractError(f"{source} has not the {count} lines that the manifest names")
+        raise ContractError(f"{source} does not have the {count} lines that the manifest names")
     records = [_record(_decode(line, _Line, f"{source}, line {number}"), topic) for number, line in enumerate(lines, 1)]
     offsets = [record.offset for record in records]
     if any(record.partition != partition for record in records) or any(map(ge, offsets, offsets[1:])):
-        raise ContractError(f"{source}: its records are not those of partition {partition}, in order")
+        raise ContractError(f"{source}: a record is of another partition than {partition}, or they are out of order")
     return records
 
 
@@ -214,7 +214,7 @@ def _decode(raw: bytes, kind: type[_Type], source: str) -> _Type:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"{source} has no evidence that this program reads: {error}") from None
+        raise ContractError(f"{source} cannot be read as evidence: {error}") from None
 
 
 def _record(line: _Line, topic: str) -> Record:

@@ -1,7 +1,7 @@
-"""A directory of somebody's files, read without trusting it, and written so that nobody else can read or redirect it.
+"""A directory of evidence: read without trusting its files, and written so that only its owner can read it.
 
-Reading opens regular files only: what a link, a FIFO or a device would do to the reader is never tried. Writing goes
-into a directory of our own alone, by its descriptor, so that it cannot be exchanged meanwhile.
+Only regular files are opened: a link, a FIFO or a device could mislead or block the reader. Files are written only into
+a directory that this user owns, and through its descriptor, so that nobody can exchange it meanwhile.
 """
 
 import os
@@ -17,7 +17,7 @@ __all__ = ["read_directory", "write_directory"]
 
 _OWNER_ONLY_DIRECTORY: Final = 0o700
 _OWNER_ONLY_FILE: Final = 0o600
-"""What is in it is as confidential as the topics."""
+"""The mode of files of evidence, which are as confidential as the topics."""
 
 _ROOT: Final = 0
 _MOST_ENTRIES: Final = 1_000
@@ -32,10 +32,10 @@ def read_directory(directory: Path, limits: Mapping[str, int]) -> tuple[dict[str
         limits: the greatest size, in bytes, of every file that is wanted.
 
     Returns:
-        Content by name, without the files that are not there; the names of what nobody asked for, sorted.
+        The content of each wanted file that exists, by name; and the names of all other files, sorted.
 
     Raises:
-        ContractError: the directory cannot be read; a file in it is none, or is larger than its limit.
+        ContractError: the directory cannot be read; or a wanted file is no regular file, or is larger than its limit.
     """
     try:
         handle = os.open(directory, _DIRECTORY)
@@ -58,7 +58,7 @@ def read_directory(directory: Path, limits: Mapping[str, int]) -> tuple[dict[str
 
 
 def write_directory(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files into a new directory, or into an empty one of our own; only its owner can read them.
+    """Write files into a new directory, or into an empty one that this user owns; only the owner can read them.
 
     Args:
         directory: where to; its parents are made as well.
@@ -88,7 +88,7 @@ def write_directory(directory: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _read(handle: int, directory: Path, name: str, limit: int) -> bytes:
-    # Without waiting: what was a file a moment ago may be a FIFO now.
+    # Open without waiting: another process may have replaced the file by a FIFO.
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
     with os.fdopen(file, "rb") as opened:
         status = os.fstat(opened.fileno())
@@ -101,7 +101,7 @@ def _read(handle: int, directory: Path, name: str, limit: int) -> bytes:
 
 
 def _refuse_foreign(directory: Path) -> None:
-    """Whoever owns a link on the way, or the directory around this one, decides where confidential files go."""
+    """Refuse a directory that another user could redirect, as the owner of a link or of its parent could."""
     if directory.is_symlink():
         raise ContractError(f"{directory} is a link: name the directory itself")
     ours, found = {_ROOT, os.geteuid()}, False
@@ -116,8 +116,8 @@ def _refuse_foreign(directory: Path) -> None:
 
 
 def _make(directory: Path) -> bool:
-    """Whether the directory is new."""
-    # The mode of mkdir(parents=True) is for the last one only.
+    """Create the directory if it is not there; return whether it is new."""
+    # mkdir(parents=True) applies the mode to the last directory only.
     for parent in reversed(directory.absolute().parents):
         if not parent.exists():
             parent.mkdir(_OWNER_ONLY_DIRECTORY)

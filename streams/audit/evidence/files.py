@@ -2,8 +2,8 @@
 
 ``executions.jsonl``, ``factor-changes.jsonl`` and ``factors.jsonl`` have a record a line, its key, value and headers in
 base 64, so that every byte is kept; ``catalogue.json`` has the rules, ``rulesets.json`` those that were adopted on the
-way, as text; ``manifest.json`` where all of it stood and what its check gave; ``SHA256SUMS`` the digest of each, as
-``sha256sum --check`` reads it. The digest of ``SHA256SUMS`` is the *seal*.
+way, as text; ``manifest.json`` has the offsets of all records and the result of the check; ``SHA256SUMS`` the digest of
+each, as ``sha256sum --check`` reads it. The digest of ``SHA256SUMS`` is the *seal*.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ _SUMS: Final = "SHA256SUMS"
 _FILES: Final = (_CATALOGUE, _EXECUTIONS, _CHANGES, _FACTORS, _MANIFEST, _RULESETS)
 
 _MIB: Final = 1024 * 1024
-# What is read is held in memory. A gigabyte of records is more than any application of ours has by far.
+# All files are held in memory. A gigabyte of records is far more than any application has.
 _LIMITS: Final[Mapping[str, int]] = {
     _CATALOGUE: MAX_FILE_BYTES,
     _EXECUTIONS: 1024 * _MIB,
@@ -55,7 +55,7 @@ _LIMITS: Final[Mapping[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFiles:
-    """The files of a directory, read once: what is checked is what is used.
+    """The files of a directory, read once, so that the checked bytes are the bytes that are used.
 
     Attributes:
         directory: where they were.
@@ -82,11 +82,11 @@ class EvidenceFiles:
 
     @property
     def seal(self) -> str:
-        """The digest of the sums: whoever keeps it elsewhere can tell this evidence from any other."""
+        """The digest of ``SHA256SUMS``. It differs for all other evidence, so a copy of it identifies this evidence."""
         return sha256(self.contents[_SUMS]).hexdigest()
 
     def problems(self) -> list[str]:
-        """What is wrong with the files, in words; empty: each has the digest that it had."""
+        """The problems of the files, in words; empty: each file has its recorded digest."""
         problems = [f"{name}: missing" for name in sorted({*_FILES, _SUMS} - {*self.contents})]
         problems += [f"{name}: is no part of this evidence" for name in self.foreign]
         if problems:
@@ -102,7 +102,7 @@ class EvidenceFiles:
         ]
 
     def evidence(self) -> tuple[Evidence, Mapping[str, object]]:
-        """The evidence in files without problems; also what its check gave when it was written.
+        """The evidence in files without problems, and the result of the check when they were written.
 
         Raises:
             ContractError: it is of a format, or has a content, that this program does not read.
@@ -127,10 +127,11 @@ class EvidenceFiles:
         )
         written = _contents(evidence, manifest.verification)
         for name in _FILES:
-            # A catalogue is known by its digest, however it is spelt; everything else has one spelling.
+            # A catalogue is identified by its digest and may be spelt in several ways; every other file has exactly one
+            # spelling.
             if name != _CATALOGUE and written[name] != contents[name]:
                 raise ContractError(
-                    f"{self._source(name)} has no evidence that this program reads: it is spelt otherwise"
+                    f"{self._source(name)} cannot be read as evidence: this program would write it in another form"
                 )
         return evidence, manifest.verification
 
@@ -142,19 +143,19 @@ class EvidenceFiles:
 
 
 def write_evidence(directory: Path, evidence: Evidence, report: Mapping[str, object]) -> str:
-    """Write evidence into a new or empty directory of our own, the sums last.
+    """Write evidence into a new or empty directory that this user owns; ``SHA256SUMS`` is written last.
 
     Args:
         directory: where to.
         evidence: what to write.
-        report: what its check gave.
+        report: the result of its check.
 
     Returns:
         The seal.
 
     Raises:
         ContractError: there is something in the directory already, or it is not our own.
-        InfrastructureError: it cannot be written, or is larger than what can be read again.
+        InfrastructureError: it cannot be written, or is too large to be read again.
     """
     contents = _contents(evidence, report)
     for name, content in contents.items():

@@ -1,1 +1,1 @@
-"""What an application's factors are, and were at any moment, and why."""
+"""An application's factors, now and at any past moment, with their explanation."""

@@ -1,4 +1,4 @@
-"""As-of answers as values for programs: the members of ``consolidator factors``, and what they stand on."""
+"""As-of answers as values for programs: the members of ``consolidator factors``, and the offsets of the answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def change_members(change: FactorChange) -> dict[str, object]:
-    """A change, and the event that caused it, without what the pair was after it."""
+    """A change and the event that caused it, without the pair's state after it."""
     return {
         "id": change.id,
         "previous_outcome": change.previous_outcome,
@@ -37,7 +37,7 @@ def change_members(change: FactorChange) -> dict[str, object]:
 
 
 def standing_members(answer: AsOf) -> dict[str, object]:
-    """What an answer stands on."""
+    """The offsets that an answer is based on."""
     log = answer.log
     return {
         "sense": "known" if answer.true_at is None else "true",
@@ -61,7 +61,7 @@ def forgotten_members(topic: str, forgotten: Forgotten) -> dict[str, object]:
 
 
 def standing_text(answer: AsOf) -> str:
-    """What an answer stands on, for people."""
+    """The offsets that an answer is based on, as text for people."""
     log = answer.log
     sense = "as known" if answer.true_at is None else f"as true at {rfc3339(answer.true_at)}, known"
     gone = f"; events before offset {log.first} are gone: complete from there only" if log.first else ""
@@ -71,12 +71,12 @@ def standing_text(answer: AsOf) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs in one processor between two answers; None: it was not there.
+    """The difference of one processor between two answers.
 
     Attributes:
         processor: its name.
-        before: what it came to in the first answer.
-        after: what it came to in the second one.
+        before: its result in the first answer; None: it was not there.
+        after: its result in the second answer; None: it was not there.
         changed: the factors that differ.
     """
 

@@ -1,4 +1,4 @@
-"""How one factor comes out of its values, in words and as a calculation that a person can check."""
+"""How a factor is computed from its values: in words, and as a calculation that a person can check."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from streams.core.reducers import POSITIONAL
 
 __all__ = ["bounds_text", "calculation", "rule_text"]
 
-# More values than these are told by their number and their sum.
+# If there are more values, only their number and their sum are shown.
 _WRITTEN_OUT: Final = 8
 
 MERGED: Final = "merge"
@@ -17,12 +17,12 @@ MERGED: Final = "merge"
 
 
 def rule_text(rule: FactorRule | None, field: str, declared: ProcessorRule | None) -> str:
-    """What is done with a field's values, before any of them is looked at.
+    """The rule of a factor in words: how the values of its field are reduced.
 
     Args:
         rule: the factor's rule; None: the ruleset does not declare the processor.
         field: the field that is read.
-        declared: the processor's rule, of which this is a part; None: likewise.
+        declared: the processor's rule, which contains the factor's; None: the ruleset does not declare the processor.
     """
     if rule is None or declared is None:
         return f"{MERGED}: {field} of the latest execution that has it (the ruleset does not declare this processor)"
@@ -38,7 +38,7 @@ def rule_text(rule: FactorRule | None, field: str, declared: ProcessorRule | Non
 
 
 def bounds_text(rule: FieldRule) -> str:
-    """Which values are accepted; empty: there are no bounds."""
+    """Which values are accepted, in words; empty: there are no bounds."""
     bounds = (("≥", rule.minimum), ("≤", rule.maximum))
     return " and ".join(f"{sign} {scalar_text(bound)}" for sign, bound in bounds if bound is not None)
 
@@ -47,7 +47,7 @@ def calculation(reducer: Reducer | None, values: Sequence[tuple[str, str]], resu
     """The calculation with its numbers.
 
     Args:
-        reducer: how; None: merged.
+        reducer: the reducer; None: the values are merged.
         values: the execution's id and its value as JSON text, of every value that is reduced, in execution order.
         result: the factor's value.
     """

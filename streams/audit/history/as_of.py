@@ -1,6 +1,7 @@
 """What the factors of an application were, as of an offset or a time, in either of two senses (docs/decisions/0008).
 
-*Known*: what the log held; a prefix of it. *True*: of everything that the log holds, what had happened by then.
+*Known*: the answer from the events that the log had then, a prefix of the log. *True*: the answer from all events of
+the log that had happened by then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ __all__ = ["AsOf", "ProcessorAsOf", "Sources", "erased_events", "known_as_of", "
 
 
 class Sources(Observer):
-    """Remembers what became of each record of an application.
+    """Remembers the result of each record of an application: folded, or refused.
 
     Attributes:
         events: those that were folded, copies among them, in the order of the log.
@@ -45,17 +46,17 @@ class Sources(Observer):
         self.refused.append((position, error))
 
     def of(self, entry: Entry) -> tuple[LifecycleEvent, Position] | None:
-        """The event that a row's entry was made of, and where its first copy stands; None: it was not folded here."""
+        """The event of a row's entry, and the position of its first copy; None: it was not folded here."""
         return self._places.get((entry.event_id, entry.digest))
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessorAsOf:
-    """One processor as it was.
+    """The state of one processor at a past moment.
 
     Attributes:
         pair: its state.
-        last_change: the last change until then, with the event that caused it.
+        last_change: the last change before that moment, with the event that caused it.
     """
 
     pair: Pair
@@ -64,11 +65,11 @@ class ProcessorAsOf:
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """An application as it was.
+    """The state of an application at a past moment.
 
     Attributes:
-        log: what the answer stands on.
-        true_at: microseconds since the epoch, where the question was what was true; None: what was known.
+        log: the application's log, which the answer is based on.
+        true_at: the time of a *true* answer, in microseconds since the epoch; None: it is a *known* answer.
         processors: by name, sorted.
         sources: the events that were folded.
     """
@@ -80,10 +81,10 @@ class AsOf:
 
 
 def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_event_bytes: int) -> AsOf:
-    """What was known at the end of a log: the worker's fold of all of it.
+    """The *known* answer at the end of a log: the worker's fold of all of it.
 
     Args:
-        log: the application's log, cut where the question is about.
+        log: the application's log, cut at the moment in question.
         topics: the declared topics.
         book: the rules of every offset.
         max_event_bytes: larger events are dead letters.
@@ -99,17 +100,17 @@ def known_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, *, max_even
 
 
 def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, max_event_bytes: int) -> AsOf:
-    """What had happened by a time, of everything that a log holds.
+    """The *true* answer for a time, from all events of a log.
 
-    1. Fold the log as the worker did: that tells which events are no dead letters.
-    2. Leave out what was erased, and what happened later.
+    1. Fold the log as the worker did, to find out which events are dead letters.
+    2. Leave out erased events, and events that happened later.
     3. Apply the rest in the order in which it happened, with the ruleset that holds at the end of the log.
 
     Args:
-        log: the application's log; it may be cut, for what was known of the past at some offset.
+        log: the application's log; it may be cut at an offset, for the answer that was known there.
         topics: the declared topics.
         book: the rules of every offset.
-        at: microseconds since the epoch; what happened at that very time is in.
+        at: the time, in microseconds since the epoch; an event of exactly that time counts.
         max_event_bytes: larger events are dead letters.
     """
     # 1.
@@ -141,7 +142,7 @@ def true_as_of(log: ApplicationLog, topics: Topics, book: RuleBook, at: int, *, 
 def erased_events(log: ApplicationLog) -> frozenset[str]:
     """The events of the application that a tombstone in the log erases, whether it came before or after them.
 
-    Only among what counts: see :attr:`~streams.replay.application_log.ApplicationLog.accepts_from`.
+    Earlier events and tombstones are ignored: see :attr:`~streams.replay.application_log.ApplicationLog.accepts_from`.
     """
     prefix = application_prefix(log.application_id)
     identities = [

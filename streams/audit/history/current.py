@@ -1,4 +1,4 @@
-"""An application's current factors and their last changes, read from Kafka as a bystander.
+"""An application's current factors and their last changes, read from Kafka without a consumer group.
 
 Only the application's own partition is read, up to its end as it is now. No consumer group is touched.
 """
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Current", "Journalled", "last_change", "read_current"]
 
-# A change and the factors record that goes with it are written in one transaction. Mostly that takes milliseconds; the
-# broker allows it 15 minutes at most (transaction.max.timeout.ms), and no cluster's clocks differ by more.
+# A change and the factors record that goes with it are written in one transaction. Mostly that takes milliseconds. The
+# broker allows it 15 minutes at most (transaction.max.timeout.ms), and the clocks of a cluster do not differ by more
+# than that.
 _WINDOWS_MS: Final = (5_000, 15 * 60_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """One pair as it is now.
+    """The current record of one pair.
 
     Attributes:
         value: the newest record of ``factors`` under the pair's key.
@@ -38,7 +39,7 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Journalled:
-    """A change, and where in ``factor-changes`` it stands."""
+    """A change, and its position in ``factor-changes``."""
 
     value: FactorChange
     topic: str
@@ -47,7 +48,7 @@ class Journalled:
 
 
 def read_current(config: Mapping[str, str | int], topic: str, application_id: str) -> list[Current]:
-    """Every processor of an application, sorted by name; empty for an application that nobody has ever seen.
+    """Every processor of an application, sorted by name; empty for an unknown application.
 
     Args:
         config: for librdkafka.
@@ -55,7 +56,7 @@ def read_current(config: Mapping[str, str | int], topic: str, application_id: st
         application_id: the application.
 
     Raises:
-        ContractError: the topic does not exist, or a record in it is not what a worker publishes.
+        ContractError: the topic does not exist, or a record in it cannot be read.
         InfrastructureError: Kafka does not answer.
     """
     prefix = factors_key(application_id, "")
@@ -64,7 +65,7 @@ def read_current(config: Mapping[str, str | int], topic: str, application_id: st
         for record in reader.until_end():
             if record.key is not None and record.key.startswith(prefix):
                 newest[record.key] = record
-    # A tombstone is an erasure: the pair is unknown again.
+    # A tombstone erases the pair: it is unknown again.
     kept = [record for record in newest.values() if record.value is not None]
     return sorted(
         (Current(current_of(record), record.timestamp_ms) for record in kept), key=lambda one: one.value.processor
@@ -72,17 +73,17 @@ def read_current(config: Mapping[str, str | int], topic: str, application_id: st
 
 
 def last_change(config: Mapping[str, str | int], topic: str, current: Current) -> Journalled | None:
-    """The change behind a current record; None where it was erased.
+    """The change that was published with a current record; None: it was erased.
 
-    The journal keeps every change for ever, so only what the broker took at about the record's own time is read.
+    ``factor-changes`` keeps every change for ever, so only changes of about the same time as the record are read.
 
     Args:
         config: for librdkafka.
         topic: the ``factor-changes`` topic.
-        current: what :func:`read_current` found.
+        current: the record, from :func:`read_current`.
 
     Raises:
-        ContractError: the topic does not exist, or a record in it is not what a worker publishes.
+        ContractError: the topic does not exist, or a record in it cannot be read.
         InfrastructureError: Kafka does not answer.
     """
     for window_ms in _WINDOWS_MS:

@@ -1,6 +1,6 @@
-"""Why a processor's factors are what they are: the rule, the values, and the calculation of every one of them.
+"""Explains a processor's factors: the rule, the values and the calculation of each.
 
-What was accepted stands in the pair's row; what was rejected is looked up in the events that it was folded from.
+Accepted values are in the pair's row. Rejected values are looked up in the events that the pair was folded from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class RulesetName(msgspec.Struct, frozen=True):
-    """The ruleset that holds: name, version, and the digest of its content."""
+    """The ruleset that was applied: name, version, and the digest of its content."""
 
     name: str
     version: str
@@ -82,7 +82,7 @@ class ExplainedFactor(msgspec.Struct, frozen=True):
 
 
 class ContributingExecution(msgspec.Struct, frozen=True):
-    """An execution of which at least one value was accepted, when it ended, and where its event stands."""
+    """An execution with at least one accepted value: when it ended, and the position of its event."""
 
     execution_id: str
     occurred_at: str
@@ -101,14 +101,14 @@ class FailedEnd(msgspec.Struct, frozen=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """What of an active execution's output does not count.
+    """A part of an active execution's output that does not count.
 
     Attributes:
         execution_id: the execution.
         occurred_at: when it ended, RFC 3339.
         field: the field; null: the output as a whole.
         issue: one of the quality issues, or ``not_read``: no factor reads the field.
-        value: what was given, as JSON text; null: nothing.
+        value: the given value, as JSON text; null: there was none.
         reason: in words.
     """
 
@@ -121,7 +121,7 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """An execution that does not contribute and did not fail, and why."""
+    """An execution that neither contributes nor failed, with the reason."""
 
     execution_id: str
     occurred_at: str
@@ -129,7 +129,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class RefusedRecord(msgspec.Struct, frozen=True):
-    """A record of the application that is a dead letter: no processor has it."""
+    """A record of the application that is a dead letter; it is listed for every processor."""
 
     partition: int
     offset: int
@@ -137,14 +137,14 @@ class RefusedRecord(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why the factors of one processor are what they are; of each list the latest 50.
+    """The explanation of one processor's factors. Each list has the latest 50 entries.
 
     Attributes:
         ruleset: what was applied.
         factors: every factor that there is, or that the ruleset declares, sorted by name.
         contributions: the executions that contribute.
         failures: the executions that failed.
-        rejected: what of their outputs does not count.
+        rejected: the parts of their outputs that do not count.
         left_out: executions that do not count.
         refused: the application's dead letters.
         truncated: a list is longer than 50.
@@ -161,12 +161,12 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(one: ProcessorAsOf, answer: AsOf, rules: Rules) -> Explanation:
-    """Explain one processor of an answer.
+    """Explain the factors of one processor.
 
     Args:
         one: the processor.
-        answer: the answer that it is of.
-        rules: those of the processor's row.
+        answer: the answer that has the processor.
+        rules: the ruleset of the processor's row.
     """
     pair, sources = one.pair, answer.sources
     prepared = rules.of(pair.row.processor)

@@ -1,4 +1,4 @@
-"""Questions about one application, answered from Kafka as a bystander: its log is read once, however many are asked."""
+"""Questions about one application, answered from Kafka without a consumer group; its log is read only once."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -23,7 +23,7 @@ _MICROS_A_MILLISECOND: Final = 1_000
 
 
 class Inquiry:
-    """One application under inquiry.
+    """Answers questions about one application.
 
     Args:
         config: for librdkafka.
@@ -31,11 +31,11 @@ class Inquiry:
         book: the rules of every offset.
         application_id: the application.
         max_event_bytes: larger events are dead letters.
-        moments: those that will be asked about as known: they are looked up while Kafka is connected.
+        moments: the moments of all *known* questions: their offsets are looked up while Kafka is connected.
         on_progress: called with how many offsets are done, and how many there are.
 
     Attributes:
-        log: everything under its keys, without what is from before its erasure.
+        log: all records under its keys, without those from before its erasure.
 
     Raises:
         ContractError: the topic or the offset is not there, or the offset is another partition's.
@@ -62,28 +62,28 @@ class Inquiry:
             log = read_application(
                 reader, topics, application_id, on_progress=lambda count: on_progress(count, span.end - span.start)
             )
-        # Asked after the log was read, so that every erasure in the log is known.
+        # Read the erasures after the log, so that every erasure in the log is known.
         book.erasures.fetched(log.partition, log.end)
         self.log: ApplicationLog = without_forgotten(log, book.erasures.forgotten(log.partition, application_id))
 
     def known(self, moment: Moment) -> AsOf:
-        """What was known at one of the moments that were given."""
+        """The state from all events that the log held at one of the given moments."""
         return known_as_of(
             self.log.cut(self._ends[moment]), self._topics, self._book, max_event_bytes=self._max_event_bytes
         )
 
     def known_before(self, end: int) -> AsOf:
-        """What was known before an offset."""
+        """The state from all events before an offset."""
         return known_as_of(self.log.cut(end), self._topics, self._book, max_event_bytes=self._max_event_bytes)
 
     def true(self, at: int, known: Moment) -> AsOf:
-        """What had happened by a time, as it was known at one of the moments that were given."""
+        """The state from all events that had happened by a time, of those in the log at one of the given moments."""
         return true_as_of(
             self.log.cut(self._ends[known]), self._topics, self._book, at, max_event_bytes=self._max_event_bytes
         )
 
     def timeline(self) -> list[Entry]:
-        """Every record, what became of it, and what it changed."""
+        """Every record, with its fate and the changes that it caused."""
         return timeline(self.log, self._topics, self._book, max_event_bytes=self._max_event_bytes)
 
     def _end(self, reader: TopicReader, application_id: str, moment: Moment) -> int:
@@ -91,7 +91,8 @@ class Inquiry:
         if isinstance(moment, End):
             return span.end
         if isinstance(moment, int):
-            # Kafka answers with the first record at or after a time; what was stamped at that very one is in.
+            # Kafka answers with the first record at or after a time. A record of exactly the given time has to be
+            # included.
             return reader.offsets_at(max(0, moment // _MICROS_A_MILLISECOND + 1))[self._partition]
         if moment.partition != self._partition:
             raise ContractError(

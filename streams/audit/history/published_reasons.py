@@ -1,4 +1,4 @@
-"""Why what is published is what it is: the application's log, folded again up to each published version."""
+"""Explanations of published factors: the application's log is folded again up to each published version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ __all__ = ["PublishedReason", "explain_published", "published_book"]
 
 @dataclass(frozen=True, slots=True)
 class PublishedReason:
-    """Why one processor's published factors are what they are.
+    """The explanation of one processor's published factors.
 
     Attributes:
-        explanation: None: the log does not give what was published.
-        problem: then why, in words; else empty.
+        explanation: the explanation; None: a fold of the log does not give the published factors.
+        problem: the reason for None, in words; else empty.
     """
 
     explanation: Explanation | None
@@ -35,7 +35,8 @@ class PublishedReason:
 def explain_published(inquiry: Inquiry, book: RuleBook, wanted: Sequence[CurrentFactors]) -> list[PublishedReason]:
     """Explain published factors.
 
-    All of the log gives them, mostly. It may be ahead of the worker: then it is cut at their own version.
+    Mostly a fold of the whole log gives them. If the log is ahead of the worker, it is cut at the version of the
+    published factors.
 
     Args:
         inquiry: of the application.
@@ -65,11 +66,11 @@ def published_book(
     wanted: Sequence[CurrentFactors],
     erasures: ErasureAuthority | None = None,
 ) -> RuleBook:
-    """The rules of every offset, beginning with those that the published records name, whatever the settings say.
+    """The rules of every offset; they begin with the ruleset that the published records name, not with the settings'.
 
     Args:
-        configured: what the settings say.
-        known: what is kept in Kafka.
+        configured: the catalogue of the settings.
+        known: the rulesets in Kafka.
         wanted: the published records.
         erasures: knows which erasures count.
     """

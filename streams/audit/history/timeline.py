@@ -1,4 +1,4 @@
-"""The timeline of an application: every source record under its keys, what became of it, and what it changed."""
+"""The timeline of an application: every source record under its keys, with its fate and the changes that it caused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ __all__ = ["Entry", "Fate", "timeline"]
 
 
 class Fate(StrEnum):
-    """What became of a source record; the values are part of the command's JSON."""
+    """The fate of a source record; the values are part of the command's JSON."""
 
     FOLDED = "folded"
     """An event, put into the state."""
@@ -31,13 +31,13 @@ class Fate(StrEnum):
     ERASED = "erased"
     """An event that a tombstone had erased before: ignored."""
     ERASURE = "erasure"
-    """Erases the whole application, or lifts that."""
+    """Erases the whole application, or lifts its erasure."""
     RULESET = "ruleset"
     """Another ruleset is adopted."""
     REFUSED = "refused"
     """A dead letter."""
     REPUBLISHED = "published_again"
-    """Under another key than its content has: it comes again under the right one."""
+    """A record under a foreign key, which was published again under its canonical key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Entry:
 
     Attributes:
         record: the record.
-        fate: what became of it.
+        fate: how the fold treated it.
         event_id: the event's identity, or the key's.
         event: the event, where it was folded or is a copy.
-        reason: why it was refused, and of an erasure, what is not shown for it; names no values.
-        changes: what it changed: nothing, one processor, or several, by a tombstone.
+        reason: why the record was refused; for an erasure, which records it hides. It names no values.
+        changes: the changes that it caused: none, one, or several for a tombstone.
     """
 
     record: Record
@@ -109,7 +109,7 @@ def _entry(record: Record, fates: "_Fates", changes: tuple[FactorChange, ...]) -
 
 
 class _Fates(Observer):
-    """Remembers what became of each record, by its offset."""
+    """Remembers the fate of each record, by its offset."""
 
     def __init__(self) -> None:
         self.events: dict[int, LifecycleEvent] = {}

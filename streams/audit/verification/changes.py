@@ -27,11 +27,11 @@ __all__ = ["ChangeComparison", "PublishedChange", "Taints", "index_changes", "la
 
 _TAINT_BYTES: Final = 8
 _ERASED: Final = b"erased/"
-"""Not a place: those are 20 bytes that begin with a partition."""
+"""The key of an erased entry, which differs from all places: those are 20 bytes that begin with a partition."""
 
 
 class PublishedChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the index keeps of a published change.
+    """A published change in the index.
 
     Attributes:
         key: its key.
@@ -55,7 +55,7 @@ _decode: Final = msgspec.msgpack.Decoder(PublishedChange).decode
 
 
 def index_changes(records: Iterable[Record], topics: Topics, index: Table) -> Iterator[Finding]:
-    """Put published changes into an index; yields those that cannot stand in it.
+    """Put published changes into an index; yield a finding for each change that is misplaced.
 
     Args:
         records: of ``factor-changes``, each partition in its order.
@@ -102,7 +102,7 @@ def _readable(value: bytes) -> PublishedHead | None:
 
 
 class Taints:
-    """From which offset on a pair cannot be verified.
+    """Remembers from which offset on a pair cannot be verified.
 
     Args:
         table: where it is kept; empty at the start.
@@ -113,7 +113,7 @@ class Taints:
         self._any = False
 
     def add(self, pair: bytes, offset: int) -> None:
-        """A causing record of the pair is gone; offsets come in order."""
+        """Note that a causing record of the pair is gone. Offsets must come in order."""
         self._any = True
         if self._table.get(pair) is None:
             self._table.write([(pair, offset.to_bytes(_TAINT_BYTES, "big"))])
@@ -128,17 +128,17 @@ class Taints:
 
 @dataclass
 class ChangeComparison:
-    """Compares batch after batch.
+    """Compares published changes with replayed ones, batch after batch.
 
     Args:
         topics: the declared topics.
         index: the published changes, see :func:`index_changes`.
-        taints: filled here, in the order of each partition.
-        explain: says of a published place and the replayed value in what they differ.
+        taints: gets the pairs that cannot be verified, in the order of each partition.
+        explain: says in words how a published record differs from the replayed value.
         processor: only this processor is compared; None: all.
 
     Attributes:
-        count: what became of the published changes.
+        count: the published changes by result.
         published: by partition, the digest of the published changes in the range.
         replayed: by partition, the digest of the replayed ones.
     """
@@ -159,12 +159,13 @@ class ChangeComparison:
 
         1. Find the published changes whose cause is gone, and taint their pairs.
         2. Judge each replayed change.
-        3. What is left was published, and no event gives it; once all of an adoption is compared, if it is one.
-        4. What is missing of an application that was erased later is no difference.
+        3. Report the published changes that are left: no event gives them. An adoption comes in several batches, so
+           they are reported after its last one.
+        4. Do not count the missing changes of applications that were erased later as differences.
 
         Args:
             replayed: the batch.
-            start: what was caused before it is not judged.
+            start: changes that were caused before this offset are not judged.
         """
         partition = replayed.batch.partition
         replayed_digest = self.replayed.setdefault(partition, ChangesDigest())
@@ -195,7 +196,7 @@ class ChangeComparison:
     def _caused_in(
         self, replayed: ReplayedBatch, start: int
     ) -> dict[tuple[int, bytes], list[tuple[int, PublishedChange]]]:
-        """The published changes whose cause is in a batch, by its offset and their keys; an adoption's all at once."""
+        """The published changes whose cause is in a batch, by the cause's offset and their key."""
         batch = replayed.batch
         partition = batch.partition
         digest = self.published.setdefault(partition, ChangesDigest())
@@ -210,7 +211,7 @@ class ChangeComparison:
         return caused
 
     def before(self, partition: int, first: int, start: int) -> None:
-        """Before the first batch: what was caused before the first record that is still there cannot be verified."""
+        """Before the first batch: changes with a cause before the first record that still exists cannot be verified."""
         digest = self.published.setdefault(partition, ChangesDigest())
         for offset, _, change in self._entries(partition, 0, first):
             if offset >= start:
@@ -218,11 +219,11 @@ class ChangeComparison:
             self._gone(partition, offset, change, start)
 
     def behind(self, partition: int, end: int) -> Iterator[Finding]:
-        """After the last batch: a cause behind the source's end is none, and what was missing is missing.
+        """After the last batch: report changes with a cause after the source's end, and the missing changes.
 
         Args:
             partition: the partition.
-            end: of the source, asked for after the published changes were read.
+            end: the end of the source, read after the published changes were.
         """
         for findings in self._missing.values():
             yield from findings
@@ -231,14 +232,14 @@ class ChangeComparison:
             yield self._unexpected(partition, offset, place, change, "it names a cause after the end of the source")
 
     def _forgive(self, erased: Iterable[bytes]) -> None:
-        """Count what is missing of applications that were erased as a whole, by what their keys start with."""
+        """Count the missing changes of erased applications as erased; the argument has the prefixes of their keys."""
         for prefix in erased:
             count = len(self._missing.pop(prefix, ()))
             self.count.erased += count
             self.count.different -= count
 
     def _missed(self, made: MadeChange) -> Iterator[Finding]:
-        """A change is missing, unless its application turns out to be erased later."""
+        """Note a missing change; it is reported unless its application turns out to be erased later."""
         found = self._found(Kind.MISSING, made, None, "the event gives a change that is not there")
         if self.count.different > _DEFERRED:
             yield found

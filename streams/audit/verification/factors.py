@@ -1,4 +1,4 @@
-"""``factors`` against a replay: of each pair the last record within the range, at the end."""
+"""``factors`` against a replay: the last record of each pair in the range is compared, once the replay has ended."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,12 +34,12 @@ class _Published(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         partition: where it stands.
-        offset: where it stands; -1: there is none in the range, only one behind it.
+        offset: its offset; -1: the pair has no record in the range, only a later one.
         cause: the offset of the causing record.
         digest: SHA-256 of the value; empty: a tombstone.
-        essence: SHA-256 of outcome, factors and counts.
+        essence: SHA-256 of outcome, factors and counts, without the cause.
         ruleset: the digest of its ruleset.
-        moved: there is a later one, that was caused behind the range.
+        moved: the pair has a later record, whose cause is after the range.
     """
 
     partition: int
@@ -65,7 +65,7 @@ _CURRENT: Final = msgspec.json.Decoder(CurrentFactors)
 def index_factors(
     records: Iterable[Record], topics: Topics, ends: Mapping[int, int], index: Table
 ) -> Iterator[Finding]:
-    """Keep the last record of each pair within the range; yields those that cannot be one.
+    """Keep the last record of each pair in the range; yield a finding for each record that is misplaced.
 
     Args:
         records: of ``factors``, each partition in its order.
@@ -104,9 +104,9 @@ def index_factors(
 
 
 def keep_replayed(replayed: ReplayedBatch, topics: Topics, kept: Table) -> None:
-    """Keep of each pair the last ``factors`` record that the replay would publish; none of an erased application."""
+    """Keep the last ``factors`` record that the replay would publish of each pair, except of erased applications."""
     name = topics.factors.name
-    # A pair's record goes with its last change.
+    # The record of a pair is published together with its last change.
     causes = {made.row_key: made.offset for made in replayed.folded.changes}
     kept.write(
         (sent.key, None if sent.value is None else _encode(_Replayed(causes[sent.key], sha256(sent.value).digest())))
@@ -143,11 +143,11 @@ class FactorComparison:
         rows: the state at the end of the range.
         taints: which pairs cannot be verified.
         ranges: of the source.
-        explain: says of a published place and of the replayed pair in what they differ.
+        explain: says in words how a published record differs from the replayed pair.
         processor: only this processor is compared; None: all.
 
     Attributes:
-        count: what became of the records.
+        count: the records by result.
     """
 
     topics: Topics
@@ -175,7 +175,7 @@ class FactorComparison:
             if theirs.digest:
                 yield from self._without_replay(key, theirs)
             elif self.processor in {None, _identity(key)[1]}:
-                # Of an application that was erased as a whole.
+                # The application was erased as a whole.
                 self.count.erased += 1
 
     def _is_wanted(self, key: bytes, cause: int) -> bool:
@@ -196,13 +196,13 @@ class FactorComparison:
         elif theirs.digest == mine.digest:
             self.count.equal += 1
         elif theirs.moved and theirs.cause < mine.cause:
-            # Compaction has taken the record in between away, in favour of the one behind the range.
+            # Compaction has removed the record in the range, because a later one, after the range, replaced it.
             self.count.moved += 1
         else:
             yield self._altered(key, mine.cause, theirs)
 
     def _in_content(self, key: bytes, mine: _Replayed, theirs: _Published | None) -> Iterator[Finding]:
-        """The cause of some change is gone; compaction alone leaves every event, so the state has to be the same."""
+        """The cause of some change is gone. Compaction alone removes no event, so the state must still be the same."""
         partition = partition_of(_identity(key)[0], self.topics.partitions)
         summary = self._summary(key)
         if self.ranges[partition].first > 0 or theirs is None or summary is None or theirs.moved:
@@ -249,5 +249,5 @@ class FactorComparison:
 
 
 def _identity(key: bytes) -> tuple[str, str]:
-    """Application and processor of a pair's key; such keys are all that stands in the tables."""
+    """The application and the processor in a pair's key; the tables have no other keys."""
     return parse_event_key(key) or ("", "")

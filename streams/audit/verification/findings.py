@@ -1,4 +1,4 @@
-"""What a verification finds: differences, each with the offsets to look at, and counts of everything else."""
+"""The findings of a verification: each difference with the offsets to look at, and counts of all records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Finding:
         application_id: the application; "" where it cannot be read.
         processor: the processor; "" where it cannot be read.
         published: where the published record stands; None where there is none.
-        cause: the source record that it names, or that gives it; None where it cannot be read.
+        cause: the source record that caused it; None if it cannot be read.
         reason: the difference in words; names members, never their values.
     """
 
@@ -82,15 +82,15 @@ class Finding:
 
 @dataclass
 class Count:
-    """What became of the records of one topic.
+    """The records of one topic, counted by the result of their comparison.
 
     Attributes:
-        equal: byte for byte what the replay gives.
+        equal: the published record equals the replayed one, byte for byte.
         content: of ``factors``: outcome, factors and counts are equal; the cause of the last change is gone.
         unverifiable: the causing record, or an earlier one of the pair, is gone.
-        erased: a tombstone took the record away.
-        moved: of ``factors``: replaced meanwhile by one that was caused behind the range.
-        different: a :class:`Finding` each.
+        erased: a tombstone erased the record.
+        moved: of ``factors``: a later record, caused after the range, has replaced it.
+        different: the records differ; there is a :class:`Finding` for each.
     """
 
     equal: int = 0

@@ -1,4 +1,4 @@
-"""A verification of what is in Kafka, beside a live worker: as far as its group has come."""
+"""A verification of the records in Kafka, beside a live worker, up to the group's committed offsets."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -27,8 +27,8 @@ from topics.records.record import Record
 __all__ = ["KafkaVerification", "consolidated_end", "consolidated_offsets"]
 
 _DECIDED_LIMIT_S: Final = 10.0
-"""Markers follow a commit within milliseconds. What is open for longer is not the transaction that the group's offset
-came from: a dead worker's stays for minutes."""
+"""Markers follow a commit within milliseconds. A transaction that is open for longer is not the one of the group's
+offset: a dead worker's transaction stays open for minutes."""
 
 
 def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group: str) -> dict[int, int | None]:
@@ -40,11 +40,11 @@ def consolidated_offsets(config: Mapping[str, str | int], topics: Topics, group:
         group: the worker's group; it is neither joined nor moved.
 
     Raises:
-        AuthorizationError: the cluster does not permit what an auditor needs; naming it.
+        AuthorizationError: an auditor's permission is missing; the message names it.
         ContractError: a topic does not exist.
         InfrastructureError: Kafka does not answer.
     """
-    # A client that may not see a topic is told that its partitions are unknown, and no more.
+    # To a client that may not see a topic, Kafka answers only that its partitions are unknown.
     require_permissions(permissions(Role.AUDITOR, topics, group), config)
     require_existing((topics.executions, topics.factor_changes, topics.factors), config)
     with GroupProgress(config, group, topics) as progress:
@@ -57,27 +57,28 @@ def consolidated_end(span: Range, committed: int | None, last: int | None) -> in
     """Before which offset a partition's range ends.
 
     Args:
-        span: what is asked for.
+        span: the requested range.
         committed: see :func:`consolidated_offsets`.
-        last: the greatest offset that a published change names as its cause: the end where the group has none.
+        last: the greatest offset that a published change names as its cause; used if the group has committed nothing.
     """
     end = committed if committed is not None else 0 if last is None else last + 1
     return max(span.first, min(span.end, end))
 
 
 class KafkaVerification(Closing):
-    """One verification; as a context it leaves nothing behind.
+    """One verification; a context manager that removes its temporary files.
 
-    1. Ask how far the group is, then wait until everything that was open then is decided: what the group has committed
-       can be read from here on.
-    2. Take the ends of ``factor-changes`` and ``factors``, then those of the source: no change has its cause behind.
-    3. Verify up to where the group is.
+    1. Read the group's committed offsets, then wait until every transaction that was open then has ended. From then on
+       everything that the group has committed can be read.
+    2. Read the ends of ``factor-changes`` and ``factors``, then those of the source: so no change was caused by a
+       record after the source's end.
+    3. Verify up to the group's committed offsets.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
         book: the rules of every offset.
-        selection: what is asked for.
+        selection: the selected range and applications.
         group: the worker's group.
         max_event_bytes: larger events become dead letters.
         on_progress: called with how many offsets, of all topics, are done.
@@ -146,12 +147,12 @@ class KafkaVerification(Closing):
         yield from self._verification.run(self._source, ranges, ends, self._of(self._factors))
 
     def report(self) -> Report:
-        """After :meth:`run`: what it stands on, and what became of everything."""
+        """After :meth:`run`: the report, with the offsets that it covers and the counts."""
         return self._verification.report({partition: span.end for partition, span in self._wanted.items()})
 
     def _consolidated(self, partition: int, span: Range) -> Range:
         committed = self._committed.get(partition)
-        # A look at every change, where the group cannot tell.
+        # If the group has committed nothing, every change has to be looked at.
         last = last_cause(self._verification.published_changes, partition) if committed is None else None
         end = consolidated_end(span, committed, last)
         return replace(span, start=min(span.start, end), end=end)

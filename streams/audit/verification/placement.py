@@ -1,4 +1,4 @@
-"""Published records by themselves: whether one stands where its content says, and what there is to say of it."""
+"""Checks of single published records: whether a record is in the right place, and the finding if it is not."""
 
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class _Version(Protocol):
 
 
 class Content(Protocol):
-    """What the values of ``factor-changes`` and of ``factors`` have in common."""
+    """The members that values of ``factor-changes`` and of ``factors`` have in common."""
 
     @property
     def application_id(self) -> str:
@@ -35,13 +35,13 @@ class Content(Protocol):
 
 
 def out_of_place(record: Record, content: Content, topics: Topics, *, has_own_key: bool) -> str | None:
-    """Why a record cannot stand where it does; None: it can.
+    """Why a record is in the wrong place; None: its place is right.
 
     Args:
         record: the record.
         content: its value.
         topics: the declared topics.
-        has_own_key: whether its key is the one that its content asks for.
+        has_own_key: whether its key is the one that its content requires.
     """
     if not has_own_key:
         return "its key is not that of its content"
@@ -53,7 +53,7 @@ def out_of_place(record: Record, content: Content, topics: Topics, *, has_own_ke
 
 
 def finding_on(kind: Kind, record: Record, content: Content | None, topics: Topics, reason: str) -> Finding:
-    """What is wrong with one published record.
+    """The finding for one published record.
 
     Args:
         kind: what is wrong.

@@ -1,4 +1,4 @@
-"""A verification from start to end: how far it can go, both comparisons, and a report that says what it stands on."""
+"""A verification from start to end: its range, both comparisons, and a report with the offsets that it covers."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,10 +32,10 @@ class PartitionReport:
     """One partition of a verification.
 
     Attributes:
-        standing: what it stands on; its digest is of the replayed changes.
-        published: the digest of the published ones: equal where nothing differs.
-        complete_from: one more than the greatest offset that is known to be gone; never less than the first.
-        pending: how many offsets that were asked for the worker has not consolidated yet.
+        standing: its offsets, and the digest of the replayed changes.
+        published: the digest of the published changes; equal to the former if nothing differs.
+        complete_from: one more than the greatest offset whose record is known to be gone; at least the first offset.
+        pending: how many of the requested offsets the worker has not consolidated yet.
     """
 
     standing: PartitionStanding
@@ -55,12 +55,12 @@ class PartitionReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a verification.
+    """The result of a verification.
 
     Attributes:
-        partitions: what it stands on.
-        changes: what became of ``factor-changes``.
-        factors: what became of ``factors``.
+        partitions: the offsets and digests of each partition.
+        changes: the counts of ``factor-changes``.
+        factors: the counts of ``factors``.
         differences: how many findings there were.
     """
 
@@ -81,7 +81,7 @@ class Report:
 
 @dataclass
 class Verification:
-    """Compares what was published with what the source gives.
+    """Compares the published records with a replay of the source.
 
     Args:
         topics: the declared topics.
@@ -90,9 +90,9 @@ class Verification:
         max_event_bytes: larger events become dead letters.
         application_id: only this application; the published records are of it alone, too.
         processor: only this processor.
-        look_up: the value of a published record, to say in what it differs; None: it is not there any more.
+        look_up: reads the value of a published record, to say how it differs; None: the record is gone.
         on_progress: called with how many offsets of the source are done.
-        open_log: opens the source once more, where a ruleset was adopted; None: none is.
+        open_log: opens the source once more, if a ruleset was adopted; None: the source has no adoptions.
     """
 
     topics: Topics
@@ -108,7 +108,7 @@ class Verification:
     _differences: int = field(default=0, init=False)
 
     def index(self, changes: Iterable[Record]) -> Iterator[Finding]:
-        """First: take the published changes; yields those that cannot be any."""
+        """First: read the published changes; yield a finding for each that is misplaced."""
         self._index = self.tables("changes")
         yield from self._counted(index_changes(changes, self.topics, self._index))
 
@@ -125,7 +125,7 @@ class Verification:
         Args:
             log: the source.
             ranges: of the source; they end where the worker has consolidated, at the latest.
-            ends: of the source's partitions, asked for after the changes were read.
+            ends: the ends of the source's partitions, read after the changes were.
             factors: the published records of ``factors``.
         """
         self._ranges, self._ends = ranges, ends
@@ -160,10 +160,10 @@ class Verification:
         yield from self._counted(self._factors.run())
 
     def report(self, asked: Mapping[int, int] = MappingProxyType({})) -> Report:
-        """Last: what it stands on, and what became of everything.
+        """Last: make the report.
 
         Args:
-            asked: before which offset each partition was asked for, where its range had to end sooner.
+            asked: the requested end of each partition whose range had to end sooner.
         """
         comparison = self._comparison
         partitions = []
@@ -228,7 +228,7 @@ class Verification:
 
 
 def _agree(published: Any, replayed: Any) -> bool:
-    """Whether a member is as replayed, where a replayed object may lack what only the publication has."""
+    """Whether a published member equals the replayed one. A published object may have further members."""
     if isinstance(replayed, dict) and isinstance(published, dict) and "active" in replayed:
         return all(published.get(name) == value for name, value in replayed.items())
     return bool(published == replayed) and type(published) is type(replayed)

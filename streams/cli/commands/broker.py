@@ -91,7 +91,7 @@ def status(context: click.Context, output_format: str) -> None:
 def _print_table(facts: dict[str, bool | int | str | None]) -> None:
     shown = {"running": "yes" if facts["running"] else "no (consolidator broker start)"}
     shown |= {name: str(fact) for name, fact in facts.items() if fact is not None and name != "running"}
-    # Paths and addresses are copied from here: each stays on its line.
+    # Users copy paths and addresses from here, so each has to stay on one line.
     print_document("\n".join(f"{name:<18} {text}" for name, text in shown.items()))
 
 

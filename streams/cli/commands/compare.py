@@ -50,7 +50,7 @@ from topics.reading.rulesets import read_rulesets
 from topics.records.adoptions import KnownRulesets
 from topics.writing.catalogues import require_one_content
 
-# Somebody who changes most results on purpose can say so; mostly it is another catalogue than the one that was meant.
+# If most results differ, the catalogue is mostly not the intended one. A user who means it can raise the limit.
 _MOST_DIFFERENT = Decimal(50)
 # Every pair with a failed execution has another result under the old strategy, so all pairs may differ.
 _MOST_DIFFERENT_OF_LEGACY = Decimal(100)
@@ -156,16 +156,16 @@ def compare(
 def _sides(
     settings: Settings, new: Path | None, *, in_file: bool, is_given: bool
 ) -> tuple[Catalogue, Catalogue | None]:
-    """The catalogue in force, and the new one; where the former is not what the settings say, that is said.
+    """The catalogue in force and the new one. If the catalogue in force is not the settings', a note is printed.
 
     Args:
         settings: the settings.
         new: the new catalogue's file; None: the old strategy is compared.
-        in_file: the events are in a file: nothing is live.
-        is_given: the catalogue in force is named on the command line.
+        in_file: whether the events are in a file, so that there are no live partitions.
+        is_given: whether the command line names the catalogue in force.
 
     Raises:
-        ContractError: the new one has the name and version of another content.
+        ContractError: another catalogue has the new one's name and version already.
     """
     configured = load_catalogue(settings.catalogue)
     in_force, known = (configured, KnownRulesets()) if in_file else _live(settings, configured, is_given=is_given)
@@ -205,7 +205,7 @@ def _thresholds(
 def _comparison(
     file: str | None, settings: Settings, selection: Selection, report: Report
 ) -> Iterator[LogComparison | FileComparison]:
-    """Open what is to be compared; bad lines of a file are complained of, and counted in the report."""
+    """Open the comparison. Bad lines of a file are reported, and counted in the report."""
     if file is not None:
         with rereadable(file) as lines:
             yield FileComparison(file, _Lines(lines, file, settings.max_event_bytes, report))
@@ -231,7 +231,7 @@ def _comparison(
 
 @dataclass
 class _Lines:
-    """A file's lines, folded as often as there are sides."""
+    """Folds the lines of a file, once for each side."""
 
     lines: IO[bytes]
     name: str
@@ -240,7 +240,7 @@ class _Lines:
     complained: set[int] = field(default_factory=set)
 
     def __call__(self, fold: ReplayFold) -> None:
-        """Fold every line; a line that is bad on several sides is complained of once."""
+        """Fold every line; a line that is bad on several sides is reported once."""
         self.lines.seek(0)
         replay_lines(self.lines, fold, source=self.name, max_event_bytes=self.max_event_bytes, on_bad=self._complain)
 

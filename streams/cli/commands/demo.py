@@ -60,7 +60,7 @@ def demo(
     Nothing of it mixes with other data, and nothing is left at the end unless --keep is given.
     """
     began = time.monotonic()
-    # What a worker and a broker write is nobody else's.
+    # Only the user may read the files of the worker and of the broker.
     os.umask(0o077)
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     if clean:

@@ -222,7 +222,7 @@ def redrive(
     choice = Choice(frozenset(places) or None, frozenset(reasons) or None, again, limit)
     decisions, strangers = _decisions(config, topics, choice, application)
     if yes and _to_put_back(decisions):
-        # Looked at once more, behind the fence: another redrive may have put some of them back meanwhile.
+        # Read the letters again after fencing: another redrive may have put some of them back meanwhile.
         with Redrive(config, topics, settings.app_id) as redriving:
             decisions, strangers = _decisions(config, topics, choice, application)
             _put_back(redriving, config, topics, _to_put_back(decisions))
@@ -239,7 +239,7 @@ def _listed(config: Config, topic: str, start: Start, application: str | None) -
 
 
 def _watched(reader: TopicReader, what: str) -> Iterator[Record]:
-    """Everything until the end, with a progress bar; offsets count, as records may be fewer."""
+    """All records until the end, with a progress bar, which counts offsets: there may be fewer records."""
     with progress() as display:
         task = display.add_task(what, total=sum(span.end - span.start for span in reader.spans.values()))
         read = dict.fromkeys(reader.spans, 0)
@@ -250,7 +250,7 @@ def _watched(reader: TopicReader, what: str) -> Iterator[Record]:
 
 
 def _found(config: Config, topic: str, place: Place) -> tuple[Record, Listed]:
-    """The record at a place, and what became of it: that stands after it in its partition."""
+    """The dead letter at a place, with its state. The records about its state come after it in the partition."""
     with TopicReader(config, topic, Beginning()) as reader:
         require_place(reader, topic, place)
     with TopicReader(config, topic, AtOffset(*place)) as reader:

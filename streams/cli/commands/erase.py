@@ -79,7 +79,7 @@ def erase(
     """
     if confirm_earlier:
         if application is not None or lift:
-            raise click.UsageError("--confirm-earlier stands by itself: it is about all applications")
+            raise click.UsageError("--confirm-earlier is about all applications: leave APPLICATION and --lift out")
         _confirm_earlier(load_settings(bootstrap_servers=bootstrap_servers), yes=yes, output_format=output_format)
         return
     if not application:
@@ -94,13 +94,13 @@ def erase(
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What was found, and what was done about it.
+    """The records that were found, and the steps that were taken.
 
     Attributes:
-        survey: what there is.
+        survey: the application's records.
         place: partition and offset of the erasure's record.
         tombstones: how many were written.
-        was_unknown: before that, nothing was known of the application, not even an erasure.
+        was_unknown: whether the topics had nothing about the application before, not even an erasure.
     """
 
     survey: Survey
@@ -122,7 +122,7 @@ def _erased(settings: Settings, application: str, *, yes: bool, lift: bool, time
         survey = erasure.survey()
         was_unknown = not survey.records and survey.forgotten is None
         if was_unknown and not application.strip():
-            raise ContractError(f"{_EMPTY}; and of none whose id is blank there is a record")
+            raise ContractError(f"{_EMPTY}, and there is no record with a blank id")
         if lift and not survey.is_erased:
             earlier = ": confirm it first (--confirm-earlier)" if survey.unconfirmed else ""
             raise ContractError(f"{application} is not erased: there is nothing to lift{earlier}")

@@ -32,7 +32,7 @@ class _CollectByDefault(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is named, or else ``collect`` with everything."""
+        """The named command; without a command's name, ``collect`` with all arguments."""
         if args and args[0] in self.commands:
             return super().resolve_command(ctx, args)
         return _COLLECT, self.commands[_COLLECT], args
@@ -40,7 +40,7 @@ class _CollectByDefault(click.Group):
 
 @click.group(
     cls=_CollectByDefault,
-    # Options of collect may stand in front of the application, too.
+    # Options of ``collect`` may also come before the application.
     context_settings={"ignore_unknown_options": True},
     epilog="""\b
 Examples:

@@ -123,7 +123,7 @@ def factors(
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
     known = read_current(config, topics.factors.name, application)
-    # Asked behind them: the workers may not have come to the erasure yet.
+    # Read the erasures after the factors: the workers may not have folded an erasure yet.
     forgotten = read_forgotten(config, topics, application)
     if forgotten is not None:
         known = [one for one in known if one.value.version.offset > forgotten.offset and forgotten.lifted]
@@ -145,7 +145,7 @@ def factors(
 
 @dataclass(frozen=True, slots=True)
 class _Why:
-    """The last change of a processor, None where it was erased; and the calculation."""
+    """The last change of a processor (None: it was erased), and the explanation of its factors."""
 
     change: Journalled | None
     reason: PublishedReason
@@ -161,7 +161,7 @@ def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) ->
         book = published_book(load_catalogue(settings.catalogue), known, published, erasures)
         inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
     except AuthorizationError:
-        # Whoever may read factors need not be permitted to read events.
+        # The user may be permitted to read factors, but not events.
         problem = f"this client may not read {topics.executions.name} and {topics.rulesets.name}, as an auditor may"
         reasons = [PublishedReason(None, problem)] * len(wanted)
     else:

@@ -44,13 +44,13 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked.
+    """A question about the past.
 
     Attributes:
-        known: up to where the log is looked at.
-        true_at: what had happened by then, in microseconds since the epoch; None: what was known.
-        compare_known: the second moment, where two are compared: up to where the log is looked at.
-        compare_true_at: likewise, what had happened by then.
+        known: the moment up to which the log is read.
+        true_at: the time of a *true* answer, in microseconds since the epoch; None: the answer is a *known* one.
+        compare_known: like ``known``, for the second answer of a comparison.
+        compare_true_at: like ``true_at``, for the second answer of a comparison.
     """
 
     known: Moment
@@ -60,20 +60,20 @@ class Question:
 
 
 def question_of(*, at: int | None, at_offset: AtOffset | None, sense: str, compare: Moment | None) -> Question | None:
-    """What the options ask; None: for the current factors.
+    """The question that the options ask; None: they ask for the current factors.
 
     Raises:
         click.UsageError: they contradict each other.
     """
     if sense == "true":
         if at is None:
-            raise click.UsageError("--as-of true needs --at: by when had it happened?")
+            raise click.UsageError("--as-of true needs --at: the time by which events had happened")
         if compare is not None and not isinstance(compare, int):
-            raise click.UsageError("--as-of true compares with a time: --compare TIME")
+            raise click.UsageError("with --as-of true, --compare needs a TIME")
         known = End() if at_offset is None else at_offset
         return Question(known, at, None if compare is None else known, compare)
     if at is not None and at_offset is not None:
-        raise click.UsageError("--at and --at-offset both say up to where the log is looked at: give one of them")
+        raise click.UsageError("--at and --at-offset both limit the log that is read: give one of them")
     first = at if at_offset is None else at_offset
     if first is None:
         if compare is not None:
@@ -86,27 +86,27 @@ _Moment = TypeVar("_Moment", int, Moment)
 
 
 def require_a_day(timezone: tzinfo | None, *given: object) -> None:
-    """Refuse a time zone where no day is given: a time has its own offset, and the output is in UTC.
+    """Refuse a time zone if no day is given: a time has its own offset, and the output is in UTC.
 
     Raises:
-        click.UsageError: there is none.
+        click.UsageError: there is a time zone, but no day.
     """
     if timezone is not None and not any(isinstance(one, date) for one in given):
-        raise click.UsageError("--timezone says where a DATE is a day: neither --at nor --compare is one")
+        raise click.UsageError("--timezone is for a DATE: neither --at nor --compare has one")
 
 
 def moment_of(option: str, given: "_Moment | date | None", timezone: tzinfo | None) -> "_Moment | int | None":
-    """What an option means: a bare date means the end of that day, and which moment that is, is said.
+    """The moment that an option means. A bare date means the end of that day, and the exact moment is printed.
 
     Raises:
-        click.UsageError: nobody said in which time zone the day is meant.
+        click.UsageError: a day is given without its time zone.
     """
     if not isinstance(given, date):
         return given
     if timezone is None:
         raise click.UsageError(
-            f"{option} {given.isoformat()} is a whole day: say where, with --timezone, such as --timezone UTC; its end "
-            "is meant"
+            f"{option} {given.isoformat()} is a whole day, and means its end: give its time zone, such as "
+            "--timezone UTC"
         )
     try:
         moment = end_of_day(given, timezone)
@@ -126,7 +126,7 @@ def answer_as_of(
     why: bool,
     output_format: str,
 ) -> None:
-    """Fold the application's events up to a moment, and print what they came to then."""
+    """Fold the application's events up to a moment, and print the resulting factors."""
     config, topics = connection_of(settings).librdkafka(), topics_of(settings)
     book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
     inquiry = _inquiry(settings, book, application, question)

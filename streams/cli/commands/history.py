@@ -79,7 +79,8 @@ def history(
     if inquiry.log.forgotten is not None:
         note(f"application {application}: {inquiry.log.forgotten}; what is from before the erasure is not shown")
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]
-    # An adoption is about everybody: one that changed nothing here says nothing about an application.
+    # An adoption concerns all applications. If there are only adoptions that changed nothing here, nothing is known
+    # about this application.
     if all(entry.fate is Fate.RULESET and not entry.changes for entry in entries):
         note(f"{topics.executions.name} has nothing of this about application {application}")
         raise SystemExit(FOUND)
@@ -103,7 +104,7 @@ def _is_about(entry: Entry, processor: str) -> bool:
 
 
 def _happened(entry: Entry) -> tuple[int, int]:
-    """A tombstone, and what is no event, happened when the broker took it."""
+    """The time of a record; for a tombstone or a record without an event, the time at which the broker took it."""
     happened = entry.record.timestamp_ms * 1000 if entry.event is None else entry.event.occurred_at
     return happened, entry.record.offset
 

@@ -34,13 +34,13 @@ from topics.records.json_strict import parse_object
 from topics.writing.publishing import publish_events, record_bytes
 
 _LOOKED_AT: Final = 1_024
-"""Bytes of a file's first line that tell what kind of file it is."""
+"""How many bytes of a file's first line are used to recognise the kind of file."""
 
 _WANTED: Final = "an event a line is wanted (JSON Lines)"
 _ROUNDS: Final = "(jq before 1.7 rounds long numbers)"
 
 _MOST_WARNED: Final = 100
-"""Lines whose warnings are written out; a whole file with one mistake would scroll everything else away."""
+"""The greatest number of lines whose warnings are printed; a mistake in every line would hide all other output."""
 
 
 @click.command(
@@ -88,7 +88,7 @@ def publish(
     settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
     as_json = output_format == "json"
     topics = topics_of(settings)
-    # One time for both passes, so that they see the same lines.
+    # Both passes use the same time, so that they accept the same lines.
     check = Check(settings.max_event_bytes, int(topics.executions.config["max.message.bytes"]), time.time_ns() // 1_000)
     with rereadable(file) as lines:
         good, bad, mistyped = _tell(check(lines), load_catalogue(settings.catalogue), as_json=as_json)
@@ -134,7 +134,7 @@ def _tell_dry_run(good: int, bad: int, mistyped: int, topic: str, *, as_json: bo
 
 
 def _what_file(lines: IO[bytes], name: str) -> Iterator[str]:
-    """What a file in which no line is an event probably is, and how it becomes one that can be published."""
+    """A hint for a file without any event: its probable format, and how to convert it."""
     start = lines.readline(_LOOKED_AT).lstrip()
     if start.startswith(b"\x1f\x8b"):
         yield f"this is a gzip file: consolidator publish <(zcat {name})"
@@ -147,7 +147,7 @@ def _what_file(lines: IO[bytes], name: str) -> Iterator[str]:
 
 
 def _refused(complaint: str, *, as_json: bool) -> SystemExit:
-    """Say that nothing was published; the end of the command."""
+    """Print that nothing was published, and end the command."""
     if as_json:
         complain(complaint, as_json=True, code=REFUSED)
     else:
@@ -156,13 +156,13 @@ def _refused(complaint: str, *, as_json: bool) -> SystemExit:
 
 
 class Check:
-    """Every line of a file, good or bad: the same twice.
+    """All lines of a file, good and bad; they can be read twice.
 
     Args:
         max_event_bytes: a longer line is bad.
-        max_record_bytes: so is one whose record the topic does not take.
-        recorded_at: about when the broker takes the records, in microseconds; what claims to have happened a day later
-            is bad, too. None: that is not looked at.
+        max_record_bytes: a line whose record would be larger is bad, too.
+        recorded_at: about the time at which the broker takes the records, in microseconds. An event that happened more
+            than a day later is bad, too. None: times are not checked.
     """
 
     def __init__(self, max_event_bytes: int, max_record_bytes: int, recorded_at: int | None = None) -> None:
@@ -171,7 +171,7 @@ class Check:
         self._recorded_at = recorded_at
 
     def __call__(self, lines: IO[bytes]) -> Iterator[EventLine | BadLine]:
-        """Read lines; one that is too large as a record is bad, too."""
+        """Read lines; a line whose record would be too large is bad, too."""
         for line in read_event_lines(lines, max_event_bytes=self._max_event_bytes, recorded_at=self._recorded_at):
             yield line if isinstance(line, BadLine) else self._with_its_envelope(line)
 
@@ -184,7 +184,7 @@ class Check:
 
 
 def _tell(lines: Iterable[EventLine | BadLine], catalogue: Catalogue, *, as_json: bool) -> tuple[int, int, int]:
-    """Tell every bad line on stderr, and every mistyped one; returns how many are good, bad, and good but mistyped."""
+    """Print every bad and every mistyped line on stderr; return the counts of good, bad, and mistyped good lines."""
     good = bad = mistyped = 0
     with progress() as display:
         task = display.add_task("checking", total=None)
@@ -202,7 +202,7 @@ def _tell(lines: Iterable[EventLine | BadLine], catalogue: Catalogue, *, as_json
 
 
 def _warn(line: EventLine, catalogue: Catalogue, *, silent: bool, as_json: bool) -> bool:
-    """Whether a good line looks mistyped; says in what."""
+    """Whether a good line looks mistyped; each reason is printed."""
     found = list(typing_errors(parse_object(line.raw), line.event, catalogue))
     if not silent:
         for what in found:

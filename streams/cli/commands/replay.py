@@ -85,7 +85,7 @@ def replay(
     """
     settings = load_settings(catalogue=catalogue, bootstrap_servers=bootstrap_servers)
     if (output_format == "parquet") != (output is not None):
-        raise click.UsageError("--format parquet and --output belong together")
+        raise click.UsageError("--format parquet and --output belong together: give both, or neither")
     if file is not None:
         if verify or starts or ends or application or processor or summary or show == "changes":
             raise click.UsageError("--input reads a file: the other options are about Kafka's log")
@@ -106,7 +106,7 @@ def replay(
     chosen = output_format or ("table" if is_read_by_people() else "json")
     if verify:
         if chosen == "parquet" or show == "changes":
-            raise click.UsageError("--verify prints differences, as table or json")
+            raise click.UsageError("--verify prints differences only, as table or json")
         replay_verify(settings, selection, output_format=chosen, summary=summary)
         return
     replay_log(settings, selection, changes=show == "changes", output_format=chosen, output=output, summary=summary)

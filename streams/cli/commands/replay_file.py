@@ -19,7 +19,7 @@ _LINES_A_STEP = 1_000
 
 
 def replay_file(file: str, settings: Settings, output_format: str) -> None:
-    """Fold a file and print what it comes to.
+    """Fold a file and print the resulting pairs.
 
     Args:
         file: its path; ``-``: stdin.

@@ -1,4 +1,4 @@
-"""``consolidator replay`` from Kafka: what the log comes to."""
+"""``consolidator replay`` from Kafka."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,15 +37,15 @@ def replay_log(
     output: Path | None,
     summary: Path | None,
 ) -> None:
-    """Replay the log and print what it comes to.
+    """Replay the log and print the resulting pairs, or the changes.
 
     Args:
         settings: the settings.
-        selection: what is asked for.
-        changes: print the changes instead of what the pairs come to.
+        selection: the selected range and applications.
+        changes: print the changes instead of the resulting pairs.
         output_format: ``table``, ``json``, or ``parquet`` into ``output``.
         output: the Parquet file.
-        summary: a file for what it stands on, as JSON.
+        summary: a file for offsets and digests, as JSON.
     """
     if output is not None:
         require_parquet()
@@ -95,7 +95,7 @@ def _print_changes(found: Iterator[ShownChange], topics: Topics, output_format: 
 
 
 def _record(change: ShownChange, topics: Topics) -> Record:
-    """The change as if it stood where its cause stands: its time is when the broker took that."""
+    """The change as a record at the place and the time of its cause."""
     sent = change.sent
     return Record(
         topics.executions.name, sent.partition, change.offset, change.timestamp_ms, sent.key, sent.value, headers=()

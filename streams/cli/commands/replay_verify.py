@@ -19,11 +19,11 @@ __all__ = ["replay_verify"]
 
 
 def replay_verify(settings: Settings, selection: Selection, *, output_format: str, summary: Path | None) -> None:
-    """Verify what was published, and print every difference.
+    """Verify the published records, and print every difference.
 
     Args:
         settings: the settings.
-        selection: what is asked for.
+        selection: the selected range and applications.
         output_format: ``table`` or ``json``.
         summary: a file for the report, as JSON.
     """

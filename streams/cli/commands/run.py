@@ -59,9 +59,9 @@ def run(
     the other; one with the old catalogue that is given a partition of the new one ends with exit code 2.
     """
     end_at_signals()
-    # Before the first word, and before any file or connection.
+    # Set before anything is printed, and before files or connections are opened.
     queue_standard_error()
-    # State and logs hold what the topics hold: nobody else may read them.
+    # State and logs hold data of the topics, so only this user may read them.
     os.umask(0o077)
     # Imported here: the settings take half a second, and a signal may come before.
     import structlog  # noqa: PLC0415

@@ -15,7 +15,7 @@ _FILES: Final = {
     "factors": "factors.schema.json",
     "catalogue": "catalogue.schema.json",
 }
-"""In ``topics/schemas``, which is part of every installation. Contract tests hold the files to the models."""
+"""Files in ``topics/schemas``, which is part of every installation. Contract tests compare them with the models."""
 
 
 @click.command(

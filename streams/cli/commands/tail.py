@@ -86,7 +86,7 @@ def tail(
     topics = topics_of(settings)
     kind = _kind_of(topic, topics, settings.topic_prefix)
     if kind == "rulesets" and application is not None:
-        raise click.UsageError("what stands in rulesets is about all applications: leave --application out")
+        raise click.UsageError("the records of rulesets are about all applications: leave --application out")
     config = connection_of(settings).librdkafka()
 
     def wanted(record: Record) -> bool:
@@ -123,7 +123,7 @@ def _print(kind: str, records: Iterator[Record], output_format: str) -> None:
         for record in records:
             say(json_line(record))
         return
-    # On stderr: stdout is data only.
+    # The heading goes to stderr, because stdout has data only.
     note(heading(kind))
     for record in records:
         say(readable_line(kind, record))

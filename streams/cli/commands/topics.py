@@ -23,7 +23,7 @@ from topics.contract.drift import Drift, may_be_altered
 from topics.contract.permissions import Permission, Role, inspection, permissions
 from topics.records.bindings import Binding
 
-# The declaration is what was asked for; a broker that is away should not delay it for long.
+# The command shows the declaration. A broker that does not answer should not delay it for long.
 _LIST_TIMEOUT_S = 3.0
 
 
@@ -69,7 +69,7 @@ def apply(*, altering: bool, yes: bool, bootstrap_servers: str | None, output_fo
     actual and action (altered, would_alter) before them.
     """
     if yes and not altering:
-        raise click.UsageError("--yes belongs to --alter")
+        raise click.UsageError("--yes has a meaning only with --alter")
     settings = load_settings(bootstrap_servers=bootstrap_servers)
     declared = topics_of(settings)
     with told_progress() as tell:

@@ -16,7 +16,7 @@ def print_catalogue(loaded: Catalogue) -> None:
     if fits(table, console):
         print_table(table)
         return
-    # In a narrow terminal nine columns would be folded beyond reading.
+    # In a narrow terminal, nine columns would be wrapped until they cannot be read.
     for processor, rule in loaded.processors.items():
         say(f"{processor} ({rule.type})")
         for name, factor in rule.factors.items():
@@ -33,7 +33,7 @@ def _table(loaded: Catalogue) -> Table:
     for heading in ("bounds", "unit", "required"):
         table.add_column(heading)
     for processor, rule in loaded.processors.items():
-        # Processor and type once a section: repeated on every line they hide where one processor ends.
+        # Print processor and type once a section: repeated on every line, they would hide where one processor ends.
         head = [processor, str(rule.type)]
         for name, factor in rule.factors.items():
             table.add_row(*map(cell, [*head, name, *_cells(factor)]))

@@ -20,7 +20,7 @@ def change_lines(journalled: Journalled) -> Iterator[str]:
 
 
 def folded_change_lines(change: FactorChange) -> Iterator[str]:
-    """Likewise, of a change that a replay has made: the journal was not looked at."""
+    """A change that a replay has made, in a few lines."""
     yield from _lines(change, "")
 
 

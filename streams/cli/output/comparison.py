@@ -1,4 +1,4 @@
-"""What a comparison comes to, for people."""
+"""The result of a comparison, for people."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ def comparison_lines(report: Report, objections: Sequence[str]) -> Iterator[str]
 
     Args:
         report: the report.
-        objections: what speaks against going ahead.
+        objections: the reasons against the new rules.
     """
     for rule, count in report.rules.items():
         yield f"expected by {rule.rule}: {_pairs(count)}"

@@ -1,4 +1,4 @@
-"""What every command shares: data on stdout, chatter on stderr, progress only on a terminal."""
+"""Output of all commands: data on stdout, messages on stderr, progress only on a terminal."""
 
 import json
 import sys
@@ -19,56 +19,56 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-# Columns; wider than any table of ours.
+# The width in columns for output without a terminal; no table of this program is wider.
 _UNBOUNDED = 10_000
 
 _FURTHER_IN = 4
 
 
 def stdout() -> "Console":
-    """The console for data. Made per call, so that a redirected ``sys.stdout`` is honoured."""
+    """The console for data. It is made for each call, so that a redirected ``sys.stdout`` is used."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
     return Console(soft_wrap=False)
 
 
 def stderr() -> "Console":
-    """The console for chatter: progress, hints, errors."""
+    """The console for messages: progress, hints, errors."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
     return Console(stderr=True)
 
 
 def cell(text: str, style: str = "") -> "Text":
-    """A table's cell: what could steer a terminal escaped, and no markup."""
+    """The text of a table's cell: without markup, and with control characters escaped."""
     from rich.text import Text  # noqa: PLC0415 - see above
 
     return Text("\n".join(map(escaped, text.split("\n"))), style=style)
 
 
 def fits(table: "Table", console: "Console") -> bool:
-    """Whether a table can be printed without folding anything; a pipe has no width, and takes every one."""
+    """Whether a table can be printed without wrapping. A pipe has no width, so every table fits."""
     return not console.is_terminal or natural_width(table, console) <= console.width
 
 
 def natural_width(table: "Table", console: "Console") -> int:
-    """How many columns a table takes where nothing is folded."""
+    """The width of a table in columns, without wrapping."""
     return console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
 
 
 def print_table(table: "Table") -> None:
-    """Print a table on stdout, or a list where the terminal is too narrow: folded, names cannot be read or copied."""
+    """Print a table on stdout, or a list if the terminal is too narrow: wrapped names cannot be read or copied."""
     console = stdout()
     if not fits(table, console):
         write_lines(_listed(table))
         return
-    # A pipe has no width: there the table is as wide as it has to be.
+    # A pipe has no width, so the table gets the width that it needs.
     console.width = max(console.width, natural_width(table, console))
     console.print(table)
 
 
 def print_rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table of plain texts, what could steer a terminal escaped."""
+    """Print a table of plain texts; control characters are escaped."""
     from rich.table import Table  # noqa: PLC0415 - see above
 
     table = Table(*headings)
@@ -103,9 +103,9 @@ def print_json(value: Any) -> None:
 
 
 def say(*lines: str) -> None:
-    """Print lines on stdout, what could steer a terminal escaped; without any, an empty one.
+    """Print lines on stdout, with control characters escaped. Without lines, print an empty one.
 
-    Lines for people that a terminal is too narrow for go on, further in, on the next one; words stay whole.
+    On a narrow terminal, a line for people is wrapped between words, and its continuation is indented.
     """
     for line in lines or ("",):
         for part in _parts(line):
@@ -113,8 +113,8 @@ def say(*lines: str) -> None:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Likewise, of many lines."""
-    # Bytes, in blocks: no system call for every line.
+    """Print many lines on stdout, with control characters escaped."""
+    # Write bytes in blocks, and not with a system call for every line.
     out = click.get_binary_stream("stdout")
     for line in lines:
         for part in _parts(line):
@@ -123,36 +123,36 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes to stdout as they are: a dead letter's original, for a file or a program."""
+    """Write bytes to stdout unchanged, such as a dead letter's original value for a file or a program."""
     out = click.get_binary_stream("stdout")
     out.write(data)
     out.flush()
 
 
 def print_document(text: str) -> None:
-    """Print a text that is copied or read by programs: each line as it is, but for what could steer a terminal."""
+    """Print a text that users copy or programs read: lines are not wrapped, control characters are escaped."""
     for line in text.split("\n"):
         click.echo(escaped(line))
 
 
 def note(*lines: str) -> None:
-    """Print lines on stderr, what could steer a terminal escaped: what is no data."""
+    """Print messages on stderr, with control characters escaped."""
     for line in lines:
         click.echo(escaped(line), err=True)
 
 
 def is_read_by_people() -> bool:
-    """Whether stdout is a terminal, and not a file or another program."""
+    """Whether stdout is a terminal, and not a file or a pipe."""
     return sys.stdout.isatty()
 
 
 def is_watched() -> bool:
-    """Whether stderr is a terminal: what changes there all the time would fill a file."""
+    """Whether stderr is a terminal. A progress display would fill a file."""
     return sys.stderr.isatty()
 
 
 def _parts(line: str) -> list[str]:
-    # A line of JSON is for programs.
+    # A line of JSON is for programs, so it is not wrapped.
     if not is_read_by_people() or line.startswith("{"):
         return [line]
     width = get_terminal_size().columns
@@ -171,12 +171,12 @@ def _parts(line: str) -> list[str]:
 
 
 def say_heading(text: str) -> None:
-    """Print a line that stands above others: bold on a terminal."""
+    """Print a heading: bold on a terminal."""
     click.secho(escaped(text), bold=True)
 
 
 def hint(text: str, *, as_json: bool = False) -> None:
-    """Print something worth knowing on stderr; for programs an object with the member ``note``."""
+    """Print a note on stderr; for programs, an object with the member ``note``."""
     note(json.dumps({"note": text}, ensure_ascii=False) if as_json else f"note: {text}")
 
 
@@ -184,8 +184,8 @@ def warn(text: str, *, line: int | None = None, as_json: bool = False) -> None:
     """Print a warning on stderr.
 
     Args:
-        text: what looks wrong.
-        line: the line of a file in which it stands; None: it is about more than one line.
+        text: the warning.
+        line: the number of the line in the file; None: the warning is about more than one line.
         as_json: print an object with the members ``line``, where there is one, and ``warning``.
     """
     place = {} if line is None else {"line": line}
@@ -196,16 +196,16 @@ def warn(text: str, *, line: int | None = None, as_json: bool = False) -> None:
 
 
 _TO_DO: Final = "to do:"
-"""The line behind which a message that names several problems says what to do about them."""
+"""In a message with several problems, the advice comes after this line."""
 
 
 def complain(message: str, *, as_json: bool = False, code: int | None = None) -> None:
     """Print an error on stderr, without markup: the message may quote foreign text.
 
     Args:
-        message: what is wrong; some name several problems, one a line.
-        as_json: print one JSON object, its members ``error``, ``problems`` where there are several, ``to_do`` where the
-            message tells that, too, and ``exit_code``.
+        message: the error; some messages name several problems, one a line.
+        as_json: print one JSON object, its members ``error``, ``problems`` where there are several, ``to_do`` if the
+            message has advice, and ``exit_code``.
         code: the exit code.
     """
     if as_json:
@@ -227,7 +227,7 @@ def progress() -> "Progress":
 
 @contextmanager
 def told_progress() -> Iterator[Callable[[str], None]]:
-    """A function that shows on stderr what takes time: one changing line on a terminal, plain lines elsewhere."""
+    """A function that shows the running step on stderr: one changing line on a terminal, plain lines elsewhere."""
     if not is_watched():
         yield note
         return

@@ -1,4 +1,4 @@
-"""Dead letters for people and for programs. A value is shown only where it is asked for; foreign text is escaped."""
+"""Dead letters for people and for programs. A value is shown only on request; control characters are escaped."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -37,7 +37,7 @@ def letter_line(letter: Listed) -> str:
 
 
 def decision_line(letter: Listed, action: str, reason: str | None) -> str:
-    """What a redrive does with one dead letter, as one line."""
+    """The action of a redrive on one dead letter, as one line."""
     why = letter.message if reason is None else reason
     return escaped(
         f"{action.replace('_', ' '):<{_ACTION}} {_place(letter):<{_PLACE}} {_source(letter):<{_SOURCE}} "
@@ -46,7 +46,7 @@ def decision_line(letter: Listed, action: str, reason: str | None) -> str:
 
 
 def letter_json(letter: Listed, topic: str, **more: str | None) -> str:
-    """One dead letter as one line of JSON, safe for a terminal; further members come last."""
+    """One dead letter as one line of JSON, with control characters escaped; further members come last."""
     return escaped(_encode(_members(letter, topic) | more).decode())
 
 
@@ -54,11 +54,11 @@ def shown_json(listed: Listed, letter: DeadLetter, value: bytes | None, topic: s
     """One dead letter with its original key, headers and value, as one line of JSON.
 
     Args:
-        listed: what the list says of it.
-        letter: the same with key and headers; those of the source record where the letter does not hold them.
+        listed: the letter's entry in the list.
+        letter: the letter with key and headers. If it does not hold them, they are the source record's.
         value: the original value.
         topic: the dead letters' topic.
-        is_gone: the letter does not hold the content, and the source does not have it any more.
+        is_gone: whether the letter does not hold the content, and its source record is gone, too.
     """
     members = _members(listed, topic) | {
         "key": text_of(letter.key),
@@ -129,7 +129,7 @@ def _members(letter: Listed, topic: str) -> dict[str, Any]:
 
 
 def _printable(data: bytes | None) -> str:
-    r"""Bytes as text, on one line: what is no UTF-8 as ``\xff``, what could steer a terminal as ``\u001b``."""
+    r"""Bytes as text on one line: bytes that are no UTF-8 become ``\xff``, control characters ``\u001b``."""
     return "none" if data is None else escaped(data.decode(errors="backslashreplace"))
 
 

@@ -1,4 +1,4 @@
-"""What ``consolidator demo`` shows at its end: a page for people, or one JSON object."""
+"""The report of ``consolidator demo``: a page for people, or one JSON object."""
 
 import shlex
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ _SAMPLE_EVENT = (
     '{"application_id":"a1","execution_id":"e1","processor":"credit_check","status":"completed",'
     '"occurred_at":"2025-03-04T09:00:00Z","output":{"factors":{"f_credit_score":710}}}'
 )
-# Every line works as it is, in this order.
+# Every command can be run as it is, in this order.
 _FIRST_STEPS = (
     "consolidator demo --keep      # the same, and everything stays to be looked at",
     "consolidator catalogue show   # which factors each processor yields, and how",
@@ -92,7 +92,7 @@ def demo_json(report: DemoReport, installation: Installation, *, kept: bool) -> 
 
 
 def next_steps(installation: Installation, *, kept: bool) -> Iterator[str]:
-    """Commands to try, as they can be pasted into a shell."""
+    """Commands to try, ready to paste into a shell."""
     if not kept:
         yield from _FIRST_STEPS
         return
@@ -135,7 +135,7 @@ def _outcome(outcome: str, factors: Iterable[tuple[str, str]]) -> str:
 
 
 def _processors(figures: Iterable[ProcessorFigures]) -> Table:
-    # Without lines, and so narrow enough for most terminals.
+    # Without lines between the columns, the table fits into most terminals.
     table = Table("processor", box=None, padding=(0, 2, 0, 0))
     for heading in ("executions", "failed", "rate", *(outcome.replace("_", " ") for outcome in _OUTCOMES)):
         table.add_column(heading, justify="right", overflow="fold")

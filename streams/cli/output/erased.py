@@ -1,4 +1,4 @@
-"""That an application was erased, said alike by every command."""
+"""The message that an application was erased, which is the same in every command."""
 
 from typing import NoReturn
 
@@ -11,7 +11,7 @@ __all__ = ["nothing_but_erased"]
 
 
 def nothing_but_erased(application_id: str, topic: str, forgotten: Forgotten, output_format: str) -> NoReturn:
-    """Say that there is nothing to show because the application was erased, and end with exit code 1.
+    """Print that there is nothing to show because the application was erased, and end with exit code 1.
 
     Args:
         application_id: the application.

@@ -1,4 +1,4 @@
-"""The *why* of factors for people: every factor with its rule, its values and its calculation; foreign text escaped."""
+"""The explanation of factors for people: each with its rule, values and calculation; control characters are escaped."""
 
 from collections.abc import Iterator
 

@@ -16,7 +16,7 @@ _UNKNOWN_TYPE = "merge"
 
 
 def pair_table(summaries: Iterable[PairSummary]) -> Table:
-    """A row for every pair, its factors one below the other; the application's id once, where its pairs begin."""
+    """A table with a row for each pair and a line for each factor. An application's id is in its first row."""
     table = Table()
     for heading in ("application", "processor", "type", "outcome", "executions", "factors"):
         table.add_column(heading, overflow="fold")
@@ -38,7 +38,7 @@ def pair_table(summaries: Iterable[PairSummary]) -> Table:
 
 
 def pair_lines(summaries: Sequence[PairSummary]) -> Iterator[str]:
-    """The same as plain lines, one a pair: for more pairs than anybody looks at, drawing a table takes minutes."""
+    """Pairs as plain lines, one a pair: drawing a table of very many pairs would take minutes."""
     cells = [
         (
             escaped(one.application_id),
@@ -56,7 +56,7 @@ def pair_lines(summaries: Sequence[PairSummary]) -> Iterator[str]:
 
 
 def outcome_text(outcome: str) -> Text:
-    """An outcome in the colour that tells it from a distance."""
+    """An outcome in its colour."""
     return cell(outcome, _STYLES.get(outcome, ""))
 
 
@@ -75,11 +75,11 @@ def factors_text(summary: PairSummary) -> str:
     return "\n".join(escaped(f"{name} = {text}") for name, text in summary.factors.items()) or "(no factors)"
 
 
-# A table of so many rows is drawn in half a second.
+# A table of this many rows is drawn in half a second.
 _MOST_IN_A_TABLE = 500
 
 
-# Columns are as wide as their widest cell in so many lines: all of them together need not fit into memory.
+# Column widths are computed for blocks of lines, because all lines together need not fit into memory.
 _LINES_ALIGNED = 10_000
 
 

@@ -18,7 +18,7 @@ from streams.rulesets.rule_book import RuleBook
 __all__ = ["change_rows", "pair_rows", "require_parquet", "write_parquet"]
 
 _ROWS_A_GROUP: Final = 10_000
-"""Held in memory at a time; a reader skips whole groups, and tens of megabytes each is what it likes."""
+"""How many rows are in memory at a time. Readers skip whole groups, and work well with groups of tens of megabytes."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,7 +26,7 @@ _COUNTS: Final = ("active", "completed", "failed", "contributing")
 
 
 def require_parquet() -> None:
-    """Say at once that Parquet cannot be written, not after a long replay.
+    """Raise if Parquet cannot be written, before a long replay begins.
 
     Raises:
         ContractError: pyarrow is not installed.
@@ -40,7 +40,7 @@ def require_parquet() -> None:
 
 
 def pair_rows(pairs: Iterable[Pair], book: RuleBook, partitions: int) -> Iterator[dict[str, Any]]:
-    """What pairs come to, a row each."""
+    """The resulting pairs as rows, one for each pair."""
     for pair in pairs:
         summary = summary_of(pair, book.of_row(pair.row))
         yield {
@@ -56,7 +56,7 @@ def pair_rows(pairs: Iterable[Pair], book: RuleBook, partitions: int) -> Iterato
 
 
 def change_rows(changes: Iterable[FactorChange]) -> Iterator[dict[str, Any]]:
-    """Changes, a row each."""
+    """Changes as rows, one for each change."""
     for change in changes:
         yield {
             "id": change.id,

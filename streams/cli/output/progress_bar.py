@@ -1,4 +1,4 @@
-"""The progress display: how much of how many is done, how many a second, and how long it will take."""
+"""The progress display: the number done and in total, the rate, and the remaining time."""
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +17,7 @@ __all__ = ["progress_bar"]
 
 
 class _RateColumn(ProgressColumn):
-    """How many a second."""
+    """The column with the rate per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -25,11 +25,11 @@ class _RateColumn(ProgressColumn):
 
 
 def progress_bar(console: Console, *, disable: bool) -> Progress:
-    """A progress display that leaves nothing behind.
+    """A progress display that is removed at its end.
 
     Args:
         console: where it is drawn.
-        disable: draw nothing, as nobody looks.
+        disable: draw nothing.
     """
     return Progress(
         SpinnerColumn(),

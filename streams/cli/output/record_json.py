@@ -20,34 +20,34 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def is_about(kind: str, record: Record, application_id: str) -> bool:
-    """Whether a record is about an application: the payload decides; without one, a key that tells it.
+    """Whether a record is about an application. The payload decides; without one, the key does.
 
     Args:
-        kind: executions, factor-changes, factors, dlq or erasures. An entry of erasures tells no id, but a
-            hash with which one can be compared.
+        kind: executions, factor-changes, factors, dlq or erasures. An entry of erasures has no id, but a hash with
+            which an id can be compared.
         record: the record.
-        application_id: the application asked for.
+        application_id: the requested application.
     """
     if kind == "erasures":
         return any(erasure.is_of(application_id) for _, erasure in readable_entries(record))
     payload = payload_of(record)
     if payload is not None:
         return bool(event_of(payload).get("application_id") == application_id)
-    # A dead letter's own key is a place; the key it once had is in a header.
+    # A dead letter's own key is the position of its source record; the source record's key is in a header.
     key = last_header(record, dead_letter_format.KEY) if kind == "dlq" else record.key
     identity = parse_event_key(key) if key is not None else None
     return identity is not None and identity[0] == application_id
 
 
 def readable_entries(record: Record) -> list[tuple[int, Erasure]]:
-    """What a record of ``erasures`` confirms, as far as this version reads it."""
+    """The erasures that a record of ``erasures`` confirms; empty: this version cannot read the record."""
     with suppress(ContractError):
         return [*entries_in(record)]
     return []
 
 
 def json_line(record: Record) -> str:
-    """The record as one line of JSON, safe for a terminal.
+    """The record as one line of JSON, with control characters escaped.
 
     A value that is a JSON object stands as it was published, digit by digit. Any other value, and every key and header,
     is a string: UTF-8 text, or ``base64:`` and the bytes. A tombstone's value is null.
@@ -83,5 +83,5 @@ def rfc3339_of(timestamp_ms: int) -> str:
 def _value(record: Record) -> msgspec.Raw | str | None:
     if record.value is None or payload_of(record) is None:
         return text_of(record.value)
-    # Formatted, not decoded and encoded: a number keeps every digit. On one line, whatever it looked like.
+    # The JSON text is reformatted to one line, not decoded and encoded, so that a number keeps every digit.
     return msgspec.Raw(msgspec.json.format(record.value, indent=-1))

@@ -1,4 +1,4 @@
-"""Kafka records for people: one readable line each, in the words of the topic. Foreign text is escaped."""
+"""Kafka records for people: one readable line each, with columns that fit the topic. Control characters are escaped."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -40,7 +40,7 @@ def readable_line(kind: str, record: Record) -> str:
 
     Args:
         kind: as in :func:`heading`.
-        record: the record; whatever it contains, the line shows something and nothing in it can steer a terminal.
+        record: the record, with any content. The line is never empty, and control characters are escaped.
     """
     if kind == "dlq":
         return escaped(_dead_letter(record))
@@ -61,7 +61,7 @@ def readable_line(kind: str, record: Record) -> str:
 
 
 def _control(record: Record) -> str | None:
-    """What a record is that is no event, and no event's tombstone: keys that no application has."""
+    """A record under a key that no application has, in words: an erasure or an adoption, for example."""
     key = record.key or b""
     if key.startswith(ADOPTION_PREFIX):
         return "no event, a ruleset's adoption if the topic of rulesets names it"
@@ -161,7 +161,7 @@ def _shown(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    # Python's True is JSON's true; everything else reads alike.
+    # JSON writes Python's True as true; other values look the same in both.
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What a replay stands on: as lines, and as a JSON file."""
+"""The offsets and digests of a replay: as lines, and as a JSON file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ __all__ = ["adoption_lines", "summary_members", "write_summary"]
 def summary_members(
     topics: Topics, rules: Rules, selection: Selection, standings: list[PartitionStanding]
 ) -> Mapping[str, object]:
-    """What a replay stands on, as JSON has it."""
+    """The offsets and digests of a replay, as members of a JSON object."""
     return {
         "topic": topics.executions.name,
         "ruleset": {"name": rules.name, "digest": rules.digest},
@@ -43,7 +43,7 @@ def write_summary(path: Path | None, members: Mapping[str, object]) -> None:
 
 
 def adoption_lines(book: RuleBook, standing: PartitionStanding) -> Iterator[str]:
-    """Which rulesets a partition adopted on the way."""
+    """The rulesets that a partition adopted in the range."""
     for adoption in book.adoptions(standing.partition):
         if adoption.offset < standing.end:
             yield f"from offset {adoption.offset} on ruleset {book.of_digest(adoption.after).name} ({adoption.after})"

@@ -14,7 +14,7 @@ __all__ = ["entry_lines"]
 
 
 def entry_lines(entry: Entry, book: RuleBook) -> Iterator[str]:
-    """A source record, what became of it, and below it what it changed."""
+    """A source record with its fate, and below it the changes that it caused."""
     record, event = entry.record, entry.event
     place = f"{record.partition}:{record.offset}"
     time = rfc3339_of(record.timestamp_ms)
@@ -31,7 +31,7 @@ def entry_lines(entry: Entry, book: RuleBook) -> Iterator[str]:
 
 
 def _control_text(entry: Entry, book: RuleBook) -> str:
-    """A record that is no event, or of which nothing was folded."""
+    """The text of a record that is no event, or that was not folded."""
     if entry.fate is Fate.RULESET:
         rules = book.adopted_at(entry.record.partition, entry.record.offset)
         return "a ruleset was adopted" if rules is None else f"ruleset {rules.name} was adopted"

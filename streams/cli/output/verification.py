@@ -12,12 +12,12 @@ __all__ = ["note_owner", "report_lines"]
 
 
 def note_owner(config: Mapping[str, str | int], topics: Topics, app_id: str) -> None:
-    """Say that the topics belong to another application id: the group that was asked is not their workers'.
+    """Print a note if the topics belong to another application id, because their workers then use another group.
 
     Args:
         config: for librdkafka.
         topics: the declared topics.
-        app_id: the application id that was asked about.
+        app_id: the application id whose group was asked.
     """
     binding = bound_to(config, topics)
     if binding is not None and binding.app_id != app_id:

@@ -1,4 +1,4 @@
-"""How many decoded pairs each kind of process keeps in memory, in one place: ``docs/limits.md`` adds them up."""
+"""The number of decoded pairs that each kind of process keeps in memory. ``docs/limits.md`` adds them up."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,24 +11,24 @@ class CacheLimits:
     """Limits of a :class:`~streams.partition.state.pair_cache.PairCache`.
 
     Attributes:
-        pairs: most pairs; a small one takes about 3 KB.
-        weight: greatest weight of all their rows together, see :attr:`models.rows.Row.weight`. In memory they take at
-            most eight times as much, in rows with many small factors.
+        pairs: the greatest number of pairs; a small one takes about 3 KB.
+        weight: the greatest total weight of their rows, see :attr:`models.rows.Row.weight`. In memory they take at most
+            eight times as much, in rows with many small factors.
     """
 
     pairs: int
     weight: int
 
     def shared_among(self, partitions: int) -> "CacheLimits":
-        """The part of one partition of several."""
+        """The share of one partition, if several share the limits."""
         return CacheLimits(self.pairs // max(partitions, 1), self.weight // max(partitions, 1))
 
 
 WORKER_CACHE: Final = CacheLimits(40_000, 24 * 1024 * 1024)
-"""Of one worker, over all its partitions: some 120 MB. As many small pairs have this weight."""
+"""The limits of one worker, for all its partitions: some 120 MB. So many small pairs have about this weight."""
 
 REPLAY_CACHE: Final = CacheLimits(40_000, 32 * 1024 * 1024)
-"""Of a replay, which folds one partition at a time: some 150 MB at most."""
+"""The limits of a replay, which folds one partition at a time: some 150 MB at most."""
 
 REFOLD_CACHE: Final = CacheLimits(20_000, 16 * 1024 * 1024)
-"""Of the process that folds a partition again beside a worker: about half of the worker's."""
+"""The limits of a refold process: about half of the worker's."""

@@ -1,4 +1,4 @@
-"""Which applications of a partition are erased as a whole. As soon as there is one, every event asks."""
+"""The applications of a partition that are erased as a whole. If there is any, it is looked up for every event."""
 
 from models.rows import ErasedApplication
 from streams.partition.state.row_codec import ERASED_PREFIX, RowReader, decode_row
@@ -23,8 +23,8 @@ class ErasedApplications:
 
     Args:
         rows: the stored rows.
-        stored: whether any of them tells of an erasure.
-        partition: which one it is, for an error's text.
+        stored: whether any of the rows is about an erasure.
+        partition: the partition, for an error's text.
     """
 
     def __init__(self, rows: RowReader, *, stored: bool, partition: int = -1) -> None:
@@ -39,7 +39,7 @@ class ErasedApplications:
         """Whether an application is erased.
 
         Args:
-            prefix: what its keys start with.
+            prefix: the prefix of its keys.
         """
         found = self._known.get(prefix)
         if found is None:
@@ -61,7 +61,7 @@ class ErasedApplications:
         return True
 
     def lift(self, erasure: Erasure) -> bool:
-        """Note that an erasure is lifted; return whether it held."""
+        """Note that an erasure is lifted; return whether the application was erased."""
         hashes = self._hashes.get(erasure.salt, set())
         if erasure.hash not in hashes:
             return False

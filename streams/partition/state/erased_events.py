@@ -27,7 +27,7 @@ def holds(hashes: tuple[bytes, ...], erased: bytes) -> bool:
 
 
 def with_hash(hashes: tuple[bytes, ...], erased: bytes) -> tuple[bytes, ...]:
-    """The hashes with one more.
+    """The hashes with one more hash.
 
     Raises:
         BadEventError: ``execution_limit``: the row is full.

@@ -1,4 +1,4 @@
-"""A cache of decoded pairs that forgets the longest unused first.
+"""A cache of decoded pairs that evicts the least recently used pair first.
 
 A pair that was folded stays pinned until RocksDB has it; after that it is merely cached, and may be forgotten.
 """
@@ -16,9 +16,9 @@ _PAIR_WEIGHT: Final = 128
 
 
 def weight_of(key: bytes, pair: Pair) -> int:
-    """What a decoded pair weighs: an eighth of the bytes that it takes in memory, where its row has many small factors.
+    """The weight of a decoded pair: an eighth of the bytes that it takes in memory, if its row has many small factors.
 
-    With few of them it takes half as much.
+    With few factors it takes half as much memory.
 
     Args:
         key: its row's key.
@@ -28,15 +28,15 @@ def weight_of(key: bytes, pair: Pair) -> int:
 
 
 class PairCache:
-    """Decoded pairs by row key, the longest unused forgotten first - but none that RocksDB does not have yet.
+    """Decoded pairs by row key. The least recently used is evicted first, but never one that RocksDB does not have yet.
 
     Args:
         limit: how many pairs to keep besides those that are pinned.
-        max_weight: how much they may weigh together, see :func:`weight_of`: pairs grow with their executions, by a
-            factor of a thousand.
+        max_weight: their greatest total weight, see :func:`weight_of`: pairs grow with their executions, by a factor of
+            a thousand.
 
     Attributes:
-        get: gives the pair under a key, if it is here.
+        get: returns the pair under a key, if it is cached.
     """
 
     def __init__(self, limit: int, max_weight: int) -> None:
@@ -47,7 +47,7 @@ class PairCache:
         self.get: Final = self._pairs.get
 
     def put_all(self, pairs: Mapping[bytes, Pair]) -> None:
-        """Keep pairs as the most recently used ones, the last one above all."""
+        """Keep pairs as the most recently used ones, in this order."""
         cached, weight = self._pairs, self._weight
         for key, pair in pairs.items():
             earlier = cached.pop(key, None)
@@ -61,7 +61,7 @@ class PairCache:
         self._weight = 0
 
     def drop(self, key: bytes) -> None:
-        """Forget a pair, if it is here."""
+        """Forget a pair, if it is cached."""
         pair = self._pairs.pop(key, None)
         if pair is not None:
             self._weight -= weight_of(key, pair)
@@ -71,7 +71,7 @@ class PairCache:
         return [key for key in self._pairs if key.startswith(prefix)]
 
     def shrink(self, pinned: Sequence[Container[bytes]]) -> None:
-        """Forget the longest unused beyond the limits.
+        """Evict the least recently used pairs beyond the limits.
 
         Args:
             pinned: the keys of pairs that are being written: they stay.

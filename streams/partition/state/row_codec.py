@@ -36,7 +36,8 @@ KNOWN_FORMATS: Final = {tag.rstrip("0123456789"): int(re.sub("[a-z]+", "", tag))
 _Earlier = EarlierMark | EarlierMark2 | EarlierHalfwayMark
 
 encode_row: Final[Callable[[Rows], bytes]] = msgspec.msgpack.Encoder().encode
-"""A row as it stands in RocksDB and in the changelog. Not wrapped once more: it is called for every changed row."""
+"""Encodes a row for RocksDB and the changelog. It is bound directly, without a wrapper, because it is called for every
+changed row."""
 
 _decode: Final = msgspec.msgpack.Decoder(Rows | _Earlier).decode
 
@@ -44,15 +45,15 @@ _decode: Final = msgspec.msgpack.Decoder(Rows | _Earlier).decode
 def decode_row(
     raw: bytes, key: bytes = b"", partition: int = -1
 ) -> Row | Erasures | ErasedApplication | PartitionMark | HalfwayMark:
-    """The row from its bytes, of whichever format.
+    """Decode a row of any known format.
 
     Args:
         raw: the bytes.
-        key: where they stand, for an error's text.
-        partition: of the state, for an error's text; -1: of a replay's.
+        key: the row's key, for an error's text.
+        partition: the state's partition, for an error's text; -1: a replay's state.
 
     Raises:
-        ContractError: they are of a format that this program does not know.
+        ContractError: the row is of a format that this program does not know.
     """
     try:
         row: Rows | _Earlier = _decode(raw)
@@ -84,7 +85,7 @@ def _unreadable(raw: bytes, key: bytes, partition: int, problem: str) -> Contrac
 
 
 def _tag_of(raw: bytes) -> str:
-    """The tag at the start of a row; "": there is nothing that could be a tag."""
+    """The tag at the start of a row; "": it has none."""
     try:
         first = msgspec.msgpack.decode(raw, type=list)[:1]
     except msgspec.MsgspecError:
@@ -93,7 +94,7 @@ def _tag_of(raw: bytes) -> str:
 
 
 def is_pair_key(key: bytes) -> bool:
-    """Whether a row is that of a pair: an application's prefix alone is the key of its erased events."""
+    """Whether a key is that of a pair. A key that is only an application's prefix belongs to its erased events."""
     return 0 < key.find(b"/") < len(key) - 1
 
 
@@ -101,7 +102,7 @@ class RowReader(Protocol):
     """Read access to the stored rows of one partition."""
 
     def get(self, key: bytes) -> bytes | None:
-        """The bytes under a key, if any."""
+        """The value under a key, if any."""
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that starts with a prefix, with its bytes."""
+        """Every key that starts with a prefix, with its value."""

@@ -1,1 +1,1 @@
-"""A partition folded again with another ruleset: by a process beside the worker, into a database of its own."""
+"""The refold: a separate process folds a partition again with another ruleset, into a database of its own."""

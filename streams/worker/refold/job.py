@@ -1,4 +1,4 @@
-"""The worker's side of a refold: starts the process, answers it, tells how far it is, and ends it."""
+"""The worker's side of a refold: it starts the process, answers it, logs its progress, and ends it."""
 
 import asyncio
 import shutil
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 
 class RefoldQueue:
-    """Lets one refold at a time go on beside the work, and another one that work waits for: memory is bounded."""
+    """Bounds memory: one refold runs at a time, and a second one if events wait for it."""
 
     def __init__(self) -> None:
         self._beside = asyncio.Lock()
@@ -38,10 +38,10 @@ class RefoldQueue:
 
     @asynccontextmanager
     async def turn(self, *, is_waited_for: bool) -> AsyncIterator[None]:
-        """A turn.
+        """Wait for a turn.
 
         Args:
-            is_waited_for: events wait for it, or will soon.
+            is_waited_for: whether events wait for the refold, or will soon.
         """
         async with self._waited_for if is_waited_for else self._beside:
             yield
@@ -52,9 +52,9 @@ class RefoldJob:
     """Folds one partition again.
 
     Args:
-        task: what to fold; its directory is chosen by the job.
+        task: the task; the job chooses its directory.
         digests: of the rulesets before and after.
-        base: where the directories of all refolds are.
+        base: the directory for all refolds.
         copy_table: makes a copy of the partition's table in a directory; blocks.
         in_thread: runs a blocking step.
     """
@@ -69,17 +69,17 @@ class RefoldJob:
         """Fold up to the adoption's offset.
 
         Args:
-            directory: where to.
-            announce: called when the end of the source is near, where the task says no offset: writes the adoption, and
-                returns its offset.
+            directory: the refold's directory.
+            announce: writes the adoption, and returns its offset. It is called near the end of the source, if the task
+                has no offset.
 
         Raises:
             ContractError: events of the state are not in the log any more.
             InfrastructureError: Kafka or the disk failed, or the process ended by itself.
         """
         task = msgspec.structs.replace(self.task, directory=str(directory.path / "table"))
-        # Without -P it would look for modules in the directory in which the worker was started.
-        # It says what it has to say through its pipe: nothing may wait for whoever reads the worker's log.
+        # Without -P it would import modules from the worker's working directory. It reports through its pipe, and not
+        # through stderr, so that it cannot block on a reader of the worker's log.
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", _MODULE, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
         )
@@ -112,12 +112,14 @@ class RefoldJob:
             elif report.is_near:
                 _say(process.stdin, Answer(until=await announce()))
             elif report.begun_anew is not None:
-                _log.warning("a refold is begun anew", partition=task.partition, reason=report.begun_anew)
+                _log.warning(
+                    "a refold starts again from the beginning", partition=task.partition, reason=report.begun_anew
+                )
             elif report.done is not None:
                 progress.tell(report)
 
     async def _copied(self, path: Path) -> None:
-        """Copy the partition's table; also where this is cancelled, as the table is closed soon then."""
+        """Copy the partition's table. A cancellation waits for the copy, because the table is closed soon after it."""
 
         def copy() -> None:
             shutil.rmtree(path, ignore_errors=True)
@@ -131,13 +133,13 @@ class RefoldJob:
 
     @contextmanager
     def opened(self, directory: RefoldDirectory) -> Iterator[RefoldTable]:
-        """What was folded, to be read. Blocks."""
+        """Open the result of the refold for reading. Blocks."""
         with RefoldTable(directory.path / "table", RefoldIdentity.of(self.task, *self.digests)) as table:
             yield table
 
 
 class _Progress:
-    """Tells how far a refold is, now and then.
+    """Logs the progress of a refold at intervals.
 
     Args:
         partition: the partition.
@@ -149,7 +151,7 @@ class _Progress:
         self._told = -1
 
     def tell(self, report: Report) -> None:
-        """Log it, if the last time is long enough ago."""
+        """Log the progress, if the last line is old enough."""
         now, done = monotonic(), report.done or 0
         if self._told < 0:
             self._told = done
@@ -171,7 +173,7 @@ def _say(stdin: asyncio.StreamWriter, message: Task | Answer) -> None:
 
 
 async def _end(process: Process) -> None:
-    """Close the pipe, which ends it, and wait for that; also where the worker is being stopped."""
+    """Close the pipe, so that the process ends, and wait for its end; also when the worker is stopping."""
     if process.stdin is not None:
         process.stdin.close()
     try:

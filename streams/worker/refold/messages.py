@@ -1,4 +1,4 @@
-"""What a worker and its refolding process say to each other: a JSON object a line, through the process's pipes."""
+"""The messages between a worker and its refold process: one JSON object a line, through the process's pipes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -21,10 +21,10 @@ __all__ = [
 
 
 class Task(msgspec.Struct, frozen=True):
-    """The first line: what to fold.
+    """The first line to the process: the task.
 
     Attributes:
-        config: for librdkafka; it holds the passwords, which is why this is no argument of a command.
+        config: for librdkafka. It holds passwords, so it is not passed on the command line.
         topics: the declared topics.
         partition: which one is folded.
         topic_id: the source topic's id.
@@ -34,7 +34,8 @@ class Task(msgspec.Struct, frozen=True):
         max_event_bytes: larger events are dead letters.
         gone_over: the key up to which the partition has gone over, in hexadecimal digits; empty: it has not begun.
         until: the offset before which to end; None: not known yet.
-        taken_over: the offset before which versions had consolidated the partition for which erasures needed no entry.
+        taken_over: the offset up to which earlier versions, in which erasures needed no entry, had consolidated the
+            partition.
     """
 
     config: dict[str, str | int]
@@ -51,16 +52,16 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the process.
+    """A line from the process.
 
     Attributes:
-        done: the offset before which everything is folded; None: this is not about that.
+        done: the offset before which everything is folded; None: the line is about something else.
         end: the offset before which the source ends.
-        wants_table: the partition's table as it is now is asked for.
-        begun_anew: why what an earlier process folded is thrown away.
+        wants_table: the process needs a copy of the partition's present table.
+        begun_anew: why an earlier process's database is deleted.
         is_near: the end of the source is near, so that the adoption may be written.
         error: what went wrong; the process ends.
-        is_contract: whether that is a matter of what was agreed upon, rather than of Kafka or the disk.
+        is_contract: whether the error is a ContractError, and not one of Kafka or the disk.
     """
 
     done: int | None = None
@@ -73,10 +74,10 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the worker.
+    """A line from the worker.
 
     Attributes:
-        table: the directory of the partition's table as it is now.
+        table: the directory of the copy of the partition's table.
         until: the offset before which to end.
     """
 
@@ -85,7 +86,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _plain(value: object) -> object:
-    """What msgspec does not know: the read-only settings of a topic, and texts that know where they come from."""
+    """Encode types that msgspec does not know: a topic's read-only settings, and addresses with their source."""
     return str(value) if isinstance(value, str) else dict(value)  # type: ignore[call-overload]
 
 

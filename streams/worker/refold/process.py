@@ -1,8 +1,8 @@
-"""The process that folds a partition again: the fold of the worker, beside it, and with nothing of it to be waited for.
+"""The process that folds a partition again with the worker's fold, beside the worker; the worker never waits for it.
 
-A thread of the worker would take turns with the fold of live events, which Python lets only one of run at a time.
+It is a process, because Python runs one thread at a time: a thread would slow the fold of live events down.
 
-It ends when its standard input does, whatever became of the worker, and closes its database before.
+When its standard input is closed, it closes its database and ends, even if the worker was killed.
 """
 
 import gc
@@ -38,37 +38,37 @@ __all__ = ["Refolding", "main"]
 
 _BLOCK_RECORDS: Final = 2_000
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
-"""Folded at once, some 100 ms: between two blocks it is looked whether to go on."""
+"""The size of a block, which is folded in some 100 ms. Between two blocks the process checks whether to continue."""
 
 _NEAR: Final = 4_000
-"""Events before the end of the source, as it was a moment ago, which are folded in a fraction of a second."""
+"""How many events before the source's end count as near: they are folded in a fraction of a second."""
 
 _PASSES: Final = 5
 _FEW_JUDGED: Final = 2_000
-"""All pairs are compared once, and then those that events came for meanwhile, until these are few: they are compared in
-some 0.2 s when the partition goes over."""
+"""All pairs are compared once, and those that got events meanwhile are compared again, until few are left. These are
+compared in some 0.2 s when the partition goes over."""
 
 _KEPT_AT_ONCE: Final = 500
 
 _RETRY_S: Final = 0.1
 
 _GRACE_S: Final = 2.0
-"""A read from Kafka does not look whether to go on: after this the process ends as it is."""
+"""A read from Kafka cannot be interrupted, so after this time the process ends without waiting for it."""
 
 _ERROR_CHARACTERS: Final = 4_000
-"""A line for the worker has to end within 64 KiB, and an error may name a key, which may be longer."""
+"""A line to the worker may have 64 KiB at most, but an error may quote a longer key."""
 
 
 class StoppedError(Exception):
-    """The worker does not want it any more."""
+    """The worker has ended, or no longer needs the result."""
 
 
 class Worker:
     """The worker at the other end of the pipes.
 
     Args:
-        lines: what it says.
-        out: what is said to it.
+        lines: the lines that the worker writes.
+        out: where lines for the worker are written.
     """
 
     def __init__(self, lines: IO[bytes], out: IO[bytes]) -> None:
@@ -81,14 +81,14 @@ class Worker:
 
     @property
     def is_alone(self) -> bool:
-        """Whether the worker has gone, or wants nothing of this any more."""
+        """Whether the worker has ended, or no longer needs the result."""
         return self._gone.is_set()
 
     def require(self) -> None:
-        """Go on only if the worker is there.
+        """Raise if the worker has gone.
 
         Raises:
-            StoppedError: it is not.
+            StoppedError: it has.
         """
         if self.is_alone:
             raise StoppedError
@@ -102,7 +102,7 @@ class Worker:
             raise StoppedError from error
 
     def ask(self, report: Report) -> Answer:
-        """Say something and wait for the answer."""
+        """Send a message to the worker and wait for the answer."""
         self.tell(report)
         answer = self._answers.get()
         if answer is None:
@@ -158,12 +158,12 @@ class Refolding:
         )
 
     def run(self) -> None:
-        """Do all of it; interrupted, the next one goes on from there.
+        """Do the whole refold. If it is interrupted, the next process continues from there.
 
-        1. Come near the end of the source, which goes on growing; or to the offset, where it is known already.
-        2. Compare the pairs, and again those for which events came meanwhile.
-        3. Ask for the offset, and fold up to it.
-        4. Where the partition itself was far behind, wait until it is here, and compare the rest.
+        1. Fold to near the end of the source, which goes on growing; or up to the offset, if it is known already.
+        2. Compare the pairs. Compare those again for which events came meanwhile.
+        3. Ask the worker for the offset, and fold up to it.
+        4. If the worker itself has not come as far, wait until it has, and compare the rest.
         """
         with self._table:
             if self._table.begun_anew:
@@ -201,7 +201,7 @@ class Refolding:
             if self._until is None and far <= _NEAR:
                 return
             if not far:
-                # Somebody's transaction is open before the offset.
+                # A producer's transaction is still open before the offset.
                 time.sleep(_RETRY_S)
 
     def _fold_records(self, records: Iterator[Record], end: int) -> None:
@@ -210,7 +210,7 @@ class Refolding:
             self._fold_block(block, block[-1].offset + 1)
             self._worker.tell(Report(done=self._next, end=end))
         if self._next < end:
-            # What is left has no record: markers, or what compaction removed.
+            # The remaining offsets have no records: they are transaction markers, or compaction removed the records.
             self._fold_block([], end)
             self._worker.tell(Report(done=self._next, end=end))
 
@@ -261,13 +261,13 @@ class Refolding:
         return count
 
     def _can_be_judged(self, old: bytes | None, new: bytes, known: bytes | None, live: int) -> bool:
-        """Whether a pair has no judgement that holds, and neither side has seen events of it that the other has not."""
+        """Whether a pair has to be compared: it has no valid judgement, and both sides have folded the same events."""
         if known is not None and decode_judgement(known).holds_for(old, new):
             return False
         return head_of_row(new).applied <= live and (old is None or head_of_row(old).applied < self._next)
 
     def _require_unknown(self, key: bytes, old: bytes) -> None:
-        """A pair that only the state has: its events are behind what is folded here, or not in the log any more."""
+        """A pair that only the worker's state has: its events are not folded here yet, or are no longer in the log."""
         if head_of_row(old).applied < self._next:
             raise self._judge.incomplete(key)
 
@@ -292,7 +292,7 @@ def _rules(text: str) -> Rules:
 
 
 def _reading(task: Task) -> Callable[[int], AbstractContextManager[tuple[Iterator[Record], int]]]:
-    """Reads the source: from an offset on; from the first one that is there where nothing is folded yet."""
+    """Reads the source from an offset on; if nothing is folded yet, from the first offset that the topic still has."""
 
     @contextmanager
     def read(offset: int) -> Iterator[tuple[Iterator[Record], int]]:
@@ -305,12 +305,12 @@ def _reading(task: Task) -> Callable[[int], AbstractContextManager[tuple[Iterato
 
 
 def main() -> int:
-    """Fold as the standard input says; returns the exit code."""
+    """Fold the task on the standard input; return the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Events and states have no cycles, and the collector would look at each of them.
+    # Events and states form no reference cycles, so Python's cycle collector would scan them in vain.
     gc.disable()
     task = decode_task(sys.stdin.buffer.readline())
-    # Whatever else is written goes elsewhere: between the lines for the worker it would be taken for one of them.
+    # Everything else that is written goes to another descriptor: on this one, the worker would read it as a message.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", 0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     worker = Worker(sys.stdin.buffer, out)
@@ -323,7 +323,7 @@ def main() -> int:
         worker.tell(Report(error=str(error)[:_ERROR_CHARACTERS], is_contract=isinstance(error, ContractError)))
         return 1
     except Exception as error:
-        # Nobody reads what a process without a log says at its end.
+        # This process has no log, so errors at its end are dropped.
         last = traceback.extract_tb(error.__traceback__)[-1]
         worker.tell(
             Report(error=f"to fold again failed at {last.name}, line {last.lineno}: {error!r}"[:_ERROR_CHARACTERS])
@@ -335,5 +335,5 @@ def main() -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # Threads of the clients are not worth waiting for.
+    # Do not wait for the threads of the Kafka clients.
     os._exit(code)

@@ -1,6 +1,6 @@
-"""The database of one refold: the pairs as another ruleset has them, how they compare, and how far it is.
+"""The database of one refold: the pairs under another ruleset, the result of their comparison, and the progress.
 
-It survives the process, and the worker: who has the partition next on this machine goes on with it. There is no
+It survives the process and the worker: the next owner of the partition on this machine goes on with it. There is no
 write-ahead log. After a kill some of the last seconds' work is missing, all of it from one batch on: RocksDB writes its
 tables in the order of the batches, the mark with the rows.
 """
@@ -25,12 +25,12 @@ from streams.worker.refold.messages import Task
 __all__ = ["LiveTable", "RefoldDirectory", "RefoldIdentity", "RefoldTable"]
 
 _FORMAT: Final = 2
-"""The format of this database. One of another format is thrown away: everything can be folded again."""
+"""The format of this database. A database of another format is deleted, because everything can be folded again."""
 
 _IDENTITY: Final = b"identity"
 _ROW: Final = b"r"
-"""What the keys of rows start with; the row's key follows. Before a row stands its judgement, as whoever needs that
-needs both; and before the judgement its length."""
+"""The prefix of rows' keys; the row's key follows. The value has the judgement's length, the judgement, and then the
+row, because they are always needed together."""
 _LENGTH: Final = struct.Struct(">I")
 _NOT_JUDGED: Final = _LENGTH.pack(0)
 
@@ -39,11 +39,11 @@ _MEMTABLE_BYTES: Final = 16 * 1024 * 1024
 
 
 _KEPT_S: Final = 7 * 24 * 3_600.0
-"""A refold that nobody went on with for a week: its partition is somewhere else, and so is whoever finishes it."""
+"""A refold that was not continued for a week is deleted: its partition has moved to another machine."""
 
 
 class RefoldIdentity(msgspec.Struct, frozen=True):
-    """What a refold is of: with anything else it is begun anew."""
+    """What identifies a refold. A database of another refold is deleted."""
 
     topic: str
     topic_id: str
@@ -69,7 +69,7 @@ class RefoldIdentity(msgspec.Struct, frozen=True):
 
 
 class RefoldDirectory:
-    """A directory for the refold of one partition, locked while this object has it.
+    """A directory for the refold of one partition, locked while this object uses it.
 
     Args:
         path: the directory.
@@ -82,7 +82,7 @@ class RefoldDirectory:
 
     @classmethod
     def free(cls, base: Path, partition: int, numbers: Iterable[int]) -> "RefoldDirectory | None":
-        """One that nobody holds; None: there is none.
+        """A directory that no process has locked; None: there is none.
 
         Args:
             base: of all partitions.
@@ -96,7 +96,8 @@ class RefoldDirectory:
             for number in numbers:
                 path = base / str(partition) / str(number)
                 path.mkdir(parents=True, exist_ok=True)
-                # Not inside: the directory may be removed while others look for a free one.
+                # The lock file is beside the directory, because the directory may be removed while others look for a
+                # free one.
                 lock = path.with_suffix(".lock").open("w")
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,11 +111,12 @@ class RefoldDirectory:
 
     @classmethod
     def sweep(cls, base: Path, partitions: Container[int]) -> None:
-        """Remove what nobody will go on with, unless somebody has it.
+        """Remove directories that will not be used again, unless a process has locked them.
 
         Args:
             base: of all partitions.
-            partitions: those that have gone over, perhaps elsewhere; of the others what is old goes.
+            partitions: those that have gone over, perhaps on another machine. Of the others, old directories are
+                removed.
         """
         for path in base.glob("*/[0-9]"):
             if path.parent.name.isdigit():
@@ -124,11 +126,11 @@ class RefoldDirectory:
                     directory.remove()
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock, so that others can use the directory."""
         self._lock.close()
 
     def remove(self) -> None:
-        """Nobody needs it any more."""
+        """Remove the directory, which is no longer needed."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
 
@@ -138,16 +140,16 @@ def _last_used_s(path: Path) -> float:
 
 
 class RefoldTable:
-    """The database; also what :class:`~streams.partition.partition_fold.PartitionFold` reads its rows from.
+    """The database. :class:`~streams.partition.partition_fold.PartitionFold` reads its rows from it.
 
     Args:
         path: its directory.
-        identity: what it has to be of; one of anything else is thrown away.
-        until: the offset before which it has to end, where it is known; one that went further is thrown away, too: its
+        identity: the refold that it must belong to; a database of another one is deleted.
+        until: the offset before which it has to end, if it is known. A database that went further is deleted, too: its
             process outlived its worker.
 
     Attributes:
-        begun_anew: why what was there is thrown away; "": there was nothing, or it is used.
+        begun_anew: why an existing database was deleted; "": there was none, or it is used.
 
     Raises:
         InfrastructureError: from every method: the disk failed or is full.
@@ -171,7 +173,7 @@ class RefoldTable:
         return None if found is None else _row_in(found)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every row whose key starts so, in order."""
+        """Every row whose key starts with a prefix, in order."""
         for key, value in self._table.scan(_ROW + prefix):
             yield key[1:], _row_in(value)
 
@@ -189,22 +191,22 @@ class RefoldTable:
                 yield pair, value[row_at:], value[_LENGTH.size : row_at] or None
 
     def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Put rows, which are not judged then, or remove those with None: all of them, or none."""
+        """Put rows, or remove those with None: all of them or none. Rows that were put are not compared yet."""
         self._write((_ROW + key, None if value is None else _NOT_JUDGED + value) for key, value in rows)
 
     def keep(self, judged: Iterable[tuple[bytes, bytes, bytes]]) -> None:
-        """Keep pairs that are judged: the key, the row and the judgement of each."""
+        """Keep pairs that were compared: the key, the row and the judgement of each."""
         self._write((_ROW + key, _LENGTH.pack(len(judgement)) + judgement + row) for key, row, judgement in judged)
 
     def close(self) -> None:
-        """Close it; everything is on the disk then."""
+        """Close the database; everything is on the disk then."""
         self._table.close()
 
     def _write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         self._table.write_batch(batch_of(rows), self._without_log)
 
     def _open(self, path: Path, wanted: bytes, until: int | None) -> rocksdict.Rdict:
-        """Open it; one that is damaged, or is of something else, is made anew."""
+        """Open the database; a damaged one, or one of another refold, is created again."""
         try:
             db = rocksdict.Rdict(str(path), options=_options())
             found = db.get(_IDENTITY)
@@ -240,7 +242,7 @@ class _OpenTable(OpenDatabase):
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Close it; everything is on the disk then."""
+        """Close the database; everything is on the disk then."""
         try:
             self._db.flush()
             self._db.close()
@@ -285,7 +287,7 @@ class LiveTable(OpenDatabase):
         return _applied(self.get(MARK_KEY))
 
     def pairs_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The pairs behind a key, in the order of their keys, with their rows."""
+        """The pairs after a key, in the order of their keys, with their rows."""
         return ((found, row) for found, row in self.between(key + b"\0", None) if is_pair_key(found))
 
     def _failure(self, error: Exception) -> InfrastructureError:

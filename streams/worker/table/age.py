@@ -1,13 +1,13 @@
-"""Whether a stored database is too old to go on with: rows may have been removed meanwhile that it would keep for good.
+"""Whether a stored database is too old to use: it might keep rows for ever that were removed in the meantime.
 
 A removed row is a tombstone in the changelog. Compaction takes the row's earlier records away when it first sees the
-tombstone, and the tombstone itself ``delete.retention.ms`` after that. A database that lay aside for longer, and is
-then brought up from where it stands, never hears of it: the row lives again there, which after an erasure was lifted
-means that erased values are published again. (``tests/faults/state/test_old_state.py``)
+tombstone, and the tombstone itself ``delete.retention.ms`` after that. A database that was unused for longer, and then
+reads the changelog from its offset on, never sees the tombstone. It keeps the row; after an erasure is lifted, erased
+values would be published again. (``tests/faults/state/test_old_state.py``)
 
-So a stored position has a time up to which everything is in the database: that of its last record, or that of the
-moment when an empty database began to be filled, whichever is later. Times are the brokers' for what was read, and the
-worker's for what it committed itself. Clocks may be wrong: only half of the retention is made use of, less an hour.
+So a stored offset comes with a time up to which the database is complete: the time of its last record, or the time when
+an empty database was created, whichever is later. The time is the brokers' for records that were read, and the worker's
+for rows that it committed itself. Clocks may be wrong, so only half of the retention time is used, less an hour.
 """
 
 from datetime import UTC, datetime
@@ -19,10 +19,10 @@ _USED_SHARE: Final = 2
 """Half of the retention is left for the recovery itself, and for clocks that differ by days."""
 
 _CLOCK_ERROR_MS: Final = 3_600_000
-"""An hour: as wrong as a clock may be without any effect, however short the retention is."""
+"""An hour: clocks may be wrong by this much without any effect, even if the retention is short."""
 
 _NOTHING_AFTER: Final = 2
-"""A transaction's last row is followed by its marker. Whatever came later would be at the third offset."""
+"""After the last row of a transaction comes its marker. A later record would be at the third offset."""
 
 
 def max_age_ms(retention_ms: int) -> int:
@@ -35,11 +35,11 @@ def max_age_ms(retention_ms: int) -> int:
 
 
 def too_old_because(stored: int, as_of_ms: int | None, *, end: int, now_ms: int, retention_ms: int) -> str | None:
-    """Why a database has to be rebuilt; None: what was written after its position is all still there.
+    """Why a database has to be rebuilt; None: the changelog still has everything after the database's offset.
 
     Args:
         stored: the last changelog offset that is in it.
-        as_of_ms: up to when it is complete, milliseconds since the epoch; None: not known.
+        as_of_ms: the time up to which it is complete, milliseconds since the epoch; None: not known.
         end: one past the changelog's last offset.
         now_ms: the worker's clock.
         retention_ms: the changelog's ``delete.retention.ms``.

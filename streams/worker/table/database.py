@@ -1,9 +1,9 @@
-"""One partition's RocksDB: opened, read and written; what is damaged is wiped and comes back from the changelog.
+"""One partition's RocksDB: opened, read and written. A damaged one is wiped and rebuilt from the changelog.
 
-The changelog has everything that a database has, so damage costs a recovery and nothing else. RocksDB notices it in two
-places: when it opens, and then the database is wiped at once; or when a block is read for the first time, be it weeks
-later. Then the fold may have used what was read before, so the worker stops with nothing of the batch acknowledged, and
-a note beside the database makes the next start wipe it.
+The changelog has all rows of a database, so damage costs only a recovery. RocksDB notices damage when it opens a
+database; the database is then wiped at once. Or it notices damage when a block is read for the first time, possibly
+weeks later. The fold may then have used rows that were read before, so the worker stops without acknowledging the
+batch, and a note beside the database makes the next start wipe it.
 """
 
 import shutil
@@ -20,7 +20,7 @@ __all__ = ["Database"]
 _NOTE_SUFFIX = ".damaged"
 
 _MAX_REASON_CHARACTERS = 300
-"""RocksDB's reasons name a file and two checksums; more would be somebody's whole log."""
+"""The greatest length of RocksDB's reason in the note: it names a file and two checksums."""
 
 _log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Database(OpenDatabase):
 
     @classmethod
     def discard(cls, path: Path, reason: str) -> None:
-        """Wipe a database that is not open; interrupted, the next opening goes on with it.
+        """Wipe a database that is not open. If this is interrupted, the next opening completes it.
 
         Args:
             path: its directory.
@@ -73,18 +73,19 @@ class Database(OpenDatabase):
             raise self._failure(error) from error
 
     def compact(self, anchor: bytes) -> None:
-        """Rewrite all files, without what was removed or overwritten, and then the list of them.
+        """Rewrite all files without removed or overwritten rows, and then the list of files.
 
-        The list, RocksDB's MANIFEST, names the first and the last key of each file, also of those that are gone: an
-        application's id, for one. It is begun anew with the next file, which has one key, so it needs one. (Requires
-        ``max_manifest_file_size`` to be small.)
+        The list, RocksDB's MANIFEST, names the first and the last key of each file, also of files that are gone, so it
+        may contain an erased application's id. RocksDB starts a new list with the next file, so a file with one key is
+        written. (Requires ``max_manifest_file_size`` to be small.)
 
         Args:
-            anchor: a key that is there; it is written once more, as it is.
+            anchor: an existing key; its row is written again unchanged.
         """
         try:
             options = rocksdict.CompactOptions()
-            # Else a file that overlaps no other one is moved as it is, with the keys of what it removes.
+            # Otherwise RocksDB would move a file that overlaps no other one without rewriting it, with the keys that it
+            # removes.
             options.set_bottommost_level_compaction(rocksdict.BottommostLevelCompaction.force_optimized())
             self._db.compact_range(None, None, options)
             value = self._db.get(anchor)
@@ -95,14 +96,14 @@ class Database(OpenDatabase):
             raise self._failure(error) from error
 
     def copy(self, path: Path) -> None:
-        """Make a copy in another directory: of links to the files, which RocksDB never changes."""
+        """Make a copy in another directory, with hard links: RocksDB never changes a file."""
         try:
             rocksdict.Checkpoint(self._db).create_checkpoint(str(path))
         except Exception as error:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Close it; what was written is on the disk or in the log that the next opening replays."""
+        """Close the database. Written rows are on the disk, or in the log that the next opening replays."""
         self._db.close()
 
     def _open(self, options: rocksdict.Options) -> rocksdict.Rdict:
@@ -140,7 +141,7 @@ class Database(OpenDatabase):
 
 
 def _wipe(path: Path, reason: str) -> None:
-    _log.warning("local state wiped, it comes back from the changelog", database=str(path), reason=reason)
+    _log.warning("local state wiped, it is rebuilt from the changelog", database=str(path), reason=reason)
     try:
         if path.exists():
             shutil.rmtree(path)
@@ -153,7 +154,7 @@ def _wipe(path: Path, reason: str) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the files contradict each other, rather than the disk refusing to read or write them.
+    """Whether an error means that the files are damaged, and not that the disk cannot be read or written.
 
     A CURRENT that names a missing MANIFEST is reported as a missing file.
     """

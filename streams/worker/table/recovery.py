@@ -2,7 +2,7 @@
 
 Faust ends a recovery when it has seen the record before the high watermark. In a transactional changelog the last
 offset is a commit marker, which no reader ever sees, and Faust would wait for ever. Here a partition is recovered when
-the position behind the rows that were *written* has passed the high watermark, and rows are written a poll at a time.
+the position after the rows that were *written* has reached the high watermark. Rows are written once for each poll.
 """
 
 import time
@@ -19,7 +19,7 @@ __all__ = ["BatchRecovery", "BatchTableManager"]
 
 
 class BatchRecovery(Recovery):
-    """Faust's recovery, told of progress by the transport instead of record by record."""
+    """Faust's recovery. The transport reports its progress once for each poll, and not for each record."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -27,16 +27,16 @@ class BatchRecovery(Recovery):
         self._read_to: dict[TP, int] = {}
 
     async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
-        """Take no end of what is read so far for the end of the recovery that is about to begin."""
+        """Clear the signal of an earlier recovery's end, so that it does not end the recovery that now begins."""
         self._reading = False
         self._read_to.clear()
         await super().on_rebalance(*args, **kwargs)
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ARG002, ASYNC109 - Faust's signature
-        """Wait for a step of the recovery, however long it takes: the transport limits its questions itself.
+        """Wait for a step of the recovery without a limit: the transport has time limits for its requests.
 
-        Faust takes a step that is not done in time for a stop of the service: the recovery ends in silence, and the
-        worker keeps its partitions and does nothing. (``test_a_recovery_does_not_end_on_a_leader_that_is_silent``)
+        Faust treats a step that takes too long like a stop of the service: the recovery ends silently, and the worker
+        keeps its partitions and does nothing. (``test_a_recovery_does_not_end_on_a_leader_that_is_silent``)
         """
         await super()._wait(coro)
 
@@ -46,9 +46,9 @@ class BatchRecovery(Recovery):
         Faust seeks *to* it, reads it again, and for an empty partition turns -1 into 0: the same off-by-one, which in
         a changelog that starts later than 0 is an offset out of range.
 
-        Faust withdraws the signal of a recovery's end every 5 s only, and says that a recovery is under way before it
-        has its high watermarks: a recovery soon after another one would end before it began, on the former one's signal
-        or watermarks. (``test_no_recovery_ends_before_it_has_sought`` and those beside it)
+        Faust clears the signal of a recovery's end only every 5 s, and marks a recovery as started before it has the
+        high watermarks. A recovery soon after another one would end at once, because of the earlier one's signal or
+        watermarks. (``test_no_recovery_ends_before_it_has_sought`` and those beside it)
         """
         starts = {tp: offsets[tp] + 1 for tp in tps}
         await consumer.seek_wait(starts)
@@ -58,14 +58,14 @@ class BatchRecovery(Recovery):
             self._reading = True
 
     async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
-        """Wipe local state that cannot be brought up to its changelog, then go on as for an empty disk.
+        """Wipe local state that does not fit its changelog, then continue as with an empty disk.
 
-        A worker writes its database after the commit, so it never is ahead: the changelog was re-created or truncated,
-        or the directory is another installation's. Faust raises a ``ConsistencyError``, at every start again.
-        (``test_damaged_databases_are_wiped_and_rebuilt``)
+        A worker writes its database after the commit, so it is never ahead of the changelog. If it is, the changelog
+        was re-created or truncated, or the directory belongs to another installation. Faust raises a
+        ``ConsistencyError``, at every start again. (``test_damaged_databases_are_wiped_and_rebuilt``)
 
-        What lay aside for too long would miss that rows were removed: see :mod:`streams.worker.table.age`. Standbys are
-        asked too, as they become active without being read again.
+        A database that was unused for too long would miss removals of rows: see :mod:`streams.worker.table.age`.
+        Standbys are checked, too, because they become active without another check.
         """
         ends = await consumer.highwaters(*tps)
         retention_ms = await self.app.changelog_retention.ask() if tps else 0
@@ -87,11 +87,11 @@ class BatchRecovery(Recovery):
         await super()._build_offsets(consumer, tps, destination, title)
 
     def expected(self, tp: TP) -> int | None:
-        """Where in a changelog partition the next rows have to start; None: there is nothing to be read of it."""
+        """The offset at which the next rows of a changelog partition have to start; None: nothing is read of it."""
         return self._read_to.get(tp)
 
     def applied(self, tp: TP, end: int) -> None:
-        """The rows of a changelog partition up to a position are in RocksDB."""
+        """Note that the rows of a changelog partition up to a position are in RocksDB."""
         self._read_to[tp] = end
         offsets = self.active_offsets if tp in self.active_tps else self.standby_offsets
         offsets[tp] = max(end - 1, offsets[tp] or -1)
@@ -99,7 +99,7 @@ class BatchRecovery(Recovery):
     def signal_when_complete(self) -> None:
         """End the recovery once the rows of every active partition are applied up to its high watermark.
 
-        Called after each poll: should Faust clear the signal before it waits for it, the next poll sets it again.
+        Called after each poll: if Faust clears the signal before it waits for it, the next poll sets it again.
         """
         if self.in_recovery and self._reading and self.active_highwaters and not self.need_recovery():
             self.signal_recovery_end.set()

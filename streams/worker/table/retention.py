@@ -1,4 +1,4 @@
-"""How long the changelog keeps word of a removed row: asked of the brokers whenever partitions are assigned."""
+"""How long the changelog keeps tombstones of removed rows: read from the brokers whenever partitions are assigned."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class ChangelogRetention:
 
     Args:
         config: for librdkafka.
-        changelog: the topic as it is declared, which is what it was when the worker started.
+        changelog: the topic's declaration; the topic was as declared when the worker started.
 
     Attributes:
         known_ms: the last answer, milliseconds.
@@ -36,7 +36,7 @@ class ChangelogRetention:
         self.known_ms = int(changelog.config[_SETTING])
 
     async def ask(self) -> int:
-        """Ask the brokers; where they do not answer, or do not permit it any more, the last answer holds."""
+        """Ask the brokers. If they do not answer, or no longer permit it, the last answer is used."""
         try:
             self.known_ms = await asyncio.get_running_loop().run_in_executor(None, self._ask)
         except ConsolidatorError as error:

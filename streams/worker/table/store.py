@@ -24,15 +24,15 @@ _MEMTABLE_BYTES = 8 * 1024 * 1024
 """Twice per partition: 64 partitions stay at 1 GiB at worst. Faust's default is 3 of 64 MiB each."""
 
 _MANIFEST_BYTES = 1
-"""RocksDB's list of files, some kilobytes, is begun anew with each new file, some times a second at most: see
+"""RocksDB starts its list of files, some kilobytes, again with each new file, some times a second at most: see
 ``Database.compact``. That costs a third of a microsecond a row at most, in the thread that commits."""
 
 
 class BatchStore(Store):
-    """Faust's RocksDB store, opened with our limits and written a batch at a time.
+    """Faust's RocksDB store, opened with memory limits and written a batch at a time.
 
-    Faust opens every partition with a cache of its own, and closes a database by dropping it and hoping for the
-    garbage collector; ``tests/integration`` opens 64 partitions and takes one over on the same disk.
+    Faust opens every partition with a cache of its own, and closes a database only when it is garbage-collected;
+    ``tests/integration`` opens 64 partitions and takes one over on the same disk.
     """
 
     as_of_key = b"__consolidator\0as of__"
@@ -54,7 +54,7 @@ class BatchStore(Store):
         return self._as_of_ms[partition]
 
     def is_open(self, path: Path) -> bool:
-        """Whether one of the open databases lies there."""
+        """Whether one of the open databases is in a directory."""
         return any(self.partition_path(partition) == path for partition in self._dbs)
 
     def write_rows(
@@ -65,7 +65,7 @@ class BatchStore(Store):
         *,
         as_of_ms: int | None = None,
     ) -> None:
-        """Write rows, the changelog offset that they stand for, and up to when they are all, in one atomic batch.
+        """Write rows, their changelog offset, and the time up to which the database is complete, in one atomic batch.
 
         Args:
             partition: the partition.
@@ -77,14 +77,14 @@ class BatchStore(Store):
         batch.put(self.offset_key, str(changelog_offset).encode())
         database = self._db_for_partition(partition)
         before_ms = self._as_of_ms[partition]
-        # What lacks a time goes on lacking it: it is wiped when the partition comes again.
+        # A database without a time stays without one, and is wiped when the partition is assigned again.
         if before_ms is not None:
             self._as_of_ms[partition] = max(before_ms, _now_ms() if as_of_ms is None else as_of_ms)
             batch.put(self.as_of_key, str(self._as_of_ms[partition]).encode())
         database.write_batch(batch)
 
     def copy(self, partition: int, path: Path) -> None:
-        """Make a copy of a partition's database, as it is now, in a directory that is not there yet; it takes no room.
+        """Make a copy of a partition's present database in a new directory, of hard links, which take no space.
 
         Args:
             partition: the partition.
@@ -93,7 +93,7 @@ class BatchStore(Store):
         self._db_for_partition(partition).copy(path)
 
     def compact(self, partition: int) -> None:
-        """Take what was removed out of a partition's files, where it would stay until RocksDB rewrites them."""
+        """Remove deleted rows from a partition's files, where they would stay until RocksDB rewrites the files."""
         self._db_for_partition(partition).compact(self.offset_key)
 
     def discard(self, partition: int, reason: str) -> None:
@@ -115,7 +115,7 @@ class BatchStore(Store):
     ) -> Database:
         """Open a database, or fail at once.
 
-        Faust tries for 30 s whatever has the letters "lock" in it, as "block checksum mismatch" has. There is no other
+        Faust retries for 30 s on every error that contains "lock", such as "block checksum mismatch". There is no other
         process to wait for: each worker has a directory of its own. (``tests/faults/state/test_local_state.py``)
         """
         database: Database = self._db_for_partition(partition)
@@ -133,7 +133,7 @@ class BatchStore(Store):
         return database
 
     def _complete_up_to_ms(self, database: Database) -> int | None:
-        """An empty database lacks nothing of what is not in the changelog any more, from now on."""
+        """Note the present time in an empty database: from now on it misses no row that the changelog drops."""
         if database.get(self.offset_key) is None:
             return _now_ms()
         as_of = database.get(self.as_of_key)
@@ -151,7 +151,7 @@ class BatchStore(Store):
                 self._close(tp.partition)
 
     async def stop(self) -> None:
-        """Close every database: an orderly stop leaves nothing to recover."""
+        """Close every database. After an orderly stop there is nothing to recover."""
         for partition in list(self._dbs):
             self._close(partition)
         gc.collect()

@@ -1,7 +1,7 @@
-"""Databases that nobody uses any more are removed: of partitions that went to other workers, of workers that are gone.
+"""Removes unused databases: of partitions that other workers have now, and of workers that no longer run.
 
-Each would be wiped if its partition came back, as it is too old (:mod:`streams.worker.table.age`). Until then it is
-kept, since partitions come back often, and warm state saves a recovery.
+Each would be wiped if its partition came back, because it is too old (:mod:`streams.worker.table.age`). Younger
+databases are kept, because partitions often come back, and a database saves a recovery.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ _log = structlog.get_logger()
 
 
 class UnusedDatabases:
-    """Looks for them below a worker's directory, and below those of its neighbours that no process has locked.
+    """Looks for unused databases in a worker's directory, and in those of other workers that no process has locked.
 
     Args:
-        directory: this worker's own; its neighbours lie beside it.
+        directory: this worker's own; those of other workers are beside it.
         is_open: whether this worker uses a database; asked on the event loop, where databases are opened.
-        max_age_s: how long one has to be without use.
-        now_s: the clock that files' times go by, in seconds since the epoch.
+        max_age_s: how long a database has to be unused.
+        now_s: the clock of the files' times, in seconds since the epoch.
     """
 
     def __init__(
@@ -56,20 +56,21 @@ class UnusedDatabases:
         self._now_s = now_s
 
     async def run(self) -> None:
-        """Look now and again, for as long as the worker runs.
+        """Look at intervals, for as long as the worker runs.
 
-        Not at once: what a worker that was stopped for weeks will use again is not open yet, and may still be good.
+        The first look is not at the start: a worker that was stopped for weeks has not opened its databases yet, and
+        may still use them.
         """
         while True:
             await asyncio.sleep(_LOOK_S)
             await self.look()
 
     async def look(self) -> None:
-        """Remove what has had no use for long enough.
+        """Remove the databases that have been unused for long enough.
 
-        1. Of this worker's databases: taken out of the way on the event loop, so that none is opened meanwhile.
-        2. Of its neighbours': under their lock, which is held for as long as that takes.
-        3. Delete what was taken out of the way, now or before an interruption.
+        1. Move this worker's unused databases away, on the event loop, so that none is opened meanwhile.
+        2. Move those of other workers away, while their lock is held.
+        3. Delete everything that was moved away, now or before an interruption.
         """
         try:
             # 1.
@@ -77,7 +78,8 @@ class UnusedDatabases:
             # 2. and 3.
             await asyncio.get_running_loop().run_in_executor(None, self._tidy_neighbours)
         except OSError as error:
-            # Only a warning: files that stay cost only room. If the disk fails, the worker ends at its next write.
+            # Only a warning, because remaining files only take space. If the disk fails, the worker ends at its next
+            # write.
             _log.warning("unused databases cannot be removed", error=str(error))
 
     def _tidy_neighbours(self) -> None:
@@ -100,13 +102,13 @@ class UnusedDatabases:
 
 
 def _last_used_s(database: Path) -> float:
-    """When a database was written or opened last: either changes one of its files."""
+    """The time when a database was last written or opened: both change one of its files."""
     return max((file.stat().st_mtime for file in database.iterdir()), default=database.stat().st_mtime)
 
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[bool]:
-    """Hold a worker's lock, if nobody else does."""
+    """Hold a worker's lock, if no other process does."""
     with (directory / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

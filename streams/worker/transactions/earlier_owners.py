@@ -1,4 +1,4 @@
-"""What earlier owners of a partition may have left open in it, with the producer of another partition."""
+"""Waits for transactions that earlier owners may have left open in a partition, with another partition's producer."""
 
 import logging
 from collections.abc import Collection
@@ -17,10 +17,10 @@ from topics.cluster.open_transactions import wait_until_offsets_settled, wait_un
 __all__ = ["outwait"]
 
 _SLOW_S = 10.0
-"""A new owner's fence takes milliseconds; what takes longer is for a person to know."""
+"""Fencing takes milliseconds; a longer wait is logged."""
 
 _LOG_LEVEL: Final = 4
-"""Warnings, in syslog's numbers; they go through our log."""
+"""Warnings, in syslog's numbers; they are written to this program's log."""
 
 _log = structlog.get_logger()
 
@@ -28,11 +28,12 @@ _log = structlog.get_logger()
 def outwait(
     connection: Connection, group: str, source: str, changelog: str, partitions: Collection[int], *, patience_s: float
 ) -> None:
-    """Wait until nothing of earlier owners is open in these partitions, nor can come to be. Blocks.
+    """Wait until no transaction of an earlier owner is open in these partitions, or can become open. Blocks.
 
-    1. The group's offsets. A transaction whose offsets were accepted, in an earlier generation of the group, may still
-       have records on their way; one whose offsets were not will have them refused.
-    2. The changelog. What was committed before may not be readable yet: its markers are written one after the other.
+    1. The group's offsets. A transaction whose offsets were accepted in an earlier generation of the group may still be
+       writing records. If its offsets were not accepted yet, they will be refused.
+    2. The changelog. Committed records may not be readable yet, because a transaction's markers are written one after
+       the other.
 
     Args:
         connection: how to reach Kafka.
@@ -40,11 +41,11 @@ def outwait(
         source: the source topic.
         changelog: the changelog topic.
         partitions: the partitions.
-        patience_s: the workers' transaction timeout, after which the broker aborts a dead one's.
+        patience_s: the workers' transaction timeout, after which the broker aborts a dead worker's transaction.
 
     Raises:
         SettingsError: the cluster refuses the credentials or certificates.
-        InfrastructureError: Kafka does not answer, or a transaction stays open, for twice that long.
+        InfrastructureError: for twice that long, Kafka does not answer, or a transaction stays open.
     """
     since = monotonic()
     limit_s = 2 * patience_s
@@ -63,9 +64,9 @@ def outwait(
         require_credentials(config)
         if not warned and monotonic() - since > _SLOW_S:
             warned = True
-            _log.warning("a broker does not answer what is open; it is asked again", reason=error.args[0].str())
+            _log.warning("a broker does not list open transactions; it is asked again", reason=error.args[0].str())
 
-    # Before the first question, which would wait for its answer for half a minute.
+    # Checked before the first request, which would wait half a minute for its answer.
     require_credentials(config)
     wanted = sorted(partitions)
     try:

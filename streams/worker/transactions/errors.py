@@ -1,4 +1,4 @@
-"""Why a transaction went no further, in words for whoever is on call."""
+"""The errors of transactions, in words for the person on call."""
 
 from typing import Final
 
@@ -12,8 +12,8 @@ from topics.contract.permissions import transactions
 __all__ = ["COMMIT", "OWNER_CHANGED", "refusal", "unanswered", "undelivered", "unplaced"]
 
 COMMIT: Final = "commit_transaction"
-"""The step after which a transaction may have taken effect, whatever the client was told: where a commit was done and
-its answer was lost, the commit is asked for again, and with what that is refused says nothing of the first time."""
+"""The step after whose failure a transaction may still have taken effect: if the answer of a commit is lost, the client
+repeats the commit, and an error of the repetition does not show the result of the first one."""
 
 _LOOK: Final = "Are the brokers up, and enough replicas in sync?"
 _UNKNOWN: Final = "it is not known here whether this transaction took effect"
@@ -60,7 +60,7 @@ def refusal(app_id: str, partition: int, step: str, cause: KafkaError | Exceptio
 
 
 def undelivered(partition: int, records: int, patience_s: float) -> InfrastructureError:
-    """The brokers did not take all records of a transaction in time.
+    """The error that the brokers did not take all records of a transaction in time.
 
     Args:
         partition: the source partition whose producer it is.
@@ -74,7 +74,7 @@ def undelivered(partition: int, records: int, patience_s: float) -> Infrastructu
 
 
 def unplaced(partition: int) -> InfrastructureError:
-    """A record was delivered, and the broker did not say at which offset.
+    """The error that a record was delivered, but the broker did not return its offset.
 
     Args:
         partition: the source partition whose producer it is.
@@ -86,12 +86,12 @@ def unplaced(partition: int) -> InfrastructureError:
 
 
 def unanswered(partition: int, step: str, patience_s: float) -> InfrastructureError:
-    """The brokers did not do a step in time.
+    """The error that the brokers did not complete a step of a transaction in time.
 
     Args:
-        partition: the source partition whose producer it is.
+        partition: the source partition whose producer asked.
         step: the step.
-        patience_s: how long was waited.
+        patience_s: how long the producer waited, in seconds.
     """
     return InfrastructureError(
         f"partition {partition}: {step}: the brokers did not do it within {patience_s:.0f} s; {_effect(step)}. {_LOOK}"
@@ -99,12 +99,12 @@ def unanswered(partition: int, step: str, patience_s: float) -> InfrastructureEr
 
 
 def _effect(step: str) -> str:
-    """What became of a transaction that failed in a step, as far as it is known."""
+    """The effect of a transaction that failed in a step, as far as it is known; for an error's text."""
     return f"nothing was acknowledged, and {_UNKNOWN}" if step == COMMIT else "nothing was acknowledged"
 
 
 def _forbidden(app_id: str, partition: int, step: str, code: int | None, text: str) -> AuthorizationError:
-    """What is missing: known for the transactional id; for topics and the group the cluster can be asked."""
+    """The error for a missing permission. For a transactional id it is known which; for the rest it names a command."""
     if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
         return not_permitted(transactions(app_id))
     return AuthorizationError(

@@ -12,8 +12,9 @@ _METADATA_HEADER = b"CGMDv2:"
 def group_metadata(membership: Membership) -> bytes:
     """The consumer group's metadata as librdkafka serialises it (``rd_kafka_consumer_group_metadata_write``).
 
-    Our member is aiokafka's, so librdkafka has no consumer to ask. With the generation and the member that read the
-    round, the broker refuses the offsets of a worker that has lost its partitions since.
+    The group's member is aiokafka's consumer, so librdkafka has no consumer that could make it. It contains the
+    generation and the member that read the round, so the broker refuses the offsets of a worker that has lost its
+    partitions since.
     """
     instance = membership.instance
     return b"".join(

@@ -23,7 +23,7 @@ class Transactions(Protocol):
         """Add the changed rows of a partition."""
 
     def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
-        """Commit with the batches' source offsets, as the member of the group that read them. Blocks.
+        """Commit the records and the batches' source offsets, as the group member that read them. Blocks.
 
         Returns:
             The changelog offset of each partition's last row.

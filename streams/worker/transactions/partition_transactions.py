@@ -41,7 +41,7 @@ _LOOK_S = 0.5
 """Seconds between two checks whether a transaction whose records are under way has failed."""
 
 _POLL_S = 0.1
-"""How long one look at a full queue waits for the broker."""
+"""How long one poll of a full queue waits for the broker."""
 
 
 _Result = TypeVar("_Result")
@@ -52,23 +52,24 @@ _log = structlog.get_logger()
 class PartitionTransactions:
     """The transactional producer of one source partition.
 
-    Its ``transactional.id`` is ``<app id>-<partition>``: initialising it fences whoever owned the partition before.
+    Its ``transactional.id`` is ``<app id>-<partition>``: initialising it fences the earlier owners of the partition.
     Every call blocks; the worker calls them from a thread.
 
     Args:
         connection: how to reach Kafka.
         app_id: the transactional id's prefix.
         partition: the source partition.
-        patience_s: seconds that a step waits for brokers that are down or change. It is the transaction's timeout as
-            well: after it the broker aborts what a dead owner left open, unless a new owner's fence did so before.
-        confirm: raises if a member of the group is none any more; asked before a forgotten id is initialised again.
+        patience_s: how many seconds a step waits for brokers that are down, or for a change of leaders. It is also the
+            transaction's timeout: after it the broker aborts a dead owner's transaction, unless a new owner's fencing
+            has aborted it before.
+        confirm: raises if a member is no longer in the group; called before a forgotten id is initialised again.
         on_error: called with errors after which librdkafka tries again, such as an unreachable broker.
 
     Raises:
         AuthorizationError: from every method, when the cluster does not permit a step.
         SettingsError: from every method, when the cluster refuses the credentials or certificates.
-        InfrastructureError: from every method, when Kafka refuses or does not answer. There is no way on: the caller
-            stops the process, and whoever owns the partition next goes on from the last committed transaction.
+        InfrastructureError: from every method, when Kafka refuses or does not answer. After an error the caller has to
+            stop the process; the next owner of the partition continues from the last committed transaction.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class PartitionTransactions:
         settings = producer_settings(self._config, f"{app_id}-{partition}", patience_s=patience_s, on_error=on_error)
         self._producer = Producer(settings, logger=logging.getLogger("librdkafka"))
         self._changelog_offsets: dict[int, int] = {}
-        # What the queue had no room for, in order: the calls that add it.
+        # The records that did not fit into the producer's queue, in order, each as the call that adds it.
         self._waiting: deque[Callable[[], object]] = deque()
 
     _owner_changed: KafkaError | None = None
@@ -100,7 +101,7 @@ class PartitionTransactions:
     """When the broker last knew the transactional id, in monotonic seconds; it has not been asked yet."""
 
     _kept: list[Callable[[], None]] | None = None
-    """What produces the transaction's records again, if the id has rested."""
+    """The calls that produce the transaction's records again, if the id was unused for a while."""
 
     _refuses = False
     """Whether the producer takes no more records of the transaction."""
@@ -109,7 +110,7 @@ class PartitionTransactions:
     """Whether a row was delivered without an offset."""
 
     def fence(self) -> None:
-        """Shut out every earlier owner, and finish or abort its open transaction."""
+        """Fence every earlier owner, and finish or abort its open transaction."""
         self._patiently("init_transactions", lambda: self._producer.init_transactions(self._slice_s))
         self._used_at = monotonic()
 
@@ -121,24 +122,23 @@ class PartitionTransactions:
         self._guarded("begin_transaction", self._producer.begin_transaction)
 
     def produce(self, outgoing: Iterable[Outgoing]) -> None:
-        """Add records to the transaction. What the queue has no room for waits for the commit, in its thread."""
+        """Add records to the transaction. Those that do not fit into the queue are added at the commit."""
         if self._kept is None:
             self._produce(outgoing)
         else:
             self._keep(self._kept, partial(self._produce, list(outgoing)))
 
     def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
-        """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
+        """Add the changed rows of a partition, and request the changelog offset of the last one."""
         if self._kept is None:
             self._produce_rows(changelog, partition, rows)
         else:
             self._keep(self._kept, partial(self._produce_rows, changelog, partition, rows))
 
     def _keep(self, kept: list[Callable[[], None]], produce: Callable[[], None]) -> None:
-        """Produce records of an id that has rested, and keep them.
+        """Produce records with an id that was unused for a while, and keep them for a repetition.
 
-        That the id is forgotten may be heard of meanwhile. The producer then takes no more, and does not say why:
-        ``commit`` hears it.
+        If the broker has forgotten the id, the producer refuses further records without the reason; ``commit`` gets it.
         """
         kept.append(produce)
         if not self._refuses:
@@ -150,7 +150,7 @@ class PartitionTransactions:
                     raise
 
     def _produce(self, outgoing: Iterable[Outgoing]) -> None:
-        # With as little as possible for each record: this is a tenth of the worker's time.
+        # As little work as possible for each record: this loop takes a tenth of the worker's time.
         add = self._wait_with if self._waiting else self._producer.produce
         try:
             for record in outgoing:
@@ -187,7 +187,7 @@ class PartitionTransactions:
         self._waiting.append(partial(self._producer.produce, *record, **more))
 
     def _add_waiting(self) -> None:
-        """Add the records that wait, as the broker takes those before them. Blocks."""
+        """Add the waiting records, while the broker takes those before them. Blocks."""
         deadline = monotonic() + self._patience_s
         while self._waiting:
             try:
@@ -199,19 +199,19 @@ class PartitionTransactions:
             except CLIENT_ERRORS as error:
                 if self._kept is None or not _takes_no_more(error):
                     raise self._failure("produce", error) from error
-                # Of an id that has rested, and is forgotten, everything is produced once more.
+                # If the broker has forgotten the unused id, everything is produced again.
                 self._waiting.clear()
             else:
                 self._waiting.popleft()
                 deadline = monotonic() + self._patience_s
 
     def announce(self, record: Outgoing, entry_at: Callable[[int], Outgoing], membership: Membership) -> int:
-        """Write a record, and another one that says where it stands, in a transaction of their own.
+        """Write a record, and an entry that names its offset, in a transaction of their own.
 
         Args:
             record: the record.
-            entry_at: makes the other one of its offset.
-            membership: of the group, as whose member this owns the partition: asked for where the id is forgotten.
+            entry_at: makes the entry from the offset.
+            membership: the group member that owns the partition; it is checked if the id is forgotten.
 
         Returns:
             The record's offset.
@@ -236,7 +236,8 @@ class PartitionTransactions:
 
         def require_place() -> None:
             if refused:
-                # It cannot be committed any more, and says why: that the id is forgotten, for one.
+                # The transaction cannot be committed any more. This call gives the reason, for example that the id is
+                # forgotten.
                 self._producer.commit_transaction(self._slice_s)
             if not offsets:
                 raise unplaced(self._partition)
@@ -255,13 +256,13 @@ class PartitionTransactions:
     def commit(self, batches: Sequence[Batch], membership: Membership) -> Mapping[int, int]:
         """Commit everything, the batches' source offsets with it.
 
-        The offsets are sent while the records are on their way. Whoever has one of the partitions next need not fence
-        this producer: when the group has a new generation, offsets that were not sent are refused, and those that were
-        show as unstable until the transaction has ended (docs/decisions/0014).
+        The offsets are sent while the records are being sent. The next owner of one of the partitions need not fence
+        this producer: once the group has a new generation, offsets that were not sent are refused, and sent ones are
+        reported as unstable until the transaction has ended (docs/decisions/0014).
 
         Args:
             batches: the round's, or those of a part of it.
-            membership: as which member of the group the worker read them.
+            membership: the group member as which the worker read them.
 
         Returns:
             The changelog offset of each partition's last row.
@@ -274,7 +275,7 @@ class PartitionTransactions:
         reach("produced")
         if self._unplaced:
             raise unplaced(self._partition)
-        # Fails, and says why, if any of the records was not delivered.
+        # This raises the reason if any of the records was not delivered.
         self._patiently(COMMIT, lambda: self._producer.commit_transaction(self._slice_s))
         self._used_at = monotonic()
         return self._changelog_offsets
@@ -282,8 +283,8 @@ class PartitionTransactions:
     def _offer(self, batches: Sequence[Batch], membership: Membership) -> None:
         """Send the batches' source offsets.
 
-        A forgotten id is initialised again, and the transaction begun again. librdkafka does that only where it hears
-        of it when it registers records, so of an id that has rested these are sent first.
+        If the id is forgotten, it is initialised again, and the transaction is repeated. librdkafka can do that only if
+        it learns of it when it registers records. So for an id that was unused for a while, the records are sent first.
         """
         offsets = [TopicPartition(batch.topic, batch.partition, batch.end) for batch in batches]
         kept, self._kept = self._kept, None
@@ -298,9 +299,9 @@ class PartitionTransactions:
     def _begin_again(self, kept: Sequence[Callable[[], None]], membership: Membership) -> None:
         """Initialise the forgotten transactional id again, and produce everything once more.
 
-        Whoever has lost the partition must not shut out its new owner: the group is asked whether this is still its
-        member, and the abort asks the coordinator for the id with the producer's own id and epoch, which is refused if
-        anybody has initialised it since (docs/decisions/0024).
+        A worker that has lost the partition must not fence its new owner. So the group is asked whether this worker is
+        still a member. The abort initialises the id with the producer's own id and epoch, which the coordinator refuses
+        if another producer has initialised it since (docs/decisions/0024).
         """
         self._confirm(membership)
         self._patiently("abort_transaction", lambda: self._producer.abort_transaction(self._slice_s))
@@ -312,14 +313,14 @@ class PartitionTransactions:
         _log.info("a transactional id that the broker had forgotten is initialised again", partition=self._partition)
 
     def close(self) -> None:
-        """Give the producer up; an open transaction is aborted by the next owner's fence."""
+        """Close the producer; the next owner's fencing aborts an open transaction."""
         self._guarded("close", self._producer.close)
 
     def _flush(self) -> None:
-        """Wait until the brokers have the records, or the transaction has failed, which the next step says.
+        """Wait until the brokers have the records, or the transaction has failed; the next step then raises the reason.
 
-        librdkafka drops the records of a transaction that fails, but not always those that are added at that moment:
-        they wait in its queue until they time out.
+        librdkafka drops the records of a failed transaction, but not always those that are added at that moment. They
+        stay in its queue until they time out.
         (``test_records_that_librdkafka_keeps_of_a_failed_transaction_are_not_waited_for``)
         """
         deadline = monotonic() + self._patience_s
@@ -339,12 +340,12 @@ class PartitionTransactions:
             self._changelog_offsets[message.partition() or 0] = offset
 
     def _patiently(self, step: str, call: Callable[[], object], *, forgotten: Callable[[], None] | None = None) -> None:
-        """Call again while librdkafka says that it may be: a commit whose answer is missing is then resumed.
+        """Repeat a call while librdkafka permits it: a commit whose answer is missing is then resumed.
 
         Args:
-            step: what it is, for an error's text.
-            call: does it.
-            forgotten: called, once, where the broker has forgotten the transactional id; then the step is repeated.
+            step: the step's name, for an error's text.
+            call: does the step.
+            forgotten: called once if the broker has forgotten the transactional id; then the step is repeated.
         """
         deadline = monotonic() + self._patience_s
         while True:
@@ -357,7 +358,7 @@ class PartitionTransactions:
                     continue
                 if not error.args[0].retriable() or monotonic() >= deadline:
                     raise self._failure(step, error) from error
-                # To librdkafka a refusal is a broker that is down.
+                # librdkafka treats refused credentials like a broker that is down.
                 require_credentials(self._config)
             except SystemError as error:
                 raise self._failure(step, error) from error
@@ -371,7 +372,7 @@ class PartitionTransactions:
 
     @property
     def _slice_s(self) -> float:
-        """How long a call waits that librdkafka resumes when it is called again."""
+        """The time limit of a call that librdkafka resumes when it is called again."""
         return min(_SLICE_S, self._patience_s)
 
     def _guarded(self, step: str, call: Callable[[], _Result]) -> _Result:
@@ -388,7 +389,7 @@ class PartitionTransactions:
 
 
 def _takes_no_more(error: BaseException | None) -> bool:
-    """Whether the producer refused a record because its transaction has failed before."""
+    """Whether the producer refused a record because its transaction had failed before."""
     code = error.args[0].code() if isinstance(error, KafkaException) else None
     return code == KafkaError._STATE  # noqa: SLF001 - librdkafka's name
 

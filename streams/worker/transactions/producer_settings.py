@@ -1,4 +1,4 @@
-"""How a partition's transactional producer is set: librdkafka's defaults are for other loads."""
+"""The configuration of a partition's transactional producer: librdkafka's defaults are for other loads."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -8,12 +8,12 @@ from confluent_kafka import KafkaError
 __all__ = ["producer_settings"]
 
 _MAX_IDLE_MS: Final = 5_000
-"""librdkafka looks for a group coordinator that has moved only when one of its connections comes or goes. After the
-coordinator's broker died none does, and ``send_offsets_to_transaction`` waits, whatever its time limit, until that very
-broker is back. Closing idle connections wakes it (``test_coordinators_are_killed``)."""
+"""librdkafka looks for a group coordinator that has moved only when one of its connections is opened or closed. After
+the coordinator's broker has died, that does not happen, and ``send_offsets_to_transaction`` waits, beyond its time
+limit, until the same broker is back. Closing idle connections triggers it (``test_coordinators_are_killed``)."""
 
 _LINGER_MS: Final = 0
-"""A batch's records are produced in one go; a small one's are on their way while its offsets are sent. With 5 ms they
+"""A batch's records are produced in one go; those of a small batch are sent while its offsets are sent. With 5 ms they
 waited for the flush, and a transaction at 1,000 events/s took 8 ms instead of 5.5."""
 
 _RETRY_BACKOFF_MS: Final = 5
@@ -21,11 +21,11 @@ _RETRY_BACKOFF_MS: Final = 5
 librdkafka's default, 100, is what nearly every event then waited. It doubles up to a second with each retry."""
 
 _LOG_LEVEL: Final = 4
-"""Warnings, in syslog's numbers; they go through our log."""
+"""Warnings, in syslog's numbers; they are written to this program's log."""
 
 _QUEUE_KIB: Final = 64 * 1024
-"""What the producer takes before the broker has it: more than a round comes to, but for one record of which more comes
-than a round may have. A full queue is waited for where the commit is."""
+"""The size of the producer's queue: more than the output of a round, unless a single record has more output. If the
+queue is full, the commit waits for room."""
 
 
 def producer_settings(
@@ -40,7 +40,7 @@ def producer_settings(
     Args:
         config: how to reach Kafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
         transactional_id: the producer's id.
-        patience_s: the transaction's timeout.
+        patience_s: the transaction's timeout, in seconds.
         on_error: called with errors after which librdkafka tries again.
     """
     return {
@@ -56,7 +56,7 @@ def producer_settings(
         "queue.buffering.max.messages": 0,
         "queue.buffering.max.kbytes": _QUEUE_KIB,
         "retry.backoff.ms": _RETRY_BACKOFF_MS,
-        # The topics bound compressed batches, librdkafka uncompressed messages: a dead letter that came in compressed
-        # must go out again.
+        # The topics limit compressed batches, but librdkafka limits uncompressed messages: a dead letter of an event
+        # that came compressed must fit.
         "message.max.bytes": 256 * 1024 * 1024,
     }

@@ -1,7 +1,7 @@
-"""Records as aiokafka's parser gives them: not copied once more, with any header name, a piece of a batch at a time.
+"""Records from aiokafka's parser: without a further copy, with any header name, and a piece of a batch at a time.
 
-aiokafka hands on one record after the other through three iterators in Python, which takes longer than its parser. What
-it takes for a record here is a :class:`Piece`: all of a batch, most times.
+aiokafka passes records one by one through three Python iterators, which takes longer than its parser. Here each of its
+"records" is a :class:`Piece` with several records, mostly all of a batch.
 """
 
 import sys
@@ -20,11 +20,11 @@ from streams.worker.transport.unpacking import PIECE_BYTES, pieces
 __all__ = ["FetchResult", "Taken", "adapt_aiokafka"]
 
 _RECORD_BYTES: Final = 200
-"""What a record takes in memory besides its text: the object, its bytes objects, its list of headers."""
+"""The bytes that a record takes in memory besides its text: the object, its bytes objects, its list of headers."""
 
 
 def adapt_aiokafka(directory: Path | None = None) -> None:
-    """Let every consumer of this process read any header name, and hand its records on as they were parsed.
+    """Patch aiokafka: every consumer of this process reads any header name, and passes records on as they were parsed.
 
     Args:
         directory: where large batches are unpacked; None: where temporary files go.
@@ -38,7 +38,7 @@ class Taken(list[Any]):
     """Some records of a partition, in order.
 
     Attributes:
-        size: what they take in memory, give or take a piece of a batch.
+        size: about the bytes that they take in memory.
     """
 
     size = 0
@@ -48,34 +48,34 @@ class Piece(list[Any]):
     """Some records of a batch, in order; at least one.
 
     Attributes:
-        size: what they take in memory.
+        size: the bytes that they take in memory.
     """
 
     size = 0
 
     @property
     def offset(self) -> int:
-        """The last record's: a piece whose offset lies before a position has nothing to read from there."""
+        """The offset of the last record: a piece with an offset before the position is skipped."""
         last: int = self[-1].offset
         return last
 
 
 class FetchResult(fetcher.FetchResult):
-    """What one fetch brought of one partition, of which some is taken at a time: so many records, and so many bytes.
+    """The records of one partition in one fetch. They are taken in portions, limited by number and by bytes.
 
-    aiokafka counts records. A legal one may have hundreds of KiB, in its value or in its headers.
+    aiokafka limits only the number of records, but a valid record may have hundreds of KiB in its value or its headers.
     (``test_a_poll_takes_no_more_bytes_than_there_is_room_for``)
 
     Attributes:
-        room: bytes that are taken; the last piece of a batch may go beyond.
+        room: the number of bytes to take; the last piece of a batch may exceed it.
     """
 
     room = 8 * PIECE_BYTES
     _rest: Sequence[Any] = ()
-    """What is left of a piece of which some was taken; all of it was counted then."""
+    """The rest of a piece that was taken in part; the whole piece was counted then."""
 
     def getone(self) -> Any:
-        """Not for records that come in pieces."""
+        """Not supported for records in pieces."""
         raise NotImplementedError
 
     def getall(self, max_records: int | None = None) -> Taken:
@@ -99,7 +99,7 @@ class FetchResult(fetcher.FetchResult):
             taken += found[:lacking]
             self._rest = found[lacking:]
         if taken:
-            # Perhaps not the end of a piece, which is what aiokafka takes for it.
+            # The next position may be inside of a piece; aiokafka would use the piece's end.
             records.next_fetch_offset = taken[-1].offset + 1
             self._update_position()
         return taken
@@ -108,12 +108,12 @@ class FetchResult(fetcher.FetchResult):
 class _PartitionRecords(fetcher.PartitionRecords):
     """The records of one fetch of one partition, a piece at a time.
 
-    aiokafka makes a ``ConsumerRecord`` of each: a copy of eleven attributes with a tuple of the headers. The parser's
-    own record has all that is read here. (``test_records_are_handed_on_as_they_were_parsed``)
+    aiokafka would make a ``ConsumerRecord`` of each: a copy of eleven attributes with a tuple of the headers. The
+    parser's own record has everything that the worker reads. (``test_records_are_handed_on_as_they_were_parsed``)
     """
 
     def _consumer_record(self, _tp: Any, piece: Piece) -> Piece:
-        """The piece, without what stands before the position: the middle of a batch may be asked for."""
+        """The piece without records before the position, which may be in the middle of a batch."""
         if piece[0].offset >= self.next_fetch_offset:
             return piece
         rest = Piece(record for record in piece if record.offset >= self.next_fetch_offset)
@@ -124,10 +124,10 @@ class _PartitionRecords(fetcher.PartitionRecords):
 class _Records(_MemoryRecordsPy):
     r"""The batches of one fetch; made by aiokafka's fetcher.
 
-    Kafka's protocol calls a header's name a string, and no broker looks: producers in C, Go or Rust may send any bytes.
-    aiokafka raises a UnicodeDecodeError in the middle of the fetch, at the same record after every restart: one record
-    would stop its partition for good. Such a batch is parsed once more, slowly, with ``\xff`` for what is no UTF-8.
-    (``test_a_header_name_that_is_no_text_does_not_stop_the_worker``)
+    In Kafka's protocol a header's name is a string, but brokers do not check that: producers in C, Go or Rust may send
+    any bytes. aiokafka raises a UnicodeDecodeError in the middle of the fetch, at the same record after every restart:
+    one record would stop its partition for ever. Such a batch is parsed again by a slower parser, with ``\xff`` for
+    bytes that are no UTF-8. (``test_a_header_name_that_is_no_text_does_not_stop_the_worker``)
     """
 
     def __init__(self, raw: bytes, directory: Path | None = None) -> None:
@@ -149,10 +149,10 @@ class _Records(_MemoryRecordsPy):
 
 
 class _Batch:
-    """A batch whose records come in pieces; what else it tells is its own.
+    """A batch that yields its records in pieces; its other attributes are unchanged.
 
     Args:
-        batch: as aiokafka reads it.
+        batch: aiokafka's batch.
         parsed: its pieces.
     """
 
@@ -179,7 +179,7 @@ def _of_old_format(batch: Any) -> Iterator[Piece]:
 
 
 def _parsed(piece: bytes | memoryview) -> list[Any]:
-    # All at once: a step of ours for each record would cost as much as the parser.
+    # All records at once: a Python step for each record would cost as much as the parser.
     try:
         return list(DefaultRecordBatch(piece))
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""The consumer that hands the agent what was fetched, a round of batches at a time.
+"""The consumer that gives the agent the fetched records, a round of batches at a time.
 
-Faust's own delivers record by record, at some 100 µs each (tasks, queues, sensors, acknowledgements). Here what was
-polled of the source is *one* message whose value is a :class:`~streams.worker.round.Round`; everything else of Faust -
-agent, table, assignor, recovery, standbys - stays. The changelog goes straight from the poll into RocksDB.
+Faust's own delivers record by record, at some 100 µs each (tasks, queues, sensors, acknowledgements). Here polled
+source records are *one* message whose value is a :class:`~streams.worker.round.Round`. All other parts of Faust are
+used: agent, table, assignor, recovery and standbys. The changelog goes straight from the poll into RocksDB.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ _log = structlog.get_logger()
 
 
 class PartitionOwner(Protocol):
-    """Who processes the source partitions: told when they come, may start, and go."""
+    """Processes the source partitions. It is called when they are assigned, may start, and are revoked."""
 
     async def acquire(self, partitions: set[int]) -> None:
         """Fence every earlier owner of these partitions, before their state is recovered."""
 
     async def begin(self, consumer: "BatchConsumer", partitions: set[int]) -> Mapping[int, int]:
-        """Make ready after recovery; returns the offset at which each partition goes on."""
+        """Prepare the partitions after recovery; return the offset at which each one continues."""
 
     async def release(self, partitions: set[int]) -> None:
-        """Finish what is in flight and give the partitions up."""
+        """Finish the rounds in flight, and release the partitions."""
 
     def halt(self, error: BaseException) -> None:
-        """End the worker: it can read no further, or is no member of the group any more."""
+        """End the worker: it cannot read any further, or is no longer a member of the group."""
 
 
 class BatchRebalanceListener(driver.ConsumerRebalanceListener):
@@ -55,11 +55,11 @@ class BatchRebalanceListener(driver.ConsumerRebalanceListener):
         await self._watched(super().on_partitions_assigned(assigned))
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> Awaitable[None]:
-        """Watch over the revocation; Faust's begins before anybody awaits it."""
+        """Supervise the revocation, because Faust starts it before it is awaited."""
         return self._watched(super().on_partitions_revoked(revoked))
 
     async def _watched(self, work: Awaitable[Any]) -> None:
-        """End the worker when a rebalance fails: aiokafka logs what a listener raises, and goes on as if it had not."""
+        """End the worker when a rebalance fails: aiokafka only logs a listener's exception, and continues."""
         try:
             await work
         except Exception as error:
@@ -68,7 +68,7 @@ class BatchRebalanceListener(driver.ConsumerRebalanceListener):
 
 
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer, delivering batches and committing nothing: the transaction is the only committer."""
+    """Faust's consumer. It delivers batches and commits no offsets: only transactions do."""
 
     RebalanceListener = BatchRebalanceListener
 
@@ -81,7 +81,7 @@ class BatchConsumer(driver.Consumer):
 
     @property
     def owner(self) -> PartitionOwner:
-        """Who processes the source partitions."""
+        """The owner of the source partitions, which processes them."""
         owner: PartitionOwner = self.app.partition_owner
         return owner
 
@@ -98,7 +98,7 @@ class BatchConsumer(driver.Consumer):
         return {tp for tp in tps if tp.topic == self.app.source_topic}
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Fence the earlier owners *before* Faust looks at the changelog.
+        """Fence the earlier owners *before* Faust reads the changelog's end.
 
         With a dead owner's transaction still open, the changelog's end is its last stable offset: recovery would end
         too early and the committed offset be the old one; then the fence commits or aborts the transaction and the
@@ -114,9 +114,9 @@ class BatchConsumer(driver.Consumer):
         await self.owner.release({tp.partition for tp in self._sources(revoked)})
 
     async def perform_seek(self) -> None:
-        """Place each source partition where its state ends, after recovery.
+        """Seek each source partition to the offset after its state, after recovery.
 
-        Faust seeks to the committed offsets and starts silently over where there are none.
+        Faust would seek to the committed offsets, and silently start from the beginning if there are none.
         """
         sources = self._sources(self.assignment())
         starts = await self.owner.begin(self, {tp.partition for tp in sources})
@@ -127,7 +127,7 @@ class BatchConsumer(driver.Consumer):
         self._read_offset.update(positions)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Polled:
-        """Fetch nothing from the source while it is held back."""
+        """Fetch nothing from source partitions while they are held back."""
         active = set(active_partitions or ())
         self.polled_in = self.app.consumer_generation_id
         if self._is_source_held():
@@ -141,9 +141,10 @@ class BatchConsumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """Yield one message for each round; write changelog records to RocksDB at once.
 
-        What was polled before a rebalance is dropped after it, and read again. The generation is the one of the poll
-        itself: Faust waits here for a rebalance to be over, and the first rows of the recovery after it would be taken
-        for rows of before, with the position past them. (``test_the_first_rows_of_a_recovery_are_written``)
+        Records that were polled before a rebalance are dropped after it, and read again. The generation is taken at the
+        poll itself: Faust waits here until a rebalance is over. Otherwise the first rows of the recovery after it would
+        be dropped as rows from before, and the position would be after them.
+        (``test_the_first_rows_of_a_recovery_are_written``)
         """
         polled, _active = await self._wait_next_records(timeout)
         for tp, found in (polled or {}).items():
@@ -167,9 +168,9 @@ class BatchConsumer(driver.Consumer):
         return held
 
     async def _restore(self, tp: TP, found: ChangelogRead) -> None:
-        """Write what was read of the changelog, if it starts where the last ended; else read again from there.
+        """Write changelog records if they start where the last ones ended; otherwise seek back to that offset.
 
-        Without this a poll that went to nobody would be a hole in the state, and nobody would know.
+        Without this check, a lost poll would leave an unnoticed gap in the state.
         """
         recovery = self.app.tables.recovery
         expected = recovery.expected(tp)
@@ -212,10 +213,10 @@ class BatchConsumer(driver.Consumer):
         )
 
     def ack(self, message: Message) -> bool:
-        """Acknowledge a round: it is committed already.
+        """Acknowledge a round, which is committed already.
 
         Faust lists every acknowledged offset, fills gaps with intervals (marking the record *after* a gap as
-        acknowledged), and commits what is consecutive. All of that is for a consumer that commits.
+        acknowledged), and commits consecutive offsets. This consumer commits nothing, so it needs none of that.
         """
         if message.acked:
             return False
@@ -228,24 +229,24 @@ class BatchConsumer(driver.Consumer):
         return True
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Go on polling a partition whose batches wait for the agent: the full queue itself holds the consumer back.
+        """Keep polling a partition whose batches wait for the agent: the full queue limits the consumer anyway.
 
-        Faust takes the partition out until the queue drains, and sleeps for a second when none is left, which a queue
-        of two batches brings about all the time.
+        Faust would pause the partition until the queue is empty, and sleep for a second when all are paused. With a
+        queue of two batches that would happen all the time.
         """
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Remember no gaps: nothing is committed from here."""
+        """Remember no gaps, because this consumer commits nothing."""
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002 - Faust's signature
-        """Commit nothing: a plain commit could move the group behind the transaction's offset.
+        """Commit nothing: a plain commit could set the group to another offset than the transaction's.
 
         (``test_no_acknowledgement_leads_to_a_commit``)
         """
         return True
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Say nothing of streams that look stuck: Faust judges by acknowledged offsets, which are not kept here."""
+        """Do not report stuck streams: Faust detects them by acknowledged offsets, which are not kept here."""
 
 
 class BatchTransport(driver.Transport):

@@ -1,4 +1,4 @@
-"""The same connection for aiokafka, in Faust's terms."""
+"""The credentials of a connection, in Faust's types, for aiokafka."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What becomes of connections, told to :class:`~streams.runtime.contact.KafkaContact` instead of being logged.
+"""Results of connections are reported to :class:`~streams.runtime.contact.KafkaContact`, and not logged.
 
 aiokafka and librdkafka write a line for each attempt that fails, and none when one succeeds again: 1,389 lines in 27 s
 without a broker (``tests/integration/worker/test_kafka_contact.py``).
@@ -22,10 +22,10 @@ from streams.runtime.contact import KafkaContact
 __all__ = ["hear_aiokafka", "heard_connection", "librdkafka_errors", "passes"]
 
 _LONG_ANSWERS: Final = frozenset({11, 14})
-"""JoinGroup and SyncGroup: answered when all members of the group have come, which is not silence."""
+"""JoinGroup and SyncGroup are answered only when all members of the group have joined, so a wait for them is normal."""
 
 _CLIENT: Final = "aiokafka"
-"""The logger of aiokafka's client: its errors are about connections, all of them."""
+"""The logger of aiokafka's client; all its errors are about connections."""
 
 _OTHERS: Final = ("aiokafka.consumer.fetcher", "aiokafka.consumer.group_coordinator")
 
@@ -39,7 +39,7 @@ _UNREACHABLE: Final = frozenset(
 _NETWORK: Final = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError, EOFError, asyncio.CancelledError)
 _NETWORK_CODES: Final = frozenset(
     {
-        None,  # of several addresses, each with a code of its own
+        None,  # an error for several addresses, each with a code of its own
         errno.EADDRNOTAVAIL,
         errno.EHOSTDOWN,
         errno.EHOSTUNREACH,
@@ -48,18 +48,18 @@ _NETWORK_CODES: Final = frozenset(
         errno.ENETUNREACH,
     }
 )
-"""Other codes are of disks, descriptors and the like, and do not pass by themselves."""
+"""Errors of connections, which are temporary. Other codes are about disks, descriptors and the like, and are not."""
 
 _FACILITIES: Final = frozenset({"FAIL", "ERROR", "REQTMOUT"})
-"""How librdkafka's log calls what its error callback tells as well."""
+"""The facilities of librdkafka's log lines that are reported to its error callback, too."""
 
 
 def hear_aiokafka(contact: KafkaContact) -> None:
-    """Let every aiokafka client of this process report to a contact, and not log what it reports."""
-    # create_conn() looks it up by this name.
+    """Make every aiokafka client of this process report to a contact, instead of logging failed connections."""
+    # aiokafka's create_conn() looks the class up by this name.
     conn.AIOKafkaConnection = heard_connection(contact)
     if not logging.getLogger(_CLIENT).isEnabledFor(logging.DEBUG):
-        # Not by its level, which would hold for the loggers below it as well.
+        # Use a filter, and not a level: a level would also hold for child loggers.
         logging.getLogger(_CLIENT).addFilter(lambda _record: False)
         for name in _OTHERS:
             logging.getLogger(name).addFilter(_names_no_passing_error)
@@ -74,7 +74,7 @@ def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
 
         async def connect(self) -> Any:
             # Connecting takes several requests. The first may be answered and the next one refused, each time, so only
-            # a complete connection counts as an answer.
+            # a connection that is complete counts as an answer.
             self._connecting = True
             connected = await self._heard(super().connect())
             self._connecting = False
@@ -105,8 +105,8 @@ def librdkafka_errors(contact: KafkaContact) -> Callable[[KafkaError], None]:
     """The ``error_cb`` of a librdkafka client; called while the client serves callbacks."""
 
     def failed(error: KafkaError) -> None:
-        # "host:port/7: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)". An
-        # address to begin with has no number: it is another name of one of the brokers.
+        # "host:port/7: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)". A
+        # bootstrap address has no number: it is another name of one of the brokers.
         broker, _, rest = error.str().partition("/")
         if error.code() in _UNREACHABLE and rest.partition(":")[0].isdecimal():
             contact.failed(broker, error.str())
@@ -115,7 +115,7 @@ def librdkafka_errors(contact: KafkaContact) -> Callable[[KafkaError], None]:
 
 
 def passes(error: BaseException) -> bool:
-    """Whether a failure in the background of a Kafka client passes by itself: the client tries again."""
+    """Whether a background failure of a Kafka client is temporary, because the client retries."""
     if isinstance(error, AiokafkaError):
         return bool(error.retriable)
     return isinstance(error, _NETWORK) or (type(error) is OSError and error.errno in _NETWORK_CODES)
@@ -131,5 +131,5 @@ def _names_no_passing_error(record: logging.LogRecord) -> bool:
 
 
 def _is_of_no_facility(record: logging.LogRecord) -> bool:
-    """Whether a line is about something else than connections; the client's logger puts the facility first."""
+    """Whether a log line is not about connections. The client's logger puts the facility first."""
     return not (isinstance(record.args, tuple) and record.args and record.args[0] in _FACILITIES)

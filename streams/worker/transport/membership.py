@@ -1,9 +1,9 @@
-"""Static membership that two workers cannot share: whoever was replaced is told so, and ends.
+"""Static membership that two workers cannot share: a worker whose member was replaced ends.
 
-A member with an instance id (KIP-345) that joins replaces the one that had the id before. Kafka answers the former
-one's requests with FENCED_INSTANCE_ID, if they carry the instance id; aiokafka's heartbeats do not. They are answered
-with UNKNOWN_MEMBER_ID, aiokafka joins again, replaces its successor, and so on for ever: two workers that take all
-partitions from each other every few seconds.
+A member that joins with an instance id (KIP-345) replaces the member that had the id before. Kafka answers the replaced
+member's requests with FENCED_INSTANCE_ID, if they have the instance id. aiokafka's heartbeats do not have it, so they
+are answered with UNKNOWN_MEMBER_ID. aiokafka then joins again, and replaces its successor. Two such workers would take
+all partitions from each other every few seconds, for ever.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class _HeartbeatWithInstance(RequestStruct):
 
 
 class _StaticHeartbeat(Request[HeartbeatRequest_v0 | HeartbeatRequest_v1 | _HeartbeatWithInstance]):
-    """aiokafka's heartbeat with an instance id, where the broker knows of one."""
+    """aiokafka's heartbeat with an instance id, if the broker's version supports it."""
 
     API_KEY = 12
 
@@ -59,25 +59,25 @@ class _StaticHeartbeat(Request[HeartbeatRequest_v0 | HeartbeatRequest_v1 | _Hear
 
 
 def heartbeat(group: str, generation: int, member: str, instance: str | None) -> Request[Any]:
-    """A heartbeat, which the group's coordinator refuses whoever is no member of the current generation.
+    """A heartbeat. The group's coordinator refuses it if the member is not in the current generation.
 
     Args:
         group: the group's id.
         generation: the generation.
         member: the member.
-        instance: the static member; None: it is none.
+        instance: the static member's id; None: the member is not static.
     """
     plain = HeartbeatRequest(group, generation, member)
     return plain if instance is None else _StaticHeartbeat(plain, instance)
 
 
 def end_when_replaced(coordinator: Any, instance: str, halt: Callable[[ContractError], object]) -> None:
-    """Send the instance id with every heartbeat, and end the worker when the coordinator says that it was replaced.
+    """Send the instance id with every heartbeat, and end the worker when the coordinator answers that it was replaced.
 
     (``test_of_two_workers_with_one_instance_id_the_first_one_ends``)
 
     Args:
-        coordinator: aiokafka's, of one consumer.
+        coordinator: aiokafka's coordinator of one consumer.
         instance: the instance id.
         halt: called with the error.
     """

@@ -1,8 +1,8 @@
-"""Questions for offsets to aiokafka's consumer, asked again while a leader is silent.
+"""Requests for offsets through aiokafka's consumer, repeated while a leader does not answer.
 
-aiokafka waits for a silent leader for ``request_timeout_ms``, and goes on asking it although it has been replaced. A
-partition that is left out of an answer it leaves out, too. Faust takes the first for a stop of the recovery, which ends
-without a word, and the second for a partition without anything to recover.
+aiokafka waits ``request_timeout_ms`` for a leader that does not answer, and keeps asking it even after it has been
+replaced. It also omits a partition that an answer omits. Faust treats the first case like a stop of the recovery, which
+then ends silently, and the second like a partition without anything to recover.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ __all__ = ["Asking", "ask_for_offsets", "ask_once", "look_for_leaders"]
 _PAUSE_S: Final = 0.1
 
 _SLOW_S: Final = 10.0
-"""An election takes seconds, and is no news for a person."""
+"""An election takes seconds, and is not logged; a longer wait is."""
 
 Asking = Callable[[Sequence[TP]], Awaitable[Mapping[TP, int]]]
 
@@ -34,16 +34,16 @@ _log = structlog.get_logger()
 async def ask_for_offsets(
     ask: Asking, tps: Iterable[TP], *, patience_s: float, leaders: Callable[[Sequence[TP]], Awaitable[Mapping[TP, str]]]
 ) -> Mapping[TP, int]:
-    """The offset of each partition: its first one, or its end.
+    """The first offset, or the end, of each partition.
 
     Args:
         ask: asks once, for at most :data:`topics.cluster.offsets.ASK_S`; raises aiokafka's errors.
         tps: the partitions.
         patience_s: how long leaders that do not answer are asked again.
-        leaders: has the client look for the leaders anew, and names those that it knew.
+        leaders: makes the client refresh its metadata, and returns the leaders that it knew.
 
     Raises:
-        InfrastructureError: a partition has no answer; names it and its leader.
+        InfrastructureError: there is no answer for a partition; the message names it and its leader.
     """
     wanted = sorted(tps)
     since = monotonic()
@@ -71,10 +71,10 @@ async def ask_for_offsets(
 
 
 async def ask_once(question: Awaitable[Mapping[TP, int]]) -> Mapping[TP, int]:
-    """What aiokafka answers, if it does in time; on its event loop.
+    """Ask aiokafka once, with a time limit; runs on its event loop.
 
     Raises:
-        ClientError: aiokafka's, also where there is no answer in time.
+        ClientError: aiokafka's error; also if there is no answer in time.
     """
     try:
         async with asyncio.timeout(ASK_S):
@@ -84,7 +84,7 @@ async def ask_once(question: Awaitable[Mapping[TP, int]]) -> Mapping[TP, int]:
 
 
 async def look_for_leaders(consumer: AIOKafkaConsumer, tps: Sequence[TP]) -> Mapping[TP, str]:
-    """Have a consumer look for leaders anew, and name those that it knew; on its event loop."""
+    """Refresh a consumer's metadata, and return the leaders that it knew; runs on its event loop."""
     client: Any = consumer._client  # noqa: SLF001 - aiokafka's consumer offers no way to its metadata
     named = {}
     for tp in tps:
@@ -92,13 +92,13 @@ async def look_for_leaders(consumer: AIOKafkaConsumer, tps: Sequence[TP]) -> Map
         broker = None if leader is None else client.cluster.broker_metadata(leader)
         if broker is not None:
             named[tp] = f"broker {leader} at {broker.host}:{broker.port}"
-    # It may go to the silent broker first, which takes as long as a request may.
+    # The request may go to the silent broker first, and then takes a whole request timeout.
     await asyncio.wait([client.force_metadata_update()], timeout=ASK_S)
     return named
 
 
 def _told(missing: Sequence[TP], leaders: Mapping[TP, str]) -> str:
-    """The partitions that have no answer, by topic."""
+    """The partitions without an answer, by topic."""
     topics: dict[str, dict[int, str]] = {}
     for tp in missing:
         topics.setdefault(tp.topic, {})[tp.partition] = leaders.get(tp, "not known")

@@ -53,28 +53,29 @@ _LARGE = 0.25
 commit, and the next fold overlaps with the commit."""
 
 _INTERVAL_S = 0.003
-"""Least seconds between the beginnings of two rounds of small batches. Each transaction costs the broker and the worker
-something, whatever is in it; a fast broker would get more transactions, and nobody would notice a shorter wait."""
+"""Least seconds between the beginnings of two rounds of small batches. Even a small transaction has a cost for the
+broker and the worker. With a fast broker there would be more of them, and the shorter wait would make no visible
+difference."""
 
 
 class Pacing:
-    """Which batches are under way, and when others may begin.
+    """Knows which batches are under way, and decides when others may begin.
 
-    A partition's *large* batch begins at once, in a round of its own, and lets one more of the partition be folded
-    while it commits. *Small* batches begin together, in one round: not before the last such round is committed, nor
-    within some milliseconds of its beginning. Records that come meanwhile make the next round larger. In several
+    A *large* batch of a partition begins at once, in a round of its own. While it commits, one more batch of the
+    partition may be folded. *Small* batches begin together, in one round: not before the last such round is committed,
+    nor within some milliseconds of its beginning. Records that come meanwhile make the next round larger. With several
     smaller rounds they would wait as long, and each round would cost a transaction.
 
     The event loop writes this, the consumer's thread reads it. The batches under way are a tuple that is replaced as a
     whole, so that the thread never sees half a change.
 
     Args:
-        batch_events: most events of one partition in one batch, however few partitions there are.
+        batch_events: the greatest number of events of one partition in one batch, even if there are few partitions.
         clock: the time in seconds.
 
     Attributes:
-        batch_events: most events of one partition in one batch, with the partitions that there are.
-        batch_bytes: most bytes of one partition in one batch, likewise, as they lie in memory.
+        batch_events: the greatest number of events of one partition in one batch, for the present number of partitions.
+        batch_bytes: the greatest number of bytes of one partition in one batch, in memory, for the same.
     """
 
     def __init__(self, batch_events: int, clock: Callable[[], float] = monotonic) -> None:
@@ -87,11 +88,11 @@ class Pacing:
         self._began_s = -inf
 
     def hold(self, partition: int, *, is_held: bool) -> None:
-        """Let no batch of a partition begin, as it has other work to do first; or let its batches begin again."""
+        """Hold a partition's batches back, because it has other work to do first; or release them."""
         self._held = self._held | {partition} if is_held else self._held - {partition}
 
     def is_held(self, partition: int) -> bool:
-        """Whether no batch of a partition may begin, however long it takes."""
+        """Whether a partition's batches are held back, for any length of time."""
         return partition in self._held
 
     def is_small(self, batch: Batch) -> bool:
@@ -105,16 +106,16 @@ class Pacing:
         self._under_way = (*self._under_way, *together.batches)
 
     def ended(self, together: Round) -> None:
-        """Note that a round is committed. One from before the last assignment is not under way, and is ignored."""
+        """Note that a round is committed. A round from before the last assignment is ignored."""
         self._under_way = tuple(
             batch for batch in self._under_way if not any(batch is each for each in together.batches)
         )
 
     def assigned(self, partitions: int) -> None:
-        """Begin anew with an assignment: batches under way are done, or will be read again.
+        """Reset at an assignment: earlier batches are committed, or will be read again.
 
         Args:
-            partitions: how many of the source there are now.
+            partitions: how many source partitions are assigned now.
         """
         self.batch_events = min(self._most, max(_EVENTS_AT_ONCE // max(partitions, 1), _LEAST_EVENTS))
         self.batch_bytes = min(_MOST_BATCH_BYTES, max(_BYTES_AT_ONCE // max(partitions, 1), _LEAST_BYTES))
@@ -127,8 +128,8 @@ class Pacing:
 
         Args:
             tp: the partition.
-            gathered: the bytes of the partition that are in no batch yet.
-            everywhere: the bytes of all partitions that are in no batch yet.
+            gathered: the bytes of the partition that were read, and are in no batch yet.
+            everywhere: the same for all partitions.
         """
         under_way = self._under_way
         own = self.batch_bytes - gathered
@@ -141,7 +142,7 @@ class Pacing:
 
         Args:
             tp: the partition.
-            events: how many it has by now.
+            events: how many events of it were read.
             size: their bytes.
         """
         own = [batch for batch in self._under_way if batch.partition == tp.partition]
@@ -156,7 +157,7 @@ class Pacing:
 
 
 def fetch_bytes(partitions: int) -> int:
-    """Most bytes of one partition in one fetch, packed.
+    """The greatest number of bytes of one partition in one fetch, as they are in the log.
 
     Args:
         partitions: how many are read.

@@ -1,4 +1,4 @@
-"""The consumer's thread: polls by partition, each for its own share, with a read-committed consumer."""
+"""The consumer's thread. It polls each partition separately, with a read-committed consumer."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,8 @@ _CHANGELOG_BYTES = 16 * 1024 * 1024
 
 _QUIET_S = 1.0
 """How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
-Under load the next records take them along; at rest a lag that never becomes zero would alarm whoever watches it."""
+Under load they are committed with the next records. Without load they have to be committed alone, or monitoring would
+show a lag that never becomes zero."""
 
 _FETCH_TOGETHER_MS = 2
 """How long the broker holds a fetch that is not full while events wait for their round anyway. A fetch that ends with
@@ -47,12 +48,12 @@ _LONGEST_WAIT_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class ChangelogRead:
-    """What one poll read of a changelog partition.
+    """The result of one poll of a changelog partition.
 
     Attributes:
-        start: the position before.
-        end: the position after it; past the last record by what no reader sees.
-        records: the records, in order; none where only markers or aborted records were read.
+        start: the position before the poll.
+        end: the position after it. Markers and aborted records may lie between the last record and it.
+        records: the records, in order; empty if only markers or aborted records were read.
     """
 
     start: int
@@ -61,19 +62,19 @@ class ChangelogRead:
 
 
 Polled = dict[TP, Round | ChangelogRead]
-"""A round by its first partition for the source, what was read by partition for the changelog."""
+"""The result of a poll: for the source, a round by its first partition; for the changelog, the records by partition."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
-    """What was read of a source partition and is in no batch yet, without a hole.
+    """Records of a source partition that were read, and are in no batch yet; no record is missing between them.
 
     Attributes:
-        generation: of the group, in which it was read.
-        start: its first offset.
-        end: one past its last one.
+        generation: the group's generation in which they were read.
+        start: the first offset.
+        end: one past the last offset.
         records: the readable ones; the other offsets are transaction markers, aborted, or removed by compaction.
-        since: when the first of it was read, in monotonic seconds.
+        since: when the first record was read, in monotonic seconds.
         size: the bytes that the records take in memory.
     """
 
@@ -85,7 +86,7 @@ class _Gathered:
     size: int
 
     def followed_by(self, later: "_Gathered") -> "_Gathered":
-        """Both in one, or the later alone where this is empty or a seek or a rebalance lies between them."""
+        """Both joined; or only the later one, if this is empty, or if a seek or a rebalance came between them."""
         if self.end == self.start or later.generation != self.generation or later.start != self.end:
             return later
         return replace(
@@ -98,7 +99,7 @@ class _Gathered:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is worth a transaction."""
+        """Whether there is anything that needs a transaction."""
         return bool(self.records) or (self.end > self.start and monotonic() - self.since >= _QUIET_S)
 
 
@@ -109,15 +110,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._turn = 0
         self._gathered: dict[TP, _Gathered] = {}
-        # Of each partition with events whose batch may not begin yet: how long, as of the last look.
+        # For each partition with events whose batch may not begin yet: the remaining time, as of the last check.
         self._held_back_s: list[float] = []
         self._changelog_room = 0
-        # Set in the thread's loop, and cleared before a look, so that no end of a round is missed.
+        # It is set in the thread's loop, and cleared before a check, so that no end of a round is missed.
         self._round_ended = asyncio.Event()
 
     def look(self) -> None:
-        """Wake a poll that waits: a round has ended, so the next one may begin. May be called from any thread."""
-        # A worker's last commits may end after this thread, and its loop is closed then.
+        """Wake a waiting poll, because a round has ended and the next one may begin. May be called from any thread."""
+        # The last commits may end after this thread, when its loop is closed already.
         with suppress(RuntimeError):
             self.thread_loop.call_soon_threadsafe(self._round_ended.set)
 
@@ -130,7 +131,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             end_when_replaced(self._ensure_consumer()._coordinator, instance, self._halt)  # noqa: SLF001
 
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
-        """Say nothing: the crash ends the worker, which says why. mode prints a traceback."""
+        """Do nothing: the crash ends the worker, which logs the reason. mode would print a traceback."""
 
     @Service.task  # type: ignore[untyped-decorator]  # mode's
     async def _end_on_kept_errors(self) -> None:
@@ -144,11 +145,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self.parent_loop.call_soon_threadsafe(self.consumer.owner.halt, error)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        """Create the consumer, like Faust but for three things.
+        """Create the consumer as Faust does, with three differences.
 
-        Faust reads uncommitted unless its own, broken, ``exactly_once`` is on; it waits 1.5 s in a fetch that finds
-        nothing, which every recovery pays; and it offers no way to set either. It also goes silently to the beginning
-        where an offset is out of range: here every position comes from a seek, and one that is gone is an error.
+        Faust reads uncommitted records, unless its own, broken, ``exactly_once`` is on. It waits 1.5 s in an empty
+        fetch, which delays every recovery. Neither can be set. And if an offset is out of range, it silently goes to
+        the beginning. Here every position comes from a seek, and an offset that no longer exists is an error.
         (``test_events_removed_before_a_running_worker_read_them_halt_it``)
         """
         adapt_aiokafka(self.app.conf.tabledir)
@@ -185,15 +186,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Poll every partition in turn, each for its own share.
 
         Batches begin as :class:`~streams.worker.transport.pacing.Pacing` lets them. A pass over the partitions has one
-        membership, which is taken at its start: where the group goes on to another generation meanwhile, nothing more
-        is read in this pass. (``test_a_pass_reads_nothing_of_a_generation_that_began_meanwhile``)
+        membership, which is taken at its start: if the group's generation changes meanwhile, nothing more is read in
+        this pass. (``test_a_pass_reads_nothing_of_a_generation_that_began_meanwhile``)
 
-        A poll ends with its assignment. It would outlive a quick rebalance, read on after the next assignment's seek,
-        and what it returned would be dropped as of an earlier generation, with the position past it.
-        (``test_a_poll_reads_nothing_of_the_next_assignment``)
+        A poll ends with its assignment. Otherwise it could outlive a quick rebalance, and read on after the next
+        assignment's seek. Its records would be dropped as those of an earlier generation, and the position would be
+        after them. (``test_a_poll_reads_nothing_of_the_next_assignment``)
 
         aiokafka fills one poll from its first partition with data and may never come to the last one
-        (``test_no_partition_starves``). Starting one further each time keeps the order fair as well.
+        (``test_no_partition_starves``). Each pass starts one partition further, so that the order is fair, too.
         """
         deadline = monotonic() + (timeout or 0)
         fetcher = consumer._fetcher  # noqa: SLF001
@@ -228,7 +229,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {}
 
     def _goes_on(self) -> bool:
-        """Whether the assignment with which the poll began still holds, and its partitions may be read."""
+        """Whether the assignment is still the one with which the poll began, and its partitions may be read."""
         return bool(self.consumer.flow_active and self.app.consumer_generation_id == self.consumer.polled_in)
 
     def _is_held(self, tp: TP) -> bool:
@@ -254,7 +255,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return Batch(tp.topic, tp.partition, gathered.start, gathered.end, gathered.records, gathered.size)
 
     async def _poll_changelog(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int) -> ChangelogRead | None:
-        """Read some of the changelog, as long as one poll of all its partitions has room for it."""
+        """Read some of a changelog partition, while the limit for one poll of all partitions is not reached."""
         if self._changelog_room <= 0:
             return None
         records = await self._read(consumer, tp, start, _CHANGELOG_RECORDS, self._changelog_room)
@@ -263,7 +264,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return None if end is None or end == start else ChangelogRead(start, end, records)
 
     async def _gather(self, consumer: Any, tp: TP, start: int, generation: int) -> _Gathered | None:
-        """Add what was fetched, also while the last batch commits: aiokafka fetches no more until it is taken."""
+        """Add fetched records, even while the last batch commits: aiokafka fetches no more until they are taken."""
         earlier = self._gathered.get(tp)
         pacing = self.consumer.pacing
         limit = pacing.batch_events - (0 if earlier is None else len(earlier.records))
@@ -278,14 +279,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return gathered
 
     async def _read(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, start: int, limit: int, room: int) -> Taken:
-        """Take what was fetched of a partition.
+        """Take the fetched records of a partition.
 
         Args:
-            consumer: aiokafka's.
+            consumer: aiokafka's consumer.
             tp: the partition.
             start: its position.
-            limit: most records.
-            room: most bytes; one record is taken in any case, and the rest of its piece of a batch counts as well.
+            limit: the greatest number of records.
+            room: the greatest number of bytes. One record is taken in any case, and the rest of its piece counts, too.
         """
         fetcher = consumer._fetcher  # noqa: SLF001
         fetched = fetcher._records.get(tp)  # noqa: SLF001
@@ -303,7 +304,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     @property
     def membership(self) -> Membership:
-        """The member of the group as which the worker has its partitions now. May be asked from any thread."""
+        """The group member as which the worker owns its partitions now. May be read from any thread."""
         return self._membership(self._ensure_consumer())
 
     def _membership(self, consumer: aiokafka.AIOKafkaConsumer) -> Membership:
@@ -317,7 +318,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _set_next_fetch(self, fetcher: Any, *, is_urgent: bool) -> None:
         """Set how long the broker holds the next fetch: until the first event, or for some milliseconds.
 
-        aiokafka has it fixed for a consumer's life. (``test_a_fetch_is_held_only_while_events_wait_anyway``)
+        In aiokafka this setting is fixed for a consumer's life.
+        (``test_a_fetch_is_held_only_while_events_wait_anyway``)
         """
         options = self.app.batch_options
         full = fetcher._max_partition_fetch_bytes  # noqa: SLF001
@@ -325,7 +327,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher._fetch_max_wait_ms = options.fetch_max_wait_ms if is_urgent else _FETCH_TOGETHER_MS  # noqa: SLF001
 
     async def _wait(self, fetcher: Any, seconds: float) -> None:
-        """Wait until something was fetched, a round has ended, or the time is over."""
+        """Wait until records were fetched, a round has ended, or the time is over."""
         fetched = fetcher._create_fetch_waiter()  # noqa: SLF001
         ended = asyncio.ensure_future(self._round_ended.wait())
         try:
@@ -344,7 +346,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         """The first offset of each partition.
 
-        Faust's, like the two below, returns what aiokafka answers, and some of that is no answer: see
+        Faust's method, and the two below, return aiokafka's result, which may lack answers: see
         ``offset_questions.py``. (``test_a_recovery_does_not_end_on_a_leader_that_is_silent``)
         """
         return await self._offsets(lambda tps: self._ensure_consumer().beginning_offsets(list(tps)), partitions)
@@ -358,7 +360,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return await self._offsets(lambda tps: self._ensure_consumer().end_offsets(list(tps)), tps)
 
     async def _offsets(self, question: Asking, tps: Iterable[TP]) -> Mapping[TP, int]:
-        """Ask until each partition has an answer; the worker ends where that takes too long."""
+        """Ask until there is an answer for each partition; the worker ends if that takes too long."""
 
         async def ask(wanted: Sequence[TP]) -> Mapping[TP, int]:
             offsets: Mapping[TP, int] = await self.call_thread(_ask_once, question, wanted)
@@ -381,9 +383,9 @@ async def _ask_once(question: Asking, tps: Sequence[TP]) -> Mapping[TP, int]:
 
 
 def _is_current(consumer: aiokafka.AIOKafkaConsumer, membership: Membership) -> bool:
-    """Whether the worker is in the group, in the generation with which the pass began.
+    """Whether the worker is in the group, in the generation in which the pass began.
 
-    The broker would take the offsets of a member that is out of the group, of generation -1, without a look at them.
+    The broker does not check offsets with generation -1, which a member has that is not in the group.
     """
     return bool(consumer._coordinator.generation == membership.generation >= 0)  # noqa: SLF001
 

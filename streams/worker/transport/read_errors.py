@@ -1,4 +1,4 @@
-"""What goes wrong in aiokafka's background tasks and is kept there for whoever polls next."""
+"""Errors of aiokafka's background tasks, which aiokafka keeps until the next poll."""
 
 from typing import Any
 
@@ -11,12 +11,11 @@ __all__ = ["kept_error", "not_unpacked", "unreadable"]
 
 
 def kept_error(consumer: Any) -> BaseException | None:
-    """The error with which aiokafka gave up its part in the group, or its fetching; taken once.
+    """Take the error with which aiokafka's group coordination, or its fetching, ended; it is returned once.
 
-    aiokafka's own poll raises it, which the transport does not use. Until somebody takes it, no heartbeat is sent and
-    no group is joined any more, in silence: Faust only ever hears of it where it waits for data at that very moment,
-    and in a rebalance or a recovery it does not.
-    (``test_an_error_that_nobody_waits_for_ends_the_worker``)
+    aiokafka's own poll would raise it, but the transport does not use that. Until the error is taken, aiokafka silently
+    sends no heartbeats and joins no group. Faust notices the error only while it waits for data, and not in a rebalance
+    or a recovery. (``test_an_error_that_nobody_waits_for_ends_the_worker``)
     """
     if consumer._closed:  # noqa: SLF001 - throughout: what aiokafka keeps is its own
         return None
@@ -32,16 +31,16 @@ def kept_error(consumer: Any) -> BaseException | None:
 
 
 def unreadable(tp: TP, position: int, error: KafkaError, *, is_changelog: bool) -> Exception:
-    """What to raise for an error that a partition's fetch ended in.
+    """The error to raise for a failed fetch of a partition.
 
     Args:
         tp: the partition.
         position: the next offset to read.
-        error: what aiokafka has kept for it.
+        error: the error that aiokafka has kept.
         is_changelog: whether it is the changelog's partition rather than the source's.
     """
     if isinstance(error, TopicAuthorizationFailedError):
-        # The runner asks the cluster which permission it is.
+        # The runner asks the cluster which permission is missing.
         refused: Exception = error
         return refused
     where = f"{tp.topic} partition {tp.partition}"
@@ -57,18 +56,18 @@ def unreadable(tp: TP, position: int, error: KafkaError, *, is_changelog: bool) 
         )
     return ContractError(
         f"{where}: there is no offset {position} any more, and it is the next to fold: the events from there on were "
-        "removed unfolded (retention? deleted records?), or the topic was truncated or re-created. Restore them, or "
-        "begin anew under another CONSOLIDATOR_APP_ID (topics bind)"
+        "removed before they were folded (by retention, or by a deletion of records?), or the topic was truncated or "
+        "re-created. Restore them, or start over with another CONSOLIDATOR_APP_ID (consolidator topics bind)"
     )
 
 
 def not_unpacked(tp: TP, position: int, error: OSError) -> InfrastructureError:
-    """What to raise where a batch could not be unpacked for want of a place.
+    """The error to raise if there was no space for unpacking a batch.
 
     Args:
         tp: the partition.
         position: the next offset to read.
-        error: what the system said.
+        error: the operating system's error.
     """
     return InfrastructureError(
         f"{tp.topic} partition {tp.partition}: the batch at offset {position} cannot be unpacked in the state "

@@ -1,8 +1,8 @@
-"""A batch of Kafka's log, unpacked piece by piece: a producer may pack gigabytes into one of a megabyte.
+"""Decompresses a batch piece by piece: a batch of a megabyte may contain gigabytes of compressed records.
 
-aiokafka unpacks a batch as a whole, and has all of its records in memory at once. Here a batch that unpacks to more
-than :data:`PIECE_BYTES` goes into a file without a name, and is read from there in pieces of about that size, or of
-one record that is larger. Each piece is a batch of its own, not packed, which aiokafka's fast parser takes.
+aiokafka decompresses a batch as a whole, with all its records in memory at once. Here a batch that has more than
+:data:`PIECE_BYTES` uncompressed goes into an unnamed file, and is read from there in pieces of about that size, or of
+one larger record. Each piece is an uncompressed batch of its own, which aiokafka's fast parser reads.
 """
 
 import struct
@@ -22,7 +22,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 __all__ = ["PIECE_BYTES", "pieces"]
 
 PIECE_BYTES: Final = 1024 * 1024
-"""Bytes of records that are unpacked at once: about what librdkafka puts into a batch, so that most batches are one
+"""How many bytes of records are decompressed at once: about librdkafka's batch size, so that most batches are one
 piece."""
 
 _LENGTH: Final = struct.Struct(">i")
@@ -44,7 +44,7 @@ _INTO: Final = {
 
 
 class _Scratch(local):
-    """Where a batch is unpacked first: taken anew for each one it would cost as much as the unpacking."""
+    """The buffer for decompressed batches. Allocating it for each batch would take as long as decompressing it."""
 
     def __init__(self) -> None:
         self.room = bytearray(PIECE_BYTES)
@@ -54,15 +54,15 @@ _scratch = _Scratch()
 
 
 def pieces(raw: memoryview, directory: Path | None) -> Iterator[bytes | memoryview]:
-    """The records of a batch, as batches that are not packed.
+    """The records of a batch, as uncompressed batches.
 
     Args:
-        raw: the batch as it stands in the log, in the format since Kafka 0.11.
-        directory: where a large batch is unpacked; None: where temporary files go.
+        raw: the batch as it is in the log, in the format since Kafka 0.11.
+        directory: the directory for decompressed large batches; None: the directory for temporary files.
 
     Raises:
-        CorruptRecordException: it is not what it says.
-        OSError: it cannot be unpacked there: the disk is full, say.
+        CorruptRecordException: the batch is damaged.
+        OSError: the file cannot be written, for example because the disk is full.
     """
     attributes = _ATTRIBUTES.unpack_from(raw, _ATTRIBUTES_AT)[0]
     codec = attributes & DefaultRecordBatch.CODEC_MASK
@@ -74,7 +74,7 @@ def pieces(raw: memoryview, directory: Path | None) -> Iterator[bytes | memoryvi
         return
     packed = raw[_HEADER_BYTES:]
     if codec == DefaultRecordBatch.CODEC_SNAPPY:
-        # It packs 64 bytes into 3 at best, so that a batch stays within twenty times its size.
+        # This codec compresses 64 bytes into 3 at best, so a batch decompresses to about twenty times its size at most.
         records = snappy_decode(packed.tobytes())
         if len(records) <= PIECE_BYTES:
             yield _piece(raw, records, _count(raw))
@@ -82,7 +82,7 @@ def pieces(raw: memoryview, directory: Path | None) -> Iterator[bytes | memoryvi
             yield from _cut(raw, BytesIO(records))
         return
     with suppress(cramjam.DecompressionError):
-        # Fails where the records are longer, and where they are damaged.
+        # This fails if the records are longer than the buffer, or damaged.
         length = _INTO[codec](packed, _scratch.room)
         yield _piece(raw, memoryview(_scratch.room)[:length], _count(raw))
         return
@@ -91,7 +91,7 @@ def pieces(raw: memoryview, directory: Path | None) -> Iterator[bytes | memoryvi
 
 
 def _unpacked(codec: int, packed: memoryview, directory: Path | None) -> BinaryIO:
-    """The records in a file that goes with its handle."""
+    """The records in an unnamed file, which disappears when it is closed."""
     with tempfile.NamedTemporaryFile(dir=directory, prefix="batch-") as named:
         try:
             _INTO[codec](packed, cramjam.File(named.name))
@@ -101,7 +101,7 @@ def _unpacked(codec: int, packed: memoryview, directory: Path | None) -> BinaryI
 
 
 def _cut(raw: memoryview, file: BinaryIO) -> Iterator[bytes]:
-    """Pieces of whole records, each a batch that is not packed."""
+    """Pieces of whole records, each an uncompressed batch."""
     rest = b""
     left = _count(raw)
     while left:
@@ -118,7 +118,7 @@ def _cut(raw: memoryview, file: BinaryIO) -> Iterator[bytes]:
 
 
 def _whole_records(window: bytes, most: int) -> tuple[int, int, int]:
-    """Where the last whole record ends, how many there are, and what the next one lacks."""
+    """The end of the last whole record, the number of whole records, and how many bytes of the next one are missing."""
     end = count = 0
     while count < most and end < len(window):
         size, start = _varint(window, end)
@@ -130,7 +130,7 @@ def _whole_records(window: bytes, most: int) -> tuple[int, int, int]:
 
 
 def _varint(window: bytes, place: int) -> tuple[int, int]:
-    """A length, and where what it is of begins; a length that is cut off is one beyond the window."""
+    """A record's length, and where its content begins. A length that is cut off counts as beyond the window."""
     number = shift = 0
     for at in range(place, min(place + _LONGEST_VARINT, len(window))):
         byte = window[at]
@@ -147,7 +147,7 @@ def _count(raw: memoryview) -> int:
 
 
 def _piece(raw: memoryview, records: bytes | memoryview, count: int) -> bytes:
-    """Some of a batch's records as a batch, with offsets and times as in that one. Its checksum is wrong."""
+    """Some of a batch's records as a batch, with the same offsets and times. Its checksum is not valid."""
     header = bytearray(raw[:_HEADER_BYTES])
     attributes = _ATTRIBUTES.unpack_from(header, _ATTRIBUTES_AT)[0] & ~DefaultRecordBatch.CODEC_MASK
     _ATTRIBUTES.pack_into(header, _ATTRIBUTES_AT, attributes)

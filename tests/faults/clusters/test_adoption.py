@@ -266,7 +266,7 @@ def conclude_adoption(installation, catalogue, crew, waits, took_s, record_figur
     [entry] = [
         one
         for worker in crew.workers
-        for one in worker.entries("the partition has gone over")
+        for one in worker.entries("the partition has gone over to the new ruleset")
         if one["partition"] == LARGE
     ]
     record_figures(

@@ -43,7 +43,7 @@ LONGEST_SILENCE_S = 30.0
 """A frozen node may coordinate what the takeover needs before it asks: then nobody asks within any time."""
 
 ACQUIRED = "partitions acquired"
-UNANSWERED = "a broker does not answer what is open; it is asked again"
+UNANSWERED = "a broker does not list open transactions; it is asked again"
 
 BROKER_SESSION_TIMEOUT_MS = 60_000
 PROPERTIES = {

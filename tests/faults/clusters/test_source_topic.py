@@ -136,7 +136,7 @@ def test_retention_that_was_switched_on_is_refused_and_so_is_what_it_removed(con
     remove_records(installation)
     installation.alter_topic(contract.source, "cleanup.policy", "compact")
     for _ in range(2):
-        contract.require_halted(installation.start(), "removed unfolded", "CONSOLIDATOR_APP_ID")
+        contract.require_halted(installation.start(), "removed before they were folded", "CONSOLIDATOR_APP_ID")
     assert installation.committed() == ends
     contract.require_untouched("15 events removed, down", "unfolded events removed from the source, worker down")
 
@@ -160,7 +160,9 @@ def test_events_removed_before_a_running_worker_read_them_halt_it(kafka, tmp_pat
         worker.cont()
         installation.wait_progress(0.02, worker)
         remove_records(installation)
-        require_halted(worker, installation.topics.executions.name, "there is no offset", "removed unfolded")
+        require_halted(
+            worker, installation.topics.executions.name, "there is no offset", "removed before they were folded"
+        )
         [committed] = installation.committed().values()
         assert 0 < committed < PADDED_EVENTS
         # What was folded before the hole is right and complete.

@@ -20,7 +20,7 @@ from tests.real_kafka.small_disk import mounted_disk
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 EXIT_INFRASTRUCTURE = 3
-WIPED = "local state wiped, it comes back from the changelog"
+WIPED = "local state wiped, it is rebuilt from the changelog"
 SMALL_BATCHES = {"CONSOLIDATOR_BATCH_EVENTS": "250"}
 
 DISK_MIB = 5

@@ -34,7 +34,7 @@ The retention comes first: a tombstone keeps what was in force when the cleaner 
 
 COMPACTION_LIMIT_S = 120.0
 DAY_S = 86_400
-WIPED = "local state wiped, it comes back from the changelog"
+WIPED = "local state wiped, it is rebuilt from the changelog"
 
 APPLICATION = "app/erased-elsewhere"
 PREFIX = application_prefix(APPLICATION)

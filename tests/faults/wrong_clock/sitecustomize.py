@@ -1,6 +1,7 @@
 """Shifts the wall clock of a Python process that has this directory on its PYTHONPATH; see ``test_wrong_clock.py``.
 
-Monotonic clocks stay right: on a machine with a wrong clock they are. The seconds come from the environment.
+Monotonic clocks are not shifted: a machine with a wrong clock has correct monotonic clocks, too. The seconds come from
+the environment.
 """
 
 import datetime as dt

@@ -193,8 +193,8 @@ def test_a_day_is_taken_in_its_time_zone(told, source):
         (("--at-offset", "12"), "PARTITION:OFFSET"),
         (("--at", "2026-01-01T00:00:00Z", "--at-offset", "0:1"), "give one of them"),
         (("--as-of", "true"), "needs --at"),
-        (("--timezone", "UTC"), "neither --at nor --compare is one"),
-        (("--at", "2026-01-01T00:00:00Z", "--timezone", "UTC"), "neither --at nor --compare is one"),
+        (("--timezone", "UTC"), "neither --at nor --compare has one"),
+        (("--at", "2026-01-01T00:00:00Z", "--timezone", "UTC"), "neither --at nor --compare has one"),
         (("--compare", "now"), "compared with what"),
     ],
 )

@@ -199,5 +199,5 @@ def test_a_version_is_one_content(live, tmp_path):
     ):
         result = CliRunner(env=live.variables).invoke(cli, command)
         assert isinstance(result.exception, ContractError), (command, result.output)
-        assert "a version is one content: there is own/1@" in str(result.exception)
+        assert "a version has only one content: the topic has own/1@" in str(result.exception)
     assert not (tmp_path / "out").exists()

@@ -170,7 +170,7 @@ def test_the_name_that_is_meant_has_to_be_the_catalogues(installation, tmp_path)
     catalogue.write_bytes(to_json(edited))
     again = installation.start(**over)
     assert again.wait_exit() == REFUSED
-    assert "a version is one content" in again.log
+    assert "a version has only one content" in again.log
     edited["version"] = "after-next"
     catalogue.write_bytes(to_json(edited))
     left_set = installation.start(**over)

@@ -183,7 +183,7 @@ def test_a_version_is_one_content(runner, tmp_path):
     catalogue["processors"]["bank_statement"]["factors"]["f_revenue_monthly_avg"]["scale"] = 3
     path = tmp_path / "edited.json"
     path.write_bytes(to_json(catalogue))
-    with pytest.raises(ContractError, match="a version is one content"):
+    with pytest.raises(ContractError, match="a version has only one content"):
         run(runner, MISSION, "--catalogue", str(path))
 
 

@@ -144,7 +144,7 @@ def test_another_format_or_catalogue_is_refused(directory):
     with pytest.raises(ContractError, match="digest"):
         read_evidence(directory)
     manifest.write_text("[]")
-    with pytest.raises(ContractError, match="no evidence that this program reads"):
+    with pytest.raises(ContractError, match="cannot be read as evidence"):
         read_evidence(directory)
 
 
@@ -185,7 +185,7 @@ def test_a_directory_of_something_else_is_no_evidence(tmp_path):
         ("manifest.json", '"application_id": "app"', '"application_id": "another"', "is not in partition"),
         ("manifest.json", '"from": 0', '"from": 99', "ends before it begins"),
         ("manifest.json", '"partitions": 4', '"partitions": 4.5', "Expected `int`"),
-        ("manifest.json", '"factors": 2', '"factors": 3', "has not the 3 lines"),
+        ("manifest.json", '"factors": 2', '"factors": 3', "does not have the 3 lines"),
         ("manifest.json", '"format"', '"extra": 1, "format"', "unknown field"),
         ("rulesets.json", '"catalogues": {}', '"catalogues": {"%s": "junk"}' % ("0" * 64), "line 1"),
         ("rulesets.json", '"adoptions": []', '"adoptions": [{"partition": 1}]', "missing required field"),

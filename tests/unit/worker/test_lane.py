@@ -24,7 +24,7 @@ def test_a_hole_between_two_batches_is_refused():
     untouched = object()
     lane = Lane(1, untouched, untouched, untouched, changelog="changelog", executor=untouched, start=7)
     batch = Batch("executions", 1, 9, 12, ())
-    with pytest.raises(ContractError, match="starts at 9, expected was 7"):
+    with pytest.raises(ContractError, match="starts at 9, expected 7"):
         asyncio.run(process([(lane, batch)], ME, pytest.fail, pytest.fail))
 
 

@@ -1,4 +1,4 @@
-"""aiokafka's client, for transactions: who leads, who coordinates, and asking again where that changes."""
+"""aiokafka's client for transactions: it finds leaders and coordinators, and retries when they change."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -31,7 +31,7 @@ _BUSY: Final = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-"""The right broker, which cannot yet. The second is also what a leader makes of the first."""
+"""Errors of the right broker, which is not ready yet. A leader answers the second one for a coordinator's first one."""
 
 _MOVED: Final = frozenset(
     {
@@ -45,7 +45,7 @@ _MOVED: Final = frozenset(
         KafkaError.NOT_COORDINATOR,
     }
 )
-"""Perhaps another broker by now."""
+"""Errors that mean that another broker may be the right one now."""
 
 _UNKNOWN_S: Final = 30.0
 """How long a topic may be unknown until it is taken not to exist: brokers learn of a new one one after the other. It is
@@ -59,7 +59,7 @@ class RefusedError(Exception):
 
     Args:
         code: Kafka's, as :class:`confluent_kafka.KafkaError` has it.
-        what: what it is about: a topic and a partition, say.
+        what: the subject of the error, such as a topic and a partition.
     """
 
     def __init__(self, code: int, what: str = "") -> None:
@@ -69,13 +69,13 @@ class RefusedError(Exception):
 
 
 def require_accepted(answers: Iterable[tuple[str, int]]) -> None:
-    """Require that nothing was refused.
+    """Raise if anything was refused.
 
     Args:
-        answers: what was asked for, and the code of the answer.
+        answers: the subject of each request, and the code of its answer.
 
     Raises:
-        RefusedError: something was; of several errors one that cannot be asked for again, if there is any.
+        RefusedError: something was refused. Of several errors, one that cannot be retried is raised first.
     """
     refused = sorted(((what, code) for what, code in answers if code), key=lambda answer: answer[1] in _BUSY | _MOVED)
     if refused:
@@ -84,9 +84,9 @@ def require_accepted(answers: Iterable[tuple[str, int]]) -> None:
 
 
 class TransactionClient:
-    """Sends requests to whoever leads a partition, or coordinates something.
+    """Sends requests to leaders of partitions and to coordinators.
 
-    Everything runs on the event loop on which it was made.
+    It runs on the event loop on which it was made.
 
     Args:
         connection: how to reach Kafka.
@@ -127,7 +127,7 @@ class TransactionClient:
         """The broker that leads a partition.
 
         Raises:
-            RefusedError: none does, or the topic is not known; it is looked for.
+            RefusedError: there is no leader, or the topic is not known; metadata is then requested again.
         """
         where = f"{topic} partition {partition}"
         leader: int | None = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
@@ -141,16 +141,16 @@ class TransactionClient:
         return leader
 
     async def ask_leader(self, node: int, request: Any) -> Any:
-        """What a broker answers that leads partitions."""
+        """Send a request to the leader of partitions, and return its answer."""
         return await self._client.send(node, request)
 
     async def ask_coordinator(self, of: CoordinationType, name: str, request: Any) -> Any:
-        """What a coordinator answers.
+        """Send a request to a coordinator, and return its answer.
 
         Args:
-            of: what it coordinates.
+            of: the kind of coordinator.
             name: the group's id, or the transactional id.
-            request: what it is asked.
+            request: the request.
         """
         if (of, name) not in self._coordinators:
             try:
@@ -160,15 +160,15 @@ class TransactionClient:
         return await self._client.send(self._coordinators[of, name], request, group=ConnectionGroup.COORDINATION)
 
     async def persist(self, attempt: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        """Attempt something until it is done; a caller that does not want to wait for ever sets a limit.
+        """Repeat an attempt until it succeeds; the caller has to set a time limit.
 
         Args:
             attempt: raises :class:`RefusedError`, or one of aiokafka's errors; may be called any number of times.
 
         Raises:
-            RefusedError: an attempt was refused for good, or what it is about does not exist.
+            RefusedError: an attempt failed with a permanent error, or its subject does not exist.
             SettingsError: the cluster refuses the credentials or certificates.
-            ClientError: likewise.
+            ClientError: aiokafka's error, if it is permanent.
         """
         pause_s = _RETRY_S
         unknown_since: float | None = None
@@ -194,12 +194,12 @@ class TransactionClient:
             pause_s = min(2 * pause_s, _GREATEST_RETRY_S)
 
     async def _require_credentials(self) -> None:
-        """End where the cluster refuses this client, which aiokafka takes for a broker that is down, and only logs.
+        """Raise if the cluster refuses this client: aiokafka treats that like a broker that is down, and only logs it.
 
-        Looked at beside the attempts, one look after the other.
+        It is checked at intervals while the attempts go on.
 
         Raises:
-            SettingsError: it does; names the setting.
+            SettingsError: it is refused; the message names the setting.
         """
         if self._accepted is None:
             self._accepted = asyncio.create_task(asyncio.to_thread(require_credentials, self._config))

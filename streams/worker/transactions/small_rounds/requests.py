@@ -47,7 +47,7 @@ def _by_topic(*fields: tuple[str, Any]) -> tuple[str, CompactArray]:
 
 
 class _EncodedOnce:
-    """aiokafka's connection encodes each request twice, which for *Produce* is most of what it costs."""
+    """Encodes a request only once: aiokafka encodes each one twice, which is most of the cost of *Produce*."""
 
     _encoded: bytes | None = None
 
@@ -76,7 +76,7 @@ class _ApiVersionsRequest(RequestStruct):
     SCHEMA = Schema(("client_software_name", _TEXT), ("client_software_version", _TEXT), _TAGS)
 
     def parse_response_header(self, read_buffer: Any) -> Any:
-        """Of the oldest form, whatever the version: brokers answer before they know what a client understands."""
+        """The answer's header has the oldest format: brokers answer before they know the client's versions."""
         return ResponseHeader_v0.decode(read_buffer)
 
 
@@ -191,7 +191,7 @@ _REQUESTS = (_ProduceRequest, _TransactionOffsetsRequest, _EndTransactionRequest
 
 
 def is_spoken(answer: Any) -> bool:
-    """Whether a cluster speaks the protocol: the broker knows the requests, and the cluster was told to use it.
+    """Whether a cluster speaks the protocol: the broker knows the requests, and the cluster's feature level enables it.
 
     Args:
         answer: to :class:`ApiVersions`.
@@ -204,13 +204,13 @@ def is_spoken(answer: Any) -> bool:
 
 
 class ApiVersions(Request[_ApiVersionsRequest]):
-    """Which requests a broker knows, and which features its cluster has been told to use."""
+    """Asks which requests a broker knows, and which features are enabled in its cluster."""
 
     API_KEY = _ApiVersionsRequest.API_KEY
     ALLOW_UNKNOWN_API_VERSION = True
 
     def build(self, request_struct_class: type[_ApiVersionsRequest]) -> _ApiVersionsRequest:
-        """Name this client."""
+        """Build the request, with this client's name and version."""
         return request_struct_class("consolidator", "1", _NO_TAGS)
 
 
@@ -218,7 +218,7 @@ class Produce(Request[_ProduceRequest]):
     """Batches of records, one of each partition, of one transaction.
 
     Args:
-        transactional_id: the transaction's.
+        transactional_id: the producer's transactional id.
         timeout_ms: how long the broker waits for its replicas.
         batches: by topic, partition and batch, as Kafka stores it.
     """
@@ -231,7 +231,7 @@ class Produce(Request[_ProduceRequest]):
         self._batches = batches
 
     def build(self, request_struct_class: type[_ProduceRequest]) -> _ProduceRequest:
-        """Every replica that is in sync has to have them."""
+        """acks=all: every in-sync replica has to have the records."""
         topics = [
             (topic, [(partition, batch, _NO_TAGS) for partition, batch in batches], _NO_TAGS)
             for topic, batches in self._batches.items()
@@ -243,12 +243,12 @@ class TransactionOffsets(Request[_TransactionOffsetsRequest]):
     """Offsets of a consumer group that become the group's with the transaction.
 
     Args:
-        transactional_id: the transaction's.
+        transactional_id: the producer's transactional id.
         producer: the producer's id and epoch.
         group: the group's id.
-        generation: the group's generation in which what is committed was received.
-        member: who received it.
-        instance: the static member; None: it is none.
+        generation: the group's generation in which the records were received.
+        member: the member that received them.
+        instance: the static member's id; None: the member is not static.
         topic: the topic.
         offsets: by partition.
     """
@@ -272,7 +272,7 @@ class TransactionOffsets(Request[_TransactionOffsetsRequest]):
         self._offsets = offsets
 
     def build(self, request_struct_class: type[_TransactionOffsetsRequest]) -> _TransactionOffsetsRequest:
-        """Without metadata of our own."""
+        """No metadata is committed with the offset."""
         partitions = [(partition, offset, _NO_LEADER_EPOCH, None, _NO_TAGS) for partition, offset in self._offsets]
         return request_struct_class(*self._before, [(self._topic, partitions, _NO_TAGS)], _NO_TAGS)
 
@@ -280,13 +280,13 @@ class TransactionOffsets(Request[_TransactionOffsetsRequest]):
 class InitialiseAgain(Request[_InitialiseAgainRequest]):
     """Initialise a transactional id for a producer that has initialised it before (KIP-360).
 
-    The coordinator refuses it where another producer has initialised the id since; where it has forgotten the id nobody
-    has.
+    The coordinator refuses it if another producer has initialised the id since. If the coordinator has forgotten the
+    id, no other producer has initialised it.
 
     Args:
         transactional_id: the id.
-        timeout_ms: its transactions'.
-        producer: the producer's id and epoch, as they are until now.
+        timeout_ms: the timeout of its transactions.
+        producer: the producer's present id and epoch.
     """
 
     API_KEY = _InitialiseAgainRequest.API_KEY
@@ -297,7 +297,7 @@ class InitialiseAgain(Request[_InitialiseAgainRequest]):
         self._producer = producer
 
     def build(self, request_struct_class: type[_InitialiseAgainRequest]) -> _InitialiseAgainRequest:
-        """The answer has the id and the epoch from then on."""
+        """The answer has the new id and epoch."""
         return request_struct_class(self._transactional_id, self._timeout_ms, *self._producer, _NO_TAGS)
 
 
@@ -305,7 +305,7 @@ class EndTransaction(Request[_EndTransactionRequest]):
     """Commit a transaction.
 
     Args:
-        transactional_id: the transaction's.
+        transactional_id: the producer's transactional id.
         producer: the producer's id and epoch.
     """
 

@@ -39,7 +39,7 @@ written the broker cannot begin its next one, and tries again after 20 ms (``add
 with one id every tenth transaction took 27 ms instead of 5."""
 
 _REPLICAS_MS: Final = 10_000
-"""How long a leader waits for its replicas before it says that they are too few."""
+"""How long a leader waits for its replicas before it answers that they are too few."""
 
 _MAGIC: Final = 2
 _UNBOUNDED: Final = 2**31 - 1
@@ -52,9 +52,10 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Producer:
-    """A transactional id, and what its next transaction is written with.
+    """A transactional id, with the producer id and the epoch of its next transaction.
 
-    Each transaction has an epoch of its own, in which each partition gets one batch: every batch is the first.
+    Each transaction has an epoch of its own, in which each partition gets one batch. So every batch has the first
+    sequence number.
     """
 
     transactional_id: str
@@ -69,13 +70,14 @@ class _Producer:
 class RoundProducers:
     """The producers of a worker's small rounds, where the cluster speaks the newer protocol of transactions.
 
-    They share one client. Its event loop runs while somebody waits for an answer, in the thread that does: nothing
-    else is to be done with it, as a worker has one small round under way at a time.
+    They share one client. Its event loop runs only while a thread waits for an answer, in that thread. That is enough,
+    because a worker has one small round under way at a time.
 
     Args:
         connection: how to reach Kafka.
         app_id: the transactional ids' prefix.
-        patience_s: seconds that a transaction waits for brokers that are down or change; also its timeout.
+        patience_s: how many seconds a transaction waits for brokers that are down, or for new leaders; also its
+            timeout.
     """
 
     def __init__(self, connection: Connection, app_id: str, *, patience_s: float) -> None:
@@ -87,13 +89,13 @@ class RoundProducers:
         self._client: TransactionClient | None = None
 
     def fence(self, partitions: Collection[int]) -> "dict[int, RoundTransactions]":
-        """Shut out every earlier owner, and finish or abort its open transactions. Blocks.
+        """Fence every earlier owner, and finish or abort its open transactions. Blocks.
 
         Args:
             partitions: the source partitions.
 
         Returns:
-            Their transactions; none where the cluster does not speak the protocol.
+            Their transactions; none if the cluster does not speak the protocol.
 
         Raises:
             AuthorizationError: the cluster does not permit it.
@@ -104,12 +106,12 @@ class RoundProducers:
         return self.run(min(partitions), lambda: "init_transactions", lambda: self._fence(partitions))
 
     def run(self, partition: int, step: Callable[[], str], call: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Wait for something that is asked of Kafka.
+        """Send a request to Kafka, and wait for its answer.
 
         Args:
             partition: the source partition, for an error's text.
-            step: which step it is at, likewise.
-            call: asks.
+            step: the step's name, for an error's text.
+            call: sends the request.
 
         Raises:
             AuthorizationError: the cluster does not permit it.
@@ -131,7 +133,7 @@ class RoundProducers:
                 raise refusal(self.app_id, partition, step(), error) from error
 
     def confirm(self, partition: int, membership: Membership) -> None:
-        """Require that a member of the group is still one, in the same generation. Blocks.
+        """Raise unless a member is still in the group, in the same generation. Blocks.
 
         Args:
             partition: the source partition, for an error's text.
@@ -145,8 +147,9 @@ class RoundProducers:
     async def initialise_again(self, producer: _Producer, membership: Membership) -> None:
         """Initialise a transactional id again that the coordinator has forgotten.
 
-        Whoever has lost the partition must not shut out its new owner: the group is asked whether this is still its
-        member, and the coordinator refuses the producer if anybody has initialised the id since (docs/decisions/0024).
+        A worker that has lost the partition must not fence its new owner. So the group is asked whether this worker is
+        still a member, and the coordinator refuses the producer if another one has initialised the id since
+        (docs/decisions/0024).
 
         Raises:
             RefusedError: another worker has the partition.
@@ -166,14 +169,14 @@ class RoundProducers:
 
         async def attempt() -> None:
             answer = await client.ask_coordinator(CoordinationType.GROUP, membership.group, request)
-            # In a rebalance it is a member until the next generation begins.
+            # During a rebalance, the worker is a member until the next generation begins.
             if answer.error_code != KafkaError.REBALANCE_IN_PROGRESS:
                 require_accepted([(f"group {membership.group}", answer.error_code)])
 
         await client.persist(attempt)
 
     def close(self) -> None:
-        """Close the client; an open transaction is aborted by the next owner's fence. Blocks."""
+        """Close the client; the next owner's fencing aborts an open transaction. Blocks."""
         with self._busy:
             if self._client is not None:
                 self._runner.run(self._client.close())
@@ -183,7 +186,7 @@ class RoundProducers:
     async def _fence(self, partitions: Collection[int]) -> "dict[int, RoundTransactions]":
         client = await self._started()
         if not await client.persist(client.speaks_the_protocol):
-            _log.info("small rounds have librdkafka's transactions: the cluster does not speak the newer protocol")
+            _log.info("small rounds use librdkafka's transactions: the cluster does not speak the newer protocol")
             return {}
         producers = {
             partition: [_Producer(f"{self.app_id}-{partition}-{name}") for name in _IDS] for partition in partitions
@@ -209,13 +212,13 @@ class RoundProducers:
 class RoundTransactions:
     """The transactions of the small rounds that a source partition leads.
 
-    Records are sent before the offsets: each registers something, and one of them would wait for the other.
+    Records are sent before the offsets: both register something with the coordinator, and one would wait for the other.
 
     Args:
-        producers: the worker's.
-        client: sends.
+        producers: the worker's producers.
+        client: sends the requests.
         partition: the source partition.
-        ids: the partition's producers.
+        ids: the partition's transactional ids.
 
     Raises:
         AuthorizationError: from :meth:`commit`, when the cluster does not permit a step.
@@ -235,7 +238,7 @@ class RoundTransactions:
         self._step = ""
 
     def begin(self) -> None:
-        """Begin a transaction, with the producer whose last one is longer ago."""
+        """Begin a transaction, with the producer that has been unused for longer."""
         self._ids = [*self._ids[1:], self._ids[0]]
         self._records, self._changelogs = {}, {}
 
@@ -246,7 +249,7 @@ class RoundTransactions:
             into.append((record.key, record.value, record.headers or ()))
 
     def produce_rows(self, changelog: str, partition: int, rows: Sequence[StoredRow]) -> None:
-        """Add the changed rows of a partition; the changelog offset of the last one is asked for."""
+        """Add the changed rows of a partition, and request the changelog offset of the last one."""
         self._records[changelog, partition] = [(key, value, ()) for key, value in rows]
         self._changelogs[changelog, partition] = len(rows) - 1
 
@@ -265,7 +268,7 @@ class RoundTransactions:
         return {partition: offsets[topic, partition] + last for (topic, partition), last in self._changelogs.items()}
 
     async def _commit(self, batches: Sequence[Batch], membership: Membership) -> dict[tuple[str, int], int]:
-        """Commit, and say where the first record of each partition stands."""
+        """Commit, and return the offset of the first record of each partition."""
         producer = self._ids[0]
         offsets: dict[tuple[str, int], int] = {}
         self._step = "produce"
@@ -288,13 +291,13 @@ class RoundTransactions:
         return offsets
 
     async def _deliver(self, producer: _Producer, offsets: dict[tuple[str, int], int]) -> None:
-        """Hand the records to the leaders, one leader after the other.
+        """Send the records to the leaders, one leader after the other.
 
         Each one registers its partitions with the coordinator of the transaction, which takes one registration at a
         time and lets the others wait.
 
         Args:
-            producer: the transaction's.
+            producer: the transaction's producer.
             offsets: gets the offset of the first record of each partition.
         """
         batches = {where: _batch(producer, records) for where, records in self._records.items()}
@@ -342,7 +345,7 @@ class RoundTransactions:
 
 
 async def _move_on(client: TransactionClient, producer: _Producer, request: Any) -> None:
-    """Ask the coordinator for what ends a producer's epoch; the answer has the next one."""
+    """Send the coordinator a request that ends a producer's epoch; the answer has the next epoch."""
 
     async def attempt() -> None:
         answer = await client.ask_coordinator(CoordinationType.TRANSACTION, producer.transactional_id, request)
@@ -353,7 +356,7 @@ async def _move_on(client: TransactionClient, producer: _Producer, request: Any)
 
 
 def _batch(producer: _Producer, records: _Records) -> bytes:
-    """The records of one partition, as Kafka stores them."""
+    """The records of one partition as a batch in Kafka's format."""
     builder = DefaultRecordBatchBuilder(
         magic=_MAGIC,
         compression_type=DefaultRecordBatch.CODEC_LZ4,

@@ -18,7 +18,7 @@ def test_another_content_under_the_same_version_is_refused():
     """Both digests and the name are told, and what to do; nothing is written."""
     with pytest.raises(ContractError) as raised:
         keep_catalogue({}, None, EDITED.digest, catalogue_json(EDITED), kept=KEPT)
-    for words in (f"test/1@{OLD.digest}", f"test/1@{EDITED.digest}", "a version of its own"):
+    for words in (f"test/1@{OLD.digest}", f"test/1@{EDITED.digest}", "a new version"):
         assert words in str(raised.value)
 
 

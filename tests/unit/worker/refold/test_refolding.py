@@ -230,7 +230,7 @@ def test_events_that_are_gone_are_noticed_before_anything_is_adopted(tmp_path, o
     log = ADOPTED.log
     shortened = type(log)(log.topic, 1, [record for record in log.records if record.offset > 3])
     owner = owner_of(tmp_path)
-    with pytest.raises(ContractError, match="events that the state has are not in the log any more"):
+    with pytest.raises(ContractError, match="the log no longer has all events of the state"):
         refolded(tmp_path, owner, shortened)
     assert not any(report.is_near for report in owner.reports)
 
