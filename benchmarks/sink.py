@@ -1,136 +1,286 @@
 """How fast cuts become rows, and how fast the strategy's query is answered: ``python -m benchmarks.sink``.
 
-The worker's fold makes the topics of one partition, in memory, from the design's workload; what is measured is the sink
-from a record of Kafka to a committed row, without fetching. All rows are written that come of the events.
+The worker's fold makes the topics, in memory, from the design's workload; what is measured is the sink from a record's
+bytes to a committed row, on disk, without fetching: its own pipeline, with all rows that come of the events. The load
+is made in pieces, between which the clock stands still; with ``--executions`` there are as many as it takes, so that
+rates, memory and queries are seen as the database grows. ``benchmarks.sink_kafka`` has fetching in it.
 """
 
 import argparse
+import gc
 import json
 import random
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from consolidator.keys import partition_of
 from streams.sink.database import migrate, open_for_reading, open_for_writing, transaction, url_of
-from streams.sink.lane import MOST_WAITING
+from streams.sink.interpreter import set_for_cuts
+from streams.sink.lane import Cursor, Lane
+from streams.sink.ownership import claim
+from streams.sink.pipeline import Pipeline
 from streams.sink.repository import SqlExecutionRepository
 from streams.sink.schema import CURRENT
-from streams.sink.service import CUT_RECORDS
+from streams.sink.service import CONNECTIONS, CUT_RECORDS
+from streams.sink.writing import CutWriter
 from tests.databases.postgresql import PostgresServer
-from tests.inputs.design_workload import design_workload
+from tests.inputs.design_workload import (
+    DESIGN_APPLICATIONS,
+    DESIGN_EVENTS,
+    Message,
+    design_workload,
+    events_per_execution,
+)
 from tests.inputs.workloads import load_catalogue
 from tests.oracle import folds
-from tests.simulation.sink import SimulatedSink, SimulatedTopics
+from topics.reading.progress import Published
+from topics.records.erasure_authority import EveryErasure
+from topics.records.record import Record
 
 BATCH = 4_000
-LOOKUPS = 300
+PIECE_EVENTS = 200_000
+LOOKUPS = 1_000
+NOW_MS = folds.RECORDED_MS
 TABLES = (CURRENT.lifecycle_events, CURRENT.factor_changes, CURRENT.consolidations, CURRENT.factors)
 
-
-def topics_of(events: int, applications: int) -> SimulatedTopics:
-    """What a worker makes of the design's workload, in one partition."""
-    topics = SimulatedTopics(load_catalogue())
-    batch: list[folds.Record] = []
-    for offset, message in enumerate(design_workload(events, applications)):
-        batch.append(folds.Record(offset, message.key, message.value))
-        if len(batch) == BATCH:
-            topics.take(batch)
-            batch = []
-    if batch:
-        topics.take(batch)
-    return topics
+Raw = tuple[str, int, int, int, bytes | None, bytes | None, tuple[()]]
+"""What a record is made of, in the order of its fields."""
 
 
-def written_s(engine: Engine, topics: SimulatedTopics) -> tuple[float, float]:
-    """Seconds from the first record to the last row: by the clock, and of this process's CPU time."""
-    sink = SimulatedSink(engine, topics)
-    lane = sink.lane
-    lane.bound = topics.bound
-    began, used = time.perf_counter(), time.process_time()
-    while lane.at.next < topics.consolidated:
-        events = topics.source[lane.events_end : lane.events_end + MOST_WAITING - len(lane.events)]
-        lane.events.extend(events)
-        lane.events_end += len(events)
-        for record in topics.changes[lane.changes_end :][: MOST_WAITING - len(lane.changes)]:
-            lane.take_change(record)
+class Topics:
+    """What a worker makes of one partition.
+
+    Args:
+        partition: which one.
+        partitions: how many there are.
+
+    Attributes:
+        events: records of ``executions`` that were not read yet.
+        changes: likewise, of ``factor-changes``.
+        consolidated: the worker's offset.
+        published: how many changes there were.
+    """
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        self.partition = partition
+        self.declared = folds.topics_of(partitions)
+        self._worker = folds.Partition(load_catalogue(), partition=partition, partitions=partitions)
+        self._batch: list[folds.Record] = []
+        self.events: deque[Raw] = deque()
+        self.changes: deque[Raw] = deque()
+        self.consolidated = 0
+        self.published = 0
+
+    def publish(self, message: Message) -> None:
+        """A producer's event; the worker takes it in with its batch."""
+        self._batch.append(folds.Record(self.consolidated + len(self._batch), message.key, message.value))
+        if len(self._batch) == BATCH:
+            self.consolidate()
+
+    def consolidate(self) -> None:
+        """The worker takes in what was published."""
+        for one in self._batch:
+            self.events.append(("executions", self.partition, one.offset, one.timestamp, one.key, one.value, ()))
+        self.consolidated += len(self._batch)
+        for sent in self._worker.take(*self._batch).outgoing:
+            if sent.topic == self.declared.factor_changes.name:
+                self.changes.append((sent.topic, self.partition, self.published, NOW_MS, sent.key, sent.value, ()))
+                self.published += 1
+        self._worker.sent.clear()
+        self._batch.clear()
+
+
+class Sink:
+    """A sink's pipeline over all partitions.
+
+    Args:
+        engine: the database, at this version's schema.
+        topics: what is read, by partition.
+    """
+
+    def __init__(self, engine: Engine, topics: list[Topics]) -> None:
+        self._writer = CutWriter(
+            engine,
+            topics[0].declared,
+            max_event_bytes=folds.MAX_EVENT_BYTES,
+            authority=EveryErasure(),
+            keeping=lambda _: [],
+        )
+        beginning = Cursor(0, 0, 0)
+        self._served = [
+            (
+                one,
+                Lane(one.partition, beginning),
+                claim(engine, one.partition, owner="b", beginning=beginning, now_ms=NOW_MS, absence_ms=1),
+            )
+            for one in topics
+        ]
+        self.pipeline = Pipeline(
+            lambda planned: self._writer.write(planned, NOW_MS), 1 if engine.dialect.name == "sqlite" else CONNECTIONS
+        )
+
+    def write(self) -> None:
+        """Write everything that the topics have."""
+        while True:
+            progressed = False
+            for topics, lane, owned in self._served:
+                if lane.at.next == topics.consolidated or not self.pipeline.has_room(topics.partition):
+                    continue
+                self._read(topics, lane)
+                cut = lane.next_cut(CUT_RECORDS)
+                assert cut is not None, "there is more, and no cut is possible"
+                self.pipeline.put(self._writer.plan(cut, owned))
+                lane.moved(cut)
+                progressed = True
+            for outcome in self.pipeline.take_finished():
+                if isinstance(outcome.result, Exception):
+                    raise outcome.result
+                assert outcome.result.refused == 0
+            if not progressed:
+                if self.pipeline.is_idle:
+                    return
+                self.pipeline.wait(1.0)
+
+    def _read(self, topics: Topics, lane: Lane) -> None:
+        lane.bound = Published(topics.consolidated, topics.published, 0)
+        while topics.events and len(lane.events) < CUT_RECORDS:
+            lane.events.append(Record(*topics.events.popleft()))
+            lane.events_end += 1
+        while topics.changes and len(lane.changes) < CUT_RECORDS:
+            lane.take_change(Record(*topics.changes.popleft()))
             lane.changes_end += 1
-        lane.letters_end = len(topics.letters)
-        sink.write(CUT_RECORDS)
-    return time.perf_counter() - began, time.process_time() - used
 
 
-def looked_up_ms(engine: Engine, seed: int = 1) -> float:
-    """The median of the strategy's query for random pairs."""
+def looked_up_ms(engine: Engine, pairs: list[tuple[str, str]]) -> dict[str, float]:
+    """Median and 99th percentile of the strategy's query for random pairs."""
     repository = SqlExecutionRepository(engine)
-    with engine.connect() as connection:
-        table = CURRENT.consolidations
-        pairs = connection.execute(select(table.c.application_id, table.c.processor)).all()
-    rng = random.Random(seed)
     times = []
-    for application, processor in rng.choices(pairs, k=LOOKUPS):
+    for application, processor in pairs:
         began = time.perf_counter()
         repository.get_active_executions(application, processor)
-        times.append(time.perf_counter() - began)
-    return 1_000 * statistics.median(times)
+        times.append(1_000 * (time.perf_counter() - began))
+    return {"median": round(statistics.median(times), 3), "p99": round(statistics.quantiles(times, n=100)[98], 3)}
 
 
-def measure(name: str, url: str, topics: SimulatedTopics) -> dict[str, Any]:
-    """One database."""
+def random_pairs(engine: Engine, seed: int = 1) -> list[tuple[str, str]]:
+    """Some of those that there are."""
+    table = CURRENT.consolidations
+    with engine.connect() as connection:
+        pairs = [tuple(row) for row in connection.execute(select(table.c.application_id, table.c.processor))]
+    return random.Random(seed).choices(pairs, k=LOOKUPS)
+
+
+def resident_mib() -> int:
+    """This process's memory now."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+
+
+def measure(name: str, url: str, load: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One database: what is found after each piece, and at the end."""
     writing, reading = open_for_writing(url_of(url)), open_for_reading(url_of(url))
     migrate(writing)
-    seconds, cpu_s = written_s(writing, topics)
+    topics = [Topics(one, load.partitions) for one in range(load.partitions)]
+    sink = Sink(writing, topics)
+    messages = design_workload(load.events, load.applications)
+    seconds, cpu_s, before = 0.0, 0.0, 0
+    while batch := list(islice(messages, PIECE_EVENTS)):
+        for message in batch:
+            topics[partition_of(message.application_id, load.partitions)].publish(message)
+        for one in topics:
+            one.consolidate()
+        made = resident_mib()
+        gc.collect()
+        # What stands for Kafka is nothing that a sink's memory has in it.
+        gc.freeze()
+        began, used = time.perf_counter(), time.process_time()
+        sink.write()
+        took, took_cpu = time.perf_counter() - began, time.process_time() - used
+        seconds, cpu_s = seconds + took, cpu_s + took_cpu
+        changes = sum(one.published for one in topics)
+        yield {
+            "database": name,
+            "changes": changes,
+            "changes_a_second": round((changes - before) / took),
+            "resident_mib": {"before": made, "after": resident_mib()},
+        }
+        before = changes
+    sink.pipeline.close(1.0)
+    yield _summary(name, writing, reading, seconds, cpu_s, before)
+    writing.dispose()
+    reading.dispose()
+
+
+def _summary(name: str, writing: Engine, reading: Engine, seconds: float, cpu_s: float, changes: int) -> dict[str, Any]:
     with transaction(writing) as connection:
         if name == "postgresql":
             connection.exec_driver_sql("ANALYZE")
         rows = {table.name: connection.execute(select(func.count()).select_from(table)).scalar() for table in TABLES}
-    found = {
+    with reading.connect() as connection:
+        table = CURRENT.lifecycle_events
+        different = select(table.c.application_id, table.c.processor, table.c.execution_id).distinct().subquery()
+        executions = connection.execute(select(func.count()).select_from(different)).scalar()
+    return {
         "database": name,
-        "events": len(topics.source),
-        "changes": len(topics.changes),
+        "executions": executions,
+        "changes": changes,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_s, 2),
-        "changes_a_second": round(len(topics.changes) / seconds),
+        "changes_a_second": round(changes / seconds),
         "rows": rows,
-        "get_active_executions_ms": round(looked_up_ms(reading), 3),
+        "get_active_executions_ms": looked_up_ms(reading, random_pairs(reading)),
     }
-    writing.dispose()
-    reading.dispose()
-    return found
 
 
 @contextmanager
 def databases(names: list[str]) -> Iterator[dict[str, str]]:
-    """URLs of empty databases."""
+    """URLs of empty databases, on disk."""
     with ExitStack() as stack:
         found = {}
         if "sqlite" in names:
             directory = stack.enter_context(tempfile.TemporaryDirectory())
             found["sqlite"] = f"sqlite:///{Path(directory) / 'model.db'}"
         if "postgresql" in names:
-            server = PostgresServer()
+            server = PostgresServer(is_lasting=True)
             stack.callback(server.close)
             server.start()
             found["postgresql"] = server.new_database()
         yield found
 
 
+def arguments() -> argparse.Namespace:
+    """What is asked for: as many events as were given, or as so many executions have."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=DESIGN_EVENTS)
+    parser.add_argument("--executions", type=int, help="instead of --events")
+    parser.add_argument("--applications", type=int, help="as many as the design has for so many events, by default")
+    parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--databases", default="sqlite,postgresql")
+    found = parser.parse_args()
+    if found.executions is not None:
+        found.events = round(found.executions * events_per_execution())
+    if found.applications is None:
+        found.applications = max(1_000, round(found.events * DESIGN_APPLICATIONS / DESIGN_EVENTS))
+    return found
+
+
 def main() -> None:
     """Measure what was asked for; one JSON object a line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--applications", type=int, default=20_000)
-    parser.add_argument("--databases", default="sqlite,postgresql")
-    arguments = parser.parse_args()
-    topics = topics_of(arguments.events, arguments.applications)
-    with databases(arguments.databases.split(",")) as urls:
+    load = arguments()
+    with databases(load.databases.split(",")) as urls:
         for name, url in urls.items():
-            print(json.dumps(measure(name, url, topics)), flush=True)
+            with set_for_cuts():
+                for found in measure(name, url, load):
+                    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

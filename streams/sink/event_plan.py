@@ -1,6 +1,6 @@
 """What the records of one cut make of ``lifecycle_events``, net: as if each had been written in turn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,9 @@ __all__ = ["ErasedIds", "EventPlan", "plan_events"]
 _EVENT_ID: Final = 3
 """Where the event's id stands in a row of ``lifecycle_events``."""
 
+_KEYS: Final = 5
+"""How many columns the primary key of ``lifecycle_events`` has; they come first."""
+
 
 class ErasedIds:
     """Which applications of a partition are erased as a whole.
@@ -31,6 +34,10 @@ class ErasedIds:
         self._hashes: dict[bytes, set[bytes]] = {}
         for salt, digest in erased:
             self._hashes.setdefault(salt, set()).add(digest)
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._hashes)
 
     def holds(self, prefix: bytes) -> bool:
         """Whether an application is erased, by what its keys start with."""
@@ -52,33 +59,16 @@ class EventPlan:
     """Rows to insert and to delete.
 
     Attributes:
-        inserts: rows of ``lifecycle_events``, by their keys.
+        inserts: rows of ``lifecycle_events``, in the order of their keys: one page of an index after the other.
         erased: application and event of each tombstone.
     """
 
-    inserts: dict[tuple[str, ...], Row] = field(default_factory=dict)
-    erased: dict[tuple[str, str], None] = field(default_factory=dict)
-    _copies: dict[tuple[str, str], list[tuple[str, ...]]] = field(default_factory=dict)
-
-    def insert(self, row: Row) -> None:
-        """One more event, unless a tombstone in the same cut came before it."""
-        event = (row[0], row[_EVENT_ID])
-        key = row[: _EVENT_ID + 2]
-        if event in self.erased or key in self.inserts:
-            return
-        self.inserts[key] = row
-        self._copies.setdefault(event, []).append(key)
-
-    def erase(self, application_id: str, event_id: str) -> None:
-        """A tombstone."""
-        event = (application_id, event_id)
-        self.erased[event] = None
-        for key in self._copies.pop(event, ()):
-            del self.inserts[key]
+    inserts: list[Row] = field(default_factory=list)
+    erased: set[tuple[str, str]] = field(default_factory=set)
 
     def hashes(self, partition: int) -> list[Row]:
         """The rows of ``erased_events``."""
-        return [(application, erased_hash(event).hex(), partition) for application, event in self.erased]
+        return [(application, erased_hash(event).hex(), partition) for application, event in sorted(self.erased)]
 
 
 def plan_events(
@@ -95,19 +85,27 @@ def plan_events(
         max_event_bytes: larger events are dead letters.
         erased: the applications that are erased.
     """
-    plan = EventPlan()
+    first: dict[Row, Row] = {}
+    gone: set[tuple[str, str]] = set()
     kinds, _ = Edge(partition, partitions, max_event_bytes).classified(records, NoSwitches(), NoErasure())
+    some_erased = bool(erased)
     for record, kind in zip(records, kinds, strict=True):
         if isinstance(kind, LifecycleEvent):
-            if not erased.holds(application_prefix(kind.application_id)):
-                plan.insert(event_row(kind, partition, record.offset))
+            if some_erased and erased.holds(application_prefix(kind.application_id)):
+                continue
+            row = event_row(kind, partition, record.offset)
+            first.setdefault(row[:_KEYS], row)
         elif (
             isinstance(kind, Tombstone)
             and _is_home(kind, partition, partitions)
             and not erased.holds(application_prefix(kind.application_id))
         ):
-            plan.erase(kind.application_id, kind.event_id)
-    return plan
+            gone.add((kind.application_id, kind.event_id))
+    rows: Iterable[Row] = first.values()
+    if gone:
+        # Before its tombstone or after it, an event of this cut is no row.
+        rows = (row for row in rows if (row[0], row[_EVENT_ID]) not in gone)
+    return EventPlan(sorted(rows), gone)
 
 
 def _is_home(tombstone: Tombstone, partition: int, partitions: int) -> bool:

@@ -19,9 +19,6 @@ from topics.records.record import Record
 
 __all__ = ["Change", "Cursor", "Cut", "Lane", "Letter"]
 
-MOST_WAITING: Final = 4_000
-"""How many records of one partition and topic wait in memory at most. Reading then pauses until half are gone."""
-
 _RULESET: Final = "ruleset"
 """The cause of a change that comes of another ruleset's adoption."""
 
@@ -34,8 +31,7 @@ class Cursor(NamedTuple):
     letters: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A record of ``factor-changes``; ``change`` is None where it is a tombstone."""
 
     record: Record
@@ -85,7 +81,7 @@ class Lane:
 
     Attributes:
         partition: which one.
-        at: where its rows are.
+        at: where its rows are, once everything is written that was handed over.
         events_end: every record of ``executions`` before it was read.
         changes_end: likewise, of ``factor-changes``.
         letters_end: likewise, of the dead letters.
@@ -170,11 +166,12 @@ class Lane:
         for event in self.events:
             if event.offset >= end:
                 break
-            if len(taken) == most_records or (taken and _erases(event)):
+            is_erasure = _erases(event)
+            if len(taken) == most_records or (taken and is_erasure):
                 end = event.offset
                 break
             taken.append(event)
-            if _erases(event):
+            if is_erasure:
                 end = event.offset + 1
                 break
         changes = self._changes_before(end)
@@ -183,18 +180,19 @@ class Lane:
             return None
         after = Cursor(end, self._changes_position(changes), self._letters_position(letters))
         bad = {one.letter.offset for one in letters if one.letter is not None}
+        events = [event for event in taken if event.offset not in bad] if bad else taken
         return Cut(
             self.partition,
             self.at,
             after,
-            [event for event in taken if event.offset not in bad],
+            events,
             changes,
             letters,
             taken[-1].timestamp_ms if taken else None,
         )
 
     def moved(self, cut: Cut) -> None:
-        """The rows are at a cut's end."""
+        """The rows are, or will be, at a cut's end."""
         self.at = cut.after
         while self.events and self.events[0].offset < cut.after.next:
             self.events.popleft()
@@ -236,4 +234,5 @@ class Lane:
 
 
 def _erases(record: Record) -> bool:
-    return record.value is not None and record.key is not None and record.key.startswith(ERASURE_PREFIX)
+    key = record.key
+    return key is not None and key.startswith(ERASURE_PREFIX) and record.value is not None

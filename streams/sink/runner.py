@@ -18,6 +18,7 @@ from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from streams.sink.database import migrate, open_for_writing
 from streams.sink.failures import DatabaseAwayError
+from streams.sink.interpreter import set_for_cuts
 from streams.sink.lane import Cursor
 from streams.sink.membership import Membership
 from streams.sink.ownership import Installed, database_id
@@ -72,6 +73,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
     group = f"{settings.app_id}-sink-{known}"
     _log.info("sink started", database=url.render_as_string(hide_password=True), group=group)
     with (
+        set_for_cuts(),
         Follower(config) as follower,
         GroupProgress(config, settings.app_id, topics) as progress,
         Membership(config, group, topics.executions.name, settings.session_timeout_s) as membership,

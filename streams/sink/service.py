@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 
 from models.errors import InfrastructureError
 from streams.sink.failures import DatabaseAwayError
-from streams.sink.lane import MOST_WAITING, Cursor, Lane
+from streams.sink.lane import Cursor, Lane
 from streams.sink.membership import Membership
 from streams.sink.ownership import FencedError, Ownership, claim, touch
+from streams.sink.pipeline import Pipeline
 from streams.sink.schema import CURRENT, Tables
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
@@ -22,14 +23,27 @@ from topics.reading.progress import GroupProgress, Published
 
 __all__ = ["SinkService"]
 
-CUT_RECORDS: Final = 4_000
-"""Most events in one cut: some 16,000 rows in one transaction, which take a tenth of a second to a second."""
+CUT_RECORDS: Final = 16_000
+"""Most events in one cut: some 45,000 rows in one transaction, which take half a second to a few. Only a sink that
+catches up has so many; one that keeps up writes what has come."""
+
+_WAITING_RECORDS: Final = 64_000
+"""How many records of a topic wait in memory at most, of all partitions together."""
+
+_LEAST_WAITING: Final = 2_000
+"""And of one partition at least: reading pauses until half are gone."""
+
+_CLOSE_S: Final = 5.0
+"""How long a sink that is ended waits for a transaction that is being written."""
 
 _ASK_S: Final = 0.1
 """So often it is asked how far the worker is, where everything that is known of is written."""
 
 _STALE_S: Final = 1.0
 """And where it is not: a transaction that stays open may not keep what is known later from being shown."""
+
+CONNECTIONS: Final = 2
+"""How many partitions' cuts PostgreSQL writes at the same time."""
 
 _IDLE_POLL_S: Final = 0.05
 _AGAIN_S: Final = 1.0
@@ -82,6 +96,10 @@ class SinkService:
         self._tables = tables
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
+        # SQLite has one writer.
+        self._pipeline = Pipeline(
+            lambda planned: writer.write(planned, _now_ms()), 1 if engine.dialect.name == "sqlite" else CONNECTIONS
+        )
         self._left_alone: dict[int, float] = {}
         self._asked = -_STALE_S
         self._touched = time.monotonic()
@@ -95,17 +113,28 @@ class SinkService:
             ContractError: something agreed upon does not hold.
             InfrastructureError: what is in the log cannot be read.
         """
-        while True:
-            self._membership.poll()
-            try:
-                self.follow_assignment()
-                if not self.step():
-                    self._rest()
-            except DatabaseAwayError as error:
-                self._wait_for_database(error)
+        try:
+            while True:
+                self._membership.poll()
+                try:
+                    self.follow_assignment()
+                    if not self.step():
+                        self._rest()
+                except DatabaseAwayError as error:
+                    self._wait_for_database(error)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Write nothing more; a transaction that is under way has a moment to end."""
+        self._pipeline.close(_CLOSE_S)
 
     def step(self) -> bool:
-        """Ask, read and write once; whether anything was written."""
+        """Ask, read, and have written what there is; whether anything was or is being written.
+
+        Raises:
+            ContractError, DatabaseAwayError: see :meth:`~streams.sink.writing.CutWriter.write`.
+        """
         self._ask()
         self._read()
         return self._write()
@@ -127,6 +156,10 @@ class SinkService:
                 self._take_over(partition)
 
     def _take_over(self, partition: int) -> None:
+        # SQLite's lock would be waited for beside this process's own transactions; and what became of them is known
+        # before the place is read at which they left the rows.
+        self._pipeline.settle()
+        self._take_outcomes()
         owned = claim(
             self._engine,
             partition,
@@ -189,34 +222,66 @@ class SinkService:
             elif record.topic == letters:
                 lane.take_letter(record, source)
         positions = self._follower.positions
+        most = max(_LEAST_WAITING, _WAITING_RECORDS // max(1, len(self._lanes)))
         for partition, (lane, _) in self._lanes.items():
             places = self._places(partition)
             lane.events_end, lane.changes_end, lane.letters_end = (positions[place] for place in places)
             waiting_records = (len(lane.events), len(lane.changes), len(lane.letters))
             for place, count in zip(places, waiting_records, strict=True):
-                if count >= MOST_WAITING:
+                if count >= most:
                     self._follower.hold(place, held=True)
-                elif count < MOST_WAITING // 2:
+                elif count < most // 2:
                     self._follower.hold(place, held=False)
 
     def _write(self) -> bool:
-        """One cut of each partition that has any."""
-        moved: dict[int, int] = {}
+        """Take in what was written, and have one more cut written of each partition that has any.
+
+        A lane is moved as soon as its cut is under way: one that is not written takes its lane with it.
+        """
+        progressed = self._take_outcomes()
         for partition, (lane, owned) in [*self._lanes.items()]:
+            if not self._pipeline.has_room(partition):
+                continue
             cut = lane.next_cut(CUT_RECORDS)
             if cut is None:
                 continue
-            try:
-                written = self._writer.write(cut, owned, _now_ms())
-            except FencedError:
-                self._fenced(partition)
-                continue
+            self._pipeline.put(self._writer.plan(cut, owned))
             lane.moved(cut)
+            progressed = True
+        if progressed:
+            return True
+        if self._pipeline.is_idle:
+            return False
+        self._pipeline.wait(_IDLE_POLL_S)
+        return True
+
+    def _take_outcomes(self) -> bool:
+        """Take in what became of cuts; whether there was anything.
+
+        Raises:
+            ContractError, DatabaseAwayError: why one was not written.
+        """
+        outcomes = self._pipeline.take_finished()
+        moved: dict[int, int] = {}
+        failure: Exception | None = None
+        for outcome in outcomes:
+            cut, result = outcome.planned.cut, outcome.result
+            partition = cut.partition
+            if isinstance(result, FencedError):
+                served = self._lanes.get(partition)
+                if served is not None and served[1] is outcome.planned.owned:
+                    self._fenced(partition)
+                continue
+            if isinstance(result, Exception):
+                failure = result
+                continue
             moved[partition] = cut.after.next
-            if written.refused:
-                _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=written.refused)
+            if result.refused:
+                _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=result.refused)
         self._membership.commit(moved)
-        return bool(moved)
+        if failure is not None:
+            raise failure
+        return bool(outcomes)
 
     def _rest(self) -> None:
         """Nothing was written: say now and then that somebody is here."""
@@ -238,6 +303,8 @@ class SinkService:
         """What was read is dropped: where it goes on stands in the database."""
         for partition in [*self._lanes]:
             self._leave(partition)
+        self._pipeline.settle()
+        self._pipeline.take_finished()
         if self._away_since is None:
             self._away_since = time.monotonic()
         self._engine.dispose()

@@ -6,26 +6,56 @@ from typing import Final
 
 from sqlalchemy import Engine, select, union
 
-from consolidator.keys import application_prefix, parse_event_key
+from consolidator.keys import application_prefix
 from models.errors import BadEventError
 from streams.partition.state.erased_events import erased_hash
 from streams.sink.bulk import Bulk, Refused
+from streams.sink.change_plan import ChangePlan, plan_changes
 from streams.sink.database import transaction
 from streams.sink.event_plan import EventPlan, plan_events
 from streams.sink.failures import BAD_ROW
 from streams.sink.lane import Cut
 from streams.sink.ownership import Ownership, move
-from streams.sink.rows import Row, change_row, consolidation_row, factor_rows, letter_row
+from streams.sink.rows import Row, letter_row
 from streams.sink.schema import Tables
 from topics.contract.declared import Topics
 from topics.records.dead_letter_format import marked_letter
 from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
 from topics.records.erasures import Erasure, salted_hash
 
-__all__ = ["CutWriter", "Written"]
+__all__ = ["CutWriter", "Planned", "Written"]
 
 _EVENT_ID: Final = 3
 _REDRIVEN: Final = "redriven"
+
+_NOT_WAITING_FOR_THE_DISK: Final = "SET LOCAL synchronous_commit = off"
+"""After a crash of the server the last transactions may be gone, each as a whole and with its position: they are
+written again from the log. Taking a partition over does wait for the disk, and so for all transactions before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The rows of a cut, made and not written.
+
+    Attributes:
+        cut: the cut.
+        owned: its partition.
+        events: of the event log.
+        changes: of what is consolidated.
+        erasure: the application's erasure that the cut is.
+        asked: the applications of which single events were erased before: late copies of these stay out.
+        keeping: the rows of ``processor_policies``; None: they stay.
+        ruleset_digest: of the ruleset whose policies are in the database after this.
+    """
+
+    cut: Cut
+    owned: Ownership
+    events: EventPlan
+    changes: ChangePlan
+    erasure: Erasure | None
+    asked: Collection[str]
+    keeping: list[Row] | None
+    ruleset_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +99,24 @@ class CutWriter:
         self._authority = authority
         self._keeping = keeping
 
-    def write(self, cut: Cut, owned: Ownership, now_ms: int) -> Written:
-        """Write one cut.
+    def plan(self, cut: Cut, owned: Ownership) -> Planned:
+        """Make the rows of one cut, without the database.
 
-        1. Plan it, without the database.
-        2. Write it; where a row is refused, once more and carefully.
-        3. Remember what it has erased.
+        The cuts of an ownership are planned in order, each before or after the earlier ones are written: what a cut
+        erases is remembered here at once. An ownership of which a cut was not written is given up.
 
         Args:
             cut: the cut.
             owned: its partition.
-            now_ms: this machine's clock, in milliseconds since the epoch.
 
         Raises:
-            FencedError: another process has the partition; nothing was written.
-            DatabaseAwayError: the database does not answer. Whether it was written is seen when it does.
-            ContractError: a ruleset is not in Kafka, or the tables are not as they should be.
+            ContractError: a ruleset is not in Kafka.
+            InfrastructureError: Kafka does not answer.
         """
-        # 1.
         erasure = self._erasure(cut)
-        plan = EventPlan()
+        events = EventPlan()
         if cut.erasure is None:
-            plan = plan_events(
+            events = plan_events(
                 cut.events,
                 partition=cut.partition,
                 partitions=self._topics.partitions,
@@ -101,18 +127,32 @@ class CutWriter:
         keeping = None
         if digest and digest != owned.ruleset_digest:
             keeping = [(cut.partition, processor, True) for processor in sorted(self._keeping(digest))]
-        digest = digest or owned.ruleset_digest
-        # 2.
-        try:
-            refused = self._write(cut, owned, plan, erasure, keeping, digest, now_ms, careful=False)
-        except BAD_ROW:
-            refused = self._write(cut, owned, plan, erasure, keeping, digest, now_ms, careful=True)
-        # 3.
-        owned.ruleset_digest = digest
-        owned.with_erased_events.update(application for application, _ in plan.erased)
+            owned.ruleset_digest = digest
+        asked = owned.with_erased_events and {row[0] for row in events.inserts} & owned.with_erased_events
+        owned.with_erased_events.update(application for application, _ in events.erased)
         if erasure is not None:
             owned.erased.follow(erasure)
-        return Written(len(plan.inserts), len(cut.changes), refused)
+        return Planned(
+            cut, owned, events, plan_changes(cut.changes), erasure, asked or (), keeping, owned.ruleset_digest
+        )
+
+    def write(self, planned: Planned, now_ms: int) -> Written:
+        """Write one cut; where a row is refused, once more and carefully. Any thread may do so.
+
+        Args:
+            planned: its rows.
+            now_ms: this machine's clock, in milliseconds since the epoch.
+
+        Raises:
+            FencedError: another process has the partition; nothing was written.
+            DatabaseAwayError: the database does not answer. Whether it was written is seen when it does.
+            ContractError: the tables are not as they should be.
+        """
+        try:
+            refused = self._write(planned, now_ms, careful=False)
+        except BAD_ROW:
+            refused = self._write(planned, now_ms, careful=True)
+        return Written(len(planned.events.inserts), len(planned.cut.changes), refused)
 
     def _erasure(self, cut: Cut) -> Erasure | None:
         """The application's erasure that a cut is; None: it is none, or none that counts."""
@@ -124,43 +164,35 @@ class CutWriter:
         except BadEventError:
             return None
 
-    def _write(
-        self,
-        cut: Cut,
-        owned: Ownership,
-        plan: EventPlan,
-        erasure: Erasure | None,
-        keeping: list[Row] | None,
-        digest: str,
-        now_ms: int,
-        *,
-        careful: bool,
-    ) -> int:
+    def _write(self, planned: Planned, now_ms: int, *, careful: bool) -> int:
         """One transaction: 1. the fence, 2. what goes, 3. what comes, 4. what was refused."""
+        cut, owned, events = planned.cut, planned.owned, planned.events
         with transaction(self._engine) as connection:
             bulk, tables = Bulk(connection, careful), owned.tables
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(_NOT_WAITING_FOR_THE_DISK)
             # 1.
             move(
                 connection,
                 owned,
                 cut.before,
                 cut.after,
-                ruleset_digest=digest,
+                ruleset_digest=planned.ruleset_digest,
                 record_time_ms=cut.record_time_ms,
                 now_ms=now_ms,
             )
             # 2.
-            if erasure is not None:
-                self._erase(bulk, tables, cut, erasure)
-            if plan.erased:
-                bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), [*plan.erased])
-                bulk.insert(tables.erased_events, plan.hashes(cut.partition))
-            if keeping is not None:
+            if planned.erasure is not None:
+                self._erase(bulk, tables, cut, planned.erasure)
+            if events.erased:
+                bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), [*events.erased])
+                bulk.insert(tables.erased_events, events.hashes(cut.partition))
+            if planned.keeping is not None:
                 bulk.delete(tables.processor_policies, ("source_partition",), [(cut.partition,)])
-                bulk.insert(tables.processor_policies, keeping)
+                bulk.insert(tables.processor_policies, planned.keeping)
             # 3.
-            bulk.insert(tables.lifecycle_events, self._without_late_copies(bulk, plan, owned))
-            self._write_changes(bulk, tables, cut)
+            bulk.insert(tables.lifecycle_events, self._without_late_copies(bulk, planned))
+            self._write_changes(bulk, tables, planned.changes)
             self._write_letters(bulk, tables, cut)
             # 4.
             bulk.insert(tables.sink_quarantine, [self._place(tables, one) for one in [*bulk.refused]])
@@ -179,43 +211,25 @@ class CutWriter:
                 for table in tables.of_application:
                     bulk.delete(table, ("application_id",), [(application,)])
 
-    def _without_late_copies(self, bulk: Bulk, plan: EventPlan, owned: Ownership) -> list[Row]:
+    def _without_late_copies(self, bulk: Bulk, planned: Planned) -> list[Row]:
         """The rows to insert, without copies of events that were erased before."""
-        rows = [*plan.inserts.values()]
-        asked = owned.with_erased_events and {row[0] for row in rows} & owned.with_erased_events
+        rows, asked = planned.events.inserts, planned.asked
         if not asked:
             return rows
-        table = owned.tables.erased_events
+        table = planned.owned.tables.erased_events
         wanted = select(table.c.application_id, table.c.event_hash).where(table.c.application_id.in_(asked))
         erased = {tuple(row) for row in bulk.connection.execute(wanted)}
         return [row for row in rows if row[0] not in asked or (row[0], erased_hash(row[_EVENT_ID]).hex()) not in erased]
 
-    def _write_changes(self, bulk: Bulk, tables: Tables, cut: Cut) -> None:
-        """The journal; and of each pair and factor the last state in the cut, as one statement takes a key once."""
-        journal: dict[bytes, Row] = {}
-        pairs: dict[tuple[str, str], Row] = {}
-        factors: dict[tuple[str, str, str], Row | None] = {}
-        erased: list[Row] = []
-        for one in cut.changes:
-            key = one.record.key or b""
-            if one.change is None:
-                identity = parse_event_key(key)
-                journal.pop(key, None)
-                if identity is not None:
-                    erased.append(identity)
-                continue
-            change = one.change
-            journal[key] = change_row(change, (one.record.value or b"").decode())
-            pairs[change.application_id, change.processor] = consolidation_row(change)
-            factors |= factor_rows(change)
-        if erased:
-            bulk.delete(tables.factor_changes, ("application_id", "change_id"), erased)
-        bulk.insert(tables.factor_changes, [*journal.values()])
-        bulk.insert(tables.consolidations, [*pairs.values()], replace=True)
-        cleared = [key for key, row in factors.items() if row is None]
-        if cleared:
-            bulk.delete(tables.factors, ("application_id", "processor", "factor"), cleared)
-        bulk.insert(tables.factors, [row for row in factors.values() if row is not None], replace=True)
+    def _write_changes(self, bulk: Bulk, tables: Tables, changes: ChangePlan) -> None:
+        """The journal, the results and the factors."""
+        if changes.erased:
+            bulk.delete(tables.factor_changes, ("application_id", "change_id"), changes.erased)
+        bulk.insert(tables.factor_changes, changes.journal)
+        bulk.insert(tables.consolidations, changes.results, replace=True)
+        if changes.cleared:
+            bulk.delete(tables.factors, ("application_id", "processor", "factor"), changes.cleared)
+        bulk.insert(tables.factors, changes.factors, replace=True)
 
     def _write_letters(self, bulk: Bulk, tables: Tables, cut: Cut) -> None:
         """Dead letters, in order: a mark or a tombstone comes after its letter."""

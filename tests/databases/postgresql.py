@@ -31,11 +31,15 @@ def programs() -> Path | None:
 class PostgresServer:
     """One server; it may be killed and started again.
 
+    Args:
+        is_lasting: it waits for the disk, as a server in use does; a test's need not.
+
     Attributes:
         port: where it listens, on 127.0.0.1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_lasting: bool = False) -> None:
+        self._fsync = "on" if is_lasting else "off"
         found = programs()
         assert found is not None, "PostgreSQL's server is missing: apt-get install postgresql"
         self._programs = found
@@ -66,7 +70,7 @@ class PostgresServer:
                 [
                     self._programs / "postgres",
                     *("-D", self._data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
-                    *("-c", "fsync=off", "-c", "max_connections=40"),
+                    *("-c", f"fsync={self._fsync}", "-c", "max_connections=40"),
                 ],
                 stdout=log,
                 stderr=log,

@@ -91,7 +91,7 @@ class SimulatedSink:
     ) -> None:
         catalogue = catalogue_of(topics.content)
         self._topics = topics
-        self._writer = writer(
+        self.writer = writer(
             engine,
             topics.topics,
             max_event_bytes=MAX_EVENT_BYTES,
@@ -127,7 +127,7 @@ class SimulatedSink:
         cut = self.lane.next_cut(most_records)
         if cut is None:
             return False
-        self._writer.write(cut, self.owned, NOW_MS)
+        self.writer.write(self.writer.plan(cut, self.owned), NOW_MS)
         self.lane.moved(cut)
         return True
 

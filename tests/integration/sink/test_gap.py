@@ -79,6 +79,7 @@ def service(model: Model, progress: type[GroupProgress]) -> Iterator[Callable[[]
         )
         sink.follow_assignment()
         yield sink.step
+        sink.close()
     engine.dispose()
 
 
