@@ -2,22 +2,23 @@
 
 The worker's fold makes the topics, in memory, from the design's workload; what is measured is the sink from a record's
 bytes to a committed row, on disk, without fetching: its own pipeline, with all rows that come of the events. The load
-is made in pieces, between which the clock stands still; with ``--executions`` there are as many as it takes, so that
-rates, memory and queries are seen as the database grows. ``benchmarks.sink_kafka`` has fetching in it.
+is offered in pieces, between which the clock stands still; with ``--executions`` in as many as it takes, so that rates,
+memory and queries are seen as the database grows. ``benchmarks.sink_kafka`` has fetching in it.
 """
 
 import argparse
 import gc
 import json
 import random
+import re
 import statistics
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import islice
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 from sqlalchemy import Engine, func, select
@@ -52,12 +53,17 @@ LOOKUPS = 1_000
 NOW_MS = folds.RECORDED_MS
 TABLES = (CURRENT.lifecycle_events, CURRENT.factor_changes, CURRENT.consolidations, CURRENT.factors)
 
-Raw = tuple[str, int, int, int, bytes | None, bytes | None, tuple[()]]
+Raw = tuple[str, int, int, int, bytes, bytes, tuple[()]]
 """What a record is made of, in the order of its fields."""
+
+_OFFSET = re.compile(rb'"offset":(\d+)')
 
 
 class Topics:
-    """What a worker makes of one partition.
+    """What a worker makes of one partition: of one piece of the workload, and of as many copies of it as are wanted.
+
+    A copy has applications of its own, which come between those of the other pieces by name: folding millions of events
+    anew would take longer than anything that is measured.
 
     Args:
         partition: which one.
@@ -72,31 +78,64 @@ class Topics:
 
     def __init__(self, partition: int, partitions: int) -> None:
         self.partition = partition
+        self._partitions = partitions
         self.declared = folds.topics_of(partitions)
-        self._worker = folds.Partition(load_catalogue(), partition=partition, partitions=partitions)
-        self._batch: list[folds.Record] = []
+        self._messages: list[folds.Record] = []
+        self._piece: tuple[list[Raw], list[Raw]] = ([], [])
         self.events: deque[Raw] = deque()
         self.changes: deque[Raw] = deque()
         self.consolidated = 0
         self.published = 0
 
     def publish(self, message: Message) -> None:
-        """A producer's event; the worker takes it in with its batch."""
-        self._batch.append(folds.Record(self.consolidated + len(self._batch), message.key, message.value))
-        if len(self._batch) == BATCH:
-            self.consolidate()
+        """A producer's event, of the piece."""
+        self._messages.append(folds.Record(len(self._messages), message.key, message.value))
 
     def consolidate(self) -> None:
         """The worker takes in what was published."""
-        for one in self._batch:
-            self.events.append(("executions", self.partition, one.offset, one.timestamp, one.key, one.value, ()))
-        self.consolidated += len(self._batch)
-        for sent in self._worker.take(*self._batch).outgoing:
-            if sent.topic == self.declared.factor_changes.name:
-                self.changes.append((sent.topic, self.partition, self.published, NOW_MS, sent.key, sent.value, ()))
-                self.published += 1
-        self._worker.sent.clear()
-        self._batch.clear()
+        worker = folds.Partition(load_catalogue(), partition=self.partition, partitions=self._partitions)
+        events, changes = self._piece
+        for begin in range(0, len(self._messages), BATCH):
+            batch = self._messages[begin : begin + BATCH]
+            for one in batch:
+                assert one.key and one.value
+                events.append(("executions", self.partition, one.offset, one.timestamp, one.key, one.value, ()))
+            for sent in worker.take(*batch).outgoing:
+                if sent.topic == self.declared.factor_changes.name and sent.value:
+                    changes.append((sent.topic, self.partition, len(changes), NOW_MS, sent.key, sent.value, ()))
+            worker.sent.clear()
+        self._messages.clear()
+
+    def offer(self, number: int) -> None:
+        """Have the piece, or a copy of it, read next; everything before was read.
+
+        Args:
+            number: 0: the piece itself.
+        """
+        names: dict[bytes, bytes] = {}
+        for kind, (waiting, before) in enumerate(((self.events, self.consolidated), (self.changes, self.published))):
+            for topic, partition, offset, timestamp, key, value, headers in self._piece[kind]:
+                record = key, value
+                if number:
+                    application = key.partition(b"/")[0]
+                    name = names.get(application) or names.setdefault(application, self._copied(application, number))
+                    record = self._renamed(key, value, application, name)
+                waiting.append((topic, partition, offset + before, timestamp, *record, headers))
+        self.consolidated += len(self._piece[0])
+        self.published += len(self._piece[1])
+
+    def _renamed(self, key: bytes, value: bytes, application: bytes, name: bytes) -> tuple[bytes, bytes]:
+        """A copy's record; a change has offsets of events in it."""
+        moved = value.replace(b'"%b"' % application, b'"%b"' % name, 1)
+        before = self.consolidated
+        if before and b'"version":{' in moved:
+            moved = _OFFSET.sub(lambda found: b'"offset":%d' % (int(found[1]) + before), moved)
+        return name + key[len(application) :], moved
+
+    def _copied(self, application: bytes, number: int) -> bytes:
+        """A name next to an application's, in the same partition."""
+        names = (f"{application.decode()}-{number:03d}{letter}" for letter in ascii_letters)
+        return next(name for name in names if partition_of(name, self._partitions) == self.partition).encode()
 
 
 class Sink:
@@ -191,13 +230,15 @@ def measure(name: str, url: str, load: argparse.Namespace) -> Iterator[dict[str,
     migrate(writing)
     topics = [Topics(one, load.partitions) for one in range(load.partitions)]
     sink = Sink(writing, topics)
-    messages = design_workload(load.events, load.applications)
+    pieces = max(1, round(load.events / PIECE_EVENTS))
+    for message in design_workload(load.events // pieces, load.applications // pieces):
+        topics[partition_of(message.application_id, load.partitions)].publish(message)
+    for one in topics:
+        one.consolidate()
     seconds, cpu_s, before = 0.0, 0.0, 0
-    while batch := list(islice(messages, PIECE_EVENTS)):
-        for message in batch:
-            topics[partition_of(message.application_id, load.partitions)].publish(message)
+    for number in range(pieces):
         for one in topics:
-            one.consolidate()
+            one.offer(number)
         made = resident_mib()
         gc.collect()
         # What stands for Kafka is nothing that a sink's memory has in it.
