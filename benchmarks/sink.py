@@ -11,18 +11,22 @@ import gc
 import json
 import random
 import re
+import sqlite3
 import statistics
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from string import ascii_letters
 from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from benchmarks.load.session import say
+from benchmarks.report.machine import machine, versions
 from consolidator.keys import partition_of
 from streams.sink.database import migrate, open_for_reading, open_for_writing, transaction, url_of
 from streams.sink.interpreter import set_for_cuts
@@ -51,6 +55,7 @@ BATCH = 4_000
 PIECE_EVENTS = 200_000
 LOOKUPS = 1_000
 NOW_MS = folds.RECORDED_MS
+_VERSIONS = ("consolidator", "Python", "Kafka", "confluent-kafka", "msgspec")
 TABLES = (CURRENT.lifecycle_events, CURRENT.factor_changes, CURRENT.consolidations, CURRENT.factors)
 
 Raw = tuple[str, int, int, int, bytes, bytes, tuple[()]]
@@ -98,7 +103,8 @@ class Topics:
         for begin in range(0, len(self._messages), BATCH):
             batch = self._messages[begin : begin + BATCH]
             for one in batch:
-                assert one.key and one.value
+                assert one.key
+                assert one.value
                 events.append(("executions", self.partition, one.offset, one.timestamp, one.key, one.value, ()))
             for sent in worker.take(*batch).outgoing:
                 if sent.topic == self.declared.factor_changes.name and sent.value:
@@ -224,7 +230,7 @@ def resident_mib() -> int:
     return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
 
-def measure(name: str, url: str, load: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def measure(name: str, url: str, load: argparse.Namespace) -> dict[str, Any]:
     """One database: what is found after each piece, and at the end."""
     writing, reading = open_for_writing(url_of(url)), open_for_reading(url_of(url))
     migrate(writing)
@@ -235,50 +241,51 @@ def measure(name: str, url: str, load: argparse.Namespace) -> Iterator[dict[str,
         topics[partition_of(message.application_id, load.partitions)].publish(message)
     for one in topics:
         one.consolidate()
-    seconds, cpu_s, before = 0.0, 0.0, 0
+    found = []
     for number in range(pieces):
         for one in topics:
             one.offer(number)
-        made = resident_mib()
-        gc.collect()
-        # What stands for Kafka is nothing that a sink's memory has in it.
-        gc.freeze()
-        began, used = time.perf_counter(), time.process_time()
-        sink.write()
-        took, took_cpu = time.perf_counter() - began, time.process_time() - used
-        seconds, cpu_s = seconds + took, cpu_s + took_cpu
-        changes = sum(one.published for one in topics)
-        yield {
-            "database": name,
-            "changes": changes,
-            "changes_a_second": round((changes - before) / took),
-            "resident_mib": {"before": made, "after": resident_mib()},
-        }
-        before = changes
+        found.append(_piece(sink, topics, sum(each["changes"] for each in found)))
+        say(json.dumps({"database": name, **found[-1]}))
     sink.pipeline.close(1.0)
-    yield _summary(name, writing, reading, seconds, cpu_s, before)
-    writing.dispose()
-    reading.dispose()
-
-
-def _summary(name: str, writing: Engine, reading: Engine, seconds: float, cpu_s: float, changes: int) -> dict[str, Any]:
     with transaction(writing) as connection:
         if name == "postgresql":
             connection.exec_driver_sql("ANALYZE")
         rows = {table.name: connection.execute(select(func.count()).select_from(table)).scalar() for table in TABLES}
-    with reading.connect() as connection:
         table = CURRENT.lifecycle_events
         different = select(table.c.application_id, table.c.processor, table.c.execution_id).distinct().subquery()
         executions = connection.execute(select(func.count()).select_from(different)).scalar()
-    return {
+    seconds = sum(one["seconds"] for one in found)
+    summary = {
         "database": name,
         "executions": executions,
+        "rows": rows,
+        "seconds": round(seconds, 2),
+        "changes_a_second": round(rows[CURRENT.factor_changes.name] / seconds),
+        "get_active_executions_ms": looked_up_ms(reading, random_pairs(reading)),
+    }
+    say(json.dumps(summary))
+    writing.dispose()
+    reading.dispose()
+    return {**summary, "pieces": found}
+
+
+def _piece(sink: Sink, topics: list[Topics], before: int) -> dict[str, Any]:
+    """Write what is offered. Memory: what the sink added to that of the topics, which stand for Kafka."""
+    gc.collect()
+    gc.freeze()
+    offered_mib = resident_mib()
+    began, used = time.perf_counter(), time.process_time()
+    sink.write()
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - used
+    changes = sum(one.published for one in topics) - before
+    return {
         "changes": changes,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_s, 2),
         "changes_a_second": round(changes / seconds),
-        "rows": rows,
-        "get_active_executions_ms": looked_up_ms(reading, random_pairs(reading)),
+        "resident_mib": resident_mib(),
+        "offered_mib": offered_mib,
     }
 
 
@@ -306,6 +313,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--applications", type=int, help="as many as the design has for so many events, by default")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--databases", default="sqlite,postgresql")
+    parser.add_argument("--json", type=Path, help="write the report for the page there")
     found = parser.parse_args()
     if found.executions is not None:
         found.events = round(found.executions * events_per_execution())
@@ -314,14 +322,27 @@ def arguments() -> argparse.Namespace:
     return found
 
 
+def report(kind: str, load: argparse.Namespace, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the page is made of."""
+    names = {"SQLite": sqlite3.sqlite_version, **{name: version(name) for name in ("sqlalchemy", "psycopg")}}
+    return {
+        "kind": kind,
+        "machine": machine(),
+        "versions": {name: text for name, text in versions().items() if name in _VERSIONS} | names,
+        "settings": {"events": load.events},
+        "databases": found,
+    }
+
+
 def main() -> None:
-    """Measure what was asked for; one JSON object a line."""
+    """Measure what was asked for; a JSON object a line as it comes."""
     load = arguments()
-    with databases(load.databases.split(",")) as urls:
+    found = []
+    with databases(load.databases.split(",")) as urls, set_for_cuts():
         for name, url in urls.items():
-            with set_for_cuts():
-                for found in measure(name, url, load):
-                    print(json.dumps(found), flush=True)
+            found.append(measure(name, url, load))
+    if load.json is not None:
+        load.json.write_text(json.dumps(report("sink", load, found), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.session import open_session
-from benchmarks.sink import databases
+from benchmarks.load.session import open_session, say
+from benchmarks.sink import databases, report
 from tests.databases.model import Model
 from tests.inputs.design_workload import DESIGN_APPLICATIONS, DESIGN_EVENTS, design_workload
 from tests.real_kafka.installation import Installation
@@ -63,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=DESIGN_EVENTS)
     parser.add_argument("--databases", default="sqlite,postgresql")
+    parser.add_argument("--json", type=Path, help="write the report for the page there")
     arguments = parser.parse_args()
     applications = max(1_000, round(arguments.events * DESIGN_APPLICATIONS / DESIGN_EVENTS))
     with open_session() as session, databases(arguments.databases.split(",")) as urls:
@@ -72,9 +73,14 @@ def main() -> None:
         installation.publish_messages(design_workload(arguments.events, applications))
         installation.wait_consumed(worker, limit_s=LIMIT_S)
         worker.stop()
+        found = []
         for name, url in urls.items():
-            print(json.dumps(caught_up(installation, name, url)), flush=True)
+            found.append(caught_up(installation, name, url))
+            say(json.dumps(found[-1]))
         installation.close()
+    if arguments.json is not None:
+        text = json.dumps(report("sink_kafka", arguments, found), indent=1)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

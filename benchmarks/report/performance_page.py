@@ -15,6 +15,7 @@ from benchmarks.compare import comparison_table, width_of
 from benchmarks.growth import growth_table, restart_table
 from benchmarks.latency import latency_table
 from benchmarks.report.charts import Bar, bar_chart
+from benchmarks.report.tables import spread, table
 
 __all__ = ["performance_page", "plots", "reports_of"]
 
@@ -38,6 +39,8 @@ machine:
     python -m benchmarks.compare --runs 5 --json docs/performance/comparison.json
     python -m benchmarks.latency --json docs/performance/latency.json
     python -m benchmarks.growth --json docs/performance/growth.json
+    python -m benchmarks.sink --executions 1000000 --json docs/performance/sink.json
+    python -m benchmarks.sink_kafka --json docs/performance/sink_kafka.json
     python -m benchmarks.report.performance_page docs/performance
 
 How much was published is told with each table; `--help` names the arguments for another size. The broker runs on the
@@ -94,6 +97,23 @@ _RESTARTS = """\
 
 From the start of the process until its partitions are ready: with the state on disk, and with an empty disk, when the
 state is rebuilt from the changelog.
+"""
+
+
+_DATABASE = """\
+## The database
+
+`consolidator sink run` ([SQL](sql.md)), one process, all rows that come of the events, databases on disk. From a
+record's bytes to the committed row, without fetching; the database grows by pieces of some 200,000 events of the
+design's workload, all over its keys. Medians of the pieces, with the least and the greatest; queries when all is
+stored, each for a random pair, 1,000 of them. Memory: the whole process, with the piece that stands for Kafka in it.
+"""
+
+_DATABASE_KAFKA = """\
+### Behind a real broker
+
+From the first partition that is taken over until the rows are where the worker was; fetching included, the broker on
+the same two cores.
 """
 
 
@@ -180,10 +200,47 @@ def _growth(report: Report, _directory: str) -> str:
     return "\n".join(parts)
 
 
+def _database(report: Report, _directory: str) -> str:
+    heading = ["database", "executions", "changes/s", "get_active_executions, ms", "p99", "MiB after each piece"]
+    rows = [heading]
+    for one in report["databases"]:
+        rates = [piece["changes_a_second"] for piece in one["pieces"]]
+        memory = [piece["resident_mib"] for piece in one["pieces"]]
+        asked = one["get_active_executions_ms"]
+        rows.append(
+            [
+                one["database"],
+                f"{one['executions']:,}",
+                spread(rates),
+                f"{asked['median']:.2f}",
+                f"{asked['p99']:.2f}",
+                spread(memory),
+            ]
+        )
+    return "\n".join([_DATABASE, table(rows, right=range(1, len(heading))), ""])
+
+
+def _database_kafka(report: Report, _directory: str) -> str:
+    heading = ["database", "events", "changes/s", "CPU seconds", "peak MiB"]
+    rows = [heading] + [
+        [
+            one["database"],
+            f"{one['events']:,}",
+            f"{one['changes_a_second']:,}",
+            f"{one['cpu_seconds']:,.1f}",
+            f"{one['peak_mib']:,}",
+        ]
+        for one in report["databases"]
+    ]
+    return "\n".join([_DATABASE_KAFKA, table(rows, right=range(1, len(heading))), ""])
+
+
 _SECTIONS: Mapping[str, Callable[[Report, str], str]] = {
     "comparison": _comparison,
     "latency": _latency,
     "growth": _growth,
+    "sink": _database,
+    "sink_kafka": _database_kafka,
 }
 
 

@@ -228,6 +228,27 @@ def test_the_page_has_what_was_measured_and_nothing_else() -> None:
     assert "Ratios differ by machine" in page
 
 
+def test_the_page_has_the_databases_rates_and_memory() -> None:
+    """Medians of the pieces with their extremes; and the run behind a real broker."""
+    about = {
+        "machine": {"cpu": "Example CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1"},
+        "versions": {"SQLite": "3.40.1"},
+        "settings": {"events": 600_000},
+    }
+    pieces = [{"changes_a_second": rate, "resident_mib": 300} for rate in (12_000, 11_000, 10_000)]
+    asked = {"median": 0.25, "p99": 0.5}
+    stored = {"database": "sqlite", "executions": 1_000_000, "pieces": pieces, "get_active_executions_ms": asked}
+    behind = {"database": "sqlite", "events": 1_000, "changes_a_second": 9_000, "cpu_seconds": 1.5, "peak_mib": 200}
+    page = performance_page(
+        [{"kind": "sink", "databases": [stored], **about}, {"kind": "sink_kafka", "databases": [behind], **about}],
+        directory="performance",
+    )
+    assert "1,000,000 | 11,000 (10,000-12,000) |" in page
+    assert "0.25 | 0.50 |" in page
+    assert "9,000 |" in page
+    assert "SQLite 3.40.1" in page
+
+
 def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
     """The command line wins over what was found best; the worker commits by its batches."""
     assert Plan((100.0,), 1, 1, 1).commit_ms_of(SIDES["quix-eos"]) == 10
