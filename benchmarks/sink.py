@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
-from string import ascii_letters
 from typing import Any
 
 from sqlalchemy import Engine, func, select
@@ -140,7 +140,7 @@ class Topics:
 
     def _copied(self, application: bytes, number: int) -> bytes:
         """A name next to an application's, in the same partition."""
-        names = (f"{application.decode()}-{number:03d}{letter}" for letter in ascii_letters)
+        names = (f"{application.decode()}-{number:03d}-{one}" for one in count())
         return next(name for name in names if partition_of(name, self._partitions) == self.partition).encode()
 
 
