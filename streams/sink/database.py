@@ -1,5 +1,6 @@
 """A database: how it is opened, what its connections are set to, and how it comes to this version's schema."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,9 @@ _LOCK_MS: Final = 30_000
 _CONNECT_S: Final = 5
 _BUSY_S: Final = 10
 
+_SQLITE: Final = (3, 32)
+"""From here on a statement may have as many parameters as many rows in one have."""
+
 _WAL_PAGES: Final = 16_384
 """Of 4 KiB: so long SQLite's write-ahead log grows before it is worked into the file, 64 MiB."""
 
@@ -61,8 +65,13 @@ def open_for_writing(url: URL) -> Engine:
     """The database as the sink has it: transactions begin by taking SQLite's lock, and never rest in PostgreSQL.
 
     Nothing is connected yet.
+
+    Raises:
+        SettingsError: SQLite is too old, or PostgreSQL's driver is missing.
     """
     if url.get_backend_name() == "sqlite":
+        if sqlite3.sqlite_version_info < _SQLITE:
+            raise SettingsError(f"SQLite is {sqlite3.sqlite_version}: at least {'.'.join(map(str, _SQLITE))} is needed")
         path = Path(url.database or "")
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = _engine(url, {"timeout": _BUSY_S})
