@@ -35,7 +35,7 @@ from streams.sink.ownership import claim
 from streams.sink.pipeline import Pipeline
 from streams.sink.repository import SqlExecutionRepository
 from streams.sink.schema import CURRENT
-from streams.sink.service import CONNECTIONS, CUT_RECORDS
+from streams.sink.service import CONNECTIONS, CUT_RECORDS, most_waiting
 from streams.sink.writing import CutWriter
 from tests.databases.postgresql import PostgresServer
 from tests.inputs.design_workload import (
@@ -197,10 +197,11 @@ class Sink:
 
     def _read(self, topics: Topics, lane: Lane) -> None:
         lane.bound = Published(topics.consolidated, topics.published, 0)
-        while topics.events and len(lane.events) < CUT_RECORDS:
+        most = most_waiting(len(self._served))
+        while topics.events and len(lane.events) < most:
             lane.events.append(Record(*topics.events.popleft()))
             lane.events_end += 1
-        while topics.changes and len(lane.changes) < CUT_RECORDS:
+        while topics.changes and len(lane.changes) < most:
             lane.take_change(Record(*topics.changes.popleft()))
             lane.changes_end += 1
 

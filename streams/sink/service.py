@@ -21,17 +21,23 @@ from topics.contract.declared import Topics
 from topics.reading.following import Follower, Place
 from topics.reading.progress import GroupProgress, Published
 
-__all__ = ["SinkService"]
+__all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService", "most_waiting"]
 
 CUT_RECORDS: Final = 16_000
 """Most events in one cut: some 45,000 rows in one transaction, which take half a second to a few. Only a sink that
 catches up has so many; one that keeps up writes what has come."""
 
-_WAITING_RECORDS: Final = 64_000
-"""How many records of a topic wait in memory at most, of all partitions together."""
+_WAITING_RECORDS: Final = 32_000
+"""How many records of a topic wait in memory at most, of all partitions together: some 150 MiB with the changes."""
 
 _LEAST_WAITING: Final = 2_000
 """And of one partition at least: reading pauses until half are gone."""
+
+_MUCH: Final = 1_000
+"""A poll that gives so many records says that more are there."""
+
+_READ_AHEAD: Final = 16_000
+"""So many more are read then, in some 50 ms, before anything is written."""
 
 _CLOSE_S: Final = 5.0
 """How long a sink that is ended waits for a transaction that is being written."""
@@ -209,8 +215,17 @@ class SinkService:
     def _read(self) -> None:
         """Take in what has arrived; positions move without records, too: behind markers and aborted ones."""
         waiting = any(lane.events or lane.changes for lane, _ in self._lanes.values())
+        read = self._read_once(0.0 if waiting else _IDLE_POLL_S)
+        # Where much has come, cuts are large.
+        limit = read + _READ_AHEAD if read >= _MUCH else 0
+        while read < limit and (more := self._read_once(0.0)):
+            read += more
+
+    def _read_once(self, timeout_s: float) -> int:
+        """One poll; how many records came."""
         source, changes, letters = self._topics.executions.name, self._topics.factor_changes.name, self._topics.dlq.name
-        for record in self._follower.poll(0.0 if waiting else _IDLE_POLL_S):
+        records = self._follower.poll(timeout_s)
+        for record in records:
             served = self._lanes.get(record.partition)
             if served is None:
                 continue
@@ -222,7 +237,7 @@ class SinkService:
             elif record.topic == letters:
                 lane.take_letter(record, source)
         positions = self._follower.positions
-        most = max(_LEAST_WAITING, _WAITING_RECORDS // max(1, len(self._lanes)))
+        most = most_waiting(len(self._lanes))
         for partition, (lane, _) in self._lanes.items():
             places = self._places(partition)
             lane.events_end, lane.changes_end, lane.letters_end = (positions[place] for place in places)
@@ -232,6 +247,7 @@ class SinkService:
                     self._follower.hold(place, held=True)
                 elif count < most // 2:
                     self._follower.hold(place, held=False)
+        return len(records)
 
     def _write(self) -> bool:
         """Take in what was written, and have one more cut written of each partition that has any.
@@ -315,6 +331,11 @@ class SinkService:
         if time.monotonic() - self._reminded >= _REMIND_S or self._reminded == 0.0:
             self._reminded = time.monotonic()
             _log.warning(what, error=str(error))
+
+
+def most_waiting(lanes: int) -> int:
+    """How many records of one topic may wait in memory, of one of so many partitions."""
+    return max(_LEAST_WAITING, _WAITING_RECORDS // max(1, lanes))
 
 
 def _is_done(lane: Lane) -> bool:
