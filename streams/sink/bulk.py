@@ -47,56 +47,55 @@ class Bulk:
     careful: bool = False
     refused: list[Refused] = field(default_factory=list)
 
-    def insert(self, table: Table, rows: Sequence[Row], *, replace: bool = False) -> None:
+    def insert(self, table: Table, rows: Sequence[Row], *, replace: bool = False) -> int:
         """Insert rows; one that is there stays.
 
         Args:
             table: where.
             rows: a value for each column of the table.
             replace: one that is there becomes this one; no key may be there twice among the rows.
+
+        Returns:
+            How many rows were inserted or replaced.
         """
-        self._write(table, rows, lambda part: self._insert(table, part, replace))
+        return self._write(table, rows, lambda part: self._insert(table, part, replace))
 
     def delete(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Delete what has these values in these columns."""
         statement = _delete(table, tuple(columns), self.connection.dialect.name)
         self._write(table, rows, lambda part: self._delete(statement, part))
 
-    def _write(self, table: Table, rows: Sequence[Row], write: Callable[[Sequence[Row]], None]) -> None:
+    def _write(self, table: Table, rows: Sequence[Row], write: Callable[[Sequence[Row]], int]) -> int:
         if not rows:
-            return
+            return 0
         if not self.careful:
-            write(rows)
-            return
+            return write(rows)
         try:
             with self.connection.begin_nested():
-                write(rows)
+                return write(rows)
         except BAD_ROW as error:
             if len(rows) == 1:
                 self.refused.append(Refused(table, rows[0], cause_of(error)))
-                return
+                return 0
             middle = len(rows) // 2
-            self._write(table, rows[:middle], write)
-            self._write(table, rows[middle:], write)
+            return self._write(table, rows[:middle], write) + self._write(table, rows[middle:], write)
 
-    def _insert(self, table: Table, rows: Sequence[Row], replace: bool) -> None:  # noqa: FBT001 - a bound argument
+    def _insert(self, table: Table, rows: Sequence[Row], replace: bool) -> int:  # noqa: FBT001 - a bound argument
         if self.connection.dialect.name == "postgresql":
             statement = _insert(table, _unnested(table), replace)
-            self.connection.exec_driver_sql(statement, _columns_of(rows))
-            return
-        begin = 0
+            return self.connection.exec_driver_sql(statement, _columns_of(rows)).rowcount
+        begin = count = 0
         for size in _SQLITE_ROWS:
             statement = _insert(table, _listed(table, size), replace)
             while len(rows) - begin >= size:
                 values = tuple(chain.from_iterable(rows[begin : begin + size]))
-                self.connection.exec_driver_sql(statement, values)
+                count += self.connection.exec_driver_sql(statement, values).rowcount
                 begin += size
+        return count
 
-    def _delete(self, statement: str, rows: Sequence[Row]) -> None:
-        if self.connection.dialect.name == "postgresql":
-            self.connection.exec_driver_sql(statement, _columns_of(rows))
-        else:
-            self.connection.exec_driver_sql(statement, [*rows])
+    def _delete(self, statement: str, rows: Sequence[Row]) -> int:
+        values = _columns_of(rows) if self.connection.dialect.name == "postgresql" else [*rows]
+        return self.connection.exec_driver_sql(statement, values).rowcount
 
 
 _CACHED: Final = 128

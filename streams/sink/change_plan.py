@@ -43,7 +43,7 @@ def plan_changes(changes: Sequence[Change]) -> ChangePlan:
             if identity is not None:
                 erased.append(identity)
             continue
-        journal[key] = change_row(change, (one.record.value or b"").decode())
+        journal[key] = change_row(change, one.record)
         results[change.application_id, change.processor] = consolidation_row(change)
         if change.changed:
             factors |= factor_rows(change)

@@ -60,11 +60,15 @@ class EventPlan:
 
     Attributes:
         inserts: rows of ``lifecycle_events``, in the order of their keys: one page of an index after the other.
+        copies: rows of further copies of these, in the order of the log.
         erased: application and event of each tombstone.
+        others: records that are no events of the application whose key they have.
     """
 
     inserts: list[Row] = field(default_factory=list)
+    copies: list[Row] = field(default_factory=list)
     erased: set[tuple[str, str]] = field(default_factory=set)
+    others: list[Record] = field(default_factory=list)
 
     def hashes(self, partition: int) -> list[Row]:
         """The rows of ``erased_events``."""
@@ -86,16 +90,21 @@ def plan_events(
         erased: the applications that are erased.
     """
     first: dict[Row, Row] = {}
+    copies: list[Row] = []
     gone: set[tuple[str, str]] = set()
+    others: list[Record] = []
     kinds, _ = Edge(partition, partitions, max_event_bytes).classified(records, NoSwitches(), NoErasure())
     some_erased = bool(erased)
     for record, kind in zip(records, kinds, strict=True):
         if isinstance(kind, LifecycleEvent):
             if some_erased and erased.holds(application_prefix(kind.application_id)):
                 continue
-            row = event_row(kind, partition, record.offset)
-            first.setdefault(row[:_KEYS], row)
-        elif (
+            row = event_row(kind, record)
+            if first.setdefault(row[:_KEYS], row) is not row:
+                copies.append(row)
+            continue
+        others.append(record)
+        if (
             isinstance(kind, Tombstone)
             and _is_home(kind, partition, partitions)
             and not erased.holds(application_prefix(kind.application_id))
@@ -105,7 +114,8 @@ def plan_events(
     if gone:
         # Before its tombstone or after it, an event of this cut is no row.
         rows = (row for row in rows if (row[0], row[_EVENT_ID]) not in gone)
-    return EventPlan(sorted(rows), gone)
+        copies = [row for row in copies if (row[0], row[_EVENT_ID]) not in gone]
+    return EventPlan(sorted(rows), copies, gone, others)
 
 
 def _is_home(tombstone: Tombstone, partition: int, partitions: int) -> bool:

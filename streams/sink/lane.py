@@ -55,18 +55,22 @@ class Cut:
         before: where its rows are.
         after: where they will be.
         events: of the records between, each that is no dead letter.
+        refused: of the records between, each that is one.
         changes: what was published of them.
         letters: what the dead letters' topic has of them.
         record_time_ms: the broker's time of the last record; None: there is none.
+        times: each time of the broker that is later than all before it in the cut, and the first offset that has it.
     """
 
     partition: int
     before: Cursor
     after: Cursor
     events: Sequence[Record]
+    refused: Sequence[Record]
     changes: Sequence[Change]
     letters: Sequence[Letter]
     record_time_ms: int | None
+    times: Sequence[tuple[int, int]]
 
     @property
     def erasure(self) -> Record | None:
@@ -141,7 +145,8 @@ class Lane:
     def frontier(self) -> int:
         """Before which offset everything was read.
 
-        1. Nothing behind what the worker had consolidated when it was asked.
+        1. Nothing behind what the worker had consolidated when it was asked; but offsets at which there is no record
+           (markers, what was aborted) have nothing to be consolidated, up to the next record or to where reading is.
         2. The events that were read.
         3. The changes: all of them, once the position has come to the high watermark that was asked for *after* 1; a
            committed transaction's records lie below it, even where its marker is not there yet. Until then those before
@@ -151,9 +156,22 @@ class Lane:
         bound = self.bound
         if bound is None:
             return self.at.next
-        changes = bound.consolidated if self.changes_end >= bound.changes else self._last_version
-        letters = bound.consolidated if self.letters_end >= bound.letters else self._last_letter
-        return max(self.at.next, min(bound.consolidated, self.events_end, changes, letters))
+        consolidated = self._first_record_from(bound.consolidated)
+        changes = consolidated if self.changes_end >= bound.changes else self._last_version
+        letters = consolidated if self.letters_end >= bound.letters else self._last_letter
+        return max(self.at.next, min(consolidated, self.events_end, changes, letters))
+
+    def _first_record_from(self, offset: int) -> int:
+        """The first record at or behind an offset, if it was read; else where reading is, or the offset itself."""
+        if self.events_end <= offset:
+            return offset
+        # Records that wait come in order: mostly the last one is before the offset, or few are behind it.
+        first = self.events_end
+        for event in reversed(self.events):
+            if event.offset < offset:
+                break
+            first = event.offset
+        return first
 
     def next_cut(self, most_records: int) -> Cut | None:
         """The next cut; None: nothing is known that the rows do not show.
@@ -186,9 +204,11 @@ class Lane:
             self.at,
             after,
             events,
+            [event for event in taken if event.offset in bad] if bad else (),
             changes,
             letters,
             taken[-1].timestamp_ms if taken else None,
+            _times(taken),
         )
 
     def moved(self, cut: Cut) -> None:
@@ -231,6 +251,17 @@ class Lane:
         if len(taken) < len(self.letters):
             return self.letters[len(taken)].record.offset
         return max(self.at.letters, self.letters_end)
+
+
+def _times(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """Each time that is later than all before it, and the first offset that has it."""
+    found: list[tuple[int, int]] = []
+    latest = -1
+    for record in records:
+        if record.timestamp_ms > latest:
+            latest = record.timestamp_ms
+            found.append((latest, record.offset))
+    return found
 
 
 def _erases(record: Record) -> bool:

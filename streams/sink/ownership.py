@@ -11,7 +11,10 @@ from streams.sink.event_plan import ErasedIds
 from streams.sink.lane import Cursor
 from streams.sink.schema import CURRENT, SINK_DATABASE, Tables
 
-__all__ = ["FencedError", "Installed", "Ownership", "claim", "database_id", "move", "touch"]
+__all__ = ["ERASED", "FencedError", "Installed", "Ownership", "claim", "database_id", "move", "touch"]
+
+ERASED: Final = "erased"
+"""The state of an application's erasure that holds."""
 
 _DAY_MS: Final = 24 * 3_600_000
 
@@ -32,6 +35,7 @@ class Ownership:
         ruleset_digest: of the ruleset whose policies are in the database; "": none.
         erased: the applications that are erased as a whole.
         with_erased_events: the applications of which single events are erased.
+        record_time_ms: the latest of the broker's times of the records before :attr:`place`.
     """
 
     tables: Tables
@@ -41,6 +45,7 @@ class Ownership:
     ruleset_digest: str
     erased: ErasedIds = field(default_factory=ErasedIds)
     with_erased_events: set[str] = field(default_factory=set)
+    record_time_ms: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def claim(
             .values(owner_epoch=table.c.owner_epoch + 1, owner=owner)
         )
         if updated.rowcount == 0:
-            connection.execute(insert(table).values((partition, *beginning, 1, owner, "", 0, now_ms)))
+            connection.execute(insert(table).values((partition, *beginning, 1, owner, "", -1, now_ms, beginning.next)))
         row = connection.execute(select(table).where(table.c.source_partition == partition)).one()
         away_ms = now_ms - row.seen_at_ms
         if away_ms > absence_ms:
@@ -146,6 +151,7 @@ def claim(
             row.ruleset_digest,
             _erased(connection, tables, partition),
             _with_erased_events(connection, tables, partition),
+            row.record_time_ms,
         )
 
 
@@ -156,7 +162,7 @@ def move(
     after: Cursor,
     *,
     ruleset_digest: str,
-    record_time_ms: int | None,
+    record_time_ms: int,
     now_ms: int,
 ) -> None:
     """Move a partition's cut, as the first statement of its transaction: the fence.
@@ -170,10 +176,9 @@ def move(
         "changes_offset": after.changes,
         "letters_offset": after.letters,
         "ruleset_digest": ruleset_digest,
+        "record_time_ms": record_time_ms,
         "seen_at_ms": now_ms,
     }
-    if record_time_ms is not None:
-        values["record_time_ms"] = record_time_ms
     moved = connection.execute(
         update(table)
         .where(
@@ -204,7 +209,9 @@ def touch(engine: Engine, owned: Ownership, now_ms: int) -> None:
 def _erased(connection: Connection, tables: Tables, partition: int) -> ErasedIds:
     table = tables.erased_applications
     rows = connection.execute(
-        select(table.c.salt, table.c.application_hash).where(table.c.source_partition == partition)
+        select(table.c.salt, table.c.application_hash).where(
+            table.c.source_partition == partition, table.c.state == ERASED
+        )
     )
     return ErasedIds([(bytes.fromhex(salt), bytes.fromhex(digest)) for salt, digest in rows])
 

@@ -1,5 +1,6 @@
 """Rows of the tables, from what Kafka has: events, changes and dead letters."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from models.events import LifecycleEvent, rfc3339
 from models.numbers import Scalar, scalar_text
 from models.rows import DIGEST_BYTES
 from topics.records.dead_letter_format import DeadLetter
+from topics.records.record import Record
 
 __all__ = ["Row", "change_row", "consolidation_row", "event_row", "factor_rows", "letter_row"]
 
@@ -23,8 +25,13 @@ OPEN: Final = "open"
 CAME_BACK: Final = "came_back"
 
 
-def event_row(event: LifecycleEvent, partition: int, offset: int) -> Row:
-    """A row of ``lifecycle_events``."""
+def event_row(event: LifecycleEvent, record: Record) -> Row:
+    """A row of ``lifecycle_events``.
+
+    Args:
+        event: what the record is, by its decoder: its value is strict JSON, and so UTF-8.
+        record: the record.
+    """
     return (
         event.application_id,
         event.processor,
@@ -38,8 +45,10 @@ def event_row(event: LifecycleEvent, partition: int, offset: int) -> Row:
         _output(event.factors) if event.factors else None,
         event.code,
         event.supersedes,
-        partition,
-        offset,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+        (record.value or b"").decode(),
     )
 
 
@@ -51,7 +60,7 @@ def _output(factors: dict[str, Scalar | None]) -> str:
     return f'{{"factors":{{{members}}}}}'
 
 
-def change_row(change: FactorChange, document: str) -> Row:
+def change_row(change: FactorChange, record: Record) -> Row:
     """A row of ``factor_changes``."""
     cause = change.cause
     return (
@@ -67,7 +76,8 @@ def change_row(change: FactorChange, document: str) -> Row:
         cause.event_id,
         change.occurred_at,
         _json(change.changed).decode(),
-        document,
+        (record.value or b"").decode(),
+        record.offset,
     )
 
 
@@ -105,19 +115,21 @@ def factor_rows(change: FactorChange) -> dict[tuple[str, str, str], Row | None]:
     return found
 
 
-def letter_row(letter: DeadLetter, offset: int) -> Row:
+def letter_row(letter: DeadLetter, offset: int, is_erased: Callable[[str], bool]) -> Row:
     """A row of ``dead_letters``.
 
     Args:
         letter: the dead letter.
         offset: where it stands in the dead letters' topic.
+        is_erased: whether an application is erased: then it is named nowhere.
     """
     identity = None if letter.key is None else parse_event_key(letter.key)
+    is_nobodys = identity is None or letter.error_class == Defect.APPLICATION_ERASED or is_erased(identity[0])
     return (
         letter.partition,
         letter.offset,
         offset,
-        None if identity is None or letter.error_class == Defect.APPLICATION_ERASED else identity[0],
+        None if identity is None or is_nobodys else identity[0],
         letter.error_class,
         letter.message,
         OPEN if letter.redrive_of is None else CAME_BACK,

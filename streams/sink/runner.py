@@ -69,6 +69,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
         max_event_bytes=settings.max_event_bytes,
         authority=ConfirmedErasures(config, topics),
         keeping=lambda digest: keeping_of(config, topics, digest),
+        rulesets=lambda: read_rulesets(config, topics, settled=range(topics.partitions)),
     )
     group = f"{settings.app_id}-sink-{known}"
     _log.info("sink started", database=url.render_as_string(hide_password=True), group=group)

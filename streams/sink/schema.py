@@ -26,7 +26,8 @@ def _lifecycle_events(metadata: MetaData, prefix: str) -> Table:
     """An event of an execution.
 
     ``digest``: of its content, hexadecimal. ``attempt`` null: all attempts. ``output``: the factors of a completed one
-    as a JSON object.
+    as a JSON object. ``recorded_at_ms``: when the broker took the record. ``document``: its value as published, JSON.
+    Both null: the row is of no record of the log, but somebody's own, such as a backfill from an old platform.
     """
     return Table(
         f"{prefix}lifecycle_events",
@@ -45,6 +46,8 @@ def _lifecycle_events(metadata: MetaData, prefix: str) -> Table:
         _text("supersedes", null=True),
         _number("source_partition"),
         _number("source_offset"),
+        _number("recorded_at_ms", null=True),
+        _text("document", null=True),
         Index(
             f"{prefix}lifecycle_events_supersedes",
             "application_id",
@@ -100,7 +103,11 @@ def _consolidations(metadata: MetaData, prefix: str) -> Table:
 
 
 def _factor_changes(metadata: MetaData, prefix: str) -> Table:
-    """A change. ``changed``: the differences as published, JSON. ``document``: the whole record as published, JSON."""
+    """A change.
+
+    ``changed``: the differences as published, JSON. ``document``: the whole record as published, JSON.
+    ``journal_offset``: where in ``factor-changes`` it stands, in the partition of its source.
+    """
     return Table(
         f"{prefix}factor_changes",
         metadata,
@@ -117,6 +124,7 @@ def _factor_changes(metadata: MetaData, prefix: str) -> Table:
         _text("occurred_at"),
         _text("changed"),
         _text("document"),
+        _number("journal_offset"),
     )
 
 
@@ -152,13 +160,82 @@ def _erased_events(metadata: MetaData, prefix: str) -> Table:
 
 
 def _erased_applications(metadata: MetaData, prefix: str) -> Table:
-    """An application that is erased as a whole, by a salted hash of its id."""
+    """An application that is or was erased as a whole, by a salted hash of its id.
+
+    ``state``: ``erased``, ``lifted``, or ``refused``: of it there is an erasure that counts for nothing.
+    """
     return Table(
         f"{prefix}erased_applications",
         metadata,
         _number("source_partition", key=True),
         _text("salt", key=True),
         _text("application_hash", key=True),
+        _number("source_offset"),
+        _text("state"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _event_copies(metadata: MetaData, prefix: str) -> Table:
+    """A further copy of an event that is in ``lifecycle_events``: it changed nothing."""
+    return Table(
+        f"{prefix}event_copies",
+        metadata,
+        _text("application_id", key=True),
+        _number("source_offset", key=True),
+        _number("source_partition"),
+        _text("event_id"),
+        _number("recorded_at_ms"),
+        _text("document"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _incomplete_applications(metadata: MetaData, prefix: str) -> Table:
+    """An application of which the log has records that the database has not: tombstones, refused and foreign ones."""
+    return Table(
+        f"{prefix}incomplete_applications",
+        metadata,
+        _text("application_id", key=True),
+        _number("source_partition"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _ruleset_adoptions(metadata: MetaData, prefix: str) -> Table:
+    """A record that adopts another ruleset, for all of its partition; without digests: one that counts for nothing."""
+    return Table(
+        f"{prefix}ruleset_adoptions",
+        metadata,
+        _number("source_partition", key=True),
+        _number("source_offset", key=True),
+        _number("recorded_at_ms"),
+        _text("digest_before", null=True),
+        _text("digest_after", null=True),
+        sqlite_with_rowid=False,
+    )
+
+
+def _rulesets(metadata: MetaData, prefix: str) -> Table:
+    """A catalogue as it is kept in Kafka, JSON, by the digest of its meaning."""
+    return Table(
+        f"{prefix}rulesets",
+        metadata,
+        _text("ruleset_digest", key=True),
+        _text("catalogue"),
+    )
+
+
+def _record_times(metadata: MetaData, prefix: str) -> Table:
+    """A time of the broker that is later than all before it in the partition, and the first offset that has it.
+
+    So the first record at or after any time is one look-up, whatever became of it.
+    """
+    return Table(
+        f"{prefix}record_times",
+        metadata,
+        _number("source_partition", key=True),
+        _number("recorded_at_ms", key=True),
         _number("source_offset"),
         sqlite_with_rowid=False,
     )
@@ -179,8 +256,8 @@ def _processor_policies(metadata: MetaData, prefix: str) -> Table:
 def _sink_position(metadata: MetaData, prefix: str) -> Table:
     """The cut of a partition: everything before ``next_offset`` is in the tables.
 
-    ``record_time_ms``: the broker's time of the last record before it. ``seen_at_ms``: when a sink was last at the
-    partition, by its clock.
+    ``record_time_ms``: the latest of the broker's times of the records before it. ``seen_at_ms``: when a sink was last
+    at the partition, by its clock. ``first_offset``: where it began.
     """
     return Table(
         f"{prefix}sink_position",
@@ -194,6 +271,7 @@ def _sink_position(metadata: MetaData, prefix: str) -> Table:
         _text("ruleset_digest"),
         _number("record_time_ms"),
         _number("seen_at_ms"),
+        _number("first_offset"),
     )
 
 
@@ -233,6 +311,11 @@ class Tables:
         self.dead_letters: Final = _dead_letters(metadata, prefix)
         self.erased_events: Final = _erased_events(metadata, prefix)
         self.erased_applications: Final = _erased_applications(metadata, prefix)
+        self.event_copies: Final = _event_copies(metadata, prefix)
+        self.incomplete_applications: Final = _incomplete_applications(metadata, prefix)
+        self.ruleset_adoptions: Final = _ruleset_adoptions(metadata, prefix)
+        self.rulesets: Final = _rulesets(metadata, prefix)
+        self.record_times: Final = _record_times(metadata, prefix)
         self.processor_policies: Final = _processor_policies(metadata, prefix)
         self.sink_position: Final = _sink_position(metadata, prefix)
         self.sink_quarantine: Final = _sink_quarantine(metadata, prefix)
@@ -243,6 +326,8 @@ class Tables:
             self.factor_changes,
             self.dead_letters,
             self.erased_events,
+            self.event_copies,
+            self.incomplete_applications,
         )
 
     @property

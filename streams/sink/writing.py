@@ -1,6 +1,6 @@
 """One cut becomes rows, in one transaction; or nothing of it does."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,13 +15,16 @@ from streams.sink.database import transaction
 from streams.sink.event_plan import EventPlan, plan_events
 from streams.sink.failures import BAD_ROW
 from streams.sink.lane import Cut
-from streams.sink.ownership import Ownership, move
+from streams.sink.ownership import ERASED, Ownership, move
 from streams.sink.rows import Row, letter_row
 from streams.sink.schema import Tables
+from streams.sink.source_rows import LIFTED, RowsBeside, copy_row, further_copies, has_adoption, rows_beside
 from topics.contract.declared import Topics
-from topics.records.dead_letter_format import marked_letter
+from topics.records.adoptions import KnownRulesets
+from topics.records.dead_letter_format import DeadLetter, marked_letter
 from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
 from topics.records.erasures import Erasure, salted_hash
+from topics.records.record import Record
 
 __all__ = ["CutWriter", "Planned", "Written"]
 
@@ -42,20 +45,24 @@ class Planned:
         owned: its partition.
         events: of the event log.
         changes: of what is consolidated.
+        letters: of each dead letter of the cut; None: it is a mark or a tombstone.
         erasure: the application's erasure that the cut is.
         asked: the applications of which single events were erased before: late copies of these stay out.
         keeping: the rows of ``processor_policies``; None: they stay.
         ruleset_digest: of the ruleset whose policies are in the database after this.
+        beside: what there is beside events, changes and letters.
     """
 
     cut: Cut
     owned: Ownership
     events: EventPlan
     changes: ChangePlan
+    letters: list[Row | None]
     erasure: Erasure | None
     asked: Collection[str]
     keeping: list[Row] | None
     ruleset_digest: str
+    beside: RowsBeside
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ class CutWriter:
         max_event_bytes: larger events are dead letters.
         authority: knows which erasures count.
         keeping: which processors keep, under the ruleset with a digest, what a failed rerun replaces elsewhere.
+        rulesets: what Kafka keeps of rulesets now, every adoption that was read included.
     """
 
     def __init__(
@@ -92,12 +100,14 @@ class CutWriter:
         max_event_bytes: int,
         authority: ErasureAuthority,
         keeping: Callable[[str], Collection[str]],
+        rulesets: Callable[[], KnownRulesets],
     ) -> None:
         self._engine = engine
         self._topics = topics
         self._max_event_bytes = max_event_bytes
         self._authority = authority
         self._keeping = keeping
+        self._rulesets = rulesets
 
     def plan(self, cut: Cut, owned: Ownership) -> Planned:
         """Make the rows of one cut, without the database.
@@ -128,12 +138,19 @@ class CutWriter:
         if digest and digest != owned.ruleset_digest:
             keeping = [(cut.partition, processor, True) for processor in sorted(self._keeping(digest))]
             owned.ruleset_digest = digest
+        uncounted = [cut.erasure] if cut.erasure is not None and erasure is None else []
+        others = [*cut.refused, *events.others, *uncounted]
+        known = self._rulesets() if keeping is not None or has_adoption(others) else None
+        beside = rows_beside(others, cut, self._topics.partitions, owned, known)
+        owned.record_time_ms = beside.latest_ms
+        letters = [None if one.letter is None else _letter_row(one.letter, one.record, owned) for one in cut.letters]
         asked = owned.with_erased_events and {row[0] for row in events.inserts} & owned.with_erased_events
         owned.with_erased_events.update(application for application, _ in events.erased)
         if erasure is not None:
             owned.erased.follow(erasure)
+        changes = plan_changes(cut.changes)
         return Planned(
-            cut, owned, events, plan_changes(cut.changes), erasure, asked or (), keeping, owned.ruleset_digest
+            cut, owned, events, changes, letters, erasure, asked or (), keeping, owned.ruleset_digest, beside
         )
 
     def write(self, planned: Planned, now_ms: int) -> Written:
@@ -178,7 +195,7 @@ class CutWriter:
                 cut.before,
                 cut.after,
                 ruleset_digest=planned.ruleset_digest,
-                record_time_ms=cut.record_time_ms,
+                record_time_ms=planned.beside.latest_ms,
                 now_ms=now_ms,
             )
             # 2.
@@ -186,35 +203,51 @@ class CutWriter:
                 self._erase(bulk, tables, cut, planned.erasure)
             if events.erased:
                 bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), [*events.erased])
+                bulk.delete(tables.event_copies, ("application_id", "event_id"), [*events.erased])
                 bulk.insert(tables.erased_events, events.hashes(cut.partition))
             if planned.keeping is not None:
                 bulk.delete(tables.processor_policies, ("source_partition",), [(cut.partition,)])
                 bulk.insert(tables.processor_policies, planned.keeping)
             # 3.
-            bulk.insert(tables.lifecycle_events, self._without_late_copies(bulk, planned))
+            self._write_events(bulk, planned)
             self._write_changes(bulk, tables, planned.changes)
-            self._write_letters(bulk, tables, cut)
+            self._write_letters(bulk, tables, planned)
+            planned.beside.write(bulk, tables)
             # 4.
-            bulk.insert(tables.sink_quarantine, [self._place(tables, one) for one in [*bulk.refused]])
-            return len(bulk.refused)
+            refused = [*bulk.refused]
+            bulk.insert(tables.sink_quarantine, [self._place(tables, one) for one in refused])
+            bulk.insert(tables.incomplete_applications, _incomplete(tables, cut.partition, refused))
+            return len(refused)
 
     def _erase(self, bulk: Bulk, tables: Tables, cut: Cut, erasure: Erasure) -> None:
         """An application goes from every table, or its events are accepted again."""
         row = (cut.partition, erasure.salt.hex(), erasure.hash.hex())
+        state = LIFTED if erasure.lifted else ERASED
+        bulk.insert(tables.erased_applications, [(*row, cut.before.next, state)], replace=True)
         if erasure.lifted:
-            bulk.delete(tables.erased_applications, ("source_partition", "salt", "application_hash"), [row])
             return
-        bulk.insert(tables.erased_applications, [(*row, cut.before.next)])
         known = union(*(select(table.c.application_id) for table in tables.of_application))
         for application in bulk.connection.execute(known).scalars():
             if application is not None and salted_hash(erasure.salt, application_prefix(application)) == erasure.hash:
                 for table in tables.of_application:
                     bulk.delete(table, ("application_id",), [(application,)])
 
-    def _without_late_copies(self, bulk: Bulk, planned: Planned) -> list[Row]:
+    def _write_events(self, bulk: Bulk, planned: Planned) -> None:
+        """The events; and further copies of what is there, which are looked for only where a row was left out."""
+        tables = planned.owned.tables
+        events = self._without_late_copies(bulk, planned, planned.events.inserts)
+        copies = self._without_late_copies(bulk, planned, planned.events.copies)
+        refused = len(bulk.refused)
+        if bulk.insert(tables.lifecycle_events, events) + len(bulk.refused) - refused < len(events):
+            bad = {id(one.row) for one in bulk.refused}
+            there = [row for row in events if id(row) not in bad]
+            copies = [*copies, *further_copies(bulk.connection, tables.lifecycle_events, there)]
+        bulk.insert(tables.event_copies, [copy_row(row) for row in copies])
+
+    def _without_late_copies(self, bulk: Bulk, planned: Planned, rows: list[Row]) -> list[Row]:
         """The rows to insert, without copies of events that were erased before."""
-        rows, asked = planned.events.inserts, planned.asked
-        if not asked:
+        asked = planned.asked
+        if not asked or not rows:
             return rows
         table = planned.owned.tables.erased_events
         wanted = select(table.c.application_id, table.c.event_hash).where(table.c.application_id.in_(asked))
@@ -231,13 +264,13 @@ class CutWriter:
             bulk.delete(tables.factors, ("application_id", "processor", "factor"), changes.cleared)
         bulk.insert(tables.factors, changes.factors, replace=True)
 
-    def _write_letters(self, bulk: Bulk, tables: Tables, cut: Cut) -> None:
+    def _write_letters(self, bulk: Bulk, tables: Tables, planned: Planned) -> None:
         """Dead letters, in order: a mark or a tombstone comes after its letter."""
-        source = self._topics.executions.name
+        source, cut = self._topics.executions.name, planned.cut
         waiting: list[Row] = []
-        for one in cut.letters:
-            if one.letter is not None:
-                waiting.append(letter_row(one.letter, one.record.offset))
+        for one, row in zip(cut.letters, planned.letters, strict=True):
+            if row is not None:
+                waiting.append(row)
                 continue
             bulk.insert(tables.dead_letters, waiting)
             waiting = []
@@ -263,3 +296,18 @@ class CutWriter:
         offset = values.get("source_offset", values.get("version_offset", -1))
         target = tables.name_of(refused.table)
         return (self._topics.executions.name, values.get("source_partition", -1), offset, target, refused.cause)
+
+
+def _incomplete(tables: Tables, partition: int, refused: Sequence[Refused]) -> list[Row]:
+    """The applications of which a row was refused: what of them is there is not all."""
+    found = {
+        one.row[0]: (one.row[0], partition)
+        for one in refused
+        if one.table in tables.of_application and next(iter(one.table.columns)).name == "application_id"
+    }
+    return [*found.values()]
+
+
+def _letter_row(letter: DeadLetter, record: Record, owned: Ownership) -> Row:
+    """The row of a dead letter, as of the erasures before its cut."""
+    return letter_row(letter, record.offset, lambda name: owned.erased.holds(application_prefix(name)))

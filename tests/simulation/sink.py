@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import Engine
 
 from streams.partition.batch import Outgoing
+from streams.rulesets.catalogue_file import catalogue_json
 from streams.sink.lane import Cursor, Lane
 from streams.sink.ownership import Ownership, claim
 from streams.sink.writing import CutWriter
 from tests.oracle import folds
 from tests.oracle.folds import MAX_EVENT_BYTES, Partition, catalogue_of, topics_of
 from topics.reading.progress import Published
+from topics.records.adoptions import KnownRulesets
 from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
@@ -36,6 +38,7 @@ class SimulatedTopics:
         changes: ``factor-changes``.
         letters: the dead letters.
         consolidated: the group's committed offset.
+        rulesets: what is kept of rulesets.
     """
 
     def __init__(self, content: Mapping[str, Any], *, partition: int = 0, partitions: int = 1) -> None:
@@ -47,6 +50,8 @@ class SimulatedTopics:
         self.changes: list[Record] = []
         self.letters: list[Record] = []
         self.consolidated = 0
+        catalogue = catalogue_of(content)
+        self.rulesets = KnownRulesets({catalogue.digest: catalogue_json(catalogue).encode()})
 
     def take(self, batch: Sequence[folds.Record]) -> None:
         """The worker consolidates a batch of the source topic."""
@@ -99,6 +104,7 @@ class SimulatedSink:
             keeping=lambda _: [
                 name for name, rule in catalogue.processors.items() if rule.on_failed_rerun.value == "keep_previous"
             ],
+            rulesets=lambda: topics.rulesets,
         )
         self.owned: Ownership = claim(
             engine, topics.partition, owner=owner, beginning=START, now_ms=NOW_MS, absence_ms=ABSENCE_MS

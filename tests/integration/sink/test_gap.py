@@ -25,6 +25,7 @@ from topics.cluster.open_transactions import ends_of
 from topics.reading.erasures import ConfirmedErasures
 from topics.reading.following import Follower
 from topics.reading.progress import GroupProgress, Published
+from topics.records.adoptions import KnownRulesets
 
 pytestmark = pytest.mark.kafka
 
@@ -59,6 +60,7 @@ def service(model: Model, progress: type[GroupProgress]) -> Iterator[Callable[[]
         max_event_bytes=256 * 1024,
         authority=ConfirmedErasures(config, topics),
         keeping=lambda _: NOTHING,
+        rulesets=KnownRulesets,
     )
     with (
         Follower(config) as follower,

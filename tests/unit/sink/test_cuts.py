@@ -13,9 +13,11 @@ from streams.sink.ownership import FencedError, Installed, claim, database_id
 from streams.sink.schema import CURRENT
 from streams.sink.writing import CutWriter
 from tests.inputs.cases import failed, ok, one_factor
-from tests.oracle.folds import Record, record_of
+from tests.oracle.folds import Record as Item
+from tests.oracle.folds import record_of
 from tests.simulation.sink import ABSENCE_MS, NOW_MS, START, SimulatedSink, SimulatedTopics
 from topics.reading.progress import Published
+from topics.records.record import Record
 
 CATALOGUE = one_factor("sum")
 
@@ -24,7 +26,7 @@ def consolidated(*items) -> SimulatedTopics:
     """Topics as they are when a worker has consolidated these, in one batch."""
     topics = SimulatedTopics(CATALOGUE)
     topics.take(
-        [replace(item, offset=at) if isinstance(item, Record) else record_of(at, item) for at, item in enumerate(items)]
+        [replace(item, offset=at) if isinstance(item, Item) else record_of(at, item) for at, item in enumerate(items)]
     )
     return topics
 
@@ -81,6 +83,27 @@ def test_positions_move_without_records():
     assert lane.frontier() == 0, "dead letters are missing"
     lane.letters_end = 4
     assert lane.frontier() == 2
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_cut_moves_over_markers_and_never_over_what_is_not_consolidated(seed):
+    """Between what the workers consolidated and the next record there is nothing to wait for; behind it there is."""
+    rng = random.Random(seed)
+    offsets = sorted(rng.sample(range(30), rng.randrange(1, 8)))
+    records = [Record("executions", 0, one, NOW_MS, b"k", b"v", ()) for one in offsets]
+    consolidated = rng.choice([0, *(one + 1 for one in offsets)])
+    read_to = rng.randrange(offsets[-1] + 4)
+    lane = Lane(0, START, events_end=read_to, bound=Published(consolidated, 0, 0))
+    lane.events.extend(one for one in records if one.offset < read_to)
+    end = lane.frontier()
+    assert [one for one in offsets if consolidated <= one < end] == []
+    assert end <= max(read_to, 0)
+    if read_to >= consolidated:
+        waiting = [one for one in offsets if consolidated <= one < read_to]
+        assert end == (waiting[0] if waiting else read_to)
+    unread = Lane(0, START, events_end=read_to, bound=Published(consolidated, 1, 0))
+    unread.events.extend(lane.events)
+    assert unread.frontier() == 0, "a change is missing"
 
 
 def test_topics_that_were_begun_anew_are_refused():
@@ -145,6 +168,7 @@ def test_a_row_that_the_database_refuses_is_quarantined(postgres):
     assert {(row.record_offset, row.target) for row in refused} == {(1, "lifecycle_events"), (1, "factor_changes")}
     assert all("nul" not in row.cause for row in refused)
     assert [row.value for row in rows(engine, CURRENT.factors)] == ["8"]
+    assert [row.application_id for row in rows(engine, CURRENT.incomplete_applications)] == ["app"]
     engine.dispose()
 
 

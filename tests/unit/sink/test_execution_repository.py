@@ -20,7 +20,9 @@ from tests.inputs.cases import event as lifecycle_event
 from tests.inputs.cases import failed, ok
 from tests.inputs.repository import ROOT
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, OTHER_APPLICATION, PROCESSORS, event_sets
-from tests.oracle.folds import catalogue_of, decoded
+from tests.inputs.workloads import to_json
+from tests.oracle.folds import RECORDED_MS, catalogue_of, decoded
+from topics.records.record import Record
 
 CATALOGUE = catalogue_of(ADVERSARIAL_CATALOGUE)
 KEEPING = [name for name, rule in CATALOGUE.processors.items() if rule.on_failed_rerun.value == "keep_previous"]
@@ -38,12 +40,15 @@ class Database:
 
     def fill(self, items) -> None:
         """Replace everything by these events."""
-        events = [decoded(item) for item in items]
+        rows = [
+            event_row(decoded(item), Record("executions", 0, offset, RECORDED_MS, None, to_json(item), ()))
+            for offset, item in enumerate(items)
+        ]
         with transaction(self.writing) as connection:
             connection.execute(CURRENT.lifecycle_events.delete())
             connection.execute(CURRENT.processor_policies.delete())
             bulk = Bulk(connection)
-            bulk.insert(CURRENT.lifecycle_events, [event_row(one, 0, offset) for offset, one in enumerate(events)])
+            bulk.insert(CURRENT.lifecycle_events, rows)
             bulk.insert(CURRENT.processor_policies, [(0, name, True) for name in KEEPING])
 
     def close(self) -> None:

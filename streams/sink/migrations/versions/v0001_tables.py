@@ -16,6 +16,7 @@ def upgrade() -> None:
     _create_events()
     _create_factors()
     _create_letters_and_positions()
+    _create_source()
 
 
 def _create_events() -> None:
@@ -36,6 +37,8 @@ def _create_events() -> None:
         sa.Column("supersedes", _TEXT, nullable=True),
         sa.Column("source_partition", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("source_offset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("recorded_at_ms", sa.BigInteger(), autoincrement=False, nullable=True),
+        sa.Column("document", _TEXT, nullable=True),
     )
     op.create_table(
         "erased_events",
@@ -50,6 +53,7 @@ def _create_events() -> None:
         sa.Column("salt", _TEXT, primary_key=True, nullable=False),
         sa.Column("application_hash", _TEXT, primary_key=True, nullable=False),
         sa.Column("source_offset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("state", _TEXT, nullable=False),
         sqlite_with_rowid=False,
     )
     supersedes = sa.text("supersedes IS NOT NULL")
@@ -109,6 +113,7 @@ def _create_factors() -> None:
         sa.Column("occurred_at", _TEXT, nullable=False),
         sa.Column("changed", _TEXT, nullable=False),
         sa.Column("document", _TEXT, nullable=False),
+        sa.Column("journal_offset", sa.BigInteger(), autoincrement=False, nullable=False),
     )
     op.create_table(
         "processor_policies",
@@ -143,6 +148,7 @@ def _create_letters_and_positions() -> None:
         sa.Column("ruleset_digest", _TEXT, nullable=False),
         sa.Column("record_time_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("seen_at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("first_offset", sa.BigInteger(), autoincrement=False, nullable=False),
     )
     op.create_table(
         "sink_database",
@@ -159,4 +165,45 @@ def _create_letters_and_positions() -> None:
         sa.Column("record_offset", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
         sa.Column("target", _TEXT, primary_key=True, nullable=False),
         sa.Column("cause", _TEXT, nullable=False),
+    )
+
+
+def _create_source() -> None:
+    """What further makes an application's log, so that it can be folded again from here."""
+    op.create_table(
+        "event_copies",
+        sa.Column("application_id", _TEXT, primary_key=True, nullable=False),
+        sa.Column("source_offset", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("source_partition", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event_id", _TEXT, nullable=False),
+        sa.Column("recorded_at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("document", _TEXT, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "incomplete_applications",
+        sa.Column("application_id", _TEXT, primary_key=True, nullable=False),
+        sa.Column("source_partition", sa.BigInteger(), autoincrement=False, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ruleset_adoptions",
+        sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("source_offset", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("recorded_at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("digest_before", _TEXT, nullable=True),
+        sa.Column("digest_after", _TEXT, nullable=True),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "rulesets",
+        sa.Column("ruleset_digest", _TEXT, primary_key=True, nullable=False),
+        sa.Column("catalogue", _TEXT, nullable=False),
+    )
+    op.create_table(
+        "record_times",
+        sa.Column("source_partition", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("recorded_at_ms", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("source_offset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sqlite_with_rowid=False,
     )
