@@ -27,11 +27,12 @@ from sqlalchemy import Engine, func, select
 
 from benchmarks.load.session import say
 from benchmarks.report.machine import machine, versions
+from benchmarks.sink_answers import GROUP, answered_ms
 from consolidator.keys import partition_of
 from streams.sink.database import migrate, open_for_reading, open_for_writing, transaction, url_of
 from streams.sink.interpreter import set_for_cuts
 from streams.sink.lane import Cursor, Lane
-from streams.sink.ownership import claim
+from streams.sink.ownership import Installed, claim, database_id
 from streams.sink.pipeline import Pipeline
 from streams.sink.repository import SqlExecutionRepository
 from streams.sink.schema import CURRENT
@@ -48,12 +49,14 @@ from tests.inputs.design_workload import (
 from tests.inputs.workloads import load_catalogue
 from tests.oracle import folds
 from topics.reading.progress import Published
+from topics.records.adoptions import KnownRulesets
 from topics.records.erasure_authority import EveryErasure
 from topics.records.record import Record
 
 BATCH = 4_000
 PIECE_EVENTS = 200_000
 LOOKUPS = 1_000
+ANSWERS = 200
 NOW_MS = folds.RECORDED_MS
 _VERSIONS = ("consolidator", "Python", "Kafka", "confluent-kafka", "msgspec")
 TABLES = (CURRENT.lifecycle_events, CURRENT.factor_changes, CURRENT.consolidations, CURRENT.factors)
@@ -159,6 +162,7 @@ class Sink:
             max_event_bytes=folds.MAX_EVENT_BYTES,
             authority=EveryErasure(),
             keeping=lambda _: [],
+            rulesets=KnownRulesets,
         )
         beginning = Cursor(0, 0, 0)
         self._served = [
@@ -235,6 +239,7 @@ def measure(name: str, url: str, load: argparse.Namespace) -> dict[str, Any]:
     """One database: what is found after each piece, and at the end."""
     writing, reading = open_for_writing(url_of(url)), open_for_reading(url_of(url))
     migrate(writing)
+    database_id(writing, Installed(GROUP, "executions", "", load.partitions), "benchmark")
     topics = [Topics(one, load.partitions) for one in range(load.partitions)]
     sink = Sink(writing, topics)
     pieces = max(1, round(load.events / PIECE_EVENTS))
@@ -256,14 +261,15 @@ def measure(name: str, url: str, load: argparse.Namespace) -> dict[str, Any]:
         table = CURRENT.lifecycle_events
         different = select(table.c.application_id, table.c.processor, table.c.execution_id).distinct().subquery()
         executions = connection.execute(select(func.count()).select_from(different)).scalar()
-    seconds = sum(one["seconds"] for one in found)
+    seconds, pairs = sum(one["seconds"] for one in found), random_pairs(reading)
     summary = {
         "database": name,
         "executions": executions,
         "rows": rows,
         "seconds": round(seconds, 2),
         "changes_a_second": round(rows[CURRENT.factor_changes.name] / seconds),
-        "get_active_executions_ms": looked_up_ms(reading, random_pairs(reading)),
+        "get_active_executions_ms": looked_up_ms(reading, pairs),
+        **answered_ms(url, [application for application, _ in pairs[:ANSWERS]], load.partitions),
     }
     say(json.dumps(summary))
     writing.dispose()

@@ -4,7 +4,7 @@ A partition has the ruleset that it adopted last. If it never adopted one, it ha
 change names. The settings may name another one than the workers run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -19,9 +19,10 @@ from topics.contract.declared import Topics
 from topics.reading.positions import Beginning, Span
 from topics.reading.reader import TopicReader
 from topics.reading.rulesets import read_rulesets
+from topics.records.adoptions import KnownRulesets
 from topics.records.record import Record
 
-__all__ = ["catalogue_in_force", "live_catalogue", "live_digests"]
+__all__ = ["catalogue_in_force", "live_catalogue", "live_digests", "unless_published"]
 
 _FIRST_LOOK: Final = 16
 """How many offsets before a partition's end are read first; the last one is a transaction's marker, and no record."""
@@ -53,10 +54,27 @@ def catalogue_in_force(settings: Settings, config: Mapping[str, str | int], topi
     except AuthorizationError:
         # A user who may read only the events can fold them, with the built-in catalogue.
         return configured
+    return unless_published(
+        configured, published, lambda: read_rulesets(config, topics, settled=range(topics.partitions))
+    )
+
+
+def unless_published(
+    configured: Catalogue, published: Mapping[int, str], read: Callable[[], KnownRulesets]
+) -> Catalogue:
+    """The catalogue that every partition has which never adopted any; else what the settings say.
+
+    Args:
+        configured: what the settings say.
+        published: by partition the digest of the ruleset that its newest change names.
+        read: gives what is kept of rulesets; called where something else than the settings' was published.
+
+    Raises:
+        ContractError: the catalogue is not what its digest says.
+    """
     if set(published.values()) <= {configured.digest}:
         return configured
-    known = read_rulesets(config, topics, settled=range(topics.partitions))
-    book = RuleBook(Rules(configured), lambda: known)
+    book = RuleBook(Rules(configured), read)
     digests = {digest for partition, digest in published.items() if not book.adoptions(partition)}
     # A forged change may name any ruleset. The verification must not fail here, so that it can report the change.
     return book.kept(*digests) if len(digests) == 1 and digests <= book.digests else configured

@@ -166,6 +166,14 @@ compare_option = click.option(
 timezone_option = click.option(
     "--timezone", type=TimezoneType(), help="Where a DATE is a day: UTC, +01:00, Europe/Berlin."
 )
+source_option = click.option(
+    "--source",
+    type=click.Choice(["auto", "kafka", "sql"]),
+    default="auto",
+    show_default=True,
+    help="Where the answer is read; it is the same. sql: the database of CONSOLIDATOR_SINK_URL, or of `sink run` under "
+    "the state directory. auto: the database if it has the answer and --bootstrap-servers is not given, else kafka.",
+)
 order_option = click.option(
     "--order",
     type=click.Choice(["log", "occurred"]),

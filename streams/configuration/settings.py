@@ -142,8 +142,8 @@ class Settings(BaseSettings):
     )
     sink_url: SecretStr | None = _env(
         "CONSOLIDATOR_SINK_URL",
-        "The database of `consolidator sink`: sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE. Unset: "
-        "sink/model.db under the state directory.",
+        "The database of `consolidator sink`, which `factors` and `history` read as well: sqlite:///FILE or "
+        "postgresql://USER:PASSWORD@HOST:PORT/DATABASE. Unset: sink/model.db under the state directory.",
         default=None,
     )
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = _env(

@@ -138,7 +138,12 @@ def without_forgotten(log: ApplicationLog, forgotten: Forgotten | None) -> Appli
 
 
 def read_application(
-    reader: TopicReader, topics: Topics, application_id: str, *, on_progress: Callable[[int], None] = lambda _: None
+    reader: TopicReader,
+    topics: Topics,
+    application_id: str,
+    *,
+    on_record: Callable[[Record], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> ApplicationLog:
     """Read an application's records, up to the end as it was when the reader was made.
 
@@ -146,6 +151,7 @@ def read_application(
         reader: of ``executions``, made for this application; see :func:`~streams.replay.source_log.source_reader`.
         topics: the declared topics.
         application_id: the application.
+        on_record: called with each record of the partition, whatever it is about, in order.
         on_progress: called with how many offsets are done.
 
     Raises:
@@ -157,6 +163,7 @@ def read_application(
     found = []
     at = span.start
     for record in reader.until_end():
+        on_record(record)
         if is_about_application(record, application_id):
             found.append(record)
         if record.offset - at >= _OFFSETS_A_STEP:

@@ -27,7 +27,7 @@ def _lifecycle_events(metadata: MetaData, prefix: str) -> Table:
 
     ``digest``: of its content, hexadecimal. ``attempt`` null: all attempts. ``output``: the factors of a completed one
     as a JSON object. ``recorded_at_ms``: when the broker took the record. ``document``: its value as published, JSON.
-    Both null: the row is of no record of the log, but somebody's own, such as a backfill from an old platform.
+    Both null: the row does not come from the log, but from a backfill of the user's own.
     """
     return Table(
         f"{prefix}lifecycle_events",
@@ -103,7 +103,7 @@ def _consolidations(metadata: MetaData, prefix: str) -> Table:
 
 
 def _factor_changes(metadata: MetaData, prefix: str) -> Table:
-    """A change.
+    """A change of factors.
 
     ``changed``: the differences as published, JSON. ``document``: the whole record as published, JSON.
     ``journal_offset``: where in ``factor-changes`` it stands, in the partition of its source.
@@ -162,7 +162,7 @@ def _erased_events(metadata: MetaData, prefix: str) -> Table:
 def _erased_applications(metadata: MetaData, prefix: str) -> Table:
     """An application that is or was erased as a whole, by a salted hash of its id.
 
-    ``state``: ``erased``, ``lifted``, or ``refused``: of it there is an erasure that counts for nothing.
+    ``state``: ``erased``, ``lifted``, or ``refused``: the erasure had no entry, and erased nothing.
     """
     return Table(
         f"{prefix}erased_applications",
@@ -177,7 +177,7 @@ def _erased_applications(metadata: MetaData, prefix: str) -> Table:
 
 
 def _event_copies(metadata: MetaData, prefix: str) -> Table:
-    """A further copy of an event that is in ``lifecycle_events``: it changed nothing."""
+    """A further copy of an event in ``lifecycle_events``; it changed nothing."""
     return Table(
         f"{prefix}event_copies",
         metadata,
@@ -192,7 +192,7 @@ def _event_copies(metadata: MetaData, prefix: str) -> Table:
 
 
 def _incomplete_applications(metadata: MetaData, prefix: str) -> Table:
-    """An application of which the log has records that the database has not: tombstones, refused and foreign ones."""
+    """An application whose log has tombstones, dead letters or foreign records, which the database must not hold."""
     return Table(
         f"{prefix}incomplete_applications",
         metadata,
@@ -203,7 +203,7 @@ def _incomplete_applications(metadata: MetaData, prefix: str) -> Table:
 
 
 def _ruleset_adoptions(metadata: MetaData, prefix: str) -> Table:
-    """A record that adopts another ruleset, for all of its partition; without digests: one that counts for nothing."""
+    """A record that adopts another ruleset, for its whole partition; null digests: it was refused."""
     return Table(
         f"{prefix}ruleset_adoptions",
         metadata,
@@ -217,7 +217,7 @@ def _ruleset_adoptions(metadata: MetaData, prefix: str) -> Table:
 
 
 def _rulesets(metadata: MetaData, prefix: str) -> Table:
-    """A catalogue as it is kept in Kafka, JSON, by the digest of its meaning."""
+    """A catalogue by its digest, as JSON, as Kafka has it."""
     return Table(
         f"{prefix}rulesets",
         metadata,
@@ -227,9 +227,9 @@ def _rulesets(metadata: MetaData, prefix: str) -> Table:
 
 
 def _record_times(metadata: MetaData, prefix: str) -> Table:
-    """A time of the broker that is later than all before it in the partition, and the first offset that has it.
+    """A broker's time that is later than all earlier ones of the partition, and the first offset with it.
 
-    So the first record at or after any time is one look-up, whatever became of it.
+    One query finds the first record at or after any time, including records that are in no other table.
     """
     return Table(
         f"{prefix}record_times",

@@ -1,8 +1,8 @@
-"""What a cut has beside events: further copies, adoptions, and whose records the database must not hold.
+"""The rows of a cut beside its events: further copies, adoptions, rulesets, times, and incomplete applications.
 
-With ``lifecycle_events`` that is enough to make an application's log again from the database, see
-:mod:`streams.sink.reading`. Of a record that is no event nothing is kept, as it may be anything, or name what is
-erased; but that there is one is: such an application's log is in Kafka alone.
+Together with ``lifecycle_events`` they are enough to make an application's log from the database again (see
+:mod:`streams.sink.reading`). The database must not hold a record that is no event: it can have any content, and can
+name an erased event. It only holds that the application has such a record; then its whole log is in Kafka alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,12 +42,12 @@ def copy_row(row: Row) -> Row:
 
 
 def further_copies(connection: Connection, table: Table, rows: list[Row]) -> list[Row]:
-    """Of rows that were to be inserted those whose event was there already, from another offset.
+    """The rows whose event the table already has, from another offset.
 
     Args:
         connection: in the transaction in which they were inserted.
         table: ``lifecycle_events``.
-        rows: the rows.
+        rows: the rows that were to be inserted.
     """
     key = [*table.columns][:_KEY_COLUMNS]
     found = []
@@ -62,13 +62,13 @@ def further_copies(connection: Connection, table: Table, rows: list[Row]) -> lis
 
 
 def has_adoption(records: Iterable[Record]) -> bool:
-    """Whether a record is under the adoptions' keys, whether it counts or not."""
+    """Whether a record has a key of adoptions, valid or not."""
     return any(_is_adoption(record) for record in records)
 
 
 @dataclass(frozen=True, slots=True)
 class RowsBeside:
-    """Rows of a cut that do not depend upon what the database has.
+    """Rows of a cut that can be made without the database.
 
     Attributes:
         adoptions: of ``ruleset_adoptions``.
@@ -87,7 +87,7 @@ class RowsBeside:
     latest_ms: int
 
     def write(self, bulk: Bulk, tables: Tables) -> None:
-        """Insert them; what is there stays."""
+        """Insert the rows; existing rows stay."""
         bulk.insert(tables.record_times, self.times)
         bulk.insert(tables.ruleset_adoptions, self.adoptions)
         bulk.insert(tables.rulesets, self.rulesets)
@@ -101,11 +101,11 @@ def rows_beside(
     """Make the rows.
 
     Args:
-        others: the cut's records that are no events of the application whose key they have, and count for no erasure.
+        others: the cut's records that are neither valid erasures nor events under their own keys.
         cut: the cut.
         partitions: how many there are.
         owned: its partition.
-        known: what Kafka keeps of rulesets, where something of it may be new.
+        known: the rulesets and adoptions in Kafka, if they can be new; else None.
     """
     times = [(cut.partition, at, offset) for at, offset in cut.times if at > owned.record_time_ms]
     return RowsBeside(
@@ -123,7 +123,7 @@ def _is_adoption(record: Record) -> bool:
 
 
 def _adoptions(records: Iterable[Record], known: KnownRulesets) -> list[Row]:
-    """The rows of ``ruleset_adoptions`` for records under the adoptions' keys, whether they count or not."""
+    """The rows of ``ruleset_adoptions``, for valid and invalid adoptions."""
     rows = []
     for record in records:
         if not _is_adoption(record):
@@ -136,7 +136,7 @@ def _adoptions(records: Iterable[Record], known: KnownRulesets) -> list[Row]:
 
 
 def _refused_erasures(records: Iterable[Record], partition: int) -> list[Row]:
-    """The rows of ``erased_applications`` for erasures that count for nothing."""
+    """The rows of ``erased_applications`` for refused erasures."""
     rows = []
     for record in records:
         key = record.key or b""
@@ -145,20 +145,20 @@ def _refused_erasures(records: Iterable[Record], partition: int) -> list[Row]:
         try:
             erasure = parse_erasure(key, record.value)
         except BadEventError:
-            # It names nobody.
+            # It has no hash of an application.
             continue
         rows.append((partition, erasure.salt.hex(), erasure.hash.hex(), record.offset, _REFUSED))
     return rows
 
 
 def _incomplete(records: Iterable[Record], partition: int, partitions: int, erased: ErasedIds) -> list[Row]:
-    """The rows of ``incomplete_applications`` for records that are no events under their own key.
+    """The rows of ``incomplete_applications``.
 
     Args:
-        records: the records.
-        partition: where they stand.
+        records: the records that the database must not hold.
+        partition: their partition.
         partitions: how many there are.
-        erased: the applications that are erased: they are named nowhere.
+        erased: the erased applications: their ids must not be in the database.
     """
     rows: dict[str, Row] = {}
     for record in records:
@@ -172,7 +172,7 @@ def _incomplete(records: Iterable[Record], partition: int, partitions: int, eras
 
 
 def _application_of(key: bytes | None) -> str | None:
-    """The application whose keys begin as this one does; the rest of it may be anything."""
+    """The application whose prefix a key has, whatever comes after it."""
     begin, slash, _ = (key or b"").partition(b"/")
     identity = parse_event_key(begin + b"/-") if slash else None
     return None if identity is None else identity[0]

@@ -117,6 +117,7 @@ def run_service(
             max_event_bytes=MAX_EVENT_BYTES,
             authority=EveryErasure(),
             keeping=lambda _: [],
+            rulesets=lambda: topics[0].rulesets,
         ),
         topics[0].topics,
         SimulatedMembership(consumers),  # type: ignore[arg-type] # of the same form

@@ -1,4 +1,4 @@
-"""Questions about one application, answered from Kafka without a consumer group; its log is read only once."""
+"""Questions about one application; its log is read only once, from Kafka or from a database."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -10,10 +10,10 @@ from streams.replay.application_log import ApplicationLog, read_application, wit
 from streams.replay.source_log import source_reader
 from streams.rulesets.rule_book import RuleBook
 from topics.contract.declared import Topics
-from topics.reading.positions import AtOffset, End
-from topics.reading.reader import TopicReader
+from topics.reading.positions import AtOffset, End, Span
+from topics.records.record import Record
 
-__all__ = ["Inquiry", "Moment"]
+__all__ = ["Inquiry", "Moment", "end_after", "milliseconds_after", "read_inquiry"]
 
 Moment = AtOffset | int | End
 """How much of the log an answer uses: up to an offset, up to a time in microseconds since the epoch (both included), or
@@ -26,51 +26,34 @@ class Inquiry:
     """Answers questions about one application.
 
     Args:
-        config: for librdkafka.
+        log: all records under its keys, without those from before its erasure.
+        ends: of each moment of a *known* question, the offset that limits the log: it is not included.
         topics: the declared topics.
         book: the rules of every offset.
-        application_id: the application.
         max_event_bytes: larger events are dead letters.
-        moments: the moments of all *known* questions: their offsets are looked up while Kafka is connected.
-        on_progress: called with how many offsets are done, and how many there are.
 
     Attributes:
-        log: all records under its keys, without those from before its erasure.
-
-    Raises:
-        ContractError: the topic or the offset is not there, or the offset is another partition's.
-        InfrastructureError: Kafka does not answer.
+        log: likewise.
     """
 
     def __init__(
         self,
-        config: Mapping[str, str | int],
+        log: ApplicationLog,
+        ends: Mapping[Moment, int],
         topics: Topics,
         book: RuleBook,
-        application_id: str,
         *,
         max_event_bytes: int,
-        moments: tuple[Moment, ...] = (),
-        on_progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> None:
+        self.log = log
+        self._ends = ends
         self._topics = topics
         self._book = book
         self._max_event_bytes = max_event_bytes
-        with source_reader(config, topics, application_id) as reader:
-            ((self._partition, span),) = reader.spans.items()
-            self._ends = {moment: self._end(reader, application_id, moment) for moment in moments}
-            log = read_application(
-                reader, topics, application_id, on_progress=lambda count: on_progress(count, span.end - span.start)
-            )
-        # Read the erasures after the log, so that every erasure in the log is known.
-        book.erasures.fetched(log.partition, log.end)
-        self.log: ApplicationLog = without_forgotten(log, book.erasures.forgotten(log.partition, application_id))
 
     def known(self, moment: Moment) -> AsOf:
         """The state from all events that the log held at one of the given moments."""
-        return known_as_of(
-            self.log.cut(self._ends[moment]), self._topics, self._book, max_event_bytes=self._max_event_bytes
-        )
+        return self.known_before(self._ends[moment])
 
     def known_before(self, end: int) -> AsOf:
         """The state from all events before an offset."""
@@ -86,22 +69,88 @@ class Inquiry:
         """Every record, with its fate and the changes that it caused."""
         return timeline(self.log, self._topics, self._book, max_event_bytes=self._max_event_bytes)
 
-    def _end(self, reader: TopicReader, application_id: str, moment: Moment) -> int:
-        span = reader.spans[self._partition]
-        if isinstance(moment, End):
-            return span.end
-        if isinstance(moment, int):
-            # Kafka answers with the first record at or after a time. A record of exactly the given time has to be
-            # included.
-            return reader.offsets_at(max(0, moment // _MICROS_A_MILLISECOND + 1))[self._partition]
-        if moment.partition != self._partition:
-            raise ContractError(
-                f"{reader.topic}: {application_id} is in partition {self._partition}, not in {moment.partition}: give "
-                f"an offset of that one, {self._partition}:OFFSET"
-            )
-        if not span.start <= moment.offset < span.end:
-            raise ContractError(
-                f"{reader.topic} has no offset {moment.offset} in partition {self._partition}: the first is "
-                f"{span.start}, the next to come is {span.end}"
-            )
-        return moment.offset + 1
+
+def read_inquiry(
+    config: Mapping[str, str | int],
+    topics: Topics,
+    book: RuleBook,
+    application_id: str,
+    *,
+    max_event_bytes: int,
+    moments: tuple[Moment, ...] = (),
+    on_progress: Callable[[int, int], None] = lambda _, __: None,
+) -> Inquiry:
+    """An inquiry about an application's log in Kafka, read without a consumer group.
+
+    Args:
+        config: for librdkafka.
+        topics: the declared topics.
+        book: the rules of every offset.
+        application_id: the application.
+        max_event_bytes: larger events are dead letters.
+        moments: the moments of all *known* questions.
+        on_progress: called with how many offsets are done, and how many there are.
+
+    Raises:
+        ContractError: the topic or the offset is not there, or the offset is another partition's.
+        InfrastructureError: Kafka does not answer.
+    """
+    with source_reader(config, topics, application_id) as reader:
+        ((partition, span),) = reader.spans.items()
+        ends = {
+            one: end_after(one, reader.topic, application_id, partition, span)
+            if isinstance(one, AtOffset)
+            else span.end
+            for one in moments
+        }
+        # A record of exactly the given time has to be included: the log ends at the first record of a later time,
+        # of any application.
+        times = {one: milliseconds_after(one) for one in moments if isinstance(one, int)}
+
+        def look(record: Record) -> None:
+            for one in [moment for moment, later in times.items() if record.timestamp_ms >= later]:
+                ends[one] = record.offset
+                del times[one]
+
+        log = read_application(
+            reader,
+            topics,
+            application_id,
+            on_record=look,
+            on_progress=lambda count: on_progress(count, span.end - span.start),
+        )
+    # Read the erasures after the log, so that every erasure in the log is known.
+    book.erasures.fetched(log.partition, log.end)
+    log = without_forgotten(log, book.erasures.forgotten(log.partition, application_id))
+    return Inquiry(log, ends, topics, book, max_event_bytes=max_event_bytes)
+
+
+def milliseconds_after(moment: int) -> int:
+    """The first millisecond after a moment in microseconds."""
+    return max(0, moment // _MICROS_A_MILLISECOND + 1)
+
+
+def end_after(place: AtOffset, topic: str, application_id: str, partition: int, span: Span) -> int:
+    """The offset after a given place.
+
+    Args:
+        place: the place.
+        topic: ``executions``, by its full name.
+        application_id: the application.
+        partition: the application's.
+        span: the offsets that the partition has.
+
+    Raises:
+        ContractError: it is another partition's, or not there.
+    """
+    if place.partition != partition:
+        raise ContractError(
+            f"{topic}: {application_id} is in partition {partition}, not in {place.partition}: give an offset of that "
+            f"one, {partition}:OFFSET"
+        )
+    if not span.start <= place.offset < span.end:
+        raise ContractError(
+            f"{topic} has no offset {place.offset} in partition {partition}: the first is {span.start}, the next to "
+            f"come is {span.end}"
+        )
+    return place.offset + 1

@@ -11,12 +11,13 @@ import msgspec
 from consolidator.records import CurrentFactors
 from models.errors import AuthorizationError
 from streams.audit.history.answers import change_members
-from streams.audit.history.current import Current, Journalled, last_change, read_current
-from streams.audit.history.inquiry import Inquiry, Moment
-from streams.audit.history.published_reasons import PublishedReason, explain_published, published_book
+from streams.audit.history.current import Journalled
+from streams.audit.history.inquiry import Moment
+from streams.audit.history.published_reasons import PublishedReason, explain_published
+from streams.audit.history.sources import AnswerSource
 from streams.audit.published import published_summary
+from streams.cli.answers import Source, answers_of
 from streams.cli.commands.factors_as_of import answer_as_of, moment_of, question_of, require_a_day
-from streams.cli.kafka import connection_of
 from streams.cli.options import (
     as_of_option,
     at_offset_option,
@@ -26,6 +27,7 @@ from streams.cli.options import (
     format_option,
     processor_option,
     servers_option,
+    source_option,
     timezone_option,
     why_option,
 )
@@ -35,13 +37,11 @@ from streams.cli.output.erased import nothing_but_erased
 from streams.cli.output.explanation import explanation_lines, unexplained_lines
 from streams.cli.output.pairs import pair_table
 from streams.configuration.connection import topics_of
-from streams.configuration.settings import Settings, load_settings
+from streams.configuration.settings import load_settings
 from streams.core.pair_summary import summary_json
-from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.exit_codes import FOUND
-from topics.reading.erasures import ConfirmedErasures, read_forgotten
+from topics.contract.declared import Topics
 from topics.reading.positions import AtOffset
-from topics.reading.rulesets import read_rulesets
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -74,6 +74,7 @@ Words: docs/glossary.md
 @timezone_option
 @catalogue_option
 @servers_option
+@source_option
 @format_option
 def factors(
     *,
@@ -87,12 +88,14 @@ def factors(
     timezone: tzinfo | None,
     catalogue: Path | None,
     bootstrap_servers: str | None,
+    source: str,
     output_format: str,
 ) -> None:
     """Show an application's factors, now or at a past moment, and why they are what they are.
 
-    Read from the factors topic, and with --why from factor-changes and the source, without a consumer group: looking
-    disturbs nothing.
+    Read from the database of consolidator sink, if there is one with all records of the application. Else read from
+    the factors topic, and with --why from factor-changes and the source, without a consumer group: this command
+    changes nothing in Kafka.
 
     JSON is one object a line for each processor: the members of "consolidator replay" (application_id, processor,
     processor_type, outcome, factors, executions), then ruleset, version (partition and offset of the event that it
@@ -118,29 +121,44 @@ def factors(
         compare=moment_of("--compare", compare, timezone),
     )
     if question is not None:
-        answer_as_of(settings, application, question, processor=processor, why=why, output_format=output_format)
+        answer_as_of(
+            settings,
+            application,
+            question,
+            Source(source),
+            servers_given=bootstrap_servers is not None,
+            processor=processor,
+            why=why,
+            output_format=output_format,
+        )
         return
     topics = topics_of(settings)
-    config = connection_of(settings).librdkafka()
-    known = read_current(config, topics.factors.name, application)
+    answers = answers_of(
+        settings,
+        application,
+        Source(source),
+        servers_given=bootstrap_servers is not None,
+        as_json=output_format == "json",
+    )
+    known = answers.current()
     # Read the erasures after the factors: the workers may not have folded an erasure yet.
-    forgotten = read_forgotten(config, topics, application)
+    forgotten = answers.forgotten()
     if forgotten is not None:
-        known = [one for one in known if one.value.version.offset > forgotten.offset and forgotten.lifted]
+        known = [one for one in known if one.version.offset > forgotten.offset and forgotten.lifted]
         if not known:
             nothing_but_erased(application, topics.executions.name, forgotten, output_format)
-    wanted = [one for one in known if processor in (None, one.value.processor)]
+    wanted = [one for one in known if processor in (None, one.processor)]
     if not wanted:
         note(_nothing_known(application, processor, known))
         raise SystemExit(FOUND)
-    reasons = _reasons(settings, application, wanted) if why else [None] * len(wanted)
+    reasons = _reasons(answers, topics, wanted) if why else [None] * len(wanted)
     if output_format == "json":
-        write_lines(_json(one.value, reason) for one, reason in zip(wanted, reasons, strict=True))
+        write_lines(_json(one, reason) for one, reason in zip(wanted, reasons, strict=True))
         return
-    print_table(pair_table(published_summary(one.value) for one in wanted))
+    print_table(pair_table(published_summary(one) for one in wanted))
     for one, reason in zip(wanted, reasons, strict=True):
         if reason is not None:
-            write_lines(_why_lines(one.value, reason))
+            write_lines(_why_lines(one, reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,28 +169,23 @@ class _Why:
     reason: PublishedReason
 
 
-def _reasons(settings: Settings, application: str, wanted: Sequence[Current]) -> list[_Why | None]:
-    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    changes = [last_change(config, topics.factor_changes.name, one) for one in wanted]
-    published = [one.value for one in wanted]
+def _reasons(answers: AnswerSource, topics: Topics, wanted: Sequence[CurrentFactors]) -> list[_Why | None]:
+    changes = [answers.last_change(one) for one in wanted]
     try:
-        known = read_rulesets(config, topics, settled=range(topics.partitions))
-        erasures = ConfirmedErasures(config, topics)
-        book = published_book(load_catalogue(settings.catalogue), known, published, erasures)
-        inquiry = Inquiry(config, topics, book, application, max_event_bytes=settings.max_event_bytes)
+        book, inquiry = answers.published_inquiry(wanted)
     except AuthorizationError:
         # The user may be permitted to read factors, but not events.
         problem = f"this client may not read {topics.executions.name} and {topics.rulesets.name}, as an auditor may"
         reasons = [PublishedReason(None, problem)] * len(wanted)
     else:
-        reasons = explain_published(inquiry, book, published)
+        reasons = explain_published(inquiry, book, wanted)
     return [_Why(change, reason) for change, reason in zip(changes, reasons, strict=True)]
 
 
-def _nothing_known(application: str, processor: str | None, known: list[Current]) -> str:
+def _nothing_known(application: str, processor: str | None, known: list[CurrentFactors]) -> str:
     if not known:
         return f"nothing is known of application {application}: no event of it was consolidated yet"
-    names = ", ".join(one.value.processor for one in known)
+    names = ", ".join(one.processor for one in known)
     return f"nothing is known of processor {processor} for application {application}; known: {names}"
 
 

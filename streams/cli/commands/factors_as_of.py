@@ -19,20 +19,18 @@ from streams.audit.history.answers import (
 from streams.audit.history.as_of import AsOf, ProcessorAsOf
 from streams.audit.history.explanation import explain
 from streams.audit.history.inquiry import Inquiry, Moment
-from streams.audit.live_ruleset import catalogue_in_force
 from streams.audit.made_changes import executions_of
-from streams.cli.kafka import connection_of
+from streams.cli.answers import Source, answers_of
 from streams.cli.option_types import note_future
 from streams.cli.output.changes import difference_text, folded_change_lines
 from streams.cli.output.console import note, print_table, progress, say, write_lines
 from streams.cli.output.erased import nothing_but_erased
 from streams.cli.output.explanation import explanation_lines
 from streams.cli.output.pairs import executions_text, pair_table
-from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.pair_summary import PairSummary, summary_json, summary_of
 from streams.core.rules import Rules
-from streams.rulesets.rule_book import RuleBook, book_of
+from streams.rulesets.rule_book import RuleBook
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import AtOffset, End, end_of_day
 
@@ -121,15 +119,26 @@ def answer_as_of(
     settings: Settings,
     application: str,
     question: Question,
+    source: Source,
     *,
+    servers_given: bool,
     processor: str | None,
     why: bool,
     output_format: str,
 ) -> None:
     """Fold the application's events up to a moment, and print the resulting factors."""
-    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
-    inquiry = _inquiry(settings, book, application, question)
+    moments = tuple(one for one in (question.known, question.compare_known) if one is not None)
+    answers = answers_of(
+        settings,
+        application,
+        source,
+        servers_given=servers_given,
+        as_json=output_format == "json",
+        moments=moments,
+    )
+    with progress() as display:
+        task = display.add_task("reading", total=None)
+        book, inquiry = answers.inquiry(moments, lambda count, total: display.update(task, total=total, advance=count))
     answer = _asked(inquiry, question.known, question.true_at)
     if answer.log.is_forgotten and answer.log.forgotten is not None:
         nothing_but_erased(application, answer.log.log.topic, answer.log.forgotten, output_format)
@@ -153,25 +162,6 @@ def answer_as_of(
         for one in wanted:
             write_lines(_why(one, answer, book.of_row(one.pair.row)))
     note(standing_text(answer))
-
-
-def _inquiry(settings: Settings, book: RuleBook, application: str, question: Question) -> Inquiry:
-    moments = tuple(one for one in (question.known, question.compare_known) if one is not None)
-    with progress() as display:
-        task = display.add_task("reading", total=None)
-
-        def advance(count: int, total: int) -> None:
-            display.update(task, total=total, advance=count)
-
-        return Inquiry(
-            connection_of(settings).librdkafka(),
-            topics_of(settings),
-            book,
-            application,
-            max_event_bytes=settings.max_event_bytes,
-            moments=moments,
-            on_progress=advance,
-        )
 
 
 def _asked(inquiry: Inquiry, known: Moment, true_at: int | None) -> AsOf:

@@ -8,17 +8,21 @@ import msgspec
 
 from models.events import rfc3339
 from streams.audit.history.answers import change_members
-from streams.audit.history.inquiry import Inquiry
 from streams.audit.history.timeline import Entry, Fate
-from streams.audit.live_ruleset import catalogue_in_force
-from streams.cli.kafka import connection_of
-from streams.cli.options import catalogue_option, format_option, order_option, processor_option, servers_option
+from streams.cli.answers import Source, answers_of
+from streams.cli.options import (
+    catalogue_option,
+    format_option,
+    order_option,
+    processor_option,
+    servers_option,
+    source_option,
+)
 from streams.cli.output.console import note, progress, write_lines
 from streams.cli.output.record_json import rfc3339_of
 from streams.cli.output.timeline import entry_lines
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
-from streams.rulesets.rule_book import book_of
 from streams.runtime.exit_codes import FOUND
 from topics.reading.positions import offsets_text
 
@@ -43,6 +47,7 @@ Words: docs/glossary.md
 @order_option
 @catalogue_option
 @servers_option
+@source_option
 @format_option
 def history(
     *,
@@ -51,11 +56,13 @@ def history(
     order: str,
     catalogue: Path | None,
     bootstrap_servers: str | None,
+    source: str,
     output_format: str,
 ) -> None:
     """Show the whole timeline of an application: its executions' events, and what each of them changed.
 
-    The source is folded again by the worker's own rules, without a consumer group.
+    The source is folded again by the worker's own rules. It is read from the database of consolidator sink, if there
+    is one with all records of the application; else from Kafka, without a consumer group.
 
     JSON is one object a line for each record: topic, partition, offset, recorded_at (by the broker), fate (folded,
     copy, tombstone, erased, erasure, ruleset, refused, published_again), event_id (null where there is none), event
@@ -64,18 +71,17 @@ def history(
     application's erasure is not shown.
     """
     settings = load_settings(bootstrap_servers=bootstrap_servers, catalogue=catalogue)
-    config, topics = connection_of(settings).librdkafka(), topics_of(settings)
-    book = book_of(catalogue_in_force(settings, config, topics), config, topics, settled=range(topics.partitions))
+    topics = topics_of(settings)
+    answers = answers_of(
+        settings,
+        application,
+        Source(source),
+        servers_given=bootstrap_servers is not None,
+        as_json=output_format == "json",
+    )
     with progress() as display:
         task = display.add_task("reading", total=None)
-        inquiry = Inquiry(
-            config,
-            topics,
-            book,
-            application,
-            max_event_bytes=settings.max_event_bytes,
-            on_progress=lambda count, total: display.update(task, total=total, advance=count),
-        )
+        book, inquiry = answers.inquiry((), lambda count, total: display.update(task, total=total, advance=count))
     if inquiry.log.forgotten is not None:
         note(f"application {application}: {inquiry.log.forgotten}; what is from before the erasure is not shown")
     entries = [entry for entry in inquiry.timeline() if processor is None or _is_about(entry, processor)]

@@ -1,15 +1,10 @@
 """``consolidator sink``."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 import click
 
-from models.errors import SettingsError
 from streams.cli.kafka import connection_of
 from streams.cli.logged_settings import load_logged_settings
 from streams.cli.options import (
@@ -21,13 +16,7 @@ from streams.cli.options import (
     url_option,
 )
 from streams.cli.output.console import say
-from streams.configuration.settings import Settings, name_of
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
-
-_EXTRA: Final = ("sqlalchemy", "alembic")
-_FILE: Final = Path("sink") / "model.db"
+from streams.cli.sink_database import database_of, sql_extra
 
 
 @click.group(
@@ -91,51 +80,18 @@ def run(
     )
     # The database holds what the topics hold: nobody else may read it.
     os.umask(0o077)
-    with _extra():
+    with sql_extra():
         from streams.sink.runner import run_sink  # noqa: PLC0415 - the extra may be missing
 
-        database = _database_of(settings, "--url" if url is not None else name_of(settings, "sink_url"))
+        database = database_of(settings)
         run_sink(settings, connection_of(settings).librdkafka(), database)
 
 
 @sink.command(name="schema")
 def schema_command() -> None:
     """Print the views of the database, as SQL: the rules of standing that processor_executions states."""
-    with _extra():
+    with sql_extra():
         from streams.sink.views import views  # noqa: PLC0415 - the extra may be missing
 
         for definition in views().values():
             say(f"{definition.strip()};\n")
-
-
-def _database_of(settings: Settings, named: str) -> "URL":
-    """The database that the settings name; by default SQLite under the state directory.
-
-    Args:
-        settings: the settings.
-        named: what gave the URL.
-
-    Raises:
-        SettingsError: the URL is none that can be used.
-    """
-    from streams.sink.database import url_of  # noqa: PLC0415 - the extra may be missing
-
-    if settings.sink_url is None:
-        return url_of(f"sqlite:///{settings.state_dir / _FILE}")
-    try:
-        return url_of(settings.sink_url.get_secret_value())
-    except SettingsError as error:
-        raise SettingsError(f"{named}: {error}") from None
-
-
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Refuse where the extra is missing.
-
-    Raises:
-        SettingsError: saying which one.
-    """
-    missing = [name for name in _EXTRA if find_spec(name) is None]
-    if missing:
-        raise SettingsError(f"this command needs the extra sql, and {', '.join(missing)} is missing: install it")
-    yield

@@ -236,8 +236,9 @@ def test_the_page_has_the_databases_rates_and_memory() -> None:
         "settings": {"events": 600_000},
     }
     pieces = [{"changes_a_second": rate, "resident_mib": 300} for rate in (12_000, 11_000, 10_000)]
-    asked = {"median": 0.25, "p99": 0.5}
+    asked, answered = {"median": 0.25, "p99": 0.5}, {"median": 3.0, "p99": 5.25}
     stored = {"database": "sqlite", "executions": 1_000_000, "pieces": pieces, "get_active_executions_ms": asked}
+    stored |= {"factors_ms": answered, "factors_at_ms": answered}
     behind = {"database": "sqlite", "events": 1_000, "changes_a_second": 9_000, "cpu_seconds": 1.5, "peak_mib": 200}
     page = performance_page(
         [{"kind": "sink", "databases": [stored], **about}, {"kind": "sink_kafka", "databases": [behind], **about}],
@@ -245,6 +246,7 @@ def test_the_page_has_the_databases_rates_and_memory() -> None:
     )
     assert "1,000,000 | 11,000 (10,000-12,000) |" in page
     assert "0.25 | 0.50 |" in page
+    assert "3.00 | 5.25 |" in page
     assert "9,000 |" in page
     assert "SQLite 3.40.1" in page
 

@@ -51,8 +51,8 @@ def held() -> Iterator[Held]:
 
 
 def cut_to(offset: int, partition: int = 0) -> Planned:
-    cut = Cut(partition, Cursor(offset - 1, 0, 0), Cursor(offset, 0, 0), (), (), (), None)
-    return Planned(cut, None, None, None, None, (), None, "")  # type: ignore[arg-type] # nobody looks at the rows
+    cut = Cut(partition, Cursor(offset - 1, 0, 0), Cursor(offset, 0, 0), (), (), (), (), None, ())
+    return Planned(cut, None, None, None, [], None, (), None, "", None)  # type: ignore[arg-type] # nobody looks at the rows
 
 
 def results(pipeline: Pipeline) -> list[object]:
