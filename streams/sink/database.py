@@ -32,8 +32,13 @@ _BUSY_S: Final = 10
 _SQLITE: Final = (3, 32)
 """From here on a statement may have as many parameters as many rows in one have."""
 
-_WAL_PAGES: Final = 16_384
-"""Of 4 KiB: so long SQLite's write-ahead log grows before it is worked into the file, 64 MiB."""
+_WAL_PAGES: Final = 131_072
+"""Of 4 KiB: so long SQLite's write-ahead log grows before it is worked into the file, 512 MiB. In a large database a
+cut touches thousands of pages all over it. The longer the log, the more of these are written once for several cuts, and
+the closer together; with 64 MiB commits took half as long again. Only a sink that catches up has so long a log."""
+
+_CACHE_KIB: Final = 131_072
+"""SQLite's cache: the pages that one large cut touches."""
 
 _MIGRATION_LOCK: Final = 7_283_000_030
 """PostgreSQL's advisory lock of those who bring a database to this version; any number that nobody else takes."""
@@ -110,7 +115,7 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     # whole: they are written again from the log.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     # A page that several cuts write goes from the log into the file once, and the disk is waited for less often.
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
 
