@@ -9,6 +9,7 @@ memory and queries are seen as the database grows. ``benchmarks.sink_kafka`` has
 import argparse
 import gc
 import json
+import os
 import random
 import re
 import sqlite3
@@ -322,6 +323,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--databases", default="sqlite,postgresql")
     parser.add_argument("--json", type=Path, help="write the report for the page there")
     found = parser.parse_args()
+    found.load = os.getloadavg()[0]
     if found.executions is not None:
         found.events = round(found.executions * events_per_execution())
     if found.applications is None:
@@ -336,7 +338,7 @@ def report(kind: str, load: argparse.Namespace, found: list[dict[str, Any]]) -> 
         "kind": kind,
         "machine": machine(),
         "versions": {name: text for name, text in versions().items() if name in _VERSIONS} | names,
-        "settings": {"events": load.events},
+        "settings": {"events": load.events, "load": load.load},
         "databases": found,
     }
 

@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--databases", default="sqlite,postgresql")
     parser.add_argument("--json", type=Path, help="write the report for the page there")
     arguments = parser.parse_args()
+    arguments.load = os.getloadavg()[0]
     applications = max(1_000, round(arguments.events * DESIGN_APPLICATIONS / DESIGN_EVENTS))
     with open_session() as session, databases(arguments.databases.split(",")) as urls:
         installation = Installation(session.servers, session.directory / "sink")

@@ -220,7 +220,11 @@ def _database(report: Report, _directory: str) -> str:
                 spread(memory),
             ]
         )
-    return "\n".join([_DATABASE, table(rows, right=range(1, len(heading))), ""])
+    return "\n".join([_DATABASE, _load(report), table(rows, right=range(1, len(heading))), ""])
+
+
+def _load(report: Report) -> str:
+    return f"The machine's load average when it began: {report['settings']['load']:.1f}; both cores are free at 0.\n"
 
 
 def _database_kafka(report: Report, _directory: str) -> str:
@@ -235,7 +239,7 @@ def _database_kafka(report: Report, _directory: str) -> str:
         ]
         for one in report["databases"]
     ]
-    return "\n".join([_DATABASE_KAFKA, table(rows, right=range(1, len(heading))), ""])
+    return "\n".join([_DATABASE_KAFKA, _load(report), table(rows, right=range(1, len(heading))), ""])
 
 
 _SECTIONS: Mapping[str, Callable[[Report, str], str]] = {

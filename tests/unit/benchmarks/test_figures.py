@@ -233,7 +233,7 @@ def test_the_page_has_the_databases_rates_and_memory() -> None:
     about = {
         "machine": {"cpu": "Example CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1"},
         "versions": {"SQLite": "3.40.1"},
-        "settings": {"events": 600_000},
+        "settings": {"events": 600_000, "load": 0.25},
     }
     pieces = [{"changes_a_second": rate, "resident_mib": 300} for rate in (12_000, 11_000, 10_000)]
     asked, answered = {"median": 0.25, "p99": 0.5}, {"median": 3.0, "p99": 5.25}
@@ -249,6 +249,7 @@ def test_the_page_has_the_databases_rates_and_memory() -> None:
     assert "3.00 | 5.25 |" in page
     assert "9,000 |" in page
     assert "SQLite 3.40.1" in page
+    assert "load average when it began: 0.2" in page
 
 
 def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
