@@ -3,8 +3,8 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 from sqlalchemy import Engine
@@ -12,16 +12,16 @@ from sqlalchemy import Engine
 from models.errors import InfrastructureError
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.lane import Cursor, Lane
-from streams.sink.membership import Membership
 from streams.sink.ownership import FencedError, Ownership, claim, touch
 from streams.sink.pipeline import Pipeline
 from streams.sink.schema import CURRENT, Tables
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
-from topics.reading.following import Follower, Place
-from topics.reading.progress import GroupProgress, Published
+from topics.reading.following import Place
+from topics.reading.progress import Published
+from topics.records.record import Record
 
-__all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService", "most_waiting"]
+__all__ = ["CONNECTIONS", "CUT_RECORDS", "Assignment", "Progress", "Reading", "SinkService", "most_waiting"]
 
 CUT_RECORDS: Final = 16_000
 """Most events in one cut: some 45,000 rows in one transaction, which take half a second to a few. Only a sink that
@@ -59,6 +59,64 @@ _TOUCH_S: Final = 60.0
 _log = structlog.get_logger()
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Assignment(Protocol):
+    """Which partitions this process is to serve; see :class:`~streams.sink.membership.Membership`.
+
+    Attributes:
+        assigned: the partitions.
+    """
+
+    assigned: set[int]
+
+    def poll(self) -> None:
+        """Take in what was decided; :attr:`assigned` is current then."""
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Take note of how far partitions are."""
+
+
+class Progress(Protocol):
+    """How far the rows may come; see :class:`~topics.reading.progress.GroupProgress`."""
+
+    def published(self) -> Mapping[int, Published]:
+        """For each partition.
+
+        Raises:
+            InfrastructureError: Kafka does not answer.
+        """
+
+
+class Reading(Protocol):
+    """Reads partitions on and on; see :class:`~topics.reading.following.Follower`.
+
+    Attributes:
+        positions: of each partition the offset before which everything was read.
+    """
+
+    positions: dict[Place, int]
+
+    def follow(self, starts: Mapping[Place, int]) -> None:
+        """Read further partitions, each from an offset on."""
+
+    def leave(self, places: Iterable[Place]) -> None:
+        """Read these no more."""
+
+    def hold(self, place: Place, *, held: bool) -> None:
+        """Hold a partition back for now, or go on with it."""
+
+    def poll(self, timeout_s: float) -> Sequence[Record]:
+        """What has arrived by now, in the order of each partition.
+
+        Raises:
+            ContractError: a topic, an offset or the right to read is not there.
+            InfrastructureError: what is in the log cannot be read.
+        """
+
+
 class SinkService:
     """Everything that one process serves.
 
@@ -74,6 +132,7 @@ class SinkService:
         fenced_s: how long a partition that another process has is let alone: a process that was frozen learns within a
             heartbeat whose it is.
         tables: the set that is written.
+        now_ms: this machine's clock, in milliseconds since the epoch.
     """
 
     def __init__(
@@ -81,14 +140,15 @@ class SinkService:
         engine: Engine,
         writer: CutWriter,
         topics: Topics,
-        membership: Membership,
-        follower: Follower,
-        progress: GroupProgress,
+        membership: Assignment,
+        follower: Reading,
+        progress: Progress,
         *,
         beginnings: Callable[[int], Cursor],
         absence_ms: int,
         fenced_s: float,
         tables: Tables = CURRENT,
+        now_ms: Callable[[], int] = _now_ms,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -100,11 +160,12 @@ class SinkService:
         self._absence_ms = absence_ms
         self._fenced_s = fenced_s
         self._tables = tables
+        self._now_ms = now_ms
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
         # SQLite has one writer.
         self._pipeline = Pipeline(
-            lambda planned: writer.write(planned, _now_ms()), 1 if engine.dialect.name == "sqlite" else CONNECTIONS
+            lambda planned: writer.write(planned, now_ms()), 1 if engine.dialect.name == "sqlite" else CONNECTIONS
         )
         self._left_alone: dict[int, float] = {}
         self._asked = -_STALE_S
@@ -134,6 +195,32 @@ class SinkService:
     def close(self) -> None:
         """Write nothing more; a transaction that is under way has a moment to end."""
         self._pipeline.close(_CLOSE_S)
+
+    @property
+    def cursors(self) -> dict[int, Cursor]:
+        """Where the rows of each partition are, once everything is written that was handed over."""
+        return {partition: lane.at for partition, (lane, _) in self._lanes.items()}
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Moves as long as anything is read or written."""
+        return sum(map(sum, self.cursors.values())), sum(self._follower.positions.values())
+
+    def ask_again(self) -> None:
+        """Ask how far the rows may come with the next step."""
+        self._asked = -_STALE_S
+
+    def is_through(self) -> bool:
+        """Whether everything up to the latest bounds was read and written, in every partition.
+
+        Raises:
+            ContractError, DatabaseAwayError: why a cut was not written.
+        """
+        if not all(lane.is_through and lane.next_cut(CUT_RECORDS) is None for lane, _ in self._lanes.values()):
+            return False
+        self._pipeline.settle()
+        self._take_outcomes()
+        return True
 
     def step(self) -> bool:
         """Ask, read, and have written what there is; whether anything was or is being written.
@@ -171,7 +258,7 @@ class SinkService:
             partition,
             owner=self._owner,
             beginning=self._beginnings(partition),
-            now_ms=_now_ms(),
+            now_ms=self._now_ms(),
             absence_ms=self._absence_ms,
             tables=self._tables,
         )
@@ -286,7 +373,7 @@ class SinkService:
             if isinstance(result, FencedError):
                 served = self._lanes.get(partition)
                 if served is not None and served[1] is outcome.planned.owned:
-                    self._fenced(partition)
+                    self.fenced(partition)
                 continue
             if isinstance(result, Exception):
                 failure = result
@@ -306,11 +393,12 @@ class SinkService:
         self._touched = time.monotonic()
         for partition, (_, owned) in [*self._lanes.items()]:
             try:
-                touch(self._engine, owned, _now_ms())
+                touch(self._engine, owned, self._now_ms())
             except FencedError:
-                self._fenced(partition)
+                self.fenced(partition)
 
-    def _fenced(self, partition: int) -> None:
+    def fenced(self, partition: int) -> None:
+        """Another process has a partition: it is let alone for a while."""
         _log.warning("another process has the partition: nothing was written", partition=partition)
         self._leave(partition)
         self._left_alone[partition] = time.monotonic() + self._fenced_s
@@ -341,7 +429,3 @@ def most_waiting(lanes: int) -> int:
 def _is_done(lane: Lane) -> bool:
     """Whether everything that is known of the worker was written."""
     return lane.bound is None or lane.at.next >= lane.bound.consolidated
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

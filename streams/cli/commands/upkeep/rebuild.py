@@ -1,0 +1,77 @@
+"""``consolidator sink rebuild``."""
+
+import json
+from typing import TYPE_CHECKING
+
+from streams.cli.commands.upkeep.shown import phases_of, say_differences, say_report
+from streams.cli.kafka import connection_of
+from streams.cli.output.console import note, progress, say
+from streams.configuration.connection import topics_of
+from streams.configuration.settings import Settings
+from streams.runtime.exit_codes import FOUND
+from streams.sink.database import open_for_snapshots, open_for_writing, transaction
+from streams.sink.ownership import require_database
+from streams.sink.upkeep.log import open_log
+from streams.sink.upkeep.rebuild import Rebuild
+from streams.sink.upkeep.switching import switch_back
+from topics.cluster.authorization import require_permissions
+from topics.contract.permissions import Role, permissions
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+__all__ = ["back_to_previous", "rebuild_database"]
+
+
+def rebuild_database(settings: Settings, url: "URL", *, restart: bool, switched: bool, output_format: str) -> None:
+    """Build a database anew beside the running sink, compare both, and switch where that is asked for.
+
+    Args:
+        settings: the settings.
+        url: the database.
+        restart: begin at the beginning, whatever was built before.
+        switched: let the new tables take the old ones' place.
+        output_format: ``table`` or ``json``.
+    """
+    config = connection_of(settings).librdkafka()
+    snapshots = open_for_snapshots(url)
+    require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
+    with open_log(settings, config) as log, progress() as display:
+        rebuild = Rebuild(open_for_writing(url), snapshots, log)
+        if not rebuild.begin(restart=restart):
+            note("going on where the last rebuild was; --restart begins at the beginning")
+        say_differences(rebuild.run(phases_of(display)), output_format)
+        if switched:
+            rebuild.switch(phases_of(display))
+    report = rebuild.report()
+    say_report(report, output_format, switched=switched)
+    if switched:
+        note("switched: the running sink takes the new tables over by itself. The way back: sink rebuild --back")
+    else:
+        note("nothing is switched; that is done by: consolidator sink rebuild --switch")
+    if not report.is_equal:
+        raise SystemExit(FOUND)
+
+
+def back_to_previous(settings: Settings, url: "URL", *, output_format: str) -> None:
+    """Let the tables of before the last switch take their place again.
+
+    Args:
+        settings: the settings.
+        url: the database.
+        output_format: ``table`` or ``json``.
+    """
+    config = connection_of(settings).librdkafka()
+    snapshots = open_for_snapshots(url)
+    require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
+    with open_log(settings, config) as log:
+        with transaction(snapshots) as connection:
+            require_database(connection, log.installed)
+        moved = switch_back(open_for_writing(url), first=log.first, now_ms=log.now_ms(), absence_ms=log.absence_ms)
+    if output_format == "json":
+        partitions = [{"partition": one, "from": before, "to": after} for one, (before, after) in moved.items()]
+        say(json.dumps({"kind": "summary", "partitions": partitions}, ensure_ascii=False))
+        return
+    for partition, (before, after) in moved.items():
+        say(f"partition {partition}: from {before} back to {after}")
+    note("the running sink goes on from there by itself. The same command goes forth again")

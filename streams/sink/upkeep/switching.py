@@ -1,0 +1,223 @@
+"""One set of tables takes another one's place, in one transaction.
+
+SQLite and PostgreSQL both rename tables transactionally, so that a reader sees the one set or the other.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from models.errors import ContractError
+from streams.sink.database import make_views, transaction
+from streams.sink.lane import Cursor
+from streams.sink.ownership import require_continuable
+from streams.sink.positions import Position, positions
+from streams.sink.schema import CURRENT, NEXT, PREVIOUS, Tables
+from streams.sink.table_sets import drop_set, highest_epoch, present
+from streams.sink.views import views
+
+__all__ = ["hold", "switch", "switch_back"]
+
+_ASIDE: Final = Tables("aside_")
+"""Where a set is while two change places."""
+
+
+class _Grant(NamedTuple):
+    table: str
+    grantee: str
+    privilege: str
+
+
+def hold(engine: Engine, owner: str) -> Mapping[int, Position]:
+    """Take all partitions of the current set over, so that it stands still until somebody else takes them over.
+
+    A running sink is fenced: it lets such a partition alone for a session's timeout, and then takes it over again.
+
+    Args:
+        engine: the database.
+        owner: who takes them, for people.
+
+    Returns:
+        The positions.
+
+    Raises:
+        DatabaseAwayError: the database does not answer.
+    """
+    table = CURRENT.sink_position
+    with transaction(engine) as connection:
+        connection.execute(table.update().values(owner_epoch=table.c.owner_epoch + 1, owner=owner))
+        return positions(connection, CURRENT)
+
+
+def switch(engine: Engine, held: Mapping[int, Position]) -> bool:
+    """The next set becomes the current one, and that one the previous one; an older one of these is dropped.
+
+    1. Nobody writes any more, nor reads: PostgreSQL locks the positions.
+    2. Nothing has moved since everything was held, and the next set has come to the same cuts or further.
+    3. The tables change places, and views and grants follow.
+    4. Every owner of before is fenced, of whichever set: the epochs are above all that there ever were.
+
+    Args:
+        engine: the database.
+        held: what :func:`hold` gave.
+
+    Returns:
+        Whether that was so; otherwise nothing was done.
+
+    Raises:
+        ContractError: there is no next set, or somebody's own view depends on the tables.
+        DatabaseAwayError: the database does not answer, or somebody reads for longer than this waits.
+    """
+    with transaction(engine) as connection, _renaming(connection):
+        # 1.
+        if not present(connection, NEXT):
+            raise ContractError("there are no tables to switch to: run `consolidator sink rebuild`")
+        _lock(connection)
+        # 2.
+        following = positions(connection, NEXT)
+        if positions(connection, CURRENT) != held or following.keys() < held.keys():
+            return False
+        if any(following[partition].next_offset < one.next_offset for partition, one in held.items()):
+            return False
+        # 3., 4.
+        epoch = highest_epoch(connection) + 1
+        drop_set(connection, PREVIOUS)
+        _change_places(connection, [(CURRENT, PREVIOUS), (NEXT, CURRENT)])
+        _own(connection, epoch)
+        return True
+
+
+def switch_back(
+    engine: Engine, *, first: Mapping[int, Cursor], now_ms: int, absence_ms: int
+) -> Mapping[int, tuple[int, int]]:
+    """The previous set becomes the current one again, at its own, earlier cuts; the current one becomes the previous.
+
+    Args:
+        engine: the database.
+        first: where the topics of each partition begin.
+        now_ms: this machine's clock, in milliseconds since the epoch.
+        absence_ms: how long rows may have rested.
+
+    Returns:
+        For each partition from where to where the cut went.
+
+    Raises:
+        ContractError: there is no previous set, the log no longer has what follows its cuts, or tombstones have left
+            it since.
+        DatabaseAwayError: the database does not answer.
+    """
+    with transaction(engine) as connection, _renaming(connection):
+        if not present(connection, PREVIOUS):
+            raise ContractError("there are no previous tables: nothing was switched, or a new version has dropped them")
+        _lock(connection)
+        before, after = positions(connection, CURRENT), positions(connection, PREVIOUS)
+        for partition, one in after.items():
+            require_continuable(one, first[partition], now_ms=now_ms, absence_ms=absence_ms)
+        epoch = highest_epoch(connection) + 1
+        _change_places(connection, [(CURRENT, _ASIDE), (PREVIOUS, CURRENT), (_ASIDE, PREVIOUS)])
+        _own(connection, epoch)
+        return {
+            partition: (before[partition].next_offset if partition in before else one.next_offset, one.next_offset)
+            for partition, one in after.items()
+        }
+
+
+@contextmanager
+def _renaming(connection: Connection) -> Iterator[None]:
+    """SQLite's views keep the names that they have, instead of following the tables."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
+
+
+def _lock(connection: Connection) -> None:
+    # SQLite's transaction has the file's lock from its beginning.
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE sink_position IN ACCESS EXCLUSIVE MODE")
+
+
+def _own(connection: Connection, epoch: int) -> None:
+    connection.execute(CURRENT.sink_position.update().values(owner_epoch=epoch, owner=""))
+
+
+def _change_places(connection: Connection, moves: list[tuple[Tables, Tables]]) -> None:
+    """Rename whole sets, one after the other; the current one's views and readers stay."""
+    _refuse_foreign_views(connection)
+    grants = _grants(connection)
+    for name in views():
+        connection.execute(text(f"DROP VIEW IF EXISTS {name}"))
+    for source, target in moves:
+        for name, table in source.by_name.items():
+            connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {target.by_name[name].name}"))
+        _rename_indexes(connection, source, target)
+    make_views(connection, CURRENT)
+    quote = connection.dialect.identifier_preparer.quote
+    for one in grants:
+        grantee = "PUBLIC" if one.grantee == "PUBLIC" else quote(one.grantee)
+        connection.execute(text(f"GRANT {one.privilege} ON {one.table} TO {grantee}"))
+
+
+def _rename_indexes(connection: Connection, source: Tables, target: Tables) -> None:
+    """Give indexes and keys the names that a new set would give them: migrations know them by these."""
+    on_postgresql = connection.dialect.name == "postgresql"
+    for name, table in source.by_name.items():
+        renamed = target.by_name[name]
+        for index in table.indexes:
+            wanted = f"{target.prefix}{str(index.name).removeprefix(source.prefix)}"
+            if on_postgresql:
+                connection.execute(text(f"ALTER INDEX {index.name} RENAME TO {wanted}"))
+            else:
+                connection.execute(text(f"DROP INDEX {index.name}"))
+                next(one for one in renamed.indexes if one.name == wanted).create(connection)
+        key = inspect(connection).get_pk_constraint(renamed.name)["name"] if on_postgresql else None
+        if key is not None and key != f"{renamed.name}_pkey":
+            connection.execute(text(f'ALTER TABLE {renamed.name} RENAME CONSTRAINT "{key}" TO {renamed.name}_pkey'))
+
+
+def _grants(connection: Connection) -> list[_Grant]:
+    """Who else may do what with the current set, in PostgreSQL."""
+    if connection.dialect.name != "postgresql":
+        return []
+    names = [*(table.name for table in CURRENT.by_name.values()), *views()]
+    found = connection.execute(
+        text(
+            "SELECT table_name, grantee, privilege_type FROM information_schema.role_table_grants"
+            " WHERE table_schema = current_schema() AND table_name = ANY(:names) AND grantee <> current_user"
+        ),
+        {"names": names},
+    )
+    return [_Grant(*row) for row in found]
+
+
+def _refuse_foreign_views(connection: Connection) -> None:
+    """Views of others would go on with the tables of before, in PostgreSQL.
+
+    Raises:
+        ContractError: naming them.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    ours = [*(table.name for table in CURRENT.by_name.values()), *views()]
+    found = connection.execute(
+        text(
+            "SELECT DISTINCT v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
+            " JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid"
+            " WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass"
+            " AND t.relnamespace = current_schema()::regnamespace"
+            " AND t.relname = ANY(:ours) AND NOT v.relname = ANY(:ours) ORDER BY v.relname"
+        ),
+        {"ours": ours},
+    )
+    names = [*found.scalars()]
+    if names:
+        raise ContractError(
+            f"these views depend on the tables and would stay with those of before: {', '.join(names)}. Drop them, and "
+            "create them again after the switch"
+        )
