@@ -4,10 +4,11 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from models.errors import ContractError
 from streams.sink.lane import Cursor
 from streams.sink.ownership import Installed
 from streams.sink.upkeep.log import Log
-from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of
+from tests.oracle.folds import MAX_EVENT_BYTES, catalogue_of, rules_of
 from tests.simulation.sink import NOW_MS, START, SimulatedTopics
 from topics.reading.following import Place
 from topics.reading.progress import Published
@@ -106,6 +107,12 @@ def log_of(
     """
     reading = SimulatedReading(topics, rng, breaks_after=breaks_after)
     catalogue = catalogue_of(topics.content)
+
+    def keeping(digest: str) -> list[str]:
+        if digest != rules_of(topics.content).digest:
+            raise ContractError("no such ruleset")
+        return [name for name, rule in catalogue.processors.items() if rule.on_failed_rerun.value == "keep_previous"]
+
     return Log(
         topics.topics,
         replace(INSTALLED, partitions=topics.topics.partitions),
@@ -114,8 +121,6 @@ def log_of(
         {topics.partition: first},
         max_event_bytes=MAX_EVENT_BYTES,
         authority=EveryErasure(),
-        keeping=lambda _: [
-            name for name, rule in catalogue.processors.items() if rule.on_failed_rerun.value == "keep_previous"
-        ],
+        keeping=keeping,
         now_ms=lambda: NOW_MS,
     )

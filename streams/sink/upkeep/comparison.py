@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy import Connection, Table, select
@@ -18,7 +18,7 @@ from streams.sink.bulk import Row
 from streams.sink.positions import positions
 from streams.sink.schema import Tables
 
-__all__ = ["COMPARED", "Comparison", "Difference", "Explain", "Side", "Sort", "TableDigests"]
+__all__ = ["COMPARED", "Comparison", "Difference", "Explain", "Side", "Sort", "TableDigests", "differing"]
 
 COMPARED: Final = (
     "lifecycle_events",
@@ -35,6 +35,10 @@ COMPARED: Final = (
 _RULESET: Final = "ruleset_digest"
 _PLACE_TABLE: Final = "sink_position"
 _AT_ONCE: Final = 2_000
+_EVENTS: Final = "lifecycle_events"
+_MOST_EXTRA: Final = 10_000
+"""Events that the database alone has and that the log is asked for once more; they are in memory together."""
+
 
 _line: Final = msgspec.json.Encoder().encode
 
@@ -54,8 +58,17 @@ class Sort:
     DIFFERS: Final = "differs"
 
 
-Explain = Callable[[str, Row | None, Row | None], str | None]
-"""Given a table's name, the database's row and the log's: why that is no difference; None: it is one."""
+class Explain(Protocol):
+    """Knows why sides may differ, and both be right."""
+
+    def __call__(self, name: str, ours: Row | None, theirs: Row | None) -> str | None:
+        """Given a table's name, the database's row and the log's: why that is no difference; None: it is one."""
+
+    def is_other_ruleset(self, partition: int) -> bool:
+        """Whether the log no longer has the change that named a partition's ruleset."""
+
+    def extra_events(self, rows: Sequence[Row]) -> list[str | None]:
+        """Likewise, of rows of ``lifecycle_events`` that the database alone has: the log is asked once for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +171,27 @@ class Comparison:
         Args:
             on_progress: is given a number of rows, now and then.
         """
+        extra: list[Row] = []
         for name in COMPARED:
             for ours, theirs in self._pairs(name, on_progress):
                 if ours == theirs:
                     continue
                 reason = self.explain(name, ours, theirs)
-                if reason is None:
-                    self.differences[name] += 1
-                    yield self._difference(name, ours, theirs)
+                is_extra = name == _EVENTS and theirs is None and reason is None
+                if is_extra and ours is not None and len(extra) < _MOST_EXTRA:
+                    extra.append(ours)
                 else:
-                    self.explained[reason] += 1
+                    yield from self._judged(name, ours, theirs, reason)
+        for row, reason in zip(extra, self.explain.extra_events(extra), strict=True):
+            yield from self._judged(_EVENTS, row, None, reason)
         yield from self._rulesets()
+
+    def _judged(self, name: str, ours: Row | None, theirs: Row | None, reason: str | None) -> Iterator[Difference]:
+        if reason is None:
+            self.differences[name] += 1
+            yield self._difference(name, ours, theirs)
+        else:
+            self.explained[reason] += 1
 
     def _pairs(self, name: str, on_progress: Callable[[int], None]) -> Iterator[tuple[Row | None, Row | None]]:
         """The rows of both sides, those with the same key together."""
@@ -226,7 +249,9 @@ class Comparison:
         ours, theirs = positions(*self.database), positions(*self.log)
         for partition in sorted(ours.keys() - self.left_out):
             other = theirs.get(partition)
-            if other is not None and other.ruleset_digest != ours[partition].ruleset_digest:
+            if other is None or other.ruleset_digest == ours[partition].ruleset_digest:
+                continue
+            if not self.explain.is_other_ruleset(partition):
                 self.differences[_PLACE_TABLE] += 1
                 key = {"source_partition": partition}
                 yield Difference(_PLACE_TABLE, partition, key, Sort.DIFFERS, (_RULESET,))

@@ -1,17 +1,19 @@
 """Why a database and the log may differ, and both be right: what Kafka no longer has, and what the database refused."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
+from models.errors import ContractError
 from streams.partition.state.erased_events import erased_hash
 from streams.sink.bulk import Row
-from streams.sink.lane import Cursor
+from streams.sink.positions import positions
 from streams.sink.rows import place_of
-from streams.sink.schema import Tables
-from streams.sink.upkeep.comparison import differing
+from streams.sink.upkeep.comparison import Side, differing
 from streams.sink.upkeep.forgotten import ForgottenLetters
+from streams.sink.upkeep.later_records import replaced
+from streams.sink.upkeep.log import Log
 
 __all__ = ["REASONS", "Explanations"]
 
@@ -21,6 +23,8 @@ EXPIRED: Final = "letter_expired"
 FORGOTTEN: Final = "tombstone_gone"
 COMPACTED: Final = "earlier_copy_gone"
 DELETED: Final = "before_the_log"
+REPLACED: Final = "record_replaced"
+RULESET: Final = "ruleset_change_gone"
 
 REASONS: Final = {
     QUARANTINED: "rows that the database refused: sink_quarantine",
@@ -29,6 +33,8 @@ REASONS: Final = {
     FORGOTTEN: "hashes of erased events whose tombstones Kafka no longer has",
     COMPACTED: "events of which Kafka has a later copy only",
     DELETED: "rows of records before the log's beginning",
+    REPLACED: "events whose record Kafka has replaced by a later one of their id, which is another or bad",
+    RULESET: "policies of a ruleset that is named by no change any more, as these are erased",
 }
 """What is no difference, for people."""
 
@@ -37,31 +43,26 @@ class Explanations:
     """Says of a row why it is no difference.
 
     Args:
-        connection: the database, at one moment.
-        tables: its set.
-        source: the source topic's full name.
-        first: where the topics of each partition begin.
+        database: the database.
+        other: what was built of the log.
+        log: what Kafka has; nothing else reads of it when it is asked.
         letters: dead letters that Kafka no longer has.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        tables: Tables,
-        source: str,
-        first: Mapping[int, Cursor],
-        letters: ForgottenLetters,
-    ) -> None:
-        self._connection = connection
-        self._tables = tables
-        self._source = source
-        self._first = first
+    def __init__(self, database: Side, other: Side, log: Log, letters: ForgottenLetters) -> None:
+        self._connection, self._tables = database
+        self._log = log
         self._letters = letters
+        self._ours, self._theirs = positions(*database), positions(*other)
+        self._rulesets: dict[int, bool] = {}
 
     def __call__(self, name: str, ours: Row | None, theirs: Row | None) -> str | None:
         """See :data:`~streams.sink.upkeep.comparison.Explain`."""
         if theirs is not None and self._is_quarantined(name, theirs):
             return QUARANTINED
+        row = theirs if ours is None else ours
+        if name == "processor_policies" and row is not None and self.is_other_ruleset(row[0]):
+            return RULESET
         if ours is None and theirs is not None:
             return ERASED if name == "lifecycle_events" and self._is_erased(theirs) else None
         if ours is not None and theirs is None:
@@ -73,6 +74,31 @@ class Explanations:
                 return COMPACTED
         return None
 
+    def extra_events(self, rows: Sequence[Row]) -> list[str | None]:
+        """See :class:`~streams.sink.upkeep.comparison.Explain`."""
+        cuts = {partition: one.cursor for partition, one in self._ours.items()}
+        found = replaced(self._log, cuts, rows) if rows else set()
+        return [REPLACED if number in found else None for number in range(len(rows))]
+
+    def is_other_ruleset(self, partition: int) -> bool:
+        """See :class:`~streams.sink.upkeep.comparison.Explain`: the policies are those of the ruleset that it names."""
+        if partition not in self._rulesets:
+            ours, theirs = self._ours.get(partition), self._theirs.get(partition)
+            differ = ours is not None and theirs is not None and ours.ruleset_digest != theirs.ruleset_digest
+            self._rulesets[partition] = differ and self._has_policies(partition, self._ours[partition].ruleset_digest)
+        return self._rulesets[partition]
+
+    def _has_policies(self, partition: int, digest: str) -> bool:
+        table = self._tables.processor_policies
+        rows = self._connection.execute(select(table).where(table.c.source_partition == partition))
+        try:
+            return {(row.processor, row.keep_previous) for row in rows} == {
+                (processor, True) for processor in self._log.keeping(digest)
+            }
+        except ContractError:
+            # Kafka has no such ruleset.
+            return False
+
     def _gone(self, name: str, row: Row) -> str | None:
         """Why the log has no such row any more."""
         if name == "erased_events":
@@ -80,14 +106,14 @@ class Explanations:
         if name == "dead_letters":
             return EXPIRED if self._letters.has(row) else None
         partition, offset = place_of(self._tables.by_name[name], row)
-        first = self._first.get(partition)
+        first = self._log.first.get(partition)
         return DELETED if first is not None and 0 <= offset < first.next else None
 
     def _is_quarantined(self, name: str, row: Row) -> bool:
         partition, offset = place_of(self._tables.by_name[name], row)
         table = self._tables.sink_quarantine
         wanted = select(table.c.cause).where(
-            table.c.topic == self._source,
+            table.c.topic == self._log.topics.executions.name,
             table.c.partition == partition,
             table.c.record_offset == offset,
             table.c.target == name,

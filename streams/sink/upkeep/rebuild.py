@@ -106,12 +106,9 @@ class Rebuild:
             self._builder.begin_again()
             # 4.
             with transaction(self._snapshots) as other:
-                comparison = Comparison(
-                    Side(connection, CURRENT),
-                    Side(other, NEXT),
-                    Explanations(connection, CURRENT, self._log.topics.executions.name, self._log.first, self._letters),
-                    left_out,
-                )
+                ours, theirs = Side(connection, CURRENT), Side(other, NEXT)
+                explanations = Explanations(ours, theirs, self._log, self._letters)
+                comparison = Comparison(ours, theirs, explanations, left_out)
                 yield from comparison.run(phases("comparing", None))
         self._report = report_of(comparison, {part: one.cursor for part, one in found.items()}, carried=carried)
 

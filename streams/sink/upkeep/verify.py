@@ -67,12 +67,9 @@ class Verification:
             # 3.
             built = open_for_snapshots(url)
             with transaction(built) as other:
-                comparison = Comparison(
-                    Side(connection, CURRENT),
-                    Side(other, CURRENT),
-                    Explanations(connection, CURRENT, log.topics.executions.name, log.first, letters),
-                    left_out,
-                )
+                ours, theirs = Side(connection, CURRENT), Side(other, CURRENT)
+                builder.begin_again()
+                comparison = Comparison(ours, theirs, Explanations(ours, theirs, log, letters), left_out)
                 yield from comparison.run(phases("comparing", None))
         built.dispose()
         scratch.dispose()

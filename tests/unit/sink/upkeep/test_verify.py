@@ -1,6 +1,7 @@
 """SQL equals the log: what differs is named, and what Kafka no longer has is no difference."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from streams.sink.database import transaction
 from streams.sink.lane import Cursor
 from streams.sink.schema import CURRENT
 from tests.inputs.cases import ok
-from tests.oracle.folds import record_of
+from tests.oracle.folds import Record, record_of
 from tests.simulation.sink import SimulatedSink, SimulatedTopics
 from tests.unit.sink.upkeep.words import LOG, belongs, quiet, rows, taken, verify, verifying
 
@@ -146,6 +147,36 @@ def test_an_earlier_copy_that_was_compacted_is_explained(database, topics, tmp_p
     differences, report = verify(database, topics, tmp_path / "scratch")
     assert differences == []
     assert report.explained == {"earlier_copy_gone": 1}
+
+
+def test_an_event_whose_record_was_replaced_is_explained(database, topics, tmp_path):
+    """Compaction leaves the last record of an id, though it is a dead letter; without that it is a difference."""
+    event = record_of(0, LOG[0])
+    topics.take([Record(len(LOG), event.key, b"no JSON", event.timestamp, event.headers)])
+    SimulatedSink(database, topics).run(random.Random(1))
+    del topics.source[0]
+    differences, report = verify(database, topics, tmp_path / "scratch")
+    assert differences == []
+    assert report.explained == {"record_replaced": 1}
+    del topics.source[-1]
+    [difference], _ = verify(database, topics, tmp_path / "scratch")
+    assert (difference.table, difference.sort, difference.key["execution_id"]) == (
+        "lifecycle_events",
+        "only_in_database",
+        "a",
+    )
+
+
+def test_a_ruleset_that_only_an_erased_change_named_is_explained(database, topics, tmp_path):
+    """The policies are those of the ruleset that the position names; otherwise it is a difference."""
+    digest = rows(database, CURRENT.sink_position)[0][6]
+    topics.changes[:] = [replace(one, value=None) for one in topics.changes]
+    with transaction(database) as connection:
+        for table in (CURRENT.factor_changes, CURRENT.factors, CURRENT.consolidations):
+            connection.execute(table.delete())
+    differences, report = verify(database, topics, tmp_path / "scratch")
+    assert (differences, digest != "") == ([], True)
+    assert report.explained == {"ruleset_change_gone": 1}
 
 
 def test_a_log_that_begins_later_cannot_be_compared_with_what_is_before(database, topics, tmp_path):
