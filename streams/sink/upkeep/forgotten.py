@@ -4,11 +4,12 @@ A set that is built of the log alone would have an event that the worker refused
 again.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select
 
 from models.events import rfc3339
 from streams.partition.state.erased_events import erased_hash
@@ -55,9 +56,9 @@ class ForgottenLetters:
         with transaction(self._engine) as connection:
             return {*connection.execute(wanted).scalars()}
 
-    def rows(self, connection: Connection, partition: int) -> list[Row]:
+    def rows(self, connection: Connection, partition: int) -> Iterator[Row]:
         """All of a partition."""
-        return [tuple(row) for row in connection.execute(select(CURRENT.dead_letters).where(self._where(partition)))]
+        yield from _streamed(connection, select(CURRENT.dead_letters).where(self._where(partition)))
 
     def has(self, row: Row) -> bool:
         """Whether a row of ``dead_letters`` is one of them."""
@@ -127,36 +128,59 @@ def carry_over(source: Connection, engine: Engine, tables: Tables, partition: in
     Raises:
         DatabaseAwayError: the database does not answer.
     """
+    taken = 0
     with transaction(engine) as connection:
         bulk = Bulk(connection)
         # 1.
-        known = {*connection.execute(_keys(tables, partition)).scalars()}
-        rows = [row for row in letters.rows(source, partition) if row[1] not in known]
-        bulk.insert(tables.dead_letters, rows)
-        # 2.
-        erased = _hashes(source, CURRENT, partition) - _hashes(connection, tables, partition)
-        bulk.insert(tables.erased_events, [(*one, partition) for one in sorted(erased)])
-        applications = sorted({application for application, _ in erased})
-        table = tables.lifecycle_events
-        for first in range(0, len(applications), _STEP):
-            wanted = select(table.c.application_id, table.c.event_id).where(
-                table.c.application_id.in_(applications[first : first + _STEP])
+        table = tables.dead_letters
+        for rows in _batches(letters.rows(source, partition)):
+            known = select(table.c.source_offset).where(
+                table.c.source_partition == partition, table.c.source_offset.in_([row[1] for row in rows])
             )
-            again = {
-                (application, event)
-                for application, event in connection.execute(wanted)
-                if (application, erased_hash(event).hex()) in erased
-            }
-            bulk.delete(table, ("application_id", "event_id"), sorted(again))
-    return len(rows) + len(erased)
+            there = {*connection.execute(known).scalars()}
+            missing = [row for row in rows if row[1] not in there]
+            bulk.insert(table, missing)
+            taken += len(missing)
+        # 2.
+        for rows in _batches(_hashes(source, CURRENT, partition)):
+            applications = sorted({application for application, _ in rows})
+            there = {*_hashes(connection, tables, partition, applications)}
+            erased = {(application, digest) for application, digest in rows} - there
+            bulk.insert(tables.erased_events, [(*one, partition) for one in sorted(erased)])
+            bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), _events(connection, tables, erased))
+            taken += len(erased)
+    return taken
 
 
-def _keys(tables: Tables, partition: int) -> Any:
-    table = tables.dead_letters
-    return select(table.c.source_offset).where(table.c.source_partition == partition)
-
-
-def _hashes(connection: Connection, tables: Tables, partition: int) -> set[tuple[str, str]]:
+def _hashes(
+    connection: Connection, tables: Tables, partition: int, applications: Sequence[str] | None = None
+) -> Iterator[Row]:
     table = tables.erased_events
     wanted = select(table.c.application_id, table.c.event_hash).where(table.c.source_partition == partition)
-    return {(application, digest) for application, digest in connection.execute(wanted)}
+    if applications is not None:
+        wanted = wanted.where(table.c.application_id.in_(applications))
+    yield from _streamed(connection, wanted.order_by(table.c.application_id, table.c.event_hash))
+
+
+def _events(connection: Connection, tables: Tables, erased: Collection[tuple[str, str]]) -> list[Row]:
+    """The events of a set that have these hashes."""
+    table = tables.lifecycle_events
+    applications = sorted({application for application, _ in erased})
+    wanted = select(table.c.application_id, table.c.event_id).where(table.c.application_id.in_(applications)).distinct()
+    return [
+        (application, event)
+        for application, event in _streamed(connection, wanted)
+        if (application, erased_hash(event).hex()) in erased
+    ]
+
+
+def _streamed(connection: Connection, wanted: Select[Any]) -> Iterator[Row]:
+    """Rows as they come: there may be more than should be in memory together."""
+    with connection.execute(wanted, execution_options={"stream_results": True, "yield_per": _STEP}) as found:
+        for row in found:
+            yield tuple(row)
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while batch := [*islice(rows, _STEP)]:
+        yield batch
