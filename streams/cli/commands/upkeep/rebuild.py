@@ -3,9 +3,9 @@
 import json
 from typing import TYPE_CHECKING
 
-from streams.cli.commands.upkeep.shown import phases_of, say_differences, say_report
 from streams.cli.kafka import connection_of
-from streams.cli.output.console import note, progress, say
+from streams.cli.output.console import note, say
+from streams.cli.output.database_comparison import say_differences, say_report, shown_phases
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.runtime.exit_codes import FOUND
@@ -36,13 +36,13 @@ def rebuild_database(settings: Settings, url: "URL", *, restart: bool, switched:
     config = connection_of(settings).librdkafka()
     snapshots = open_for_snapshots(url)
     require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with open_log(settings, config) as log, progress() as display:
+    with open_log(settings, config) as log, shown_phases() as phases:
         rebuild = Rebuild(open_for_writing(url), snapshots, log)
         if not rebuild.begin(restart=restart):
             note("going on where the last rebuild was; --restart begins at the beginning")
-        say_differences(rebuild.run(phases_of(display)), output_format)
+        say_differences(rebuild.run(phases), output_format)
         if switched:
-            rebuild.switch(phases_of(display))
+            rebuild.switch(phases)
     report = rebuild.report()
     say_report(report, output_format, switched=switched)
     if switched:

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from streams.cli.commands.upkeep.shown import phases_of, say_differences, say_report
 from streams.cli.kafka import connection_of
-from streams.cli.output.console import progress
+from streams.cli.output.database_comparison import say_differences, say_report, shown_phases
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.replay.scratch_directory import ScratchDirectory
@@ -32,9 +31,9 @@ def verify_database(settings: Settings, url: "URL", *, output_format: str) -> No
     config = connection_of(settings).librdkafka()
     snapshots = open_for_snapshots(url)
     require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with open_log(settings, config) as log, ScratchDirectory() as scratch, progress() as display:
+    with open_log(settings, config) as log, ScratchDirectory() as scratch, shown_phases() as phases:
         verification = Verification(snapshots, log, scratch.path)
-        say_differences(verification.run(phases_of(display)), output_format)
+        say_differences(verification.run(phases), output_format)
     report = verification.report()
     say_report(report, output_format)
     if not report.is_equal:

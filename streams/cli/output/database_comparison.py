@@ -1,33 +1,34 @@
 """What the commands that compare databases print."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from streams.cli.output.console import say
+from streams.cli.output.console import progress, say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from streams.sink.upkeep.building import Phases
     from streams.sink.upkeep.comparison import Difference
     from streams.sink.upkeep.report import Report
 
-__all__ = ["phases_of", "say_differences", "say_report"]
+__all__ = ["say_differences", "say_report", "shown_phases"]
 
 _MOST_SHOWN: Final = 100
 """Differences that are printed one by one; all of them are counted."""
 
 
-def phases_of(display: "Progress") -> "Phases":
-    """The progress of a command, each phase a line."""
+@contextmanager
+def shown_phases() -> "Iterator[Phases]":
+    """The progress of a command, each phase a line; silent when stderr is no terminal."""
+    with progress() as display:
 
-    def begin(name: str, total: int | None) -> Callable[[int], None]:
-        task = display.add_task(name, total=total)
-        return lambda number: display.advance(task, number)
+        def begin(name: str, total: int | None) -> Callable[[int], None]:
+            task = display.add_task(name, total=total)
+            return lambda number: display.advance(task, number)
 
-    return begin
+        yield begin
 
 
 def say_differences(found: "Iterable[Difference]", output_format: str) -> None:
