@@ -1,4 +1,4 @@
-"""Sets of tables beside the current one: which of them there are, how one is made, and how it goes."""
+"""Sets of tables beside the current one: which ones exist, and how a set is created and dropped."""
 
 from typing import Final
 
@@ -13,22 +13,22 @@ BESIDE: Final = (NEXT, PREVIOUS)
 
 
 def present(connection: Connection, tables: Tables) -> bool:
-    """Whether a set is there: its positions are."""
+    """Whether a set exists. Its table of positions stands for all its tables."""
     return inspect(connection).has_table(tables.sink_position.name)
 
 
 def sets_beside(connection: Connection) -> list[Tables]:
-    """Those beside the current one that there are."""
+    """The existing sets beside the current one."""
     return [tables for tables in BESIDE if present(connection, tables)]
 
 
 def create_set(connection: Connection, tables: Tables) -> None:
-    """Make the empty tables of a set, without its views: nobody reads it yet."""
+    """Create the empty tables of a set, without its views: nobody reads it yet."""
     tables.metadata.create_all(connection)
 
 
 def drop_set(connection: Connection, tables: Tables) -> None:
-    """Drop a set's tables; of those that there are, as an earlier version may have had others."""
+    """Drop those of a set's tables that exist: an earlier version may have had fewer."""
     if tables is CURRENT:
         raise AssertionError("the current set is never dropped")
     for name in inspect(connection).get_table_names():
@@ -39,7 +39,8 @@ def drop_set(connection: Connection, tables: Tables) -> None:
 def highest_epoch(connection: Connection) -> int:
     """The highest epoch of all sets; 0: there is none.
 
-    A set's epochs begin above it, so that whoever was frozen with an epoch of another set never has one of this set.
+    The epochs of a new set begin above it. So a process that was frozen with an epoch of another set never has an
+    epoch of the new one.
     """
     sets = [tables for tables in (CURRENT, *BESIDE) if present(connection, tables)]
     found = [connection.execute(select(func.max(tables.sink_position.c.owner_epoch))).scalar() for tables in sets]
@@ -47,7 +48,7 @@ def highest_epoch(connection: Connection) -> int:
 
 
 def drop_beside(connection: Connection) -> None:
-    """Drop what stands beside the current set, whose epochs then are at least those of what went."""
+    """Drop the sets beside the current one, and raise the current set's epochs above theirs."""
     if not sets_beside(connection):
         return
     epoch = highest_epoch(connection)

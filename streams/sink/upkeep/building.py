@@ -17,18 +17,18 @@ from topics.reading.progress import Published
 __all__ = ["Builder", "Phases", "Targets", "target_of"]
 
 _STALL_S: Final = 60.0
-"""For so long nothing may come, though something is to come: an open transaction ends within a minute."""
+"""Longer without a record or a row is an error: an open transaction ends within a minute."""
 
 Targets = Mapping[int, Published]
-"""How far each partition is to be built."""
+"""The bound up to which each partition is built."""
 
 
 Phases = Callable[[str, int | None], Callable[[int], None]]
-"""Begins to show a phase, given its name and how much there is to do, where that is known; returns what counts on."""
+"""Begins to show a phase, given its name and its total (None: not known); returns what advances it."""
 
 
 def target_of(cursor: Cursor) -> Published:
-    """The place of other rows as a place to come to."""
+    """The bound that makes rows come to exactly the same place."""
     return Published(cursor.next, cursor.changes, cursor.letters)
 
 
@@ -123,7 +123,7 @@ class Builder(SinkService):
                 )
 
     def begin_again(self) -> None:
-        """What is known of the set is forgotten: something else has changed it."""
+        """Forget what is known of the rows: another writer has changed them. The next build takes them over again."""
         self._chosen.assigned = set()
         self.follow_assignment()
 

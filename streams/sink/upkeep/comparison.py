@@ -1,4 +1,4 @@
-"""Two sets of tables at the same cuts: what of one is not in the other, row by row, and the digest of each.
+"""Compares two sets of tables at the same cuts, row by row, and computes the digest of each.
 
 The digest of a table's rows of one partition is SHA-256 over each row as a JSON array and a line feed, in the order of
 the key by code points; it does not depend on the kind of the database. A partition's is SHA-256 over those of its
@@ -37,7 +37,7 @@ _PLACE_TABLE: Final = "sink_position"
 _AT_ONCE: Final = 2_000
 _EVENTS: Final = "lifecycle_events"
 _MOST_EXTRA: Final = 10_000
-"""Events that the database alone has and that the log is asked for once more; they are in memory together."""
+"""So many events that only the database has are looked for in the log; they are in memory together."""
 
 
 _line: Final = msgspec.json.Encoder().encode
@@ -59,16 +59,22 @@ class Sort:
 
 
 class Explain(Protocol):
-    """Knows why sides may differ, and both be right."""
+    """Knows which rows may be different although neither side is wrong."""
 
     def __call__(self, name: str, ours: Row | None, theirs: Row | None) -> str | None:
-        """Given a table's name, the database's row and the log's: why that is no difference; None: it is one."""
+        """Why two rows are no difference; None: they are one.
+
+        Args:
+            name: the table, without a prefix.
+            ours: the database's row; None: it has none.
+            theirs: the log's row; None: it has none.
+        """
 
     def is_other_ruleset(self, partition: int) -> bool:
         """Whether the log no longer has the change that named a partition's ruleset."""
 
     def extra_events(self, rows: Sequence[Row]) -> list[str | None]:
-        """Likewise, of rows of ``lifecycle_events`` that the database alone has: the log is asked once for all."""
+        """Likewise, for rows of ``lifecycle_events`` that only the database has. The log is read once for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ class Comparison:
         database: the rows that are looked at.
         log: the rows that the log comes to, at the same cuts.
         explain: says what is no difference.
-        left_out: partitions whose cuts are not the same, so that nothing can be said of them.
+        left_out: partitions whose cuts are not the same: they are not compared.
         database_digests: of the database's rows, once everything was compared.
         log_digests: of the log's.
         explained: how often what was no difference, by reason.
@@ -245,7 +251,7 @@ class Comparison:
         return Difference(name, partition, key, Sort.DIFFERS, differing(table, ours, theirs))
 
     def _rulesets(self) -> Iterator[Difference]:
-        """Which ruleset's policies a partition has: the one column of the positions that the log determines."""
+        """Compare ``ruleset_digest``, the one column of the positions that the log determines."""
         ours, theirs = positions(*self.database), positions(*self.log)
         for partition in sorted(ours.keys() - self.left_out):
             other = theirs.get(partition)

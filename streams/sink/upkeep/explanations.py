@@ -1,4 +1,4 @@
-"""Why a database and the log may differ, and both be right: what Kafka no longer has, and what the database refused."""
+"""Why rows may be different although neither side is wrong: what Kafka no longer has, what the database refused."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -28,13 +28,13 @@ RULESET: Final = "ruleset_change_gone"
 
 REASONS: Final = {
     QUARANTINED: "rows that the database refused: sink_quarantine",
-    ERASED: "events that were erased, and were published again when their tombstone had gone: they stay out",
+    ERASED: "erased events that were published again after their tombstones had left Kafka: the hash excludes them",
     EXPIRED: "dead letters that Kafka no longer has: they are kept there for 30 days",
     FORGOTTEN: "hashes of erased events whose tombstones Kafka no longer has",
     COMPACTED: "events of which Kafka has a later copy only",
     DELETED: "rows of records before the log's beginning",
-    REPLACED: "events whose record Kafka has replaced by a later one of their id, which is another or bad",
-    RULESET: "policies of a ruleset that is named by no change any more, as these are erased",
+    REPLACED: "events whose record Kafka has replaced by a later one with the same id and other content",
+    RULESET: "policies of a ruleset that only erased changes have named",
 }
 """What is no difference, for people."""
 

@@ -1,4 +1,4 @@
-"""What a database remembers and Kafka does not any more: dead letters after 30 days, and tombstones likewise.
+"""What only the database still has: dead letters and tombstones, which Kafka keeps for 30 days.
 
 A set that is built of the log alone would have an event that the worker refused, or one that was erased and published
 again.
@@ -44,7 +44,7 @@ class ForgottenLetters:
         self._first = first
 
     def offsets(self, partition: int, first: int, end: int) -> Collection[int]:
-        """Of which records between two offsets.
+        """The source offsets of such letters between two offsets.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -57,11 +57,11 @@ class ForgottenLetters:
             return {*connection.execute(wanted).scalars()}
 
     def rows(self, connection: Connection, partition: int) -> Iterator[Row]:
-        """All of a partition."""
+        """The rows of all such letters of a partition."""
         yield from _streamed(connection, select(CURRENT.dead_letters).where(self._where(partition)))
 
     def has(self, row: Row) -> bool:
-        """Whether a row of ``dead_letters`` is one of them."""
+        """Whether a row of ``dead_letters`` is a dead letter that Kafka no longer has."""
         names = CURRENT.dead_letters.columns.keys()
         values = dict(zip(names, row, strict=True))
         first = self._first.get(values["source_partition"])
@@ -110,10 +110,10 @@ class RememberingWriter(CutWriter):
 
 
 def carry_over(source: Connection, engine: Engine, tables: Tables, partition: int, letters: ForgottenLetters) -> int:
-    """Take what the log has forgotten from the current set into one that was built of the log up to the same cut.
+    """Copy what Kafka no longer has from the current set into a set that was built from the log up to the same cut.
 
     1. Dead letters. Their events were left out when the set was built.
-    2. Hashes of erased events; and an event that was published again after its tombstone had gone, goes.
+    2. Hashes of erased events. An event that was published again after its tombstone had left Kafka is deleted.
 
     Args:
         source: the database at one moment.

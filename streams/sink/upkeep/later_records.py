@@ -1,6 +1,6 @@
-"""Which events' records Kafka has replaced by later ones under the same key, which count for something else or nothing.
+"""Finds events whose records Kafka has replaced by later records under the same key.
 
-Compaction leaves the last record of a key. Where that one is a dead letter, or has another content, the database alone
+Compaction leaves the last record of a key. Where that one is a dead letter, or has other content, only the database
 still has the event.
 """
 
@@ -22,7 +22,7 @@ _STALL_S: Final = 60.0
 
 
 def replaced(log: Log, cuts: Mapping[int, Cursor], rows: Sequence[Row]) -> set[int]:
-    """Of which rows of ``lifecycle_events`` the log has a later record under the same key; it is read once more.
+    """The rows of ``lifecycle_events`` for which the log has a later record under the same key. Reads the log once.
 
     Args:
         log: what Kafka has; nothing of it is read at the moment.

@@ -1,4 +1,4 @@
-"""What Kafka has, as one value: everything that is needed to build rows of it."""
+"""The log as one value: everything that is needed to build rows from it."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -78,7 +78,6 @@ def open_log(settings: Settings, config: Mapping[str, str | int]) -> Iterator[Lo
             installed,
             follower,
             progress,
-            # What the log had at the start: what it forgets meanwhile, it had when it was read.
             first=first,
             max_event_bytes=settings.max_event_bytes,
             authority=ConfirmedErasures(config, topics),

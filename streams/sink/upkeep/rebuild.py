@@ -1,4 +1,4 @@
-"""Builds the database anew beside the running sink, compares both, and lets the new tables take the old ones' place."""
+"""Builds a second set of tables beside the running sink, compares both sets, and switches to the new one."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ from streams.sink.upkeep.switching import hold, switch
 __all__ = ["Rebuild"]
 
 _TRIES: Final = 10
-"""So often the running sink may take its partitions over again before the new tables have come to its cuts."""
+"""So many times the running sink may take its partitions over before the new tables have come to its cuts."""
 
 
 class Rebuild:
@@ -61,7 +61,7 @@ class Rebuild:
         log = self._log
         with transaction(self._engine) as connection:
             require_database(connection, log.installed)
-            # Above all epochs that there are: whoever built a set of this name before can write nothing into this one.
+            # Above all existing epochs: a process that built an earlier set of this name cannot write into this one.
             epoch = highest_epoch(connection) + 1
             if restart:
                 drop_set(connection, NEXT)
@@ -121,15 +121,17 @@ class Rebuild:
     def switch(self, phases: Phases) -> None:
         """Let the new tables take the old ones' place.
 
-        1. Hold the running sink: it is fenced, and lets its partitions alone for a session's timeout.
+        1. Hold the running sink: it is fenced, and takes its partitions over again after a session's timeout.
         2. Come to where it stands.
-        3. Switch. If the sink was back before that, again. It takes the new tables over by itself.
+        3. Switch. If the sink has taken a partition over before that, begin again with 1. The sink takes the new tables
+           over by itself.
 
         Args:
             phases: shows how far it is.
 
         Raises:
-            ContractError: the running sink is always back first, or as :func:`~streams.sink.upkeep.switching.switch`.
+            ContractError: the running sink always takes its partitions over first, or as
+                :func:`~streams.sink.upkeep.switching.switch`.
             DatabaseAwayError: the database does not answer.
             InfrastructureError: Kafka does not.
         """
@@ -142,14 +144,14 @@ class Rebuild:
             if switch(self._engine, held):
                 return
         raise ContractError(
-            f"the running sink was back {_TRIES} times before the new tables had come to its cuts. Raise "
-            "CONSOLIDATOR_SESSION_TIMEOUT_S for it, or stop it for the switch"
+            f"the running sink took its partitions over {_TRIES} times before the new tables had come to its cuts. "
+            "Raise its CONSOLIDATOR_SESSION_TIMEOUT_S, or stop it for the switch"
         )
 
     def _build(self, found: Mapping[int, Position], phases: Phases) -> frozenset[int]:
         """Build up to these places; returns the partitions for which the log does not begin early enough."""
         first = self._log.first
-        # There nothing can be compared, and so nothing stands in the way of building all that the log has.
+        # Nothing can be compared there. So the new tables need not stop at the running sink's cut.
         left_out = {partition for partition, one in found.items() if one.next_offset < first[partition].next}
         targets: Targets = {partition: target_of(one.cursor) for partition, one in found.items()}
         if left_out:

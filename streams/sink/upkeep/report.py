@@ -55,7 +55,7 @@ class Report:
     Attributes:
         partitions: each partition.
         differences: how many there are, by table.
-        explained: how much is different and no difference, by reason.
+        explained: how many rows are different for a known reason, and so no difference, by reason.
         carried: rows that the new set has of the running one, as the log has forgotten them.
     """
 

@@ -1,4 +1,4 @@
-"""How a database stands: how far it is behind the workers and the log, who writes it, and what is wrong with it."""
+"""The status of a database: how far it is behind the workers and the log, who writes it, and what is wrong."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from streams.sink.table_sets import sets_beside
 __all__ = ["NOBODY_S", "PartitionStatus", "Pending", "Status", "with_log", "written"]
 
 NOBODY_S: Final = 180.0
-"""A sink says at least each minute that it is at a partition: three times that long without a word, none is."""
+"""A sink notes at least each minute that it is at a partition. After three minutes without a note none is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Status:
 
 
 def written(connection: Connection, partitions: int, now_ms: int) -> Status:
-    """What the database says by itself.
+    """The status as far as the database alone says it.
 
     Args:
         connection: the database, at one moment.
@@ -158,7 +158,7 @@ def with_log(status: Status, pending: Callable[[int, int], Pending], now_ms: int
         place = one.next_offset or 0
         log = pending(one.partition, place)
         first = log.first_offset
-        # Offsets behind which there is no record are markers': nothing is to come of them.
+        # Offsets without a record are those of transaction markers: they are no lag.
         to_log = 0 if first is None else log.end - place
         to_workers = 0 if first is None or first >= log.consolidated else log.consolidated - place
         waited_s = 0.0 if log.first_time_ms is None else max(0, now_ms - log.first_time_ms) / 1_000

@@ -21,7 +21,7 @@ from streams.sink.views import views
 __all__ = ["hold", "switch", "switch_back"]
 
 _ASIDE: Final = Tables("aside_")
-"""Where a set is while two change places."""
+"""The name of a set while two sets are swapped."""
 
 
 class _Grant(NamedTuple):
@@ -31,9 +31,9 @@ class _Grant(NamedTuple):
 
 
 def hold(engine: Engine, owner: str) -> Mapping[int, Position]:
-    """Take all partitions of the current set over, so that it stands still until somebody else takes them over.
+    """Take over all partitions of the current set: nobody writes it until a sink takes a partition over again.
 
-    A running sink is fenced: it lets such a partition alone for a session's timeout, and then takes it over again.
+    A running sink is fenced by that. It takes its partitions over again after a session's timeout.
 
     Args:
         engine: the database.
@@ -54,20 +54,20 @@ def hold(engine: Engine, owner: str) -> Mapping[int, Position]:
 def switch(engine: Engine, held: Mapping[int, Position]) -> bool:
     """The next set becomes the current one, and that one the previous one; an older one of these is dropped.
 
-    1. Nobody writes any more, nor reads: PostgreSQL locks the positions.
-    2. Nothing has moved since everything was held, and the next set has come to the same cuts or further.
-    3. The tables change places, and views and grants follow.
-    4. Every owner of before is fenced, of whichever set: the epochs are above all that there ever were.
+    1. PostgreSQL locks the table of positions: nobody writes any more. SQLite's transaction has the file's lock.
+    2. Check that nothing has moved since :func:`hold`, and that the next set has come to the same cuts or further.
+    3. Rename the tables; make the views again, and give the grants again.
+    4. Raise the epochs above those of all sets: every earlier owner is fenced.
 
     Args:
         engine: the database.
         held: what :func:`hold` gave.
 
     Returns:
-        Whether that was so; otherwise nothing was done.
+        Whether 2 holds; otherwise nothing was done.
 
     Raises:
-        ContractError: there is no next set, or somebody's own view depends on the tables.
+        ContractError: there is no next set, or a view that is not ours depends on the tables.
         DatabaseAwayError: the database does not answer, or somebody reads for longer than this waits.
     """
     with transaction(engine) as connection, _renaming(connection):
@@ -126,7 +126,7 @@ def switch_back(
 
 @contextmanager
 def _renaming(connection: Connection) -> Iterator[None]:
-    """SQLite's views keep the names that they have, instead of following the tables."""
+    """Let SQLite's views keep the names of tables that they have, instead of following renamed tables."""
     if connection.dialect.name != "sqlite":
         yield
         return
@@ -138,7 +138,6 @@ def _renaming(connection: Connection) -> Iterator[None]:
 
 
 def _lock(connection: Connection) -> None:
-    # SQLite's transaction has the file's lock from its beginning.
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("LOCK TABLE sink_position IN ACCESS EXCLUSIVE MODE")
 
@@ -148,7 +147,7 @@ def _own(connection: Connection, epoch: int) -> None:
 
 
 def _change_places(connection: Connection, moves: list[tuple[Tables, Tables]]) -> None:
-    """Rename whole sets, one after the other; the current one's views and readers stay."""
+    """Rename whole sets, one after the other, and give the current set its views and its readers' grants."""
     _refuse_foreign_views(connection)
     grants = _grants(connection)
     for name in views():
@@ -165,7 +164,7 @@ def _change_places(connection: Connection, moves: list[tuple[Tables, Tables]]) -
 
 
 def _rename_indexes(connection: Connection, source: Tables, target: Tables) -> None:
-    """Give indexes and keys the names that a new set would give them: migrations know them by these."""
+    """Give indexes and keys the names that migrations know."""
     on_postgresql = connection.dialect.name == "postgresql"
     for name, table in source.by_name.items():
         renamed = target.by_name[name]
@@ -182,7 +181,7 @@ def _rename_indexes(connection: Connection, source: Tables, target: Tables) -> N
 
 
 def _grants(connection: Connection) -> list[_Grant]:
-    """Who else may do what with the current set, in PostgreSQL."""
+    """The privileges of other roles on the current set, in PostgreSQL."""
     if connection.dialect.name != "postgresql":
         return []
     names = [*(table.name for table in CURRENT.by_name.values()), *views()]
@@ -197,7 +196,7 @@ def _grants(connection: Connection) -> list[_Grant]:
 
 
 def _refuse_foreign_views(connection: Connection) -> None:
-    """Views of others would go on with the tables of before, in PostgreSQL.
+    """Refuse views that are not ours: in PostgreSQL they would go on with the old tables.
 
     Raises:
         ContractError: naming them.
@@ -218,6 +217,6 @@ def _refuse_foreign_views(connection: Connection) -> None:
     names = [*found.scalars()]
     if names:
         raise ContractError(
-            f"these views depend on the tables and would stay with those of before: {', '.join(names)}. Drop them, and "
+            f"these views depend on the tables and would go on with the old ones: {', '.join(names)}. Drop them, and "
             "create them again after the switch"
         )

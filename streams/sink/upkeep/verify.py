@@ -1,4 +1,4 @@
-"""SQL equals the log, or what differs: the rows are built once more from Kafka, beside the database, and compared."""
+"""Verifies a database: the same rows are built from Kafka in a scratch database, and both are compared."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

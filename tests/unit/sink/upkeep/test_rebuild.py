@@ -187,7 +187,7 @@ def test_the_running_sink_moves_on_while_it_is_built(database, topics):
 
 
 def test_two_rebuilds_do_not_write_over_each_other(database, topics):
-    """The second one has the tables; the first one is told so."""
+    """The second one has taken the tables over; the first one ends, and says why."""
     with rebuilding(database, topics, random.Random(5), breaks_after=1) as first:
         first.begin(restart=False)
         with pytest.raises(BrokenOffError):
@@ -221,7 +221,7 @@ def test_it_goes_on_where_it_was_broken_off(database, topics):
 def test_what_the_log_has_forgotten_is_taken_over(database, topics, tmp_path):
     """Letters after thirty days; and an event that was erased stays erased, though it was published again since."""
     with transaction(database) as connection:
-        # The worker has refused it for what its state was: nothing but the letter tells.
+        # A record that the worker refused for a limit of its state: only its dead letter says so.
         table = CURRENT.lifecycle_events
         connection.execute(table.delete().where(table.c.execution_id == "a"))
         [letter] = [*connection.execute(CURRENT.dead_letters.select())]

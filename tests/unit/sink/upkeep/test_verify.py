@@ -114,7 +114,7 @@ def test_a_quarantined_row_is_explained(database, topics, tmp_path):
 
 def test_letters_that_kafka_has_dropped_are_explained(database, topics, tmp_path):
     """After thirty days the database remembers them alone; they are no difference, and neither are their events."""
-    # What only the worker's state has refused can be decoded: its letter alone tells it.
+    # A record that the worker refused for a limit of its state can be decoded: only its dead letter says so.
     [letter] = rows(database, CURRENT.dead_letters)
     with transaction(database) as connection:
         table = CURRENT.lifecycle_events
