@@ -66,7 +66,11 @@ class Rebuild:
             if restart:
                 drop_set(connection, NEXT)
             if present(connection, NEXT):
-                self._require_continuable(positions(connection, NEXT))
+                if not self._is_continuable(positions(connection, NEXT)):
+                    raise ContractError(
+                        "what was built before has rested for longer than Kafka keeps tombstones, or the log was cut "
+                        "off behind it: run `consolidator sink rebuild --restart`"
+                    )
                 return False
             create_set(connection, NEXT)
             rows = [
@@ -118,7 +122,7 @@ class Rebuild:
             raise AssertionError("nothing was compared yet")
         return self._report
 
-    def switch(self, phases: Phases) -> None:
+    def switch(self, phases: Phases) -> bool:
         """Let the new tables take the old ones' place.
 
         1. Hold the running sink: it is fenced, and takes its partitions over again after a session's timeout.
@@ -128,6 +132,10 @@ class Rebuild:
 
         Args:
             phases: shows how far it is.
+
+        Returns:
+            Whether the old tables are kept. They are dropped where they cannot be gone on with: they may have missed
+            erasures, and nothing would ever bring these to them.
 
         Raises:
             ContractError: the running sink always takes its partitions over first, or as
@@ -141,8 +149,9 @@ class Rebuild:
             # 2.
             self._build(held, phases)
             # 3.
-            if switch(self._engine, held):
-                return
+            keep = self._is_continuable(held)
+            if switch(self._engine, held, keep=keep):
+                return keep
         raise ContractError(
             f"the running sink took its partitions over {_TRIES} times before the new tables had come to its cuts. "
             "Raise its CONSOLIDATOR_SESSION_TIMEOUT_S, or stop it for the switch"
@@ -161,13 +170,12 @@ class Rebuild:
         self._builder.build(targets, phases("building", total))
         return frozenset(left_out)
 
-    def _require_continuable(self, found: Mapping[int, Position]) -> None:
+    def _is_continuable(self, found: Mapping[int, Position]) -> bool:
+        """Whether the log goes on from these places, and no tombstone can have left it since."""
         first = self._log.first
         try:
             for partition, one in found.items():
                 require_continuable(one, first[partition], now_ms=self._log.now_ms(), absence_ms=self._log.absence_ms)
         except ContractError:
-            raise ContractError(
-                "what was built before has rested for longer than Kafka keeps tombstones, or the log was cut off "
-                "behind it: run `consolidator sink rebuild --restart`"
-            ) from None
+            return False
+        return True

@@ -51,7 +51,7 @@ def hold(engine: Engine, owner: str) -> Mapping[int, Position]:
         return positions(connection, CURRENT)
 
 
-def switch(engine: Engine, held: Mapping[int, Position]) -> bool:
+def switch(engine: Engine, held: Mapping[int, Position], *, keep: bool = True) -> bool:
     """The next set becomes the current one, and that one the previous one; an older one of these is dropped.
 
     1. PostgreSQL locks the table of positions: nobody writes any more. SQLite's transaction has the file's lock.
@@ -62,6 +62,7 @@ def switch(engine: Engine, held: Mapping[int, Position]) -> bool:
     Args:
         engine: the database.
         held: what :func:`hold` gave.
+        keep: keep the old set as the previous one; otherwise it is dropped.
 
     Returns:
         Whether 2 holds; otherwise nothing was done.
@@ -85,6 +86,8 @@ def switch(engine: Engine, held: Mapping[int, Position]) -> bool:
         epoch = highest_epoch(connection) + 1
         drop_set(connection, PREVIOUS)
         _change_places(connection, [(CURRENT, PREVIOUS), (NEXT, CURRENT)])
+        if not keep:
+            drop_set(connection, PREVIOUS)
         _own(connection, epoch)
         return True
 

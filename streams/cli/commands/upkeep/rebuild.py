@@ -41,12 +41,12 @@ def rebuild_database(settings: Settings, url: "URL", *, restart: bool, switched:
         if not rebuild.begin(restart=restart):
             note("going on where the last rebuild was; --restart begins at the beginning")
         say_differences(rebuild.run(phases), output_format)
-        if switched:
-            rebuild.switch(phases)
+        kept = rebuild.switch(phases) if switched else None
     report = rebuild.report()
-    say_report(report, output_format, switched=switched)
+    say_report(report, output_format, switched=switched, way_back=kept)
     if switched:
-        note("switched: the running sink takes the new tables over by itself. The way back: sink rebuild --back")
+        way = "The way back: consolidator sink rebuild --back" if kept else "There is no way back: see docs/sql.md"
+        note(f"switched: the running sink takes the new tables over by itself. {way}")
     else:
         note("nothing is switched; that is done by: consolidator sink rebuild --switch")
     if not report.is_equal:

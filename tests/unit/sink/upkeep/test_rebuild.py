@@ -274,7 +274,20 @@ def test_a_log_that_was_cut_off_can_be_built_anew(database, topics):
     differences, report = rebuild(database, topics, switched=True, first=Cursor(kept, len(topics.changes) - 1, 0))
     assert differences == []
     assert report.partitions[0].next_offset is None
+    assert PREVIOUS.factors.name not in tables(database)
     assert {row[2] for row in rows(database, CURRENT.lifecycle_events)} == {"f"}
+
+
+def test_tables_that_missed_erasures_are_not_kept(database, topics):
+    """No sink was there for longer than Kafka keeps tombstones: nothing would ever erase what is in them."""
+    with transaction(database) as connection:
+        connection.execute(CURRENT.sink_position.update().values(seen_at_ms=0))
+    with rebuilding(database, topics, random.Random(5)) as one:
+        one.begin(restart=False)
+        assert [*one.run(quiet)] == []
+        assert not one.switch(quiet)
+    assert not any(name.startswith(("next_", "previous_")) for name in tables(database))
+    SimulatedSink(database, topics)
 
 
 def test_a_migration_drops_what_stands_beside(database, topics):

@@ -179,6 +179,15 @@ def test_a_ruleset_that_only_an_erased_change_named_is_explained(database, topic
     assert report.explained == {"ruleset_change_gone": 1}
 
 
+def test_rows_of_records_that_were_deleted_are_explained(database, topics, tmp_path):
+    """Somebody has deleted the beginning of the log; what came of it is in the database only."""
+    del topics.source[0]
+    topics.changes[0] = replace(topics.changes[0], value=None)
+    differences, report = verify(database, topics, tmp_path / "scratch", first=Cursor(1, 0, 0))
+    assert differences == []
+    assert report.explained == {"before_the_log": 2}
+
+
 def test_a_log_that_begins_later_cannot_be_compared_with_what_is_before(database, topics, tmp_path):
     """Where the rows are before its beginning nothing can be said."""
     differences, report = verify(database, topics, tmp_path / "scratch", first=Cursor(len(LOG) + 5, 0, 0))
