@@ -3,8 +3,8 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 from sqlalchemy import Engine
@@ -14,14 +14,13 @@ from streams.sink.failures import DatabaseAwayError
 from streams.sink.lane import Cursor, Lane
 from streams.sink.ownership import FencedError, Ownership, claim, touch
 from streams.sink.pipeline import Pipeline
+from streams.sink.ports import Assignment, Progress, Reading
 from streams.sink.schema import CURRENT, Tables
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
 from topics.reading.following import Place
-from topics.reading.progress import Published
-from topics.records.record import Record
 
-__all__ = ["CONNECTIONS", "CUT_RECORDS", "Assignment", "Progress", "Reading", "SinkService", "most_waiting"]
+__all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService", "most_waiting"]
 
 CUT_RECORDS: Final = 16_000
 """Most events in one cut: some 45,000 rows in one transaction, which take half a second to a few. Only a sink that
@@ -61,60 +60,6 @@ _log = structlog.get_logger()
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-class Assignment(Protocol):
-    """Which partitions this process is to serve; see :class:`~streams.sink.membership.Membership`.
-
-    Attributes:
-        assigned: the partitions.
-    """
-
-    assigned: set[int]
-
-    def poll(self) -> None:
-        """Take in what was decided; :attr:`assigned` is current then."""
-
-    def commit(self, offsets: Mapping[int, int]) -> None:
-        """Take note of how far partitions are."""
-
-
-class Progress(Protocol):
-    """How far the rows may come; see :class:`~topics.reading.progress.GroupProgress`."""
-
-    def published(self) -> Mapping[int, Published]:
-        """For each partition.
-
-        Raises:
-            InfrastructureError: Kafka does not answer.
-        """
-
-
-class Reading(Protocol):
-    """Reads partitions on and on; see :class:`~topics.reading.following.Follower`.
-
-    Attributes:
-        positions: of each partition the offset before which everything was read.
-    """
-
-    positions: dict[Place, int]
-
-    def follow(self, starts: Mapping[Place, int]) -> None:
-        """Read further partitions, each from an offset on."""
-
-    def leave(self, places: Iterable[Place]) -> None:
-        """Read these no more."""
-
-    def hold(self, place: Place, *, held: bool) -> None:
-        """Hold a partition back for now, or go on with it."""
-
-    def poll(self, timeout_s: float) -> Sequence[Record]:
-        """What has arrived by now, in the order of each partition.
-
-        Raises:
-            ContractError: a topic, an offset or the right to read is not there.
-            InfrastructureError: what is in the log cannot be read.
-        """
 
 
 class SinkService:
@@ -290,7 +235,7 @@ class SinkService:
         if waited_s < _STALE_S and not all(_is_done(lane) for lane, _ in self._lanes.values()):
             return
         try:
-            bounds: Mapping[int, Published] = self._progress.published()
+            bounds = self._progress.published()
         except InfrastructureError as error:
             self._remind("Kafka does not answer", error)
             time.sleep(_AGAIN_S)

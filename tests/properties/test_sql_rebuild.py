@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -21,6 +22,9 @@ from tests.properties.test_sql_view import HOME, PARTITIONS, empty, source_logs
 from tests.simulation.sink import SimulatedSink, SimulatedTopics
 from tests.simulation.upkeep import BrokenOffError, log_of
 from tests.unit.sink.upkeep.words import quiet, rows
+
+EXAMPLES = 40
+"""Each one is a whole rebuild, or several: some seconds for ten."""
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +51,19 @@ def rebuild(engine: Engine, topics: SimulatedTopics, rng: random.Random, breaks:
     snapshots = open_for_snapshots(engine.url)
     try:
         for breaks_after in breaks:
-            one = Rebuild(engine, snapshots, log_of(topics, rng, breaks_after=breaks_after))
+            with closing(Rebuild(engine, snapshots, log_of(topics, rng, breaks_after=breaks_after))) as one:
+                one.begin(restart=False)
+                try:
+                    assert [*one.run(quiet)] == []
+                except BrokenOffError:
+                    continue
+        with closing(Rebuild(engine, snapshots, log_of(topics, rng))) as one:
             one.begin(restart=False)
-            try:
-                assert [*one.run(quiet)] == []
-            except BrokenOffError:
-                continue
-        one = Rebuild(engine, snapshots, log_of(topics, rng))
-        one.begin(restart=False)
-        assert [*one.run(quiet)] == []
-        report = one.report()
-        assert not report.explained
-        assert [part.digest for part in report.partitions] == [part.log_digest for part in report.partitions]
-        one.switch(quiet)
+            assert [*one.run(quiet)] == []
+            report = one.report()
+            assert not report.explained
+            assert [part.digest for part in report.partitions] == [part.log_digest for part in report.partitions]
+            one.switch(quiet)
     finally:
         snapshots.dispose()
 
@@ -102,6 +106,7 @@ def check_one(engine: Engine, data: st.DataObject) -> None:
     assert after == {name: rows(engine, table) for name, table in CURRENT.by_name.items() if name != "sink_position"}
 
 
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_sqlite_is_built_anew(sqlite: Engine, data: st.DataObject) -> None:
     """For any log, broken off at any moments."""
@@ -109,6 +114,7 @@ def test_sqlite_is_built_anew(sqlite: Engine, data: st.DataObject) -> None:
 
 
 @pytest.mark.postgres
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_postgresql_is_built_anew(postgresql: Engine, data: st.DataObject) -> None:
     """Likewise."""

@@ -39,20 +39,20 @@ class SimulatedReading:
         self._held: set[Place] = set()
 
     def follow(self, starts: Mapping[Place, int]) -> None:
-        """See :class:`~streams.sink.service.Reading`."""
+        """See :class:`~streams.sink.ports.Reading`."""
         self.positions |= starts
 
     def leave(self, places: Iterable[Place]) -> None:
-        """See :class:`~streams.sink.service.Reading`."""
+        """See :class:`~streams.sink.ports.Reading`."""
         for place in places:
             self.positions.pop(place, None)
 
     def hold(self, place: Place, *, held: bool) -> None:
-        """See :class:`~streams.sink.service.Reading`."""
+        """See :class:`~streams.sink.ports.Reading`."""
         (self._held.add if held else self._held.discard)(place)
 
     def poll(self, timeout_s: float) -> list[Record]:  # noqa: ARG002 - nothing is waited for
-        """See :class:`~streams.sink.service.Reading`."""
+        """See :class:`~streams.sink.ports.Reading`."""
         if self._left is not None:
             self._left -= 1
             if self._left < 0:
@@ -90,7 +90,7 @@ class SimulatedReading:
         return ends[place[0]]
 
     def published(self) -> dict[int, Published]:
-        """See :class:`~streams.sink.service.Progress`."""
+        """See :class:`~streams.sink.ports.Progress`."""
         return {self._topics.partition: self._topics.bound}
 
 

@@ -40,13 +40,13 @@ class _Chosen:
         self.targets: Targets = {}
 
     def poll(self) -> None:
-        """See :class:`~streams.sink.service.Assignment`."""
+        """See :class:`~streams.sink.ports.Assignment`."""
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """See :class:`~streams.sink.service.Assignment`: nobody watches a group's lag here."""
+        """See :class:`~streams.sink.ports.Assignment`: nobody watches a group's lag here."""
 
     def published(self) -> Targets:
-        """See :class:`~streams.sink.service.Progress`."""
+        """See :class:`~streams.sink.ports.Progress`."""
         return self.targets
 
 

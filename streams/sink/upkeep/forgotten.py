@@ -18,7 +18,7 @@ from streams.sink.database import transaction
 from streams.sink.lane import Cursor, Cut
 from streams.sink.ownership import Ownership
 from streams.sink.schema import CURRENT, Tables
-from streams.sink.writing import CutWriter, Written
+from streams.sink.writing import CutWriter, Planned
 from topics.contract.declared import Topics
 from topics.records.erasure_authority import ErasureAuthority
 
@@ -77,7 +77,7 @@ class ForgottenLetters:
 
 
 class RememberingWriter(CutWriter):
-    """Writes cuts into another set, without the events whose dead letters only the current one has left.
+    """Plans and writes cuts of another set, without the events whose dead letters only the current one has left.
 
     Args:
         engine: the database of the other set.
@@ -101,12 +101,16 @@ class RememberingWriter(CutWriter):
         super().__init__(engine, topics, max_event_bytes=max_event_bytes, authority=authority, keeping=keeping)
         self._letters = letters
 
-    def write(self, cut: Cut, owned: Ownership, now_ms: int) -> Written:
-        """See :class:`~streams.sink.writing.CutWriter`."""
+    def plan(self, cut: Cut, owned: Ownership) -> Planned:
+        """See :class:`~streams.sink.writing.CutWriter`.
+
+        Raises:
+            DatabaseAwayError: the current set's database does not answer.
+        """
         bad = self._letters.offsets(cut.partition, cut.before.next, cut.after.next) if cut.events else ()
         if bad:
             cut = replace(cut, events=[event for event in cut.events if event.offset not in bad])
-        return super().write(cut, owned, now_ms)
+        return super().plan(cut, owned)
 
 
 def carry_over(source: Connection, engine: Engine, tables: Tables, partition: int, letters: ForgottenLetters) -> int:

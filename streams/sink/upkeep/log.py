@@ -10,8 +10,8 @@ from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.sink.lane import Cursor
 from streams.sink.ownership import Installed
+from streams.sink.ports import Progress, Reading
 from streams.sink.runner import beginning_of, installed_of, keeping_of
-from streams.sink.service import Progress, Reading
 from topics.cluster.admin_client import Cluster
 from topics.contract.declared import Topics
 from topics.reading.erasures import ConfirmedErasures

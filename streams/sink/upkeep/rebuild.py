@@ -44,6 +44,10 @@ class Rebuild:
         self._builder = Builder(engine, NEXT, log, self._letters)
         self._report: Report | None = None
 
+    def close(self) -> None:
+        """End the threads that write; what they have not committed is built again by the next one."""
+        self._builder.close()
+
     def begin(self, *, restart: bool) -> bool:
         """Make the new tables, if they are not there.
 

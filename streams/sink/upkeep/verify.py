@@ -1,9 +1,11 @@
 """Verifies a database: the same rows are built from Kafka in a scratch database, and both are compared."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import URL
 
 from streams.sink.database import migrate, open_for_snapshots, open_for_writing, transaction, url_of
 from streams.sink.ownership import require_database
@@ -54,7 +56,12 @@ class Verification:
         scratch = open_for_writing(url)
         migrate(scratch)
         letters = ForgottenLetters(self._snapshots, log.topics, log.first, log.now_ms())
-        builder = Builder(scratch, CURRENT, log, letters)
+        with closing(Builder(scratch, CURRENT, log, letters)) as builder:
+            yield from self._compared(builder, url, letters, phases)
+        scratch.dispose()
+
+    def _compared(self, builder: Builder, url: URL, letters: ForgottenLetters, phases: Phases) -> Iterator[Difference]:
+        log = self._log
         # 1.
         with transaction(self._snapshots) as connection:
             require_database(connection, log.installed)
@@ -72,7 +79,6 @@ class Verification:
                 comparison = Comparison(ours, theirs, Explanations(ours, theirs, log, letters), left_out)
                 yield from comparison.run(phases("comparing", None))
         built.dispose()
-        scratch.dispose()
         self._report = report_of(comparison, {partition: one.cursor for partition, one in found.items()})
 
     def report(self) -> Report:

@@ -1,6 +1,7 @@
 """``consolidator sink rebuild``."""
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from streams.cli.kafka import connection_of
@@ -36,8 +37,11 @@ def rebuild_database(settings: Settings, url: "URL", *, restart: bool, switched:
     config = connection_of(settings).librdkafka()
     snapshots = open_for_snapshots(url)
     require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with open_log(settings, config) as log, shown_phases() as phases:
-        rebuild = Rebuild(open_for_writing(url), snapshots, log)
+    with (
+        open_log(settings, config) as log,
+        shown_phases() as phases,
+        closing(Rebuild(open_for_writing(url), snapshots, log)) as rebuild,
+    ):
         if not rebuild.begin(restart=restart):
             note("going on where the last rebuild was; --restart begins at the beginning")
         say_differences(rebuild.run(phases), output_format)

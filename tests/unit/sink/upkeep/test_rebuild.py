@@ -202,13 +202,16 @@ def test_two_rebuilds_do_not_write_over_each_other(database, topics):
 
 def test_it_goes_on_where_it_was_broken_off(database, topics):
     """Nothing is read twice that is written already."""
-    for breaks_after in (1, 1):
+    place = 0
+    for breaks_after in range(1, 9):
         with rebuilding(database, topics, random.Random(5), breaks_after=breaks_after) as one:
             one.begin(restart=False)
             with pytest.raises(BrokenOffError):
                 [*one.run(quiet)]
-    place = rows(database, NEXT.sink_position)[0][1]
-    assert place > 0
+        place = rows(database, NEXT.sink_position)[0][1]
+        if place > 0:
+            break
+    assert 0 < place < len(LOG)
     with rebuilding(database, topics, random.Random(5)) as one:
         assert not one.begin(restart=False)
         assert rows(database, NEXT.sink_position)[0][1] == place

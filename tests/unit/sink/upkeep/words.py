@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, Table, select
@@ -65,7 +65,8 @@ def rebuilding(engine: Engine, topics: SimulatedTopics, rng: random.Random, *, b
     """A rebuild of a database."""
     snapshots = open_for_snapshots(engine.url)
     try:
-        yield Rebuild(engine, snapshots, log_of(topics, rng, first=first, breaks_after=breaks_after))
+        with closing(Rebuild(engine, snapshots, log_of(topics, rng, first=first, breaks_after=breaks_after))) as one:
+            yield one
     finally:
         snapshots.dispose()
 
