@@ -90,7 +90,9 @@ class Lane:
         changes_end: likewise, of ``factor-changes``.
         letters_end: likewise, of the dead letters.
         bound: the latest one; None: nothing is known of the worker yet. No cut takes what is at or behind it, in any of
-            the topics: where it is the place of other rows, these come to exactly the same.
+            the topics.
+        exact: the bound is the place of other rows, to which these come exactly: offsets without a record are not moved
+            over.
     """
 
     partition: int
@@ -99,6 +101,7 @@ class Lane:
     changes_end: int = 0
     letters_end: int = 0
     bound: Published | None = None
+    exact: bool = False
     events: deque[Record] = field(default_factory=deque)
     changes: deque[Change] = field(default_factory=deque)
     letters: deque[Letter] = field(default_factory=deque)
@@ -164,7 +167,7 @@ class Lane:
 
     def _first_record_from(self, offset: int) -> int:
         """The first record at or behind an offset, if it was read; else where reading is, or the offset itself."""
-        if self.events_end <= offset:
+        if self.exact or self.events_end <= offset:
             return offset
         # Records that wait come in order: mostly the last one is before the offset, or few are behind it.
         first = self.events_end

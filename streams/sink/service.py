@@ -77,6 +77,7 @@ class SinkService:
         fenced_s: how long a partition that another process has is let alone: a process that was frozen learns within a
             heartbeat whose it is.
         tables: the set that is written.
+        exact: bounds are the places of other rows: nothing behind them is moved over.
         now_ms: this machine's clock, in milliseconds since the epoch.
     """
 
@@ -93,6 +94,7 @@ class SinkService:
         absence_ms: int,
         fenced_s: float,
         tables: Tables = CURRENT,
+        exact: bool = False,
         now_ms: Callable[[], int] = _now_ms,
     ) -> None:
         self._engine = engine
@@ -105,6 +107,7 @@ class SinkService:
         self._absence_ms = absence_ms
         self._fenced_s = fenced_s
         self._tables = tables
+        self._exact = exact
         self._now_ms = now_ms
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
@@ -208,7 +211,7 @@ class SinkService:
             tables=self._tables,
         )
         place = owned.place
-        lane = Lane(partition, place, place.next, place.changes, place.letters)
+        lane = Lane(partition, place, place.next, place.changes, place.letters, exact=self._exact)
         self._follower.follow(dict(zip(self._places(partition), place, strict=True)))
         self._lanes[partition] = lane, owned
         self._asked = -_STALE_S

@@ -122,5 +122,6 @@ def log_of(
         max_event_bytes=MAX_EVENT_BYTES,
         authority=EveryErasure(),
         keeping=keeping,
+        rulesets=lambda: topics.rulesets,
         now_ms=lambda: NOW_MS,
     )

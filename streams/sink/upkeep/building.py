@@ -68,6 +68,7 @@ class Builder(SinkService):
             max_event_bytes=log.max_event_bytes,
             authority=log.authority,
             keeping=log.keeping,
+            rulesets=log.rulesets,
             letters=letters,
         )
         super().__init__(
@@ -81,6 +82,7 @@ class Builder(SinkService):
             absence_ms=log.absence_ms,
             fenced_s=0.0,
             tables=tables,
+            exact=True,
             now_ms=log.now_ms,
         )
 

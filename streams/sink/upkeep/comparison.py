@@ -28,9 +28,13 @@ COMPARED: Final = (
     "dead_letters",
     "erased_events",
     "erased_applications",
+    "event_copies",
+    "incomplete_applications",
+    "ruleset_adoptions",
+    "record_times",
     "processor_policies",
 )
-"""The tables that the log determines, by their names without a prefix."""
+"""The tables that the log determines, by their names without a prefix. ``rulesets`` has its digest as its key."""
 
 _RULESET: Final = "ruleset_digest"
 _PLACE_TABLE: Final = "sink_position"

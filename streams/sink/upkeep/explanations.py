@@ -25,6 +25,7 @@ COMPACTED: Final = "earlier_copy_gone"
 DELETED: Final = "before_the_log"
 REPLACED: Final = "record_replaced"
 RULESET: Final = "ruleset_change_gone"
+MARKED: Final = "record_gone"
 
 REASONS: Final = {
     QUARANTINED: "rows that the database refused: sink_quarantine",
@@ -34,9 +35,18 @@ REASONS: Final = {
     COMPACTED: "events of which Kafka has a later copy only",
     DELETED: "rows of records before the log's beginning",
     REPLACED: "events whose record Kafka has replaced by a later one with the same id and other content",
+    MARKED: "marks of applications and times, of records that Kafka no longer has",
     RULESET: "policies of a ruleset that only erased changes have named",
 }
 """What is no difference, for people."""
+
+
+_OF_EVENTS: Final = frozenset({"lifecycle_events", "event_copies"})
+_OF_RECORDS: Final = {
+    "lifecycle_events": frozenset({"source_offset", "recorded_at_ms", "document"}),
+    "record_times": frozenset({"source_offset"}),
+}
+"""The columns in which a later record's row is different."""
 
 
 class Explanations:
@@ -51,6 +61,7 @@ class Explanations:
 
     def __init__(self, database: Side, other: Side, log: Log, letters: ForgottenLetters) -> None:
         self._connection, self._tables = database
+        self._other = other
         self._log = log
         self._letters = letters
         self._ours, self._theirs = positions(*database), positions(*other)
@@ -64,13 +75,13 @@ class Explanations:
         if name == "processor_policies" and row is not None and self.is_other_ruleset(row[0]):
             return RULESET
         if ours is None and theirs is not None:
-            return ERASED if name == "lifecycle_events" and self._is_erased(theirs) else None
+            return ERASED if name in _OF_EVENTS and self._is_erased(name, theirs) else None
         if ours is not None and theirs is None:
             return self._gone(name, ours)
-        if ours is not None and theirs is not None and name == "lifecycle_events":
-            table = self._tables.lifecycle_events
+        if ours is not None and theirs is not None and name in _OF_RECORDS:
+            table = self._tables.by_name[name]
             at = table.columns.keys().index("source_offset")
-            if differing(table, ours, theirs) == ("source_offset",) and ours[at] < theirs[at]:
+            if _OF_RECORDS[name].issuperset(differing(table, ours, theirs)) and ours[at] < theirs[at]:
                 return COMPACTED
         return None
 
@@ -103,6 +114,10 @@ class Explanations:
         """Why the log has no such row any more."""
         if name == "erased_events":
             return FORGOTTEN
+        if name in {"incomplete_applications", "record_times"}:
+            return MARKED
+        if name == "event_copies" and self._has_later_copy(row):
+            return COMPACTED
         if name == "dead_letters":
             return EXPIRED if self._letters.has(row) else None
         partition, offset = place_of(self._tables.by_name[name], row)
@@ -120,9 +135,25 @@ class Explanations:
         )
         return self._connection.execute(wanted).first() is not None
 
-    def _is_erased(self, row: Row) -> bool:
+    def _has_later_copy(self, row: Row) -> bool:
+        """Whether the log's rows have a copy's event from this offset on."""
+        connection, tables = self._other
+        values = dict(zip(self._tables.event_copies.columns.keys(), row, strict=True))
+        return any(
+            connection.execute(
+                select(table.c.source_offset).where(
+                    table.c.application_id == values["application_id"],
+                    table.c.event_id == values["event_id"],
+                    table.c.source_offset >= values["source_offset"],
+                )
+            ).first()
+            is not None
+            for table in (tables.lifecycle_events, tables.event_copies)
+        )
+
+    def _is_erased(self, name: str, row: Row) -> bool:
         table = self._tables.erased_events
-        values = dict(zip(self._tables.lifecycle_events.columns.keys(), row, strict=True))
+        values = dict(zip(self._tables.by_name[name].columns.keys(), row, strict=True))
         wanted = select(table.c.event_hash).where(
             table.c.application_id == values["application_id"],
             table.c.event_hash == erased_hash(values["event_id"]).hex(),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, or_, select
 
 from models.events import rfc3339
 from streams.partition.state.erased_events import erased_hash
@@ -20,6 +20,7 @@ from streams.sink.ownership import Ownership
 from streams.sink.schema import CURRENT, Tables
 from streams.sink.writing import CutWriter, Planned
 from topics.contract.declared import Topics
+from topics.records.adoptions import KnownRulesets
 from topics.records.erasure_authority import ErasureAuthority
 
 __all__ = ["ForgottenLetters", "RememberingWriter", "carry_over"]
@@ -85,6 +86,7 @@ class RememberingWriter(CutWriter):
         max_event_bytes: larger events are dead letters.
         authority: knows which erasures count.
         keeping: as :class:`~streams.sink.writing.CutWriter` has it.
+        rulesets: likewise.
         letters: the dead letters that are to be remembered.
     """
 
@@ -96,9 +98,17 @@ class RememberingWriter(CutWriter):
         max_event_bytes: int,
         authority: ErasureAuthority,
         keeping: Callable[[str], Collection[str]],
+        rulesets: Callable[[], KnownRulesets],
         letters: ForgottenLetters,
     ) -> None:
-        super().__init__(engine, topics, max_event_bytes=max_event_bytes, authority=authority, keeping=keeping)
+        super().__init__(
+            engine,
+            topics,
+            max_event_bytes=max_event_bytes,
+            authority=authority,
+            keeping=keeping,
+            rulesets=rulesets,
+        )
         self._letters = letters
 
     def plan(self, cut: Cut, owned: Ownership) -> Planned:
@@ -109,7 +119,11 @@ class RememberingWriter(CutWriter):
         """
         bad = self._letters.offsets(cut.partition, cut.before.next, cut.after.next) if cut.events else ()
         if bad:
-            cut = replace(cut, events=[event for event in cut.events if event.offset not in bad])
+            cut = replace(
+                cut,
+                events=[event for event in cut.events if event.offset not in bad],
+                refused=[*cut.refused, *(event for event in cut.events if event.offset in bad)],
+            )
         return super().plan(cut, owned)
 
 
@@ -118,6 +132,7 @@ def carry_over(source: Connection, engine: Engine, tables: Tables, partition: in
 
     1. Dead letters. Their events were left out when the set was built.
     2. Hashes of erased events. An event that was published again after its tombstone had left Kafka is deleted.
+    3. The applications of which there were records that a database does not hold.
 
     Args:
         source: the database at one moment.
@@ -151,8 +166,12 @@ def carry_over(source: Connection, engine: Engine, tables: Tables, partition: in
             there = {*_hashes(connection, tables, partition, applications)}
             erased = {(application, digest) for application, digest in rows} - there
             bulk.insert(tables.erased_events, [(*one, partition) for one in sorted(erased)])
-            bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), _events(connection, tables, erased))
+            for table in (tables.lifecycle_events, tables.event_copies):
+                bulk.delete(table, ("application_id", "event_id"), _events(connection, table, erased))
             taken += len(erased)
+        # 3.
+        for rows in _batches(_streamed(source, _marks(CURRENT, partition))):
+            taken += bulk.insert(tables.incomplete_applications, rows)
     return taken
 
 
@@ -166,9 +185,13 @@ def _hashes(
     yield from _streamed(connection, wanted.order_by(table.c.application_id, table.c.event_hash))
 
 
-def _events(connection: Connection, tables: Tables, erased: Collection[tuple[str, str]]) -> list[Row]:
-    """The events of a set that have these hashes."""
-    table = tables.lifecycle_events
+def _marks(tables: Tables, partition: int) -> Select[Any]:
+    table = tables.incomplete_applications
+    return select(table).where(table.c.source_partition == partition)
+
+
+def _events(connection: Connection, table: Table, erased: Collection[tuple[str, str]]) -> list[Row]:
+    """The events of a table that have these hashes."""
     applications = sorted({application for application, _ in erased})
     wanted = select(table.c.application_id, table.c.event_id).where(table.c.application_id.in_(applications)).distinct()
     return [

@@ -17,6 +17,8 @@ from topics.contract.declared import Topics
 from topics.reading.erasures import ConfirmedErasures
 from topics.reading.following import Follower
 from topics.reading.progress import GroupProgress
+from topics.reading.rulesets import read_rulesets
+from topics.records.adoptions import KnownRulesets
 from topics.records.erasure_authority import ErasureAuthority
 
 __all__ = ["Log", "open_log"]
@@ -37,6 +39,7 @@ class Log:
         max_event_bytes: larger events are dead letters.
         authority: knows which erasures count.
         keeping: which processors keep, under the ruleset with a digest, what a failed rerun replaces elsewhere.
+        rulesets: what Kafka keeps of rulesets, every adoption that was read included.
         now_ms: this machine's clock, in milliseconds since the epoch.
     """
 
@@ -48,6 +51,7 @@ class Log:
     max_event_bytes: int
     authority: ErasureAuthority
     keeping: Callable[[str], Collection[str]]
+    rulesets: Callable[[], KnownRulesets]
     now_ms: Callable[[], int]
 
     @property
@@ -82,5 +86,6 @@ def open_log(settings: Settings, config: Mapping[str, str | int]) -> Iterator[Lo
             max_event_bytes=settings.max_event_bytes,
             authority=ConfirmedErasures(config, topics),
             keeping=lambda digest: keeping_of(config, topics, digest),
+            rulesets=lambda: read_rulesets(config, topics, settled=range(topics.partitions)),
             now_ms=lambda: time.time_ns() // 1_000_000,
         )

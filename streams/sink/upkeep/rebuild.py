@@ -77,10 +77,8 @@ class Rebuild:
                     )
                 return False
             create_set(connection, NEXT)
-            rows = [
-                (partition, *place, epoch, "", "", 0, log.now_ms()) for partition, place in sorted(log.first.items())
-            ]
-            for row in rows:
+            for partition, place in sorted(log.first.items()):
+                row = (partition, *place, epoch, "", "", -1, log.now_ms(), place.next)
                 connection.execute(insert(NEXT.sink_position).values(row))
             return True
 

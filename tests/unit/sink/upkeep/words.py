@@ -32,6 +32,7 @@ LOG = [
     Tombstone("app", "d-completed-4-None-None"),
     ok("z", 5, {"x": 1}, application_id="gone"),
     Record(0, GONE.key, GONE.value),
+    ok("c", 3, {"x": 2}),
 ]
 
 
