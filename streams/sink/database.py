@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from models.errors import ContractError, SettingsError
 from streams.sink.failures import BAD_ROW, judged
 from streams.sink.schema import CURRENT, Tables
-from streams.sink.table_sets import drop_beside
+from streams.sink.sets.table_sets import drop_beside
 from streams.sink.views import views
 
 if TYPE_CHECKING:

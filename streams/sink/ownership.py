@@ -9,8 +9,8 @@ from models.errors import ContractError
 from streams.sink.database import require_schema, transaction
 from streams.sink.event_plan import ErasedIds
 from streams.sink.lane import Cursor
-from streams.sink.positions import Position
 from streams.sink.schema import CURRENT, SINK_DATABASE, Tables
+from streams.sink.sets.positions import Position
 
 __all__ = [
     "ERASED",

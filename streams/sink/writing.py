@@ -18,8 +18,8 @@ from streams.sink.lane import Cut
 from streams.sink.ownership import ERASED, Ownership, move
 from streams.sink.rows import Row, letter_row, place_of
 from streams.sink.schema import CURRENT, Tables
+from streams.sink.sets.table_sets import sets_beside
 from streams.sink.source_rows import LIFTED, RowsBeside, copy_row, further_copies, has_adoption, rows_beside
-from streams.sink.table_sets import sets_beside
 from topics.contract.declared import Topics
 from topics.records.adoptions import KnownRulesets
 from topics.records.dead_letter_format import DeadLetter, marked_letter

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from streams.sink.database import migrate, open_for_snapshots, open_for_writing, transaction, url_of
 from streams.sink.ownership import database_id
 from streams.sink.schema import CURRENT, SINK_DATABASE
-from streams.sink.table_sets import drop_beside
+from streams.sink.sets.table_sets import drop_beside
 from streams.sink.upkeep.rebuild import Rebuild
 from streams.sink.upkeep.verify import Verification
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, batches

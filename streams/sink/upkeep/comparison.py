@@ -15,8 +15,8 @@ import msgspec
 from sqlalchemy import Connection, Table, select
 
 from streams.sink.bulk import Row
-from streams.sink.positions import positions
 from streams.sink.schema import Tables
+from streams.sink.sets.positions import positions
 
 __all__ = ["COMPARED", "Comparison", "Difference", "Explain", "Side", "Sort", "TableDigests", "differing"]
 

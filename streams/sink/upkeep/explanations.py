@@ -8,8 +8,8 @@ from sqlalchemy import select
 from models.errors import ContractError
 from streams.partition.state.erased_events import erased_hash
 from streams.sink.bulk import Row
-from streams.sink.positions import positions
 from streams.sink.rows import place_of
+from streams.sink.sets.positions import positions
 from streams.sink.upkeep.comparison import Side, differing
 from streams.sink.upkeep.forgotten import ForgottenLetters
 from streams.sink.upkeep.later_records import replaced

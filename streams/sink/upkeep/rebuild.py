@@ -10,9 +10,9 @@ from sqlalchemy import Engine, insert
 from models.errors import ContractError
 from streams.sink.database import transaction
 from streams.sink.ownership import require_continuable, require_database
-from streams.sink.positions import Position, positions
 from streams.sink.schema import CURRENT, NEXT
-from streams.sink.table_sets import create_set, drop_set, highest_epoch, present
+from streams.sink.sets.positions import Position, positions
+from streams.sink.sets.table_sets import create_set, drop_set, highest_epoch, present
 from streams.sink.upkeep.building import Builder, Phases, Targets, target_of
 from streams.sink.upkeep.comparison import Comparison, Difference, Side
 from streams.sink.upkeep.explanations import Explanations

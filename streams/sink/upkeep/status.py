@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from streams.sink.positions import Position, positions
 from streams.sink.schema import CURRENT, Tables
-from streams.sink.table_sets import sets_beside
+from streams.sink.sets.positions import Position, positions
+from streams.sink.sets.table_sets import sets_beside
 
 __all__ = ["NOBODY_S", "PartitionStatus", "Pending", "Status", "with_log", "written"]
 

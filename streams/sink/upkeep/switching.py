@@ -13,9 +13,9 @@ from models.errors import ContractError
 from streams.sink.database import make_views, transaction
 from streams.sink.lane import Cursor
 from streams.sink.ownership import require_continuable
-from streams.sink.positions import Position, positions
 from streams.sink.schema import CURRENT, NEXT, PREVIOUS, Tables
-from streams.sink.table_sets import drop_set, highest_epoch, present
+from streams.sink.sets.positions import Position, positions
+from streams.sink.sets.table_sets import drop_set, highest_epoch, present
 from streams.sink.views import views
 
 __all__ = ["hold", "switch", "switch_back"]

@@ -9,8 +9,8 @@ from sqlalchemy.engine import URL
 
 from streams.sink.database import migrate, open_for_snapshots, open_for_writing, transaction, url_of
 from streams.sink.ownership import require_database
-from streams.sink.positions import Position, positions
 from streams.sink.schema import CURRENT
+from streams.sink.sets.positions import Position, positions
 from streams.sink.upkeep.building import Builder, Phases, target_of
 from streams.sink.upkeep.comparison import Comparison, Difference, Side
 from streams.sink.upkeep.explanations import Explanations

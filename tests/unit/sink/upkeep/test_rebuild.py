@@ -300,7 +300,7 @@ def test_a_migration_drops_what_stands_beside(database, topics):
     epochs = [rows(database, each.sink_position)[0][4] for each in (CURRENT, NEXT, PREVIOUS)]
     migrate(database)
     assert NEXT.factors.name in tables(database)
-    from streams.sink.table_sets import drop_beside  # noqa: PLC0415
+    from streams.sink.sets.table_sets import drop_beside  # noqa: PLC0415
 
     with transaction(database) as connection:
         drop_beside(connection)
