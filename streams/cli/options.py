@@ -108,6 +108,18 @@ url_option = click.option(
     help="sqlite:///FILE or postgresql://USER@HOST:PORT/DATABASE. With a password set the variable, or its _FILE: a "
     "command line can be read by others. [CONSOLIDATOR_SINK_URL]",
 )
+switch_option = click.option(
+    "--switch",
+    "switched",
+    is_flag=True,
+    help="Let the new tables take the old ones' place. Without it, the command only builds and compares.",
+)
+back_option = click.option(
+    "--back", is_flag=True, help="Let the tables of before the last switch take their place again; builds nothing."
+)
+restart_option = click.option(
+    "--restart", is_flag=True, help="Begin at the beginning: drop what a rebuild that was broken off has built."
+)
 log_level_option = click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
 log_format_option = click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
 

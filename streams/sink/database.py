@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -13,9 +13,23 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from models.errors import ContractError, SettingsError
 from streams.sink.failures import BAD_ROW, judged
 from streams.sink.schema import CURRENT, Tables
+from streams.sink.sets.table_sets import drop_beside
 from streams.sink.views import views
 
-__all__ = ["DATABASES", "make_views", "migrate", "open_for_reading", "open_for_writing", "transaction", "url_of"]
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+__all__ = [
+    "DATABASES",
+    "make_views",
+    "migrate",
+    "open_for_reading",
+    "open_for_snapshots",
+    "open_for_writing",
+    "require_schema",
+    "transaction",
+    "url_of",
+]
 
 DATABASES: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 """What a URL may begin with, and the driver that is taken."""
@@ -90,6 +104,23 @@ def open_for_reading(url: URL) -> Engine:
     return _engine(url, arguments).execution_options(isolation_level="AUTOCOMMIT")
 
 
+def open_for_snapshots(url: URL) -> Engine:
+    """The database as a comparison has it: a transaction sees one moment of it, writes nothing, and holds nobody up.
+
+    Raises:
+        ContractError: there is no such file.
+    """
+    if url.get_backend_name() == "sqlite":
+        if not Path(url.database or "").exists():
+            raise ContractError(f"there is no database {url.database}: start `consolidator sink run`")
+        engine = _engine(url, {"timeout": _BUSY_S})
+        event.listen(engine, "connect", _sqlite_reading)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return _engine(url, _postgresql_arguments()).execution_options(**options)
+
+
 def _postgresql_arguments() -> dict[str, Any]:
     return {
         "application_name": "consolidator-sink",
@@ -120,6 +151,11 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
 
 
+def _sqlite_reading(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only = ON")
+
+
 def _begin_immediately(connection: Connection) -> None:
     # A transaction that read first, and then wants to write, is refused where another one wrote in between.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -146,23 +182,24 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def migrate(engine: Engine) -> None:
     """Bring a database to this version's schema; of several that do so at the same time, one after the other.
 
+    Only the current set is brought there. Those beside it go: they are built again from the log.
+
     Raises:
         ContractError: a later version has been at it.
         DatabaseAwayError: it does not answer.
     """
     # Alembic takes a tenth of a second to import, and those who only read need none of it.
     from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
     from alembic.util.exc import CommandError  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", "streams.sink:migrations")
-    config.set_main_option("path_separator", "os")
+    config = _migrations()
     with transaction(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
         before = _revision(connection)
+        if before is not None and before != _head(config):
+            drop_beside(connection)
         try:
             command.upgrade(config, "head")
         except CommandError as error:
@@ -171,6 +208,37 @@ def migrate(engine: Engine) -> None:
             ) from None
         if _revision(connection) != before:
             make_views(connection, CURRENT)
+
+
+def require_schema(connection: Connection) -> None:
+    """Refuse a database that is not at this version's schema, or that no sink has been at.
+
+    Raises:
+        ContractError: saying which.
+    """
+    found = _revision(connection)
+    if found is None:
+        raise ContractError("no sink has been at this database: start `consolidator sink run`")
+    if found != _head(_migrations()):
+        raise ContractError(
+            f"the database's schema is {found}, this version's is {_head(_migrations())}: `consolidator sink "
+            "run` of the later one of both brings it there"
+        )
+
+
+def _migrations() -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - see migrate
+
+    config = Config()
+    config.set_main_option("script_location", "streams.sink:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _head(config: "Config") -> str | None:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see migrate
+
+    return ScriptDirectory.from_config(config).get_current_head()
 
 
 def _revision(connection: Connection) -> str | None:

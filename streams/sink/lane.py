@@ -89,7 +89,10 @@ class Lane:
         events_end: every record of ``executions`` before it was read.
         changes_end: likewise, of ``factor-changes``.
         letters_end: likewise, of the dead letters.
-        bound: the latest one; None: nothing is known of the worker yet.
+        bound: the latest one; None: nothing is known of the worker yet. No cut takes what is at or behind it, in any of
+            the topics.
+        exact: the bound is the place of other rows, to which these come exactly: offsets without a record are not moved
+            over.
     """
 
     partition: int
@@ -98,6 +101,7 @@ class Lane:
     changes_end: int = 0
     letters_end: int = 0
     bound: Published | None = None
+    exact: bool = False
     events: deque[Record] = field(default_factory=deque)
     changes: deque[Change] = field(default_factory=deque)
     letters: deque[Letter] = field(default_factory=deque)
@@ -163,7 +167,7 @@ class Lane:
 
     def _first_record_from(self, offset: int) -> int:
         """The first record at or behind an offset, if it was read; else where reading is, or the offset itself."""
-        if self.events_end <= offset:
+        if self.exact or self.events_end <= offset:
             return offset
         # Records that wait come in order: mostly the last one is before the offset, or few are behind it.
         first = self.events_end
@@ -230,6 +234,8 @@ class Lane:
                 going_over = version == end == self.at.next and one.change.cause.status == _RULESET
                 if version >= end and not going_over:
                     break
+            if self.bound is not None and one.record.offset >= self.bound.changes:
+                break
             found.append(one)
         return found
 
@@ -238,19 +244,21 @@ class Lane:
         for one in self.letters:
             if one.letter is not None and one.letter.offset >= end:
                 break
+            if self.bound is not None and one.record.offset >= self.bound.letters:
+                break
             found.append(one)
         return found
 
     def _changes_position(self, taken: Sequence[Change]) -> int:
-        """Where ``factor-changes`` is read on: at the first record that was not taken, or where reading is."""
-        if len(taken) < len(self.changes):
-            return self.changes[len(taken)].record.offset
-        return max(self.at.changes, self.changes_end)
+        """Where ``factor-changes`` is read on: at the first record not taken, or where reading is, or the bound."""
+        read = self.changes[len(taken)].record.offset if len(taken) < len(self.changes) else self.changes_end
+        bound = self.at.changes if self.bound is None else self.bound.changes
+        return max(self.at.changes, min(read, bound))
 
     def _letters_position(self, taken: Sequence[Letter]) -> int:
-        if len(taken) < len(self.letters):
-            return self.letters[len(taken)].record.offset
-        return max(self.at.letters, self.letters_end)
+        read = self.letters[len(taken)].record.offset if len(taken) < len(self.letters) else self.letters_end
+        bound = self.at.letters if self.bound is None else self.bound.letters
+        return max(self.at.letters, min(read, bound))
 
 
 def _times(records: Sequence[Record]) -> list[tuple[int, int]]:

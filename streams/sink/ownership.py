@@ -1,17 +1,29 @@
 """Who may write a partition: the epoch in ``sink_position``, raised by whoever takes the partition over."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from models.errors import ContractError
-from streams.sink.database import transaction
+from streams.sink.database import require_schema, transaction
 from streams.sink.event_plan import ErasedIds
 from streams.sink.lane import Cursor
 from streams.sink.schema import CURRENT, SINK_DATABASE, Tables
+from streams.sink.sets.positions import Position
 
-__all__ = ["ERASED", "FencedError", "Installed", "Ownership", "claim", "database_id", "move", "touch"]
+__all__ = [
+    "ERASED",
+    "FencedError",
+    "Installed",
+    "Ownership",
+    "claim",
+    "database_id",
+    "move",
+    "require_continuable",
+    "require_database",
+    "touch",
+]
 
 ERASED: Final = "erased"
 """The state of an application's erasure that holds."""
@@ -86,13 +98,45 @@ def database_id(engine: Engine, installed: Installed, new_id: str) -> str:
         if row is None:
             connection.execute(insert(SINK_DATABASE).values((new_id, *wanted)))
             return new_id
-        found: str = row[0]
-        if tuple(row[1:]) != wanted:
-            raise ContractError(
-                f"the database is of workers {row[1]} on {row[2]} (id {row[3]}, {row[4]} partitions), the settings are "
-                f"of workers {wanted[0]} on {wanted[1]} (id {wanted[2]}, {wanted[3]} partitions). Use another database"
-            )
-        return found
+        return require_installed(row, installed)
+
+
+def require_installed(row: Row[Any] | None, installed: Installed) -> str:
+    """The id of a database that belongs to an installation.
+
+    Args:
+        row: of ``sink_database``; None: there is none.
+        installed: the installation.
+
+    Raises:
+        ContractError: it belongs to another one, or to none yet.
+    """
+    if row is None:
+        raise ContractError("no sink has been at this database: start `consolidator sink run`")
+    wanted = (installed.group, installed.topic, installed.topic_id, installed.partitions)
+    found: str = row[0]
+    if tuple(row[1:]) != wanted:
+        raise ContractError(
+            f"the database is of workers {row[1]} on {row[2]} (id {row[3]}, {row[4]} partitions), the settings are "
+            f"of workers {wanted[0]} on {wanted[1]} (id {wanted[2]}, {wanted[3]} partitions). Use another database"
+        )
+    return found
+
+
+def require_database(connection: Connection, installed: Installed | None) -> None:
+    """Refuse a database of another schema, or of another installation.
+
+    Args:
+        connection: the database.
+        installed: the installation; None: it is not asked.
+
+    Raises:
+        ContractError: saying what is different.
+    """
+    require_schema(connection)
+    row = connection.execute(select(SINK_DATABASE)).first()
+    if installed is not None:
+        require_installed(row, installed)
 
 
 def claim(
@@ -129,19 +173,8 @@ def claim(
         )
         if updated.rowcount == 0:
             connection.execute(insert(table).values((partition, *beginning, 1, owner, "", -1, now_ms, beginning.next)))
-        row = connection.execute(select(table).where(table.c.source_partition == partition)).one()
-        away_ms = now_ms - row.seen_at_ms
-        if away_ms > absence_ms:
-            raise ContractError(
-                f"no sink was at partition {partition} for {away_ms // _DAY_MS} days, and tombstones leave the topics "
-                f"after {absence_ms // _DAY_MS}: erasures may have been missed. Begin with an empty database"
-            )
-        if row.next_offset < beginning.next or row.changes_offset < beginning.changes:
-            raise ContractError(
-                f"the rows of partition {partition} are at {row.next_offset} (changes: {row.changes_offset}), and the "
-                f"log begins at {beginning.next} (changes: {beginning.changes}): what is between is gone. Begin with "
-                "an empty database"
-            )
+        row = Position(*connection.execute(select(table).where(table.c.source_partition == partition)).one())
+        require_continuable(row, beginning, now_ms=now_ms, absence_ms=absence_ms)
         place = Cursor(row.next_offset, row.changes_offset, max(row.letters_offset, beginning.letters))
         return Ownership(
             tables,
@@ -152,6 +185,33 @@ def claim(
             _erased(connection, tables, partition),
             _with_erased_events(connection, tables, partition),
             row.record_time_ms,
+        )
+
+
+def require_continuable(position: Position, beginning: Cursor, *, now_ms: int, absence_ms: int) -> None:
+    """Refuse rows from which the log does not go on.
+
+    Args:
+        position: a row of ``sink_position``.
+        beginning: where the topics begin.
+        now_ms: this machine's clock, in milliseconds since the epoch.
+        absence_ms: how long a sink may have been away.
+
+    Raises:
+        ContractError: it was away for longer, or the log no longer has what is next.
+    """
+    partition, away_ms = position.source_partition, now_ms - position.seen_at_ms
+    if away_ms > absence_ms:
+        raise ContractError(
+            f"no sink was at partition {partition} for {away_ms // _DAY_MS} days, and tombstones leave the topics "
+            f"after {absence_ms // _DAY_MS}: erasures may have been missed. Run `consolidator sink rebuild --switch`, "
+            "or begin with an empty database"
+        )
+    if position.next_offset < beginning.next or position.changes_offset < beginning.changes:
+        raise ContractError(
+            f"the rows of partition {partition} are at {position.next_offset} (changes: {position.changes_offset}), "
+            f"and the log begins at {beginning.next} (changes: {beginning.changes}): what is between is gone. Run "
+            "`consolidator sink rebuild --switch`, or begin with an empty database"
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Table
 
 from consolidator.keys import parse_event_key
 from consolidator.records import FactorChange
@@ -14,7 +15,7 @@ from models.rows import DIGEST_BYTES
 from topics.records.dead_letter_format import DeadLetter
 from topics.records.record import Record
 
-__all__ = ["Row", "change_row", "consolidation_row", "event_row", "factor_rows", "letter_row"]
+__all__ = ["Row", "change_row", "consolidation_row", "event_row", "factor_rows", "letter_row", "place_of"]
 
 Row = tuple[Any, ...]
 """A value for each column, in the order of the table."""
@@ -135,3 +136,14 @@ def letter_row(letter: DeadLetter, offset: int, is_erased: Callable[[str], bool]
         OPEN if letter.redrive_of is None else CAME_BACK,
         rfc3339(letter.timestamp_ms * 1000),
     )
+
+
+def place_of(table: Table, row: Row) -> tuple[int, int]:
+    """Partition and offset of the source record that a row is of; -1 where it names none.
+
+    Args:
+        table: where the row is, or was to be.
+        row: a value for each column; those that are missing at the end are not known.
+    """
+    values = dict(zip(table.columns.keys(), row, strict=False))
+    return values.get("source_partition", -1), values.get("source_offset", values.get("version_offset", -1))

@@ -34,7 +34,7 @@ from topics.reading.following import Follower
 from topics.reading.progress import GroupProgress
 from topics.reading.rulesets import read_rulesets
 
-__all__ = ["keeping_of", "run_sink"]
+__all__ = ["beginning_of", "installed_of", "keeping_of", "run_sink"]
 
 _AGAIN_S: Final = 1.0
 _ABSENCE_S: Final = 2.0
@@ -60,7 +60,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
     topics = topics_of(settings)
     require_permissions(permissions(Role.SINK, topics, settings.app_id), config)
     cluster = Cluster(config)
-    installed = _installed(cluster, topics, settings.app_id)
+    installed = installed_of(cluster, topics, settings.app_id)
     engine = open_for_writing(url)
     known = _patiently(engine, lambda: _prepared(engine, installed))
     writer = CutWriter(
@@ -86,7 +86,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
             membership,
             follower,
             progress,
-            beginnings=lambda partition: _beginning(cluster, topics, partition),
+            beginnings=lambda partition: beginning_of(cluster, topics, partition),
             absence_ms=int(topics.executions.config[_TOMBSTONES]),
             fenced_s=settings.session_timeout_s,
         ).run()
@@ -106,7 +106,7 @@ def keeping_of(config: Mapping[str, str | int], topics: Topics, digest: str) -> 
     return [name for name, rule in catalogue.processors.items() if rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS]
 
 
-def _installed(cluster: Cluster, topics: Topics, group: str) -> Installed:
+def installed_of(cluster: Cluster, topics: Topics, group: str) -> Installed:
     """Which installation it is.
 
     Raises:
@@ -145,7 +145,7 @@ def _patiently(engine: Engine, ask: Callable[[], _T]) -> _T:
             time.sleep(_AGAIN_S)
 
 
-def _beginning(cluster: Cluster, topics: Topics, partition: int) -> Cursor:
+def beginning_of(cluster: Cluster, topics: Topics, partition: int) -> Cursor:
     """Where a partition's topics begin.
 
     Raises:

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -12,14 +12,13 @@ from sqlalchemy import Engine
 from models.errors import InfrastructureError
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.lane import Cursor, Lane
-from streams.sink.membership import Membership
 from streams.sink.ownership import FencedError, Ownership, claim, touch
 from streams.sink.pipeline import Pipeline
+from streams.sink.ports import Assignment, Progress, Reading
 from streams.sink.schema import CURRENT, Tables
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
-from topics.reading.following import Follower, Place
-from topics.reading.progress import GroupProgress, Published
+from topics.reading.following import Place
 
 __all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService", "most_waiting"]
 
@@ -59,6 +58,10 @@ _TOUCH_S: Final = 60.0
 _log = structlog.get_logger()
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class SinkService:
     """Everything that one process serves.
 
@@ -74,6 +77,8 @@ class SinkService:
         fenced_s: how long a partition that another process has is let alone: a process that was frozen learns within a
             heartbeat whose it is.
         tables: the set that is written.
+        exact: bounds are the places of other rows: nothing behind them is moved over.
+        now_ms: this machine's clock, in milliseconds since the epoch.
     """
 
     def __init__(
@@ -81,14 +86,16 @@ class SinkService:
         engine: Engine,
         writer: CutWriter,
         topics: Topics,
-        membership: Membership,
-        follower: Follower,
-        progress: GroupProgress,
+        membership: Assignment,
+        follower: Reading,
+        progress: Progress,
         *,
         beginnings: Callable[[int], Cursor],
         absence_ms: int,
         fenced_s: float,
         tables: Tables = CURRENT,
+        exact: bool = False,
+        now_ms: Callable[[], int] = _now_ms,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -100,11 +107,13 @@ class SinkService:
         self._absence_ms = absence_ms
         self._fenced_s = fenced_s
         self._tables = tables
+        self._exact = exact
+        self._now_ms = now_ms
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
         # SQLite has one writer.
         self._pipeline = Pipeline(
-            lambda planned: writer.write(planned, _now_ms()), 1 if engine.dialect.name == "sqlite" else CONNECTIONS
+            lambda planned: writer.write(planned, now_ms()), 1 if engine.dialect.name == "sqlite" else CONNECTIONS
         )
         self._left_alone: dict[int, float] = {}
         self._asked = -_STALE_S
@@ -134,6 +143,32 @@ class SinkService:
     def close(self) -> None:
         """Write nothing more; a transaction that is under way has a moment to end."""
         self._pipeline.close(_CLOSE_S)
+
+    @property
+    def cursors(self) -> dict[int, Cursor]:
+        """Where the rows of each partition are, once everything is written that was handed over."""
+        return {partition: lane.at for partition, (lane, _) in self._lanes.items()}
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Moves as long as anything is read or written."""
+        return sum(map(sum, self.cursors.values())), sum(self._follower.positions.values())
+
+    def ask_again(self) -> None:
+        """Ask how far the rows may come with the next step."""
+        self._asked = -_STALE_S
+
+    def is_through(self) -> bool:
+        """Whether everything up to the latest bounds was read and written, in every partition.
+
+        Raises:
+            ContractError, DatabaseAwayError: why a cut was not written.
+        """
+        if not all(lane.is_through and lane.next_cut(CUT_RECORDS) is None for lane, _ in self._lanes.values()):
+            return False
+        self._pipeline.settle()
+        self._take_outcomes()
+        return True
 
     def step(self) -> bool:
         """Ask, read, and have written what there is; whether anything was or is being written.
@@ -171,12 +206,12 @@ class SinkService:
             partition,
             owner=self._owner,
             beginning=self._beginnings(partition),
-            now_ms=_now_ms(),
+            now_ms=self._now_ms(),
             absence_ms=self._absence_ms,
             tables=self._tables,
         )
         place = owned.place
-        lane = Lane(partition, place, place.next, place.changes, place.letters)
+        lane = Lane(partition, place, place.next, place.changes, place.letters, exact=self._exact)
         self._follower.follow(dict(zip(self._places(partition), place, strict=True)))
         self._lanes[partition] = lane, owned
         self._asked = -_STALE_S
@@ -203,7 +238,7 @@ class SinkService:
         if waited_s < _STALE_S and not all(_is_done(lane) for lane, _ in self._lanes.values()):
             return
         try:
-            bounds: Mapping[int, Published] = self._progress.published()
+            bounds = self._progress.published()
         except InfrastructureError as error:
             self._remind("Kafka does not answer", error)
             time.sleep(_AGAIN_S)
@@ -286,7 +321,7 @@ class SinkService:
             if isinstance(result, FencedError):
                 served = self._lanes.get(partition)
                 if served is not None and served[1] is outcome.planned.owned:
-                    self._fenced(partition)
+                    self.fenced(partition)
                 continue
             if isinstance(result, Exception):
                 failure = result
@@ -306,11 +341,12 @@ class SinkService:
         self._touched = time.monotonic()
         for partition, (_, owned) in [*self._lanes.items()]:
             try:
-                touch(self._engine, owned, _now_ms())
+                touch(self._engine, owned, self._now_ms())
             except FencedError:
-                self._fenced(partition)
+                self.fenced(partition)
 
-    def _fenced(self, partition: int) -> None:
+    def fenced(self, partition: int) -> None:
+        """Another process has a partition: it is let alone for a while."""
         _log.warning("another process has the partition: nothing was written", partition=partition)
         self._leave(partition)
         self._left_alone[partition] = time.monotonic() + self._fenced_s
@@ -341,7 +377,3 @@ def most_waiting(lanes: int) -> int:
 def _is_done(lane: Lane) -> bool:
     """Whether everything that is known of the worker was written."""
     return lane.bound is None or lane.at.next >= lane.bound.consolidated
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,10 +1,10 @@
 """One cut becomes rows, in one transaction; or nothing of it does."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, select, union
+from sqlalchemy import Connection, Engine, select, union
 
 from consolidator.keys import application_prefix
 from models.errors import BadEventError
@@ -16,8 +16,9 @@ from streams.sink.event_plan import EventPlan, plan_events
 from streams.sink.failures import BAD_ROW
 from streams.sink.lane import Cut
 from streams.sink.ownership import ERASED, Ownership, move
-from streams.sink.rows import Row, letter_row
-from streams.sink.schema import Tables
+from streams.sink.rows import Row, letter_row, place_of
+from streams.sink.schema import CURRENT, Tables
+from streams.sink.sets.table_sets import sets_beside
 from streams.sink.source_rows import LIFTED, RowsBeside, copy_row, further_copies, has_adoption, rows_beside
 from topics.contract.declared import Topics
 from topics.records.adoptions import KnownRulesets
@@ -202,8 +203,9 @@ class CutWriter:
             if planned.erasure is not None:
                 self._erase(bulk, tables, cut, planned.erasure)
             if events.erased:
-                bulk.delete(tables.lifecycle_events, ("application_id", "event_id"), [*events.erased])
-                bulk.delete(tables.event_copies, ("application_id", "event_id"), [*events.erased])
+                for each in (tables, *_left_behind(connection, tables, cut)):
+                    bulk.delete(each.lifecycle_events, ("application_id", "event_id"), [*events.erased])
+                    bulk.delete(each.event_copies, ("application_id", "event_id"), [*events.erased])
                 bulk.insert(tables.erased_events, events.hashes(cut.partition))
             if planned.keeping is not None:
                 bulk.delete(tables.processor_policies, ("source_partition",), [(cut.partition,)])
@@ -223,14 +225,16 @@ class CutWriter:
         """An application goes from every table, or its events are accepted again."""
         row = (cut.partition, erasure.salt.hex(), erasure.hash.hex())
         state = LIFTED if erasure.lifted else ERASED
-        bulk.insert(tables.erased_applications, [(*row, cut.before.next, state)], replace=True)
+        # The erasure is the last record before the cut's end.
+        bulk.insert(tables.erased_applications, [(*row, cut.after.next - 1, state)], replace=True)
         if erasure.lifted:
             return
-        known = union(*(select(table.c.application_id) for table in tables.of_application))
-        for application in bulk.connection.execute(known).scalars():
-            if application is not None and salted_hash(erasure.salt, application_prefix(application)) == erasure.hash:
-                for table in tables.of_application:
-                    bulk.delete(table, ("application_id",), [(application,)])
+        for each in (tables, *_left_behind(bulk.connection, tables, cut)):
+            known = union(*(select(table.c.application_id) for table in each.of_application))
+            for name in [*bulk.connection.execute(known).scalars()]:
+                if name is not None and salted_hash(erasure.salt, application_prefix(name)) == erasure.hash:
+                    for table in each.of_application:
+                        bulk.delete(table, ("application_id",), [(name,)])
 
     def _write_events(self, bulk: Bulk, planned: Planned) -> None:
         """The events; and further copies of what is there, which are looked for only where a row was left out."""
@@ -292,10 +296,8 @@ class CutWriter:
 
     def _place(self, tables: Tables, refused: Refused) -> Row:
         """The row of ``sink_quarantine``: the source record that a refused row is of."""
-        values = dict(zip(refused.table.columns.keys(), refused.row, strict=True))
-        offset = values.get("source_offset", values.get("version_offset", -1))
-        target = tables.name_of(refused.table)
-        return (self._topics.executions.name, values.get("source_partition", -1), offset, target, refused.cause)
+        partition, offset = place_of(refused.table, refused.row)
+        return (self._topics.executions.name, partition, offset, tables.name_of(refused.table), refused.cause)
 
 
 def _incomplete(tables: Tables, partition: int, refused: Sequence[Refused]) -> list[Row]:
@@ -311,3 +313,18 @@ def _incomplete(tables: Tables, partition: int, refused: Sequence[Refused]) -> l
 def _letter_row(letter: DeadLetter, record: Record, owned: Ownership) -> Row:
     """The row of a dead letter, as of the erasures before its cut."""
     return letter_row(letter, record.offset, lambda name: owned.erased.holds(application_prefix(name)))
+
+
+def _left_behind(connection: Connection, tables: Tables, cut: Cut) -> Iterator[Tables]:
+    """The sets beside the current one that have not come to this cut: what is erased is deleted there as well.
+
+    A set that is beyond the cut has applied the erasure itself, and may have rows from after a lift.
+    """
+    if tables is not CURRENT:
+        return
+    for beside in sets_beside(connection):
+        table = beside.sink_position
+        at = select(table.c.next_offset).where(table.c.source_partition == cut.partition)
+        place = connection.execute(at).scalar()
+        if place is not None and place <= cut.before.next:
+            yield beside

@@ -9,14 +9,20 @@ from streams.cli.kafka import connection_of
 from streams.cli.logged_settings import load_logged_settings
 from streams.cli.options import (
     app_id_option,
+    back_option,
+    format_option,
     log_format_option,
     log_level_option,
+    restart_option,
     servers_option,
     state_dir_option,
+    switch_option,
     url_option,
 )
 from streams.cli.output.console import say
 from streams.cli.sink_database import database_of, sql_extra
+from streams.configuration.settings import Settings, load_settings
+from streams.runtime.logs import configure_logging
 
 
 @click.group(
@@ -87,6 +93,139 @@ def run(
         run_sink(settings, connection_of(settings).librdkafka(), database)
 
 
+@sink.command(
+    epilog="""\b
+Examples:
+  consolidator sink status
+  consolidator sink status --format json
+
+Exit codes: 0 fine; 1 something is wrong: rows in quarantine, or a partition that no sink is at; 2 wrong usage,
+settings, topics or database; 3 the database does not answer, or Kafka, and what the database says is printed.
+
+Words: docs/glossary.md
+"""
+)
+@url_option
+@app_id_option
+@state_dir_option
+@servers_option
+@format_option
+def status(
+    *,
+    url: str | None,
+    app_id: str | None,
+    state_dir: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """Show how far the database is, who writes it, and what is wrong with it.
+
+    For each partition: its cut, how many offsets the workers and the log are ahead, for how long the oldest record has
+    been waiting, when a sink was last there, and rows in quarantine. Transaction markers are no lag.
+    """
+    settings = _settings(url, app_id, state_dir, bootstrap_servers)
+    with sql_extra():
+        from streams.cli.commands.upkeep.status import show_status  # noqa: PLC0415 - the extra may be missing
+
+        show_status(settings, database_of(settings), output_format=output_format)
+
+
+@sink.command(
+    epilog="""\b
+Examples:
+  consolidator sink verify
+  consolidator sink verify --format json
+
+Exit codes: 0 equal; 1 something differs; 2 wrong usage, settings, topics or database; 3 Kafka, the disk or the database
+failed.
+
+Words: docs/glossary.md
+"""
+)
+@url_option
+@app_id_option
+@state_dir_option
+@servers_option
+@format_option
+def verify(
+    *,
+    url: str | None,
+    app_id: str | None,
+    state_dir: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """Compare the database with the log: every row, at the cut of each partition.
+
+    The same rows are built from Kafka, in a database under TMPDIR, and both are compared. What differs is named by
+    table, partition and key, without its values. Nothing is written into the database, and the running sink goes on.
+    """
+    settings = _settings(url, app_id, state_dir, bootstrap_servers)
+    configure_logging("error", settings.log_format)
+    with sql_extra():
+        from streams.cli.commands.upkeep.verify import verify_database  # noqa: PLC0415 - the extra may be missing
+
+        verify_database(settings, database_of(settings), output_format=output_format)
+
+
+@sink.command(
+    epilog="""\b
+Examples:
+  consolidator sink rebuild
+  consolidator sink rebuild --switch
+  consolidator sink rebuild --back
+
+Exit codes: 0 done, and nothing differs; 1 done, and something differs; 2 wrong usage, settings, topics or database; 3
+Kafka or the database failed: the same command goes on from there.
+
+Words: docs/glossary.md
+"""
+)
+@url_option
+@switch_option
+@back_option
+@restart_option
+@app_id_option
+@state_dir_option
+@servers_option
+@format_option
+def rebuild(
+    *,
+    url: str | None,
+    switched: bool,
+    back: bool,
+    restart: bool,
+    app_id: str | None,
+    state_dir: Path | None,
+    bootstrap_servers: str | None,
+    output_format: str,
+) -> None:
+    """Build the database anew beside the running sink, and compare both.
+
+    The new tables are in the same database, under next_. Readers see nothing of them, and the running sink goes on.
+    Ended at any moment and started again, it goes on where it was. What differs is named by table, partition and key.
+
+    With --switch the new tables then take the old ones' place, in one transaction, and the old ones are kept under
+    previous_.
+    """
+    if back and (switched or restart):
+        raise click.UsageError("--back is for itself: neither --switch nor --restart goes with it")
+    settings = _settings(url, app_id, state_dir, bootstrap_servers)
+    configure_logging("error", settings.log_format)
+    os.umask(0o077)
+    with sql_extra():
+        from streams.cli.commands.upkeep.rebuild import (  # noqa: PLC0415 - the extra may be missing
+            back_to_previous,
+            rebuild_database,
+        )
+
+        database = database_of(settings)
+        if back:
+            back_to_previous(settings, database, output_format=output_format)
+        else:
+            rebuild_database(settings, database, restart=restart, switched=switched, output_format=output_format)
+
+
 @sink.command(name="schema")
 def schema_command() -> None:
     """Print the views of the database, as SQL: the rules of standing that processor_executions states."""
@@ -95,3 +234,7 @@ def schema_command() -> None:
 
         for definition in views().values():
             say(f"{definition.strip()};\n")
+
+
+def _settings(url: str | None, app_id: str | None, state_dir: Path | None, bootstrap_servers: str | None) -> Settings:
+    return load_settings(sink_url=url, app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)

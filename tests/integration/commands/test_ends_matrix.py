@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from streams.rulesets.catalogue_file import catalogue_json, load_catalogue
+from tests.databases.model import Model
 from tests.inputs.terminal import in_terminal
 from tests.inputs.waiting import ended_after_waiting
 from tests.inputs.workloads import to_json
@@ -100,6 +101,9 @@ COMMANDS = [
     Command("run", prints=False, endless=True, patience_s=10.0),
     Command("sink run", prints=False, endless=True),
     Command("sink schema", kafka=False),
+    Command("sink status"),
+    Command("sink verify"),
+    Command("sink rebuild"),
     Command("factors app-1"),
     Command("factors app-1 --why --format json"),
     Command("factors app-1 --at-offset {place}"),
@@ -127,6 +131,10 @@ def place(kafka, tmp_path_factory):
         worker = installation.start()
         installation.wait_consumed(worker)
         worker.stop()
+        # It stays: a partition that no sink is at is a finding.
+        model = Model(installation, f"sqlite:///{installation.state_dir}/sink/model.db")
+        model.wait_through(model.start())
+        model.close()
         subprocess.run(
             [str(CONSOLIDATOR), "evidence", "app-1", "--out", str(installation.directory / "evidence")],
             env=os.environ | installation.variables,

@@ -1,0 +1,1 @@
+"""``consolidator sink status``, ``sink verify`` and ``sink rebuild``."""

@@ -1,0 +1,1 @@
+"""Sets of tables: which ones exist, and where their rows are."""

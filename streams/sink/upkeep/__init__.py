@@ -1,0 +1,1 @@
+"""What is done with a database beside writing it: it is looked at, compared with the log, and built anew."""
