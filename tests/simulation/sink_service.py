@@ -1,10 +1,11 @@
 """A whole sink without Kafka: the consumers are simulated, the loop, its threads and the database are real."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sqlalchemy import Engine
 
+from streams.sink.lane import Cursor
 from streams.sink.service import SinkService
 from streams.sink.writing import CutWriter
 from tests.oracle.folds import MAX_EVENT_BYTES
@@ -106,8 +107,11 @@ def run_service(
     topics: list[SimulatedTopics],
     until: Callable[[], bool],
     writer: type[CutWriter] = CutWriter,
+    *,
+    beginnings: Callable[[int], Cursor] = lambda _: START,
+    keeping: Callable[[str], Collection[str]] = lambda _: (),
 ) -> SimulatedConsumers:
-    """Run a sink until it is to end."""
+    """Run a sink until it is to end; the last two arguments are questions that brokers answer."""
     consumers = SimulatedConsumers(topics, until)
     service = SinkService(
         engine,
@@ -116,14 +120,14 @@ def run_service(
             topics[0].topics,
             max_event_bytes=MAX_EVENT_BYTES,
             authority=EveryErasure(),
-            keeping=lambda _: [],
+            keeping=keeping,
             rulesets=lambda: topics[0].rulesets,
         ),
         topics[0].topics,
         SimulatedMembership(consumers),  # type: ignore[arg-type] # of the same form
         consumers,  # type: ignore[arg-type]
         consumers,  # type: ignore[arg-type]
-        beginnings=lambda _: START,
+        beginnings=beginnings,
         absence_ms=ABSENCE_MS * 1_000_000,
         fenced_s=FENCED_S,
     )

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
 
 from consolidator.keys import partition_of
-from models.errors import ContractError
+from models.errors import ContractError, InfrastructureError
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.ownership import claim
 from streams.sink.schema import CURRENT
@@ -157,6 +158,33 @@ def test_a_sink_that_is_ended_leaves_nothing_half_done(database):
         positions = dict(connection.execute(select(table.c.source_partition, table.c.next_offset)).tuples().all())
     assert count(database, CURRENT.lifecycle_events) == sum(positions.values()) < EVENTS
     run_service(database, topics, through(database, topics))
+    check(database, topics)
+
+
+class SilentOnce:
+    """A question to brokers that do not answer the first time.
+
+    Args:
+        answer: what they say then.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self.asked = 0
+        self._answer = answer
+
+    def __call__(self, _: object) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise InfrastructureError("no answer")
+        return self._answer
+
+
+@pytest.mark.parametrize(("question", "answer"), [("beginnings", START), ("keeping", [])])
+def test_brokers_that_do_not_answer_are_waited_for(database, question, answer):
+    """Where a topic begins, what a ruleset says: it is asked again, and nothing is lost of the cut that needs it."""
+    topics, silent = all_topics(), SilentOnce(answer)
+    run_service(database, topics, through(database, topics), **{question: silent})
+    assert silent.asked > 1
     check(database, topics)
 
 
