@@ -40,12 +40,13 @@ class Sinks:
         """Start a sink; it dies with the installation."""
         return self._started(str(CONSOLIDATOR), url=self.reader.url)
 
-    def start_signing(self, url: str) -> WorkerProcess:
-        """Start a sink that says who it is; see ``tests/databases/audit.py``."""
-        return self._started(sys.executable, str(Path(signing_sink.__file__)), url=url)
+    def start_signing(self, url: str, freeze: Path) -> WorkerProcess:
+        """Start a sink that says who it is, and freezes itself where that file is; see ``signing_sink.py``."""
+        program = str(Path(signing_sink.__file__))
+        return self._started(sys.executable, program, url=url, **{signing_sink.FREEZE: str(freeze)})
 
-    def _started(self, *program: str, url: str) -> WorkerProcess:
-        sink = self._installation.start_program(*program, "sink", "run", CONSOLIDATOR_SINK_URL=url)
+    def _started(self, *program: str, url: str, **variables: str) -> WorkerProcess:
+        sink = self._installation.start_program(*program, "sink", "run", CONSOLIDATOR_SINK_URL=url, **variables)
         self.started.append(sink)
         return sink
 
@@ -79,6 +80,11 @@ class Sinks:
             return len(owners) == self._installation.partitions and {one.pid for one in owners.values()} == living
 
         self._wait(shared, f"partitions to be shared by {living}", limit_s)
+
+    def wait_at_work(self) -> None:
+        """Wait until the partitions are shared, and rows of each are being written: before that nothing can be hurt."""
+        self.wait_shared()
+        self.wait_beyond(dict.fromkeys(range(self._installation.partitions), 0))
 
     def wait_beyond(self, before: Mapping[int, int], *, limit_s: float = LIMIT_S) -> None:
         """Wait until the rows of every partition are beyond an earlier cut."""

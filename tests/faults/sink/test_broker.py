@@ -42,7 +42,7 @@ def test_the_broker_is_restarted(scene, database, broker_directory, kafka_cache_
     sinks, recovery_s = scene.sinks, []
     for _ in range(SINKS):
         sinks.start()
-    sinks.wait_shared()
+    sinks.wait_at_work()
     workers = list(scene.workers)
     for _ in range(RESTARTS):
         scene.wait_moment(MOMENT_S)

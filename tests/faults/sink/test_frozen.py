@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,9 @@ from tests.fault_runs.scale import scale
 from tests.fault_runs.sink_scene import SinkScene
 from tests.fault_runs.sinks import AWAY_TEXT, FENCED_TEXT
 from tests.real_kafka.worker_process import WorkerProcess, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -32,20 +36,25 @@ class SignedSinks:
     def __init__(self, scene: SinkScene) -> None:
         self.scene = scene
         self._writers: dict[str, WorkerProcess] = {}
+        self._freeze: dict[int, Path] = {}
         self._audit: Audit | None = None
 
     def start(self) -> WorkerProcess:
         """Start one."""
-        reader = self.scene.reader
-        if reader.is_sqlite:
-            sink = self.scene.sinks.start_signing(reader.url)
-            self._writers[str(sink.pid)] = sink
-            return sink
-        role = f"sink_{uuid4().hex[:12]}"
-        reader.change(f"CREATE ROLE {role} LOGIN SUPERUSER")
-        sink = self.scene.sinks.start_signing(reader.url.replace("//postgres@", f"//{role}@"))
-        self._writers[role] = sink
+        reader, name = self.scene.reader, f"sink_{uuid4().hex[:12]}"
+        url, freeze = reader.url, self.scene.installation.directory / name
+        if not reader.is_sqlite:
+            reader.change(f"CREATE ROLE {name} LOGIN SUPERUSER")
+            url = url.replace("//postgres@", f"//{name}@")
+        sink = self.scene.sinks.start_signing(url, freeze)
+        self._writers[str(sink.pid) if reader.is_sqlite else name] = sink
+        self._freeze[sink.pid] = freeze
         return sink
+
+    def freeze_before_a_write(self, sink: WorkerProcess) -> None:
+        """Let a sink freeze itself where it has a cut in hand and is about to begin its transaction."""
+        self._freeze[sink.pid].touch()
+        sink.wait(sink.is_frozen, "the sink to freeze itself", limit_s=LIMIT_S)
 
     @property
     def audit(self) -> Audit:
@@ -116,11 +125,15 @@ def test_a_thawed_sink_writes_no_row(scene, signed, database):
     """Another one has its partitions by then: it writes 0 rows into them, and works for what it is assigned next."""
     sinks, rng, recovery_s = scene.sinks, scene.rng, []
     both = [signed.start(), signed.start()]
-    sinks.wait_shared()
+    sinks.wait_at_work()
     audit = signed.audit
     for number in range(FREEZES):
         victim = rng.choice(both)
-        freeze(signed, victim, inside=False)
+        if number % 2:
+            freeze(signed, victim, inside=False)
+        else:
+            victim.wait(lambda one=victim: scene.is_at_work(one), "the sink to be at work", limit_s=LIMIT_S)
+            signed.freeze_before_a_write(victim)
         sinks.frozen, before, begun = victim, sinks.positions(), time.monotonic()
         sinks.wait_shared()
         sinks.wait_beyond(before)
@@ -141,7 +154,7 @@ def test_a_thawed_sink_writes_no_row(scene, signed, database):
     sinks.wait_beyond(sinks.positions())
     scene.conclude(
         f"sink frozen, {database}",
-        "frozen (SIGSTOP) outside of a transaction past its session; another sink takes over; SIGCONT",
+        "frozen (SIGSTOP) past its session, with a cut in hand or at a random moment; another sink takes over; SIGCONT",
         held="; the thawed one writes 0 rows into what another has, and works for what it is assigned next",
         faults=FREEZES,
         recovery_s=tuple(recovery_s),
@@ -150,6 +163,7 @@ def test_a_thawed_sink_writes_no_row(scene, signed, database):
         writes_that_met_the_fence=sinks.entries(FENCED_TEXT),
     )
     assert signed.rows_into_anothers() == 0
+    assert sinks.entries(FENCED_TEXT) >= FREEZES - FREEZES // 2
 
 
 @pytest.mark.timeout(420)
@@ -157,7 +171,7 @@ def test_a_sink_is_frozen_in_a_transaction(scene, signed, database):
     """PostgreSQL ends it after ten seconds, and another one goes on; SQLite's lock is held until the sink goes on."""
     sinks = scene.sinks
     frozen = signed.start()
-    sinks.wait_shared()
+    sinks.wait_at_work()
     audit = signed.audit
     freeze(signed, frozen, inside=True, wait_s=0.5)
     begun, sinks.frozen, before = time.monotonic(), frozen, sinks.positions()

@@ -26,7 +26,7 @@ def test_sinks_are_killed_at_random(scene, database):
     sinks, rng = scene.sinks, scene.rng
     for _ in range(SINKS):
         sinks.start()
-    sinks.wait_shared()
+    sinks.wait_at_work()
     landed, tried, recovery_s = 0, 0, []
     while landed < KILLS and tried < MOST_TRIES * KILLS:
         tried += 1
@@ -55,7 +55,7 @@ def test_sinks_are_killed_at_random(scene, database):
 def test_workers_are_killed_beside_a_sink(scene, database):
     """Between a worker's commit and what readers are shown of it there is a gap: the database shows neither half."""
     scene.sinks.start()
-    scene.sinks.wait_shared()
+    scene.sinks.wait_at_work()
     recovery_s = []
     for number in range(WORKER_KILLS):
         scene.wait_moment(MOMENT_S)

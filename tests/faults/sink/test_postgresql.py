@@ -41,7 +41,7 @@ def test_the_server_is_killed(scene, own_server):
     sinks, recovery_s = scene.sinks, []
     for _ in range(SINKS):
         sinks.start()
-    sinks.wait_shared()
+    sinks.wait_at_work()
     for number in range(RESTARTS):
         scene.wait_moment(MOMENT_S)
         if number % 2:

@@ -25,7 +25,7 @@ def test_sinks_join_and_leave(scene, database):
     sinks, rng = scene.sinks, scene.rng
     for _ in range(FIRST_SINKS):
         sinks.start()
-    sinks.wait_shared()
+    sinks.wait_at_work()
     first, recovery_s = sinks.takeovers(), []
     for number in range(1, CHANGES + 1):
         scene.wait_moment(MOMENT_S)
