@@ -29,7 +29,7 @@ __all__ = ["SinkScene"]
 RATE = scale("SINK_RATE", short=150, long=100)
 """Events a second: rows are written all the time, and the oracle can fold what comes together."""
 
-SNAPSHOTS_S = scale("SINK_SNAPSHOTS_S", short=3, long=15)
+SNAPSHOTS_S = scale("SINK_SNAPSHOTS_S", short=3, long=8)
 MOST_SNAPSHOTS = 20
 WORKERS = 2
 LIMIT_S = 240.0
@@ -147,7 +147,7 @@ class SinkScene:
         report = self.installation.report(without_application(observed, self._erased))
         compared = self._compare(observed, report)
         # 4.
-        held = f"the oracle's view in every table, at {len(self._watch.snapshots)} moments and at the end{held}"
+        held = f"the laws; the oracle's view in every table, in every snapshot and at the end{held}"
         figures = Figures.of(
             report,
             scenario,
