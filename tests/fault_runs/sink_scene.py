@@ -108,9 +108,20 @@ class SinkScene:
         )
 
     def is_at_work(self, sink: WorkerProcess) -> bool:
-        """Whether a sink has partitions, and there is something that the rows do not show yet."""
-        behind = sum(self.installation.ends().values()) - sum(self.sinks.positions().values())
-        return bool(self.sinks.owned(sink)) and behind > 0
+        """Whether a sink has partitions, and workers have consolidated something there that the rows do not show."""
+        owned = self.sinks.owned(sink)
+        if not owned:
+            return False
+        consolidated, positions = self.installation.committed(), self.sinks.positions()
+        return any(consolidated[partition] > positions[partition] for partition in owned)
+
+    def wait_at_work(self, sink: WorkerProcess, limit_s: float) -> bool:
+        """Wait until a sink is at work; False: it was not within the limit."""
+        deadline = time.monotonic() + limit_s
+        while not self.is_at_work(sink):
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     def conclude(
         self, scenario: str, fault: str, *, held: str = "", faults: int, recovery_s: tuple[float, ...] = (), **more: Any

@@ -18,6 +18,8 @@ WAITING_SHARE = 0.7
 """So often the next kill waits until the last one is recovered from; else it comes in the recovery."""
 
 MOMENT_S = 0.5
+AT_WORK_S = 1.0
+"""So long one that has just started is let live until it has something to do."""
 
 
 @pytest.mark.timeout(240 + 12 * KILLS)
@@ -31,9 +33,10 @@ def test_sinks_are_killed_at_random(scene, database):
     while landed < KILLS and tried < MOST_TRIES * KILLS:
         tried += 1
         scene.wait_moment(MOMENT_S)
-        victim, before, begun = rng.choice(sinks.alive), sinks.positions(), time.monotonic()
-        landed += scene.is_at_work(victim)
+        victim = rng.choice(sinks.alive)
+        landed += scene.wait_at_work(victim, AT_WORK_S)
         victim.kill()
+        before, begun = sinks.positions(), time.monotonic()
         sinks.start()
         if tried == KILLS // 2:
             scene.erase()
