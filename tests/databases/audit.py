@@ -11,17 +11,6 @@ from tests.databases.snapshots import Reader
 
 __all__ = ["Audit", "Written"]
 
-_TABLES = (
-    "lifecycle_events",
-    "factors",
-    "consolidations",
-    "factor_changes",
-    "dead_letters",
-    "erased_events",
-    "erased_applications",
-    "processor_policies",
-    "sink_position",
-)
 _OPERATIONS = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
 
 _SQLITE_TABLE = (
@@ -67,11 +56,12 @@ class Audit:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        tables = reader.tables_with("source_partition")
         if reader.is_sqlite:
-            reader.change(_SQLITE_TABLE, *(_sqlite_trigger(table, one) for table in _TABLES for one in _OPERATIONS))
+            reader.change(_SQLITE_TABLE, *(_sqlite_trigger(table, one) for table in tables for one in _OPERATIONS))
             return
         each = "AFTER INSERT OR UPDATE OR DELETE"
-        triggers = [f"CREATE TRIGGER note {each} ON {one} FOR EACH ROW EXECUTE FUNCTION note()" for one in _TABLES]
+        triggers = [f"CREATE TRIGGER note {each} ON {one} FOR EACH ROW EXECUTE FUNCTION note()" for one in tables]
         reader.change(_POSTGRESQL_TABLE, _POSTGRESQL_FUNCTION, *triggers)
 
     def last(self) -> int:

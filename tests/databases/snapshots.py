@@ -175,11 +175,24 @@ class Reader:
                     problems.append(f"{application}: {events} active by its events, {results} by its results")
             return problems
 
+    def tables_with(self, column: str) -> list[str]:
+        """The tables, not the views, that have a column; raises as :meth:`positions`."""
+        query = (
+            "SELECT name FROM sqlite_master t WHERE type = 'table'"
+            f" AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) c WHERE c.name = '{column}')"
+        )
+        if not self.is_sqlite:
+            query = (
+                "SELECT table_name FROM information_schema.columns JOIN information_schema.tables"
+                " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+                f" AND column_name = '{column}'"
+            )
+        return [name for (name,) in self.ask(query)]
+
     def mentions(self, application: str) -> int:
         """In how many rows of all tables an application stands; raises as :meth:`positions`."""
-        tables = [table for table, columns in TABLES.items() if columns.startswith("application_id")]
-        wanted = [*tables, "erased_events", "dead_letters"]
-        found = (self.ask(f"SELECT COUNT(*) FROM {one} WHERE application_id = '{application}'") for one in wanted)
+        tables = self.tables_with("application_id")
+        found = (self.ask(f"SELECT COUNT(*) FROM {one} WHERE application_id = '{application}'") for one in tables)
         return sum(count for [(count,)] in found)
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -110,8 +111,9 @@ def run_service(
     *,
     beginnings: Callable[[int], Cursor] = lambda _: START,
     keeping: Callable[[str], Collection[str]] = lambda _: (),
+    rulesets: Callable[[], Any] | None = None,
 ) -> SimulatedConsumers:
-    """Run a sink until it is to end; the last two arguments are questions that brokers answer."""
+    """Run a sink until it is to end; the last three arguments are questions that brokers answer."""
     consumers = SimulatedConsumers(topics, until)
     service = SinkService(
         engine,
@@ -121,7 +123,7 @@ def run_service(
             max_event_bytes=MAX_EVENT_BYTES,
             authority=EveryErasure(),
             keeping=keeping,
-            rulesets=lambda: topics[0].rulesets,
+            rulesets=rulesets or (lambda: topics[0].rulesets),
         ),
         topics[0].topics,
         SimulatedMembership(consumers),  # type: ignore[arg-type] # of the same form

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.sink.database import migrate, open_for_writing, url_of
+from streams.sink.ownership import claim
 from tests.databases.audit import Audit, Written
 from tests.databases.model import sqlite_url
 from tests.databases.snapshots import Reader, Snapshot
@@ -16,7 +17,7 @@ from tests.inputs.workloads import believable, load_catalogue
 from tests.oracle.checker import Observed, Report
 from tests.oracle.database_view import TABLES, DatabaseView, compare
 from tests.oracle.folds import Record, record_of
-from tests.simulation.sink import SimulatedSink, SimulatedTopics
+from tests.simulation.sink import START, SimulatedSink, SimulatedTopics
 
 LOOKS_SHARE = 0.1
 """Of the cuts."""
@@ -104,16 +105,23 @@ def test_a_glance_sees_events_without_their_results(run):
     assert run.reader.glance(0.5)
 
 
+def test_every_table_that_names_applications_is_searched_for_one(run):
+    """Also those that are no contract: nothing of an erased application may be left anywhere."""
+    assert {"factors", "erased_events", "dead_letters"} <= {*run.reader.tables_with("application_id")}
+    application = run.looks[-1].found["consolidations"][0][0]
+    assert run.reader.mentions(application) > 3
+
+
 def test_the_audit_sees_who_writes_into_whose_partition(tmp_path):
     """A row that another process writes is noted as that."""
     reader = Reader(sqlite_url(tmp_path))
     engine = open_for_writing(url_of(reader.url))
     migrate(engine)
+    claim(engine, 0, owner="here:7", beginning=START, now_ms=0, absence_ms=1)
     engine.dispose()
-    reader.change("INSERT INTO sink_position VALUES (0, 0, 0, 0, 1, 'here:7', '', 0, 0)")
     audit = Audit(reader)
     reader.sign("7")
-    reader.change("INSERT INTO erased_events VALUES ('a', 'h', 0)")
+    reader.change("INSERT INTO erased_events (application_id, event_hash, source_partition) VALUES ('a', 'h', 0)")
     note = audit.last()
     reader.sign("8")
     reader.change("DELETE FROM erased_events")

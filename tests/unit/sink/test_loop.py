@@ -172,20 +172,25 @@ class SilentOnce:
         self.asked = 0
         self._answer = answer
 
-    def __call__(self, _: object) -> Any:
+    def __call__(self, *_: object) -> Any:
         self.asked += 1
         if self.asked == 1:
             raise InfrastructureError("no answer")
         return self._answer
 
 
-@pytest.mark.parametrize(("question", "answer"), [("beginnings", START), ("keeping", [])])
-def test_brokers_that_do_not_answer_are_waited_for(database, question, answer):
+@pytest.mark.parametrize("question", ["beginnings", "keeping", "rulesets"])
+def test_brokers_that_do_not_answer_are_waited_for(database, question):
     """Where a topic begins, what a ruleset says: it is asked again, and nothing is lost of the cut that needs it."""
-    topics, silent = all_topics(), SilentOnce(answer)
-    run_service(database, topics, through(database, topics), **{question: silent})
+    topics = all_topics()
+    answers = {"beginnings": START, "keeping": ["credit_check"], "rulesets": topics[0].rulesets}
+    silent = SilentOnce(answers[question])
+    run_service(
+        database, topics, through(database, topics), **{"keeping": lambda _: ["credit_check"], question: silent}
+    )
     assert silent.asked > 1
     check(database, topics)
+    assert count(database, CURRENT.processor_policies) == PARTITIONS
 
 
 @pytest.mark.postgres
