@@ -6,11 +6,12 @@ from typing import Final, TypeVar
 from uuid import uuid4
 
 import structlog
+from confluent_kafka import KafkaException
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from models.catalogue import RerunPolicy
-from models.errors import ContractError
+from models.errors import ContractError, InfrastructureError
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.rules import Rules
@@ -153,7 +154,12 @@ def beginning_of(cluster: Cluster, topics: Topics, partition: int) -> Cursor:
     """
     firsts = []
     for topic in (topics.executions, topics.factor_changes, topics.dlq):
-        edges = edges_of(cluster.admin, topic.name, [partition], settled=(), limit_s=REACH_TIMEOUT_S)
+        try:
+            edges = edges_of(cluster.admin, topic.name, [partition], settled=(), limit_s=REACH_TIMEOUT_S)
+        except KafkaException as error:
+            raise InfrastructureError(
+                f"the beginning of {topic.name} partition {partition} cannot be read: {error.args[0].str()}"
+            ) from error
         firsts.append(edges[partition][0])
     events, changes, letters = firsts
     return Cursor(events, changes, letters)

@@ -193,10 +193,16 @@ class SinkService:
                 _log.info("partition left", partition=partition)
         now = time.monotonic()
         for partition in sorted(assigned - self._lanes.keys()):
-            if now >= self._left_alone.get(partition, 0.0):
-                self._take_over(partition)
+            if now < self._left_alone.get(partition, 0.0):
+                continue
+            try:
+                beginning = self._beginnings(partition)
+            except InfrastructureError as error:
+                self._wait_for_kafka(error)
+                return
+            self._take_over(partition, beginning)
 
-    def _take_over(self, partition: int) -> None:
+    def _take_over(self, partition: int, beginning: Cursor) -> None:
         # SQLite's lock would be waited for beside this process's own transactions; and what became of them is known
         # before the place is read at which they left the rows.
         self._pipeline.settle()
@@ -205,7 +211,7 @@ class SinkService:
             self._engine,
             partition,
             owner=self._owner,
-            beginning=self._beginnings(partition),
+            beginning=beginning,
             now_ms=self._now_ms(),
             absence_ms=self._absence_ms,
             tables=self._tables,
@@ -240,8 +246,7 @@ class SinkService:
         try:
             bounds = self._progress.published()
         except InfrastructureError as error:
-            self._remind("Kafka does not answer", error)
-            time.sleep(_AGAIN_S)
+            self._wait_for_kafka(error)
             return
         self._asked = time.monotonic()
         for partition, (lane, _) in self._lanes.items():
@@ -296,7 +301,13 @@ class SinkService:
             cut = lane.next_cut(CUT_RECORDS)
             if cut is None:
                 continue
-            self._pipeline.put(self._writer.plan(cut, owned))
+            try:
+                planned = self._writer.plan(cut, owned)
+            except InfrastructureError as error:
+                # An erasure's entry, or a ruleset, is asked for: the same cut comes again.
+                self._wait_for_kafka(error)
+                break
+            self._pipeline.put(planned)
             lane.moved(cut)
             progressed = True
         if progressed:
@@ -361,6 +372,11 @@ class SinkService:
             self._away_since = time.monotonic()
         self._engine.dispose()
         self._remind("database is away: waiting for it", error)
+        time.sleep(_AGAIN_S)
+
+    def _wait_for_kafka(self, error: InfrastructureError) -> None:
+        """Nothing is dropped: what was asked is asked again."""
+        self._remind("Kafka does not answer", error)
         time.sleep(_AGAIN_S)
 
     def _remind(self, what: str, error: Exception) -> None:

@@ -138,10 +138,11 @@ class CutWriter:
         keeping = None
         if digest and digest != owned.ruleset_digest:
             keeping = [(cut.partition, processor, True) for processor in sorted(self._keeping(digest))]
-            owned.ruleset_digest = digest
         uncounted = [cut.erasure] if cut.erasure is not None and erasure is None else []
         others = [*cut.refused, *events.others, *uncounted]
         known = self._rulesets() if keeping is not None or has_adoption(others) else None
+        # Only now is anything remembered: whatever brokers did not answer is asked again with the same cut.
+        owned.ruleset_digest = digest or owned.ruleset_digest
         beside = rows_beside(others, cut, self._topics.partitions, owned, known)
         owned.record_time_ms = beside.latest_ms
         letters = [None if one.letter is None else _letter_row(one.letter, one.record, owned) for one in cut.letters]

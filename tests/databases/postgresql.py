@@ -99,6 +99,18 @@ class PostgresServer:
         self._process.wait(LIMIT_S)
         self._process = None
 
+    def crash(self) -> None:
+        """SIGKILL of the server's first process; the others notice, and are waited for: they hold its memory."""
+        assert self._process is not None
+        others = _children_of(self._process.pid)
+        self._process.kill()
+        self._process.wait(LIMIT_S)
+        self._process = None
+        deadline = time.monotonic() + LIMIT_S
+        while any(map(_is_alive, others)):
+            assert time.monotonic() < deadline, "PostgreSQL's sessions outlive their server"
+            time.sleep(0.05)
+
     def close(self) -> None:
         """Stop it and take its files away."""
         if self._process is not None:
@@ -115,3 +127,27 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type] # a name of our own
         return self.url(name)
+
+
+def _children_of(parent: int) -> list[int]:
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        state = _state_of(int(directory.name))
+        if state is not None and int(state[1]) == parent:
+            found.append(int(directory.name))
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    state = _state_of(pid)
+    return state is not None and state[0] != "Z"
+
+
+def _state_of(pid: int) -> list[str] | None:
+    """A process's state, its parent and more; None: it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name before it, in parentheses, may hold anything.
+    return status.rpartition(")")[2].split()

@@ -23,6 +23,11 @@ from the worker. After each scenario everything is read and compared: source, ch
 RocksDB. *The laws*: no change is lost; none is there twice for a `read_committed` reader; none is wrong or out of
 order; every row equals the oracle's. [How it is done](decisions/0006-fault-harness.md).
 
+Where a scenario names a sink, SQLite or PostgreSQL, the database of `consolidator sink run` is compared too: every
+table of [SQL](sql.md) with the oracle's rows at the very offsets of `sink_position`, at its end and in snapshots at
+random moments of the run, and each change's document with the topic's bytes. A *glance* asks less, more often: whether
+any row is behind its cut, and whether the events and the results of an application agree.
+
 This page is generated from the figures of runs (`reliability.jsonl`), on 2 busy cores for everything:
 
     CONSOLIDATOR_FAULTS=long CONSOLIDATOR_FAULT_REPORT=docs/reliability.jsonl pytest tests/faults
@@ -33,7 +38,7 @@ and *large batches* are the two kinds of transactions with which a worker commit
 0017](decisions/0017-small-rounds.md)): how many of each were committed.
 
 "Wrong" counts what is altered, out of order or not the oracle's. Recovery is from the restart of the worker, or from
-the fault, to newly committed work.
+the fault, to newly committed work; of a sink, to new rows in every partition.
 """
 
 _HEADINGS = (

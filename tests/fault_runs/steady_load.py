@@ -1,4 +1,4 @@
-"""The design's workload, published at a steady rate while brokers come and go."""
+"""The design's workload, or another one, published at a steady rate while brokers come and go."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consolidator.keys import partition_of
 from tests.inputs.design_workload import DESIGN_EVENTS, design_workload
-from tests.real_kafka.installation import Installation
+from tests.real_kafka.installation import Installation, Raw
 from tests.real_kafka.worker_process import WorkerProcess
 
 APPLICATIONS = 2_000
@@ -23,6 +23,12 @@ _UNANSWERED = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
 """No broker answers a question: nothing is known of the group then."""
 
 
+def designed(partitions: int, seed: int) -> Iterator[Raw]:
+    """The design's workload as records."""
+    for message in design_workload(DESIGN_EVENTS, APPLICATIONS, seed):
+        yield message.key, message.value, partition_of(message.application_id, partitions)
+
+
 class SteadyLoad:
     """Publishes from a thread of its own for the time of a ``with`` block; at its end everything is acknowledged.
 
@@ -30,11 +36,14 @@ class SteadyLoad:
         installation: whose source topic.
         rate: events a second.
         seed: of the workload.
+        records: other records than the design's, in their order.
     """
 
-    def __init__(self, installation: Installation, rate: float, seed: int) -> None:
+    def __init__(
+        self, installation: Installation, rate: float, seed: int, *, records: Iterator[Raw] | None = None
+    ) -> None:
         self._installation = installation
-        self._messages = design_workload(DESIGN_EVENTS, APPLICATIONS, seed)
+        self._records = designed(installation.partitions, seed) if records is None else records
         self._per_tick = max(1, round(rate * TICK_S))
         self._producer = Producer(
             installation.config
@@ -112,17 +121,17 @@ class SteadyLoad:
         return time.monotonic() - moment
 
     def _publish(self) -> None:
-        topic, partitions = self._installation.topics.executions.name, self._installation.partitions
+        topic = self._installation.topics.executions.name
         # This sleep keeps the rate; it does not wait for a condition.
         while not self._stop.wait(TICK_S):
             if self._paused.is_set():
                 continue
-            for _, message in zip(range(self._per_tick), self._messages, strict=False):
+            for _, (key, value, partition) in zip(range(self._per_tick), self._records, strict=False):
                 self._producer.produce(
                     topic,
-                    message.value,
-                    message.key,
-                    partition_of(message.application_id, partitions),
+                    value,
+                    key,
+                    partition,
                     on_delivery=partial(self._delivered, time.monotonic()),
                 )
             self._producer.poll(0)

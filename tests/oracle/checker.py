@@ -127,7 +127,7 @@ def _log(observed: Observed, report: Report) -> Iterator[SourceRecord]:
             continue
         # A tombstone is identified by its key, which is canonical in every partition.
         content = (record.value, record.key if record.value is None else None)
-        payload = _canonical(record, partitions)
+        payload = canonical_payload(record, partitions)
         if payload is None:
             foreign[content] += 1
             continue
@@ -140,7 +140,7 @@ def _log(observed: Observed, report: Report) -> Iterator[SourceRecord]:
             report.duplicated.append(f"{canonical[content] - times} re-publications too many of {content}")
 
 
-def _canonical(record: Record, partitions: int) -> Mapping[str, Any] | Tombstone | None:
+def canonical_payload(record: Record, partitions: int) -> Mapping[str, Any] | Tombstone | None:
     """The payload of a canonical record; None for a foreign one."""
     escaped, _, identity = (record.key or b"").decode(errors="replace").partition("/")
     application = escaped.replace("%2F", "/").replace("%25", "%")

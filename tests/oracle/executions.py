@@ -4,7 +4,7 @@ The readings of the design that this follows are listed in ``tests/oracle/expect
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -138,21 +138,38 @@ def _evicted(executions: Mapping[str, Sequence[Event]], policy: str) -> set[str]
     }
 
 
-def consolidate_from_scratch(events: Iterable[Event], rule: Rule) -> PairState:
+def standings(events: Iterable[Event], rule: Rule) -> dict[str, str]:
+    """Where each execution stands: completed or failed are active; open, closed and evicted are not."""
+    return {execution_id: standing for execution_id, standing, _ in _standings(_by_execution(events), rule)}
+
+
+def _by_execution(events: Iterable[Event]) -> dict[str, list[Event]]:
     executions: dict[str, list[Event]] = {}
     for event in events:
         executions.setdefault(event.execution_id, []).append(event)
-    evicted = _evicted(executions, rule.on_failed_rerun)
+    return executions
 
-    active: list[Event] = []  # each active execution is represented by its end
-    some_open = False
+
+def _standings(executions: Mapping[str, Sequence[Event]], rule: Rule) -> Iterator[tuple[str, str, Event | None]]:
+    """Each execution, where it stands, and its end."""
+    evicted = _evicted(executions, rule.on_failed_rerun)
     for execution_id, its_events in executions.items():
         end = _end(its_events)
         if _is_closed(its_events):
-            continue
-        if end is None:
+            yield execution_id, "closed", end
+        elif end is None:
+            yield execution_id, "open", None
+        else:
+            yield execution_id, "evicted" if execution_id in evicted else end.status, end
+
+
+def consolidate_from_scratch(events: Iterable[Event], rule: Rule) -> PairState:
+    active: list[Event] = []  # each active execution is represented by its end
+    some_open = False
+    for _, standing, end in _standings(_by_execution(events), rule):
+        if standing == "open":
             some_open = True
-        elif execution_id not in evicted:
+        elif standing in ENDS and end is not None:
             active.append(end)
     active.sort(key=lambda end: (end.occurred_at, end.execution_id))
 

@@ -46,11 +46,11 @@ Every event costs a pass over its pair's events: 200,000 events over 20,000 appl
 thousands of events makes it slow. ``changes=False`` computes every pair once, at the end.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.oracle.executions import Event, PairState, consolidate_from_scratch, parse, utc_text
+from tests.oracle.executions import Event, PairState, consolidate_from_scratch, parse, standings, utc_text
 from tests.oracle.rules import MERGE, Plain, Rule, canonical_json
 
 MAX_EXECUTIONS = 2_000
@@ -118,25 +118,51 @@ def expected(
         TypeError: a float slipped in where only int and Decimal are exact.
         ValueError: two factors want different kinds of the same field.
     """
-    rules = {name: Rule.declared(spec) for name, spec in catalogue.get("processors", {}).items()}
-    ledger = _Ledger(rules)
-    result = Expectation()
+    derivation = Derivation(catalogue, topic=topic, changes=changes)
     for record in records:
-        touched = ledger.take(record)
+        derivation.take(record)
+    return derivation.result()
+
+
+class Derivation:
+    """What must hold after each record of a log, taken one by one; arguments and errors as of :func:`expected`."""
+
+    def __init__(self, catalogue: Mapping[str, Any], *, topic: str, changes: bool = True) -> None:
+        self._ledger = _Ledger({name: Rule.declared(spec) for name, spec in catalogue.get("processors", {}).items()})
+        self._result = Expectation()
+        self._topic = topic
+        self._changes = changes
+
+    def take(self, record: SourceRecord) -> None:
+        """Take the next record."""
+        touched = self._ledger.take(record)
         if touched is None:
-            result.dead_letters.append(record)
-            continue
-        for key, cause in touched:
-            if not changes:
-                continue
-            before = result.pairs.get(key)
-            after = ledger.state(key)
-            result.pairs[key] = after
+            self._result.dead_letters.append(record)
+            return
+        for key, cause in touched if self._changes else ():
+            before = self._result.pairs.get(key)
+            after = self._ledger.state(key)
+            self._result.pairs[key] = after
             if _differs(before, after):
-                result.changes.append(_change(key, before, after, cause=cause, record=record, topic=topic))
-    if not changes:
-        result.pairs = {key: ledger.state(key) for key in ledger.pairs}
-    return result
+                self._result.changes.append(_change(key, before, after, cause=cause, record=record, topic=self._topic))
+
+    def result(self) -> Expectation:
+        """What must hold after the records that were taken."""
+        if not self._changes:
+            self._result.pairs = {key: self._ledger.state(key) for key in self._ledger.pairs}
+        return self._result
+
+    def events(self) -> Iterator[tuple[PairKey, Event]]:
+        """The set of events of every pair."""
+        for key, events in self._ledger.pairs.items():
+            for event in events.values():
+                yield key, event
+
+    def standings(self) -> Iterator[tuple[PairKey, str, str]]:
+        """Every execution and where it stands: completed, failed, open, closed or evicted."""
+        for key in self._ledger.pairs:
+            for execution_id, standing in self._ledger.standings(key).items():
+                yield key, execution_id, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +188,9 @@ class _Ledger:
 
     def state(self, key: PairKey) -> PairState:
         return consolidate_from_scratch(self.pairs[key].values(), self._rule(key))
+
+    def standings(self, key: PairKey) -> dict[str, str]:
+        return standings(self.pairs[key].values(), self._rule(key))
 
     def _rule(self, key: PairKey) -> Rule:
         return self._rules.get(key.processor, MERGE)

@@ -122,7 +122,7 @@ class Installation:
     def publish(self, items: Iterable[Item], *, seed: int = 1) -> int:
         """Publish events and tombstones under their canonical keys; events without an id under foreign keys."""
         rng = random.Random(seed)
-        return self.publish_raw(self._record(item, rng) for item in items)
+        return self.publish_raw(self.record(item, rng) for item in items)
 
     def publish_messages(self, messages: Iterable[Message]) -> int:
         """Publish messages of the design's workload."""
@@ -156,7 +156,8 @@ class Installation:
         assert producer.flush(LIMIT_S) == 0
         return count
 
-    def _record(self, item: Item, rng: random.Random) -> Raw:
+    def record(self, item: Item, rng: random.Random) -> Raw:
+        """An event or a tombstone as a record; see :meth:`publish`."""
         if isinstance(item, Tombstone):
             partition = partition_of(item.application_id, self.partitions)
             return event_key(item.application_id, item.event_id), None, partition

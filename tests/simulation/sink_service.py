@@ -1,10 +1,12 @@
 """A whole sink without Kafka: the consumers are simulated, the loop, its threads and the database are real."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Engine
 
+from streams.sink.lane import Cursor
 from streams.sink.service import SinkService
 from streams.sink.writing import CutWriter
 from tests.oracle.folds import MAX_EVENT_BYTES
@@ -106,8 +108,12 @@ def run_service(
     topics: list[SimulatedTopics],
     until: Callable[[], bool],
     writer: type[CutWriter] = CutWriter,
+    *,
+    beginnings: Callable[[int], Cursor] = lambda _: START,
+    keeping: Callable[[str], Collection[str]] = lambda _: (),
+    rulesets: Callable[[], Any] | None = None,
 ) -> SimulatedConsumers:
-    """Run a sink until it is to end."""
+    """Run a sink until it is to end; the last three arguments are questions that brokers answer."""
     consumers = SimulatedConsumers(topics, until)
     service = SinkService(
         engine,
@@ -116,14 +122,14 @@ def run_service(
             topics[0].topics,
             max_event_bytes=MAX_EVENT_BYTES,
             authority=EveryErasure(),
-            keeping=lambda _: [],
-            rulesets=lambda: topics[0].rulesets,
+            keeping=keeping,
+            rulesets=rulesets or (lambda: topics[0].rulesets),
         ),
         topics[0].topics,
         SimulatedMembership(consumers),  # type: ignore[arg-type] # of the same form
         consumers,  # type: ignore[arg-type]
         consumers,  # type: ignore[arg-type]
-        beginnings=lambda _: START,
+        beginnings=beginnings,
         absence_ms=ABSENCE_MS * 1_000_000,
         fenced_s=FENCED_S,
     )

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
 
 from consolidator.keys import partition_of
-from models.errors import ContractError
+from models.errors import ContractError, InfrastructureError
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.ownership import claim
 from streams.sink.schema import CURRENT
@@ -158,6 +159,38 @@ def test_a_sink_that_is_ended_leaves_nothing_half_done(database):
     assert count(database, CURRENT.lifecycle_events) == sum(positions.values()) < EVENTS
     run_service(database, topics, through(database, topics))
     check(database, topics)
+
+
+class SilentOnce:
+    """A question to brokers that do not answer the first time.
+
+    Args:
+        answer: what they say then.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self.asked = 0
+        self._answer = answer
+
+    def __call__(self, *_: object) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise InfrastructureError("no answer")
+        return self._answer
+
+
+@pytest.mark.parametrize("question", ["beginnings", "keeping", "rulesets"])
+def test_brokers_that_do_not_answer_are_waited_for(database, question):
+    """Where a topic begins, what a ruleset says: it is asked again, and nothing is lost of the cut that needs it."""
+    topics = all_topics()
+    answers = {"beginnings": START, "keeping": ["credit_check"], "rulesets": topics[0].rulesets}
+    silent = SilentOnce(answers[question])
+    run_service(
+        database, topics, through(database, topics), **{"keeping": lambda _: ["credit_check"], question: silent}
+    )
+    assert silent.asked > 1
+    check(database, topics)
+    assert count(database, CURRENT.processor_policies) == PARTITIONS
 
 
 @pytest.mark.postgres
