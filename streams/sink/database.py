@@ -132,9 +132,11 @@ def _postgresql_arguments() -> dict[str, Any]:
 
 
 def _engine(url: URL, connect_args: dict[str, Any]) -> Engine:
+    # No column is an hstore, and a command would ask for the type's number each time before its own question.
+    special = {} if url.get_backend_name() == "sqlite" else {"use_native_hstore": False}
     try:
         # Values never come into a message: they are personal.
-        return create_engine(url, connect_args=connect_args, hide_parameters=True)
+        return create_engine(url, connect_args=connect_args, hide_parameters=True, **special)
     except (NoSuchModuleError, ModuleNotFoundError):
         raise SettingsError("PostgreSQL needs psycopg: install the extra sql") from None
 
