@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATABASES",
+    "disposed",
     "make_views",
     "migrate",
     "open_for_reading",
@@ -119,6 +120,15 @@ def open_for_snapshots(url: URL) -> Engine:
         return engine
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     return _engine(url, _postgresql_arguments()).execution_options(**options)
+
+
+@contextmanager
+def disposed(engine: Engine) -> Iterator[Engine]:
+    """Close the connections of a database at the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _postgresql_arguments() -> dict[str, Any]:

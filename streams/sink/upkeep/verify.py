@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
-from streams.sink.database import migrate, open_for_snapshots, open_for_writing, transaction, url_of
+from streams.sink.database import disposed, migrate, open_for_snapshots, open_for_writing, transaction, url_of
 from streams.sink.ownership import require_database
 from streams.sink.schema import CURRENT
 from streams.sink.sets.positions import Position, positions
@@ -53,12 +53,11 @@ class Verification:
         """
         log = self._log
         url = url_of(f"sqlite:///{self._directory / 'log.db'}")
-        scratch = open_for_writing(url)
-        migrate(scratch)
         letters = ForgottenLetters(self._snapshots, log.topics, log.first, log.now_ms())
-        with closing(Builder(scratch, CURRENT, log, letters)) as builder:
-            yield from self._compared(builder, url, letters, phases)
-        scratch.dispose()
+        with disposed(open_for_writing(url)) as scratch:
+            migrate(scratch)
+            with closing(Builder(scratch, CURRENT, log, letters)) as builder:
+                yield from self._compared(builder, url, letters, phases)
 
     def _compared(self, builder: Builder, url: URL, letters: ForgottenLetters, phases: Phases) -> Iterator[Difference]:
         log = self._log
@@ -72,13 +71,11 @@ class Verification:
             found = positions(connection, CURRENT)
             left_out = self._build(builder, found, phases)
             # 3.
-            built = open_for_snapshots(url)
-            with transaction(built) as other:
+            with disposed(open_for_snapshots(url)) as built, transaction(built) as other:
                 ours, theirs = Side(connection, CURRENT), Side(other, CURRENT)
                 builder.begin_again()
                 comparison = Comparison(ours, theirs, Explanations(ours, theirs, log, letters), left_out)
                 yield from comparison.run(phases("comparing", None))
-        built.dispose()
         self._report = report_of(comparison, {partition: one.cursor for partition, one in found.items()})
 
     def report(self) -> Report:

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ Ask = Callable[..., Result]
 
 
 @pytest.fixture
-def engine(tmp_path) -> Engine:
+def engine(tmp_path) -> Iterator[Engine]:
     """The database under a state directory; the scenarios are in it, and a sink was there just now."""
     engine = open_for_writing(url_of(f"sqlite:///{tmp_path}/sink/model.db"))
     migrate(engine)
@@ -40,7 +40,8 @@ def engine(tmp_path) -> Engine:
     sink = SimulatedSink(engine, topics)
     sink.run(random.Random(1))
     seen(engine, time.time())
-    return engine
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

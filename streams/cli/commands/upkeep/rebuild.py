@@ -10,7 +10,7 @@ from streams.cli.output.database_comparison import say_differences, say_report, 
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.runtime.exit_codes import FOUND
-from streams.sink.database import open_for_snapshots, open_for_writing, transaction
+from streams.sink.database import disposed, open_for_snapshots, open_for_writing, transaction
 from streams.sink.ownership import require_database
 from streams.sink.upkeep.log import open_log
 from streams.sink.upkeep.rebuild import Rebuild
@@ -35,12 +35,13 @@ def rebuild_database(settings: Settings, url: "URL", *, restart: bool, switched:
         output_format: ``table`` or ``json``.
     """
     config = connection_of(settings).librdkafka()
-    snapshots = open_for_snapshots(url)
     require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
     with (
+        disposed(open_for_snapshots(url)) as snapshots,
+        disposed(open_for_writing(url)) as writing,
         open_log(settings, config) as log,
         shown_phases() as phases,
-        closing(Rebuild(open_for_writing(url), snapshots, log)) as rebuild,
+        closing(Rebuild(writing, snapshots, log)) as rebuild,
     ):
         if not rebuild.begin(restart=restart):
             note("going on where the last rebuild was; --restart begins at the beginning")
@@ -66,12 +67,15 @@ def back_to_previous(settings: Settings, url: "URL", *, output_format: str) -> N
         output_format: ``table`` or ``json``.
     """
     config = connection_of(settings).librdkafka()
-    snapshots = open_for_snapshots(url)
     require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with open_log(settings, config) as log:
+    with (
+        disposed(open_for_snapshots(url)) as snapshots,
+        disposed(open_for_writing(url)) as writing,
+        open_log(settings, config) as log,
+    ):
         with transaction(snapshots) as connection:
             require_database(connection, log.installed)
-        moved = switch_back(open_for_writing(url), first=log.first, now_ms=log.now_ms(), absence_ms=log.absence_ms)
+        moved = switch_back(writing, first=log.first, now_ms=log.now_ms(), absence_ms=log.absence_ms)
     if output_format == "json":
         partitions = [{"partition": one, "from": before, "to": after} for one, (before, after) in moved.items()]
         say(json.dumps({"kind": "summary", "partitions": partitions}, ensure_ascii=False))

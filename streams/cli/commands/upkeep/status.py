@@ -11,7 +11,7 @@ from streams.cli.output.console import note, print_rows, say
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.runtime.exit_codes import FOUND
-from streams.sink.database import open_for_snapshots, transaction
+from streams.sink.database import disposed, open_for_snapshots, transaction
 from streams.sink.ownership import require_database
 from streams.sink.upkeep.pending import open_pending
 from streams.sink.upkeep.status import PartitionStatus, Status, with_log, written
@@ -37,7 +37,7 @@ def show_status(settings: Settings, url: "URL", *, output_format: str) -> None:
         InfrastructureError: Kafka does not answer; what the database says is printed before.
     """
     topics = topics_of(settings)
-    with transaction(open_for_snapshots(url)) as connection:
+    with disposed(open_for_snapshots(url)) as snapshots, transaction(snapshots) as connection:
         require_database(connection, None)
         status = written(connection, topics.partitions, _now_ms())
     failure = None

@@ -8,7 +8,7 @@ from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.replay.scratch_directory import ScratchDirectory
 from streams.runtime.exit_codes import FOUND
-from streams.sink.database import open_for_snapshots
+from streams.sink.database import disposed, open_for_snapshots
 from streams.sink.upkeep.log import open_log
 from streams.sink.upkeep.verify import Verification
 from topics.cluster.authorization import require_permissions
@@ -29,9 +29,13 @@ def verify_database(settings: Settings, url: "URL", *, output_format: str) -> No
         output_format: ``table`` or ``json``.
     """
     config = connection_of(settings).librdkafka()
-    snapshots = open_for_snapshots(url)
     require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with open_log(settings, config) as log, ScratchDirectory() as scratch, shown_phases() as phases:
+    with (
+        disposed(open_for_snapshots(url)) as snapshots,
+        open_log(settings, config) as log,
+        ScratchDirectory() as scratch,
+        shown_phases() as phases,
+    ):
         verification = Verification(snapshots, log, scratch.path)
         say_differences(verification.run(phases), output_format)
     report = verification.report()

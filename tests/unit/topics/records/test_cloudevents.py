@@ -36,11 +36,11 @@ def test_a_structured_cloudevent_in_base64_is_decoded():
         (base64_of(b""), Defect.EMPTY),
         (base64_of(b"[]"), Defect.NOT_AN_OBJECT),
         (base64_of(raw_of()[:-1] + b',"status":"failed"}'), Defect.DUPLICATE_KEY),
-        (base64_of(gzip.compress(raw_of())), Defect.INVALID_UTF8),
+        (base64_of(gzip.compress(raw_of(), mtime=0)), Defect.INVALID_UTF8),
     ]:
         assert refusal(raw) is defect
         assert message(raw).startswith("data_base64 of the CloudEvent: ")
-    assert "gzip" in message(base64_of(gzip.compress(raw_of())))
+    assert "gzip" in message(base64_of(gzip.compress(raw_of(), mtime=0)))
     assert refusal(base64_of(b"{}")) is Defect.MISSING_FIELD
     assert refusal(base64_of(base64_of(raw_of()))) is Defect.MISSING_FIELD
 
