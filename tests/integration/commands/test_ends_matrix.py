@@ -48,6 +48,7 @@ class Command:
         code: its exit code where nothing is in the way.
         kafka: it needs a broker.
         missing: its exit code where the topics are missing.
+        broker_down: its exit code where it needs a broker, and there is none.
         prints: it prints on stdout.
         stdin: what it reads; None: nothing.
         endless: it goes on until it is ended.
@@ -58,6 +59,7 @@ class Command:
     code: int = 0
     kafka: bool = True
     missing: int = 2
+    broker_down: int = 3
     prints: bool = True
     stdin: bytes | None = None
     endless: bool = False
@@ -104,10 +106,12 @@ COMMANDS = [
     Command("sink status"),
     Command("sink verify"),
     Command("sink rebuild"),
-    Command("factors app-1"),
-    Command("factors app-1 --why --format json"),
-    Command("factors app-1 --at-offset {place}"),
-    Command("history app-1"),
+    Command("factors app-1 --source kafka"),
+    Command("factors app-1 --source sql", broker_down=0),
+    Command("factors app-1 --why --format json --source kafka"),
+    Command("factors app-1 --at-offset {place} --source kafka"),
+    Command("history app-1 --source kafka"),
+    Command("history app-1 --source sql", broker_down=0),
     Command("evidence app-1 --out {new}"),
     Command("evidence verify {evidence}", kafka=False),
     Command("erase app-1"),
@@ -279,7 +283,7 @@ def stdin_closed(runner: Runner) -> None:
 def broker_down(runner: Runner) -> None:
     runner.environment |= {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     process, waited_s = runner.run_and_waited_s()
-    ends(process, 3 if runner.command.kafka else runner.command.code)
+    ends(process, runner.command.broker_down if runner.command.kafka else runner.command.code)
     assert waited_s < REFUSED_S + runner.command.patience_s
 
 
