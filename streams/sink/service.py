@@ -41,6 +41,8 @@ _READ_AHEAD: Final = 16_000
 _CLOSE_S: Final = 5.0
 """How long a sink that is ended waits for a transaction that is being written."""
 
+_FENCED: Final = "another process has the partition: nothing was written"
+
 _ASK_S: Final = 0.1
 """So often it is asked how far the worker is, where everything that is known of is written."""
 
@@ -333,6 +335,9 @@ class SinkService:
                 served = self._lanes.get(partition)
                 if served is not None and served[1] is outcome.planned.owned:
                     self.fenced(partition)
+                else:
+                    # A thawed process may have lost the partition in its group before its cut met the fence.
+                    _log.warning(_FENCED, partition=partition)
                 continue
             if isinstance(result, Exception):
                 failure = result
@@ -358,7 +363,7 @@ class SinkService:
 
     def fenced(self, partition: int) -> None:
         """Another process has a partition: it is let alone for a while."""
-        _log.warning("another process has the partition: nothing was written", partition=partition)
+        _log.warning(_FENCED, partition=partition)
         self._leave(partition)
         self._left_alone[partition] = time.monotonic() + self._fenced_s
 
