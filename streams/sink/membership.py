@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from models.errors import ContractError
+from topics.cluster.closing import close_consumer
 
 __all__ = ["Membership"]
 
@@ -66,7 +67,7 @@ class Membership:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Leaves the group: others have the partitions at once.
-        self._consumer.close()
+        close_consumer(self._consumer, f"group {self._group}")
 
     def poll(self) -> None:
         """Take in what the group has decided; :attr:`assigned` is current then.
