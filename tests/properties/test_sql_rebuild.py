@@ -37,15 +37,6 @@ def sqlite() -> Iterator[Engine]:
         engine.dispose()
 
 
-@pytest.fixture(scope="module")
-def postgresql(postgres) -> Iterator[Engine]:
-    """A database on the real server."""
-    engine = open_for_writing(url_of(postgres.new_database()))
-    migrate(engine)
-    yield engine
-    engine.dispose()
-
-
 def rebuild(engine: Engine, topics: SimulatedTopics, rng: random.Random, breaks: list[int]) -> None:
     """Begin once for each number, the process ending so many polls later, and once more; then switch."""
     snapshots = open_for_snapshots(engine.url)

@@ -2,21 +2,19 @@
 
 import os
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Engine, text
 
 from consolidator.keys import partition_of
 from models.rows import Row
 from streams.core.fold import load_pair
 from streams.core.standing import Kind, Standing, is_evicted, standing_of
 from streams.partition.state.row_codec import decode_row
-from streams.sink.database import migrate, open_for_writing, transaction, url_of
+from streams.sink.database import transaction
 from streams.sink.schema import CURRENT
 from tests.inputs.strategies import ADVERSARIAL_CATALOGUE, APPLICATION, batches, event_logs
 from tests.oracle.expected import Tombstone
@@ -32,26 +30,6 @@ SALT = bytes(range(16))
 
 MANY = int(os.environ.get("CONSOLIDATOR_SQL_SETS", "500"))
 """Sets in the slow form; 10,000 take some eight minutes."""
-
-
-@pytest.fixture(scope="module")
-def sqlite() -> Iterator[Engine]:
-    """A database in memory."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    migrate(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def postgresql(postgres) -> Iterator[Engine]:
-    """A database on the real server."""
-    engine = open_for_writing(url_of(postgres.new_database()))
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @st.composite

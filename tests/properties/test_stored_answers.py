@@ -1,14 +1,13 @@
 """What the database gives of an application is what Kafka gives, or it says that it has not all of it."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, event, insert
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Engine, insert
 
 from consolidator.keys import partition_of
 from consolidator.records import decode_change
@@ -18,7 +17,7 @@ from streams.core.pair_summary import summary_of
 from streams.partition.record_kinds import is_adoption
 from streams.replay.application_log import ApplicationLog, KeptLog
 from streams.rulesets.rule_book import RuleBook
-from streams.sink.database import migrate, open_for_writing, transaction, url_of
+from streams.sink.database import transaction
 from streams.sink.reading.snapshot import NotStoredError
 from streams.sink.reading.stored import Stored, read_stored
 from streams.sink.schema import CURRENT, SINK_DATABASE
@@ -39,26 +38,6 @@ AFTER = ADVERSARIAL_CATALOGUE | {"version": "2", "processors": {}}
 SALT = bytes(range(16))
 GROUP = "app"
 KEPT = (Fate.FOLDED, Fate.COPY, Fate.RULESET)
-
-
-@pytest.fixture(scope="module")
-def sqlite() -> Iterator[Engine]:
-    """A database in memory."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    migrate(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def postgresql(postgres) -> Iterator[Engine]:
-    """A database on the real server."""
-    engine = open_for_writing(url_of(postgres.new_database()))
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @st.composite
