@@ -35,7 +35,7 @@ from topics.reading.following import Follower
 from topics.reading.progress import GroupProgress
 from topics.reading.rulesets import read_rulesets
 
-__all__ = ["beginning_of", "installed_of", "keeping_of", "run_sink"]
+__all__ = ["absence_ms_of", "beginnings_of", "installed_of", "keeping_of", "run_sink"]
 
 _AGAIN_S: Final = 1.0
 _ABSENCE_S: Final = 2.0
@@ -87,8 +87,8 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
             membership,
             follower,
             progress,
-            beginnings=lambda partition: beginning_of(cluster, topics, partition),
-            absence_ms=int(topics.executions.config[_TOMBSTONES]),
+            beginnings=lambda partition: beginnings_of(cluster, topics, [partition])[partition],
+            absence_ms=absence_ms_of(topics),
             fenced_s=settings.session_timeout_s,
         ).run()
 
@@ -146,8 +146,8 @@ def _patiently(engine: Engine, ask: Callable[[], _T]) -> _T:
             time.sleep(_AGAIN_S)
 
 
-def beginning_of(cluster: Cluster, topics: Topics, partition: int) -> Cursor:
-    """Where a partition's topics begin.
+def beginnings_of(cluster: Cluster, topics: Topics, partitions: Collection[int]) -> dict[int, Cursor]:
+    """Where the topics of partitions begin; each topic is asked once for all of them.
 
     Raises:
         InfrastructureError: Kafka does not answer.
@@ -155,11 +155,15 @@ def beginning_of(cluster: Cluster, topics: Topics, partition: int) -> Cursor:
     firsts = []
     for topic in (topics.executions, topics.factor_changes, topics.dlq):
         try:
-            edges = edges_of(cluster.admin, topic.name, [partition], settled=(), limit_s=REACH_TIMEOUT_S)
+            edges = edges_of(cluster.admin, topic.name, partitions, settled=(), limit_s=REACH_TIMEOUT_S)
         except KafkaException as error:
             raise InfrastructureError(
-                f"the beginning of {topic.name} partition {partition} cannot be read: {error.args[0].str()}"
+                f"the beginning of {topic.name} partitions {sorted(partitions)} cannot be read: {error.args[0].str()}"
             ) from error
-        firsts.append(edges[partition][0])
-    events, changes, letters = firsts
-    return Cursor(events, changes, letters)
+        firsts.append(edges)
+    return {partition: Cursor(*(edges[partition][0] for edges in firsts)) for partition in partitions}
+
+
+def absence_ms_of(topics: Topics) -> int:
+    """How long rows may rest, in milliseconds: after that tombstones leave the topics."""
+    return int(topics.executions.config[_TOMBSTONES])

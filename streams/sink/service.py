@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Engine
 
 from models.errors import InfrastructureError
+from streams.runtime.clock import system_ms
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.lane import Cursor, Lane
 from streams.sink.ownership import FencedError, Ownership, claim, touch
@@ -60,10 +61,6 @@ _TOUCH_S: Final = 60.0
 _log = structlog.get_logger()
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class SinkService:
     """Everything that one process serves.
 
@@ -97,7 +94,7 @@ class SinkService:
         fenced_s: float,
         tables: Tables = CURRENT,
         exact: bool = False,
-        now_ms: Callable[[], int] = _now_ms,
+        now_ms: Callable[[], int] = system_ms,
     ) -> None:
         self._engine = engine
         self._writer = writer

@@ -1,17 +1,16 @@
 """The log as one value: everything that is needed to build rows from it."""
 
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
+from streams.runtime.clock import system_ms
 from streams.sink.lane import Cursor
 from streams.sink.ownership import Installed
 from streams.sink.ports import Progress, Reading
-from streams.sink.runner import beginning_of, installed_of, keeping_of
+from streams.sink.runner import absence_ms_of, beginnings_of, installed_of, keeping_of
 from topics.cluster.admin_client import Cluster
 from topics.contract.declared import Topics
 from topics.reading.erasures import ConfirmedErasures
@@ -22,8 +21,6 @@ from topics.records.adoptions import KnownRulesets
 from topics.records.erasure_authority import ErasureAuthority
 
 __all__ = ["Log", "open_log"]
-
-_TOMBSTONES: Final = "delete.retention.ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Log:
     @property
     def absence_ms(self) -> int:
         """How long rows may rest: after that tombstones leave the topics."""
-        return int(self.topics.executions.config[_TOMBSTONES])
+        return absence_ms_of(self.topics)
 
 
 @contextmanager
@@ -75,7 +72,7 @@ def open_log(settings: Settings, config: Mapping[str, str | int]) -> Iterator[Lo
     topics = topics_of(settings)
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
-    first = {partition: beginning_of(cluster, topics, partition) for partition in range(topics.partitions)}
+    first = beginnings_of(cluster, topics, range(topics.partitions))
     with Follower(config) as follower, GroupProgress(config, settings.app_id, topics) as progress:
         yield Log(
             topics,
@@ -87,5 +84,5 @@ def open_log(settings: Settings, config: Mapping[str, str | int]) -> Iterator[Lo
             authority=ConfirmedErasures(config, topics),
             keeping=lambda digest: keeping_of(config, topics, digest),
             rulesets=lambda: read_rulesets(config, topics, settled=range(topics.partitions)),
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=system_ms,
         )

@@ -5,7 +5,6 @@ offset is a commit marker, which no reader ever sees, and Faust would wait for e
 the position after the rows that were *written* has reached the high watermark. Rows are written once for each poll.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
 
+from streams.runtime.clock import system_ms
 from streams.worker.table.age import too_old_because
 
 __all__ = ["BatchRecovery", "BatchTableManager"]
@@ -77,7 +77,7 @@ class BatchRecovery(Recovery):
             if stored >= end:
                 reason: str | None = f"that ends at {end}"
             else:
-                as_of_ms, now_ms = store.as_of_ms(tp.partition), time.time_ns() // 1_000_000
+                as_of_ms, now_ms = store.as_of_ms(tp.partition), system_ms()
                 reason = too_old_because(stored, as_of_ms, end=end, now_ms=now_ms, retention_ms=retention_ms)
             if reason is not None:
                 store.discard(

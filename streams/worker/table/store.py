@@ -1,7 +1,6 @@
 """The table's RocksDB: one database a partition, one bounded cache for all, whole batches written at once."""
 
 import gc
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from faust.stores.rocksdb import Store
 from faust.types import TP
 
 from streams.partition.state.row_codec import RowReader
+from streams.runtime.clock import system_ms
 from streams.runtime.rocksdb import batch_of, options_of
 from streams.worker.table.database import Database
 
@@ -79,7 +79,7 @@ class BatchStore(Store):
         before_ms = self._as_of_ms[partition]
         # A database without a time stays without one, and is wiped when the partition is assigned again.
         if before_ms is not None:
-            self._as_of_ms[partition] = max(before_ms, _now_ms() if as_of_ms is None else as_of_ms)
+            self._as_of_ms[partition] = max(before_ms, system_ms() if as_of_ms is None else as_of_ms)
             batch.put(self.as_of_key, str(self._as_of_ms[partition]).encode())
         database.write_batch(batch)
 
@@ -135,7 +135,7 @@ class BatchStore(Store):
     def _complete_up_to_ms(self, database: Database) -> int | None:
         """Note the present time in an empty database: from now on it misses no row that the changelog drops."""
         if database.get(self.offset_key) is None:
-            return _now_ms()
+            return system_ms()
         as_of = database.get(self.as_of_key)
         return int(as_of) if as_of is not None and as_of.isdigit() else None
 
@@ -160,10 +160,6 @@ class BatchStore(Store):
         db = self._dbs.pop(partition, None)
         if db is not None:
             db.close()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class BatchTable(Table):

@@ -4,19 +4,15 @@ import json
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from streams.cli.kafka import connection_of
+from streams.cli.commands.upkeep.opening import opened
 from streams.cli.output.console import note, say
 from streams.cli.output.database_comparison import say_differences, say_report, shown_phases
-from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.runtime.exit_codes import FOUND
-from streams.sink.database import disposed, open_for_snapshots, open_for_writing, transaction
+from streams.sink.database import disposed, open_for_writing, transaction
 from streams.sink.ownership import require_database
-from streams.sink.upkeep.log import open_log
 from streams.sink.upkeep.rebuild import Rebuild
 from streams.sink.upkeep.switching import switch_back
-from topics.cluster.authorization import require_permissions
-from topics.contract.permissions import Role, permissions
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -34,12 +30,9 @@ def rebuild_database(settings: Settings, url: "URL", *, restart: bool, switched:
         switched: let the new tables take the old ones' place.
         output_format: ``table`` or ``json``.
     """
-    config = connection_of(settings).librdkafka()
-    require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
     with (
-        disposed(open_for_snapshots(url)) as snapshots,
+        opened(settings, url) as (snapshots, log),
         disposed(open_for_writing(url)) as writing,
-        open_log(settings, config) as log,
         shown_phases() as phases,
         closing(Rebuild(writing, snapshots, log)) as rebuild,
     ):
@@ -66,13 +59,7 @@ def back_to_previous(settings: Settings, url: "URL", *, output_format: str) -> N
         url: the database.
         output_format: ``table`` or ``json``.
     """
-    config = connection_of(settings).librdkafka()
-    require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with (
-        disposed(open_for_snapshots(url)) as snapshots,
-        disposed(open_for_writing(url)) as writing,
-        open_log(settings, config) as log,
-    ):
+    with opened(settings, url) as (snapshots, log), disposed(open_for_writing(url)) as writing:
         with transaction(snapshots) as connection:
             require_database(connection, log.installed)
         moved = switch_back(writing, first=log.first, now_ms=log.now_ms(), absence_ms=log.absence_ms)

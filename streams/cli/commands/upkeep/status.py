@@ -1,7 +1,6 @@
 """``consolidator sink status``."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from streams.cli.kafka import connection_of
 from streams.cli.output.console import note, print_rows, say
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
+from streams.runtime.clock import system_ms
 from streams.runtime.exit_codes import FOUND
 from streams.sink.database import disposed, open_for_snapshots, transaction
 from streams.sink.ownership import require_database
@@ -39,11 +39,11 @@ def show_status(settings: Settings, url: "URL", *, output_format: str) -> None:
     topics = topics_of(settings)
     with disposed(open_for_snapshots(url)) as snapshots, transaction(snapshots) as connection:
         require_database(connection, None)
-        status = written(connection, topics.partitions, _now_ms())
+        status = written(connection, topics.partitions, system_ms())
     failure = None
     try:
         with open_pending(connection_of(settings).librdkafka(), topics, settings.app_id) as pending:
-            status = with_log(status, pending, _now_ms())
+            status = with_log(status, pending, system_ms())
     except InfrastructureError as error:
         failure = error
     _print(status, output_format)
@@ -74,7 +74,3 @@ def _cells(one: PartitionStatus) -> Iterator[str]:
     yield "never" if one.seen_s is None else f"{one.seen_s:,.0f} s ago"
     yield f"{one.quarantined:,}"
     yield one.owner
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

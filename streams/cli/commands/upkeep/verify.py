@@ -2,17 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from streams.cli.kafka import connection_of
+from streams.cli.commands.upkeep.opening import opened
 from streams.cli.output.database_comparison import say_differences, say_report, shown_phases
-from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.replay.scratch_directory import ScratchDirectory
 from streams.runtime.exit_codes import FOUND
-from streams.sink.database import disposed, open_for_snapshots
-from streams.sink.upkeep.log import open_log
 from streams.sink.upkeep.verify import Verification
-from topics.cluster.authorization import require_permissions
-from topics.contract.permissions import Role, permissions
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -28,14 +23,7 @@ def verify_database(settings: Settings, url: "URL", *, output_format: str) -> No
         url: the database.
         output_format: ``table`` or ``json``.
     """
-    config = connection_of(settings).librdkafka()
-    require_permissions(permissions(Role.SINK, topics_of(settings), settings.app_id), config)
-    with (
-        disposed(open_for_snapshots(url)) as snapshots,
-        open_log(settings, config) as log,
-        ScratchDirectory() as scratch,
-        shown_phases() as phases,
-    ):
+    with opened(settings, url) as (snapshots, log), ScratchDirectory() as scratch, shown_phases() as phases:
         verification = Verification(snapshots, log, scratch.path)
         say_differences(verification.run(phases), output_format)
     report = verification.report()
