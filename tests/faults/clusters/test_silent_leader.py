@@ -36,6 +36,9 @@ PASSING = 40
 PARTITIONS = 6
 SURVIVORS = 2
 LIMIT_S = 90.0
+VICTIM_SESSION_S = "10"
+"""The group notices soon that the victim is dead."""
+
 SILENT_S = 2 * ASK_S + 5
 """More than one question goes unanswered."""
 
@@ -76,8 +79,9 @@ def installation(patient_cluster, tmp_path) -> Iterator[Installation]:
         tmp_path,
         CONSOLIDATOR_REPLICATION_FACTOR="3",
         CONSOLIDATOR_PARTITIONS=str(PARTITIONS),
-        # A busy machine keeps a worker from its heartbeats for seconds, and none may end here.
-        CONSOLIDATOR_SESSION_TIMEOUT_S="10",
+        # None may end here. A frozen coordinator counts the silence against the workers when it goes on, and gives
+        # the partitions of one to another, which fences the first; and a busy machine keeps heartbeats back.
+        CONSOLIDATOR_SESSION_TIMEOUT_S=str(LIMIT_S),
     )
     found.create_topics()
     patient_cluster.wait_in_sync(topic.name for topic in found.topics)
@@ -190,7 +194,9 @@ def test_a_worker_dies_in_a_round_and_its_changelogs_leader_is_silent(patient_cl
         wait_shared_out(installation.partitions, survivors, limit_s=LIMIT_S)
         for _ in range(ROUNDS):
             patient_cluster.wait_in_sync(topic.name for topic in installation.topics)
-            victim = installation.start(CONSOLIDATOR_FAILPOINT=f"produced:kill:{PASSING}")
+            victim = installation.start(
+                CONSOLIDATOR_FAILPOINT=f"produced:kill:{PASSING}", CONSOLIDATOR_SESSION_TIMEOUT_S=VICTIM_SESSION_S
+            )
             assert victim.wait_exit(limit_s=LIMIT_S) == -signal.SIGKILL, victim.tail()
             moment = time.monotonic()
             partition = open_elsewhere(installation, patient_cluster, victim)
