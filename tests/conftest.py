@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.broker.embedded import start_broker, stop_broker
+from streams.broker.embedded import start_broker
 from streams.configuration.broker_choice import cache_dir
 from streams.configuration.settings import load_settings
 from tests.fault_runs.conclusion import Conclusion
 from tests.fault_runs.figures import Figures, save
 from tests.real_kafka.cluster import Cluster
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.secured_broker import SecuredBroker, secured_broker
@@ -50,7 +51,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_cache_dir: Path) -> It
     try:
         yield start_broker(data_dir, kafka_cache_dir).bootstrap_servers
     finally:
-        stop_broker(data_dir)
+        discard_broker(data_dir)
 
 
 @pytest.fixture(scope="session")

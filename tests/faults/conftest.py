@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker.embedded import start_broker, stop_broker
+from streams.broker.embedded import start_broker
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 
@@ -23,7 +24,7 @@ def eager_kafka(eager_kafka_directory, kafka_cache_dir) -> Iterator[str]:
     try:
         yield start_broker(eager_kafka_directory, kafka_cache_dir, properties=properties).bootstrap_servers
     finally:
-        stop_broker(eager_kafka_directory)
+        discard_broker(eager_kafka_directory)
 
 
 @pytest.fixture

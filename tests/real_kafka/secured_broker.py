@@ -26,9 +26,9 @@ from streams.broker.config import LOOPBACK, BrokerConfig, broker_properties
 from streams.broker.jars import ensure_jars
 from streams.broker.node import format_node, launch_node, new_cluster_id, wait_until_ready
 from streams.broker.ports import free_port
-from streams.broker.process import terminate
 from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.certificates import Authority, Identity
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.worker_process import wait_until
 from topics.contract.permissions import Permission
 
@@ -170,7 +170,7 @@ def secured_broker(directory: Path, cache_dir: Path) -> Iterator[SecuredBroker]:
             authority.client(f"encrypted-{USER}", key_password=KEY_PASSWORD),
         )
     finally:
-        terminate(config.pid_file, grace_s=LIMIT_S, on_progress=None)
+        discard_broker(config.data_dir)
 
 
 def _properties(chosen: Mapping[str, str], listeners: Mapping[str, int], authority: Authority) -> dict[str, str]:

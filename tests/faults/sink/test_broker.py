@@ -8,6 +8,7 @@ import pytest
 
 from streams.broker.embedded import start_broker, stop_broker
 from tests.fault_runs.scale import scale
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 
@@ -33,7 +34,7 @@ def installation(broker_directory, kafka_cache_dir, tmp_path) -> Iterator[Instal
         with installed(servers, tmp_path) as found:
             yield found
     finally:
-        stop_broker(broker_directory)
+        discard_broker(broker_directory)
 
 
 @pytest.mark.timeout(300 + 120 * RESTARTS)

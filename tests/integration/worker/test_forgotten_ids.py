@@ -11,13 +11,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from models.errors import InfrastructureError
-from streams.broker.embedded import start_broker, stop_broker
+from streams.broker.embedded import start_broker
 from streams.partition.batch import Batch, Outgoing
 from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.fault_runs.load import publish_load
 from tests.fault_runs.scale import scale
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installed import installed
 from tests.real_kafka.transactions import active_producers, committed_transactions, remembered_ids
 from tests.real_kafka.worker_process import wait_until
@@ -54,7 +55,7 @@ def running(directory, cache_dir, properties):
     try:
         yield start_broker(directory, cache_dir, properties=properties).bootstrap_servers
     finally:
-        stop_broker(directory)
+        discard_broker(directory)
 
 
 @pytest.fixture(scope="module")

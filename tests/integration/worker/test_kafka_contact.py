@@ -4,6 +4,7 @@ import pytest
 
 from streams.broker.embedded import start_broker, stop_broker
 from tests.inputs.design_workload import design_workload
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
 
@@ -28,7 +29,7 @@ def own_kafka(tmp_path, kafka_cache_dir):
     try:
         yield start(), directory, start
     finally:
-        stop_broker(directory)
+        discard_broker(directory)
 
 
 def test_an_outage_is_told_in_a_line_each(own_kafka, tmp_path):
