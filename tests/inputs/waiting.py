@@ -2,6 +2,9 @@
 
 A limit of seconds holds for that. The time in which it worked, or waited for its turn on a busy machine, is taken off:
 Linux counts both for each thread (``schedstat``). Where it does not, nothing is taken off.
+
+What waits for the answers of another process waits for that process' turns as well, and nobody counts these. There a
+limit is multiplied by how much slower the machine is than one without other work (:func:`slowness`).
 """
 
 import os
@@ -11,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 
-__all__ = ["ended_after_waiting", "waiting"]
+__all__ = ["ended_after_waiting", "slowness", "waiting"]
 
 _POLL_S = 0.01
+_SAMPLE_CPU_S = 0.2
 
 
 @contextmanager
@@ -35,6 +39,14 @@ def ended_after_waiting(process: Popen[bytes], since: float, limit_s: float) -> 
         assert time.monotonic() - since < limit_s, f"{process.args} has not ended within {limit_s} s"
         time.sleep(_POLL_S)
     return time.monotonic() - since - _on_turn_s(str(process.pid))
+
+
+def slowness() -> float:
+    """How many times longer work takes this thread just now than on a machine with nothing else to do: 1 or more."""
+    began, worked = time.perf_counter(), time.thread_time()
+    while time.thread_time() - worked < _SAMPLE_CPU_S:
+        pass
+    return max(1.0, (time.perf_counter() - began) / (time.thread_time() - worked))
 
 
 def _on_turn_s(whose: str) -> float:

@@ -11,6 +11,7 @@ from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
 from streams.runtime.exit_codes import exit_code_of
 from tests.inputs.cases import ok
+from tests.inputs.waiting import slowness
 from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.installation import LIMIT_S, Installation
 from topics.reading.positions import Beginning
@@ -46,21 +47,21 @@ def consolidated(installation, count):
 
 @pytest.mark.parametrize("partitions", [4, 48])
 def test_a_verification_waits_for_nothing(kafka, tmp_path, partitions):
-    """Thirty-one records take less than two seconds, in however many partitions: the best of a few tries counts."""
+    """Thirty-one records take less than two seconds of an idle machine, the best of a few tries, in any partitions."""
     installation = Installation(kafka, tmp_path, CONSOLIDATOR_PARTITIONS=str(partitions))
     try:
         consolidated(installation, EVENTS)
         runner = CliRunner(env=installation.variables)
-        best_s = LIMIT_S
+        tries = []
         for _ in range(TRIES):
-            began = time.monotonic()
+            slower, began = slowness(), time.monotonic()
             result = runner.invoke(cli, ["replay", "--verify"], catch_exceptions=False)
-            best_s = min(best_s, time.monotonic() - began)
+            tries.append((time.monotonic() - began, slower))
             assert result.exit_code == 0
             assert parse_json(result.stdout)["factor_changes"]["equal"] == EVENTS
-            if best_s < VERIFICATION_S:
+            if tries[-1][0] < VERIFICATION_S * slower:
                 return
-        assert best_s < VERIFICATION_S
+        pytest.fail(f"seconds, and how much slower the machine was: {tries}")
     finally:
         installation.close()
 
