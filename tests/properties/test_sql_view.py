@@ -28,8 +28,11 @@ RULES = rules_of(ADVERSARIAL_CATALOGUE)
 KEEPING = {name for name, one in ADVERSARIAL_CATALOGUE["processors"].items() if "on_failed_rerun" in one}
 SALT = bytes(range(16))
 
-MANY = int(os.environ.get("CONSOLIDATOR_SQL_SETS", "500"))
+SETS = os.environ.get("CONSOLIDATOR_SQL_SETS")
+MANY = int(SETS or 500)
 """Sets in the slow form; 10,000 take some eight minutes."""
+
+ON_POSTGRESQL = int(SETS or 100)
 
 
 @st.composite
@@ -149,6 +152,8 @@ def test_sqlite_says_what_the_core_says_of_many(sqlite: Engine, data: st.DataObj
 
 
 @pytest.mark.postgres
+@pytest.mark.timeout(3_600)
+@settings(max_examples=ON_POSTGRESQL)
 @given(data=st.data())
 def test_postgresql_says_what_the_core_says(postgresql: Engine, data: st.DataObject) -> None:
     """Likewise."""
