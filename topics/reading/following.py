@@ -2,15 +2,23 @@
 
 No group is joined. A position is after the records that were read, *and* after markers, aborted and compacted records,
 which no consumer gets. For the latter, it is known only when the consumer reports the partition's end.
+
+A partition that stands still is looked at: librdkafka sometimes no longer fetches one that was left and followed again
+while its broker restarted, and says nothing. If Kafka has more of it, the consumer is opened anew.
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+import structlog
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
+from topics.cluster.closing import close_consumer
+from topics.cluster.open_transactions import ends_of
 from topics.reading.reader import LASTING, UNREADABLE, record_of, word_of
 from topics.records.record import Record
 
@@ -25,20 +33,39 @@ _QUEUED_KIB: Final = 16_384
 
 _FETCH_WAIT_MS: Final = 50
 
+_LOOK_S: Final = 10.0
+"""So often partitions that stand still are looked at. Of one from which records can be fetched, some arrive sooner."""
+
+_LONGEST_LOOK_S: Final = 640.0
+"""A record that takes longer than two looks to be fetched arrives none the less: each time in vain doubles the time."""
+
+_ASK_S: Final = 2.0
+"""How long to wait for a partition's end. It is asked again with the next look."""
+
+_log = structlog.get_logger()
+
 
 class Follower:
     """Reads committed records.
 
     Args:
         config: for librdkafka.
+        look_s: how often partitions that stand still are looked at, in seconds.
+        clock: monotonic seconds.
 
     Attributes:
         positions: for each partition, the offset before which everything was read.
         trouble: the last error after which librdkafka retries; None: something was read since.
     """
 
-    def __init__(self, config: Mapping[str, str | int]) -> None:
-        settings: dict[str, Any] = {
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        *,
+        look_s: float = _LOOK_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings: dict[str, Any] = {
             "receive.message.max.bytes": 2_147_483_647,
             **config,
             # librdkafka requires a group id. The group is never joined, and no offset is committed.
@@ -53,10 +80,16 @@ class Follower:
             "queued.max.messages.kbytes": _QUEUED_KIB,
             "log_level": 2,
         }
-        self._consumer = Consumer(settings)
+        self._consumer = Consumer(self._settings)
+        self._admin = AdminClient({**config, "log_level": 2})
         self.positions: dict[Place, int] = {}
         self.trouble: KafkaError | None = None
         self._held: set[Place] = set()
+        self._clock = clock
+        self._least_look_s = self._look_s = look_s
+        self._looked = clock()
+        self._seen: dict[Place, int] = {}
+        self._behind: dict[Place, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +97,7 @@ class Follower:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._consumer.close()
+        close_consumer(self._consumer, "following")
 
     def follow(self, starts: Mapping[Place, int]) -> None:
         """Read further partitions, each from an offset on."""
@@ -99,6 +132,8 @@ class Follower:
             AuthorizationError, ContractError: a topic, an offset or the permission to read is missing.
             InfrastructureError: the log cannot be read.
         """
+        if self._clock() - self._looked >= self._look_s:
+            self._look()
         try:
             messages = self._consumer.consume(1, timeout=timeout_s)
             messages += self._consumer.consume(_POLL_RECORDS, timeout=0)
@@ -126,6 +161,56 @@ class Follower:
                 offset += 1
             self.positions[place] = max(position, offset)
         return found
+
+    def _look(self) -> None:
+        """Open the consumer anew if it does not fetch what there is, at two looks with nothing read in between."""
+        self._looked = self._clock()
+        resting = {
+            place: position
+            for place, position in self.positions.items()
+            if place not in self._held and self._seen.get(place) == position
+        }
+        self._seen = dict(self.positions)
+        before, self._behind = self._behind, self._behind_of(resting)
+        stuck = {place for place, position in self._behind.items() if before.get(place) == position}
+        if not stuck:
+            if not self._behind:
+                self._look_s = self._least_look_s
+            return
+        topic, partition = min(stuck)
+        _log.warning(
+            "a consumer does not fetch what there is: it is opened anew",
+            topic=topic,
+            partition=partition,
+            offset=self.positions[topic, partition],
+            partitions=len(stuck),
+        )
+        self._look_s = min(2 * self._look_s, _LONGEST_LOOK_S)
+        self._open_anew()
+
+    def _behind_of(self, resting: Mapping[Place, int]) -> dict[Place, int]:
+        """Those of these positions behind which Kafka has records, or markers, that can be read; none if it is away."""
+        behind: dict[Place, int] = {}
+        for topic in {topic for topic, _ in resting}:
+            partitions = sorted(partition for name, partition in resting if name == topic)
+            try:
+                # Up to the last stable offset: what follows may belong to an open transaction.
+                ends = ends_of(self._admin, topic, partitions, IsolationLevel.READ_COMMITTED, limit_s=_ASK_S)
+            except KafkaException:
+                return {}
+            behind |= {(topic, one): resting[topic, one] for one, end in ends.items() if end > resting[topic, one]}
+        return behind
+
+    def _open_anew(self) -> None:
+        """A new consumer goes on at every position; what the old one had fetched ahead is fetched again."""
+        # A partition that it does not fetch may keep it from closing.
+        close_consumer(self._consumer, "following")
+        self._consumer = Consumer(self._settings)
+        self._seen, self._behind = {}, {}
+        places = [TopicPartition(*place, position) for place, position in self.positions.items()]
+        self._consumer.incremental_assign(places)
+        if self._held:
+            self._consumer.pause([TopicPartition(*place) for place in self._held])
 
     def _fail(self, message: Message, error: KafkaError) -> None:
         place = f"{message.topic()} partition {message.partition()}"
