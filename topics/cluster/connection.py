@@ -14,6 +14,11 @@ _LOG_LEVEL: Final = 2
 """Critical, in syslog's numbers: failures are reported as errors. Callers with a logger of their own may raise the
 level."""
 
+_METADATA_MS: Final = 5_000
+"""A client that asks for leaders while a broker is starting is answered that there is none (-1). librdkafka 2.16 then
+sometimes asks again only at this interval, which is 5 minutes by default: until then producers deliver nothing of these
+partitions, and consumers get nothing. A request costs a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -73,6 +78,7 @@ class Connection:
             "client.id": CLIENT_ID,
             # librdkafka would write lines to stderr itself, in its own format, and block if stderr blocks.
             "log_level": _LOG_LEVEL,
+            "topic.metadata.refresh.interval.ms": _METADATA_MS,
             "security.protocol": self.security_protocol,
         }
         if self.uses_sasl:

@@ -78,9 +78,8 @@ class Follower:
             "allow.auto.create.topics": False,
             "fetch.wait.max.ms": _FETCH_WAIT_MS,
             "queued.max.messages.kbytes": _QUEUED_KIB,
-            "log_level": 2,
         }
-        self._consumer = Consumer(self._settings)
+        self._consumer = self._opened()
         self._admin = AdminClient({**config, "log_level": 2})
         self.positions: dict[Place, int] = {}
         self.trouble: KafkaError | None = None
@@ -162,6 +161,9 @@ class Follower:
             self.positions[place] = max(position, offset)
         return found
 
+    def _opened(self) -> Consumer:
+        return Consumer({**self._settings, "log_level": 2})
+
     def _look(self) -> None:
         """Open the consumer anew if it does not fetch what there is, at two looks with nothing read in between."""
         self._looked = self._clock()
@@ -205,7 +207,7 @@ class Follower:
         """A new consumer goes on at every position; what the old one had fetched ahead is fetched again."""
         # A partition that it does not fetch may keep it from closing.
         close_consumer(self._consumer, "following")
-        self._consumer = Consumer(self._settings)
+        self._consumer = self._opened()
         self._seen, self._behind = {}, {}
         places = [TopicPartition(*place, position) for place, position in self.positions.items()]
         self._consumer.incremental_assign(places)

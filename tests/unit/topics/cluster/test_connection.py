@@ -21,6 +21,7 @@ def test_a_plain_connection_sends_no_credentials():
         "bootstrap.servers": "broker:9092",
         "client.id": "consolidator",
         "log_level": 2,
+        "topic.metadata.refresh.interval.ms": 5_000,
         "security.protocol": "PLAINTEXT",
     }
 
@@ -42,6 +43,7 @@ def test_sasl_over_tls_is_complete():
         "bootstrap.servers": "broker:9093",
         "client.id": "consolidator",
         "log_level": 2,
+        "topic.metadata.refresh.interval.ms": 5_000,
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-256",
         "sasl.username": "worker",
