@@ -32,7 +32,8 @@ SETS = os.environ.get("CONSOLIDATOR_SQL_SETS")
 MANY = int(SETS or 500)
 """Sets in the slow form; 10,000 take some eight minutes."""
 
-ON_POSTGRESQL = int(SETS or 100)
+ON_POSTGRESQL = int(SETS or settings().max_examples)
+"""Without a number of its own, as many as the profile says."""
 
 
 @st.composite

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from streams.broker.embedded import start_broker, stop_broker
+from streams.broker.embedded import start_broker
 from tests.inputs.workloads import parse_json
+from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import Installation
 
 __all__ = ["KeptInstallation", "kept_installation"]
@@ -61,4 +62,4 @@ def kept_installation(commit: str, directory: Path, kafka_cache_dir: Path) -> It
         finally:
             found.close()
     finally:
-        stop_broker(data_dir)
+        discard_broker(data_dir)

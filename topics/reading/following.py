@@ -3,12 +3,12 @@
 No group is joined. A position is after the records that were read, *and* after markers, aborted and compacted records,
 which no consumer gets. For the latter, it is known only when the consumer reports the partition's end.
 
-A partition that stands still is looked at: librdkafka sometimes no longer fetches one that was left and followed again
-while its broker restarted, and says nothing. If Kafka has more of it, the consumer is opened anew.
+After a broker's restart, librdkafka sometimes does not fetch a partition any more, and reports no error. So a partition
+that stands still is compared with Kafka: if Kafka has more of it, the consumer is opened anew.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.closing import close_consumer
+from topics.cluster.offsets import ASK_S
 from topics.cluster.open_transactions import ends_of
 from topics.reading.reader import LASTING, UNREADABLE, record_of, word_of
 from topics.records.record import Record
@@ -39,9 +40,6 @@ _LOOK_S: Final = 10.0
 _LONGEST_LOOK_S: Final = 640.0
 """A record that takes longer than two looks to be fetched arrives none the less: each time in vain doubles the time."""
 
-_ASK_S: Final = 2.0
-"""How long to wait for a partition's end. It is asked again with the next look."""
-
 _log = structlog.get_logger()
 
 
@@ -51,20 +49,13 @@ class Follower:
     Args:
         config: for librdkafka.
         look_s: how often partitions that stand still are looked at, in seconds.
-        clock: monotonic seconds.
 
     Attributes:
         positions: for each partition, the offset before which everything was read.
         trouble: the last error after which librdkafka retries; None: something was read since.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, str | int],
-        *,
-        look_s: float = _LOOK_S,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, config: Mapping[str, str | int], *, look_s: float = _LOOK_S) -> None:
         self._settings: dict[str, Any] = {
             "receive.message.max.bytes": 2_147_483_647,
             **config,
@@ -84,9 +75,8 @@ class Follower:
         self.positions: dict[Place, int] = {}
         self.trouble: KafkaError | None = None
         self._held: set[Place] = set()
-        self._clock = clock
         self._least_look_s = self._look_s = look_s
-        self._looked = clock()
+        self._looked = time.monotonic()
         self._seen: dict[Place, int] = {}
         self._behind: dict[Place, int] = {}
 
@@ -131,7 +121,7 @@ class Follower:
             AuthorizationError, ContractError: a topic, an offset or the permission to read is missing.
             InfrastructureError: the log cannot be read.
         """
-        if self._clock() - self._looked >= self._look_s:
+        if time.monotonic() - self._looked >= self._look_s:
             self._look()
         try:
             messages = self._consumer.consume(1, timeout=timeout_s)
@@ -166,7 +156,7 @@ class Follower:
 
     def _look(self) -> None:
         """Open the consumer anew if it does not fetch what there is, at two looks with nothing read in between."""
-        self._looked = self._clock()
+        self._looked = time.monotonic()
         resting = {
             place: position
             for place, position in self.positions.items()
@@ -197,7 +187,7 @@ class Follower:
             partitions = sorted(partition for name, partition in resting if name == topic)
             try:
                 # Up to the last stable offset: what follows may belong to an open transaction.
-                ends = ends_of(self._admin, topic, partitions, IsolationLevel.READ_COMMITTED, limit_s=_ASK_S)
+                ends = ends_of(self._admin, topic, partitions, IsolationLevel.READ_COMMITTED, limit_s=ASK_S)
             except KafkaException:
                 return {}
             behind |= {(topic, one): resting[topic, one] for one, end in ends.items() if end > resting[topic, one]}
