@@ -1,19 +1,19 @@
 """Signals that end a command: before its work, during it, and held back where half-done work would be left."""
 
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Final, Self
 
 from models.errors import ConsolidatorError
-from streams.runtime.exit_codes import SIGNALLED
+from streams.runtime.exit_codes import DONE, SIGNALLED
 
 __all__ = [
     "ENDING",
-    "EndedEarly",
     "Interrupted",
     "Interruption",
     "deferred_signals",
@@ -58,31 +58,31 @@ class Interrupted(KeyboardInterrupt):
     """
 
 
-class EndedEarly(SystemExit):
-    """SIGTERM or SIGINT came before the work began; the exit code is 0."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-
-
-def end_at_signals() -> None:
-    """From now on SIGTERM and SIGINT raise :class:`EndedEarly` in the main thread.
+def end_at_signals(say: Callable[[], object] = lambda: None) -> None:
+    """From now on SIGTERM and SIGINT end the process at once with exit code 0: its work has not begun.
 
     By default SIGTERM ends a process silently with exit code -15, which its starter takes for a failure. Importing
     Faust, and waiting for a cluster that does not answer, take seconds. Later steps install their own handlers.
+
+    The handler raises nothing. An exception that is raised inside a library's C code may come out as a SystemError, and
+    one that is raised inside a finalizer is lost. There is nothing to clean up yet.
+
+    Args:
+        say: called before the process ends; it may log. The main thread may be anywhere when it is called.
     """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        say()
+        os._exit(DONE)
+
     for number in ENDING:
-        signal.signal(number, _end)
+        signal.signal(number, end)
 
 
 def ignore_signals() -> None:
     """Ignore SIGTERM and SIGINT from now on: the work is done, and the process is about to end."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise EndedEarly
 
 
 class Interruption:

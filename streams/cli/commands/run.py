@@ -16,8 +16,8 @@ from streams.cli.options import (
     servers_option,
     state_dir_option,
 )
-from streams.runtime.signals import EndedEarly, end_at_signals, ignore_signals
-from streams.runtime.standard_error import queue_standard_error
+from streams.runtime.signals import end_at_signals, ignore_signals
+from streams.runtime.standard_error import flush_standard_error, queue_standard_error
 
 
 @click.command(
@@ -81,6 +81,12 @@ def run(
         log_format=log_format,
     )
     log = structlog.get_logger()
+
+    def say_early_end() -> None:
+        log.info("worker stopped before it began")
+        flush_standard_error()
+
+    end_at_signals(say_early_end)
     beat = None
     try:
         if settings.processes > 1:
@@ -93,8 +99,5 @@ def run(
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
         run_worker(settings, beat=beat)
-    except EndedEarly:
-        log.info("worker stopped before it began")
-        raise
     finally:
         ignore_signals()
