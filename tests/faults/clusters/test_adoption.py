@@ -99,7 +99,8 @@ class Waits:
 class Crew:
     """Workers of the next ruleset: one that is there from the beginning, and others that join and leave.
 
-    In the short form they kill themselves at two places of the adoption. In the long one whoever has the large
+    In the short form they kill themselves at two places of the adoption: the first worker at the first place, and all
+    that start behind its end at the second one, until one has reached it. In the long form whoever has the large
     partition is killed while it is folded again.
     """
 
@@ -150,13 +151,19 @@ class Crew:
 
     @contextmanager
     def coming_and_going(self) -> Iterator[None]:
-        """Others join one after the other, stay for some turns, and leave."""
+        """Others join one after the other, stay for some turns, and leave.
+
+        In the short form they begin when the first kill has landed. One that started before it would not be armed for
+        the second place, and could take the large partition over without a kill.
+        """
         stop = threading.Event()
 
         def come_and_go() -> None:
             others: list[WorkerProcess] = []
             # The schedule's clock, nothing is waited for.
             while not stop.wait(EVERY_S):
+                if not LONG and not self.kills:
+                    continue
                 others = [worker for worker in others if worker.exit_code is None]
                 if len(others) < OTHERS:
                     others.append(self.start())
