@@ -42,12 +42,13 @@ SCHEMAS = Path(__file__).parents[2] / "topics" / "schemas"
 
 
 def validator_of(name: str) -> Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
-CHANGE, FACTORS, EVENT = map(validator_of, ("factor-change", "factors", "lifecycle-event"))
+CHANGE, FACTORS, EVENT = map(validator_of, ("factor-change.accepted", "factors.accepted", "lifecycle-event.accepted"))
+PRODUCED_CHANGE, PRODUCED_FACTORS = map(validator_of, ("factor-change.produced", "factors.produced"))
 
 
 PRESENT = {"set": (False, True), "updated": (True, True), "cleared": (True, False)}
@@ -66,10 +67,11 @@ def names_what_it_is_about(cause: ChangeCause) -> bool:
     return about == ((False, False, True) if cause.status == "ruleset" else (True, True, False))
 
 
-def check(decode: Callable[[bytes], CurrentFactors], validator: Draft202012Validator, raw: bytes) -> CurrentFactors:
-    """Read bytes with the client and validate them by the schema; nothing may be lost or unknown."""
+def check(decode: Callable[[bytes], CurrentFactors], raw: bytes, *schemas: Draft202012Validator) -> CurrentFactors:
+    """Read bytes with the client and validate them by both schemas; nothing may be lost or unknown."""
     published = parse_json(raw)
-    validator.validate(published)
+    for schema in schemas:
+        schema.validate(published)
     found = decode(raw)
     assert canonical_json(parse_json(msgspec.json.encode(found))) == canonical_json(published)
     moment = datetime.fromisoformat(found.occurred_at)
@@ -88,14 +90,14 @@ def check_all(partition: Partition) -> list[FactorChange]:
     changes = []
     for sent in partition.sent:
         if sent.topic == "factor-changes":
-            change = check(decode_change, CHANGE, sent.value)
+            change = check(decode_change, sent.value, CHANGE, PRODUCED_CHANGE)
             assert isinstance(change, FactorChange)
             assert [changed.factor for changed in change.changed] == sorted(c.factor for c in change.changed)
             assert all(map(agrees, change.changed))
             assert names_what_it_is_about(change.cause)
             changes.append(change)
         else:
-            check(decode_factors, FACTORS, sent.value)
+            check(decode_factors, sent.value, FACTORS, PRODUCED_FACTORS)
     return changes
 
 
@@ -155,6 +157,30 @@ def test_a_float_is_refused() -> None:
     for read in reads:
         with pytest.raises(ValidationError, match="from_json"):
             read(raw)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"another": 1},
+        {"outcome": "not_attempted"},
+        {"occurred_at": "2025-03-03T09:00:00Z"},
+        {"changed": [{"factor": "a", "op": "set", "before": 1, "after": 2}]},
+        {"changed": [{"factor": "a", "op": "cleared"}]},
+        {"cause": {"status": "failed", "topic": "executions", "partition": 0, "offset": 0}},
+        {"version": {"partition": 0, "offset": 0, "epoch": 1}},
+    ],
+)
+def test_what_is_produced_is_less_than_what_is_accepted(change: dict[str, Any]) -> None:
+    """A reader has to accept what a later version may add or an earlier one wrote; this version writes none of it."""
+    partition = Partition({"processors": {}})
+    partition.take(*records_of([ok("e", 1, {"a": 1})]))
+    [raw] = [sent.value for sent in partition.sent if sent.topic == "factor-changes"]
+    published = parse_json(raw)
+    PRODUCED_CHANGE.validate(published)
+    CHANGE.validate(published | change)
+    with pytest.raises(SchemaError):
+        PRODUCED_CHANGE.validate(published | change)
 
 
 @pytest.mark.parametrize(

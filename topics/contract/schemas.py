@@ -1,5 +1,9 @@
 """The JSON Schemas of the topics' records: ``python -m topics.contract.schemas topics/schemas`` writes them.
 
+There are two for each published record. ``*.accepted.json`` is for those who read it: members that it does not name are
+allowed, because a later version may add some. ``*.produced.json`` is what this version writes: no other member, and the
+forms that it gives to times and differences. Events are read here, so they have only the first.
+
 The client's types (:mod:`consolidator.records`) describe the published records. A pydantic model
 (:mod:`models.event_contract`) describes producers' events, because it can express more than types. A contract test
 compares the committed files with :func:`published_schemas`, so a type cannot change unnoticed.
@@ -44,21 +48,88 @@ _CAUSE_ORDER: Final = (
     "offset",
 )
 """The order of a cause's members in published records; the type has to list required members first."""
+PUBLISHED: Final = ("factor-change", "factors")
+"""The records that this program writes and others read."""
+_WRITTEN_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
+_BRANCHES: Final[Mapping[str, list[dict[str, Any]]]] = {
+    "Changed": [
+        {"properties": {"op": {"const": "set"}, "before": False}, "required": ["after"]},
+        {"properties": {"op": {"const": "updated"}}, "required": ["before", "after"]},
+        {"properties": {"op": {"const": "cleared"}, "after": False}, "required": ["before"]},
+    ],
+    "Cause": [
+        {
+            "properties": {"status": {"const": "ruleset"}, "execution_id": False, "event_id": False, "attempt": False},
+            "required": ["ruleset"],
+        },
+        {
+            "properties": {"status": {"not": {"const": "ruleset"}}, "ruleset": False},
+            "required": ["execution_id", "event_id"],
+        },
+    ],
+}
+"""Which members are there together, by type: what has no value is left out."""
 
 
 def published_schemas() -> dict[str, str]:
     """The text of each schema (draft 2020-12), by file name."""
-    event = LifecycleEventContract.model_json_schema()
+    found = {f"{name}.accepted.json": schema for name, schema in accepted_schemas().items()}
+    for name in PUBLISHED:
+        found[f"{name}.produced.json"] = produced(found[f"{name}.accepted.json"])
+    return {file: json.dumps(schema, ensure_ascii=False, indent=2) + "\n" for file, schema in found.items()}
+
+
+def accepted_schemas() -> dict[str, dict[str, Any]]:
+    """The schemas for those who read, by the record's name."""
     return {
-        "factor-change.schema.json": _text("factor-change", "Factor change", _published(FactorChange)),
-        "factors.schema.json": _text("factors", "Current factors", _published(CurrentFactors)),
-        "lifecycle-event.schema.json": _text("lifecycle-event", "Execution lifecycle event", event),
+        "factor-change": _about("factor-change", "Factor change", _published(FactorChange)),
+        "factors": _about("factors", "Current factors", _published(CurrentFactors)),
+        "lifecycle-event": _about(
+            "lifecycle-event", "Execution lifecycle event", LifecycleEventContract.model_json_schema()
+        ),
     }
 
 
-def _text(name: str, title: str, schema: Mapping[str, Any]) -> str:
+def produced(accepted: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of what is written, from the one of what has to be accepted.
+
+    Args:
+        accepted: of a published record.
+    """
+    schema: dict[str, Any] = closed(accepted)
+    schema["$id"] += ":produced"
+    schema["title"] += ", as written"
+    schema["properties"] |= {
+        "outcome": {"enum": [one for one in Outcome if one is not Outcome.NOT_ATTEMPTED], "type": "string"},
+        "occurred_at": schema["properties"]["occurred_at"] | {"pattern": _WRITTEN_TIME},
+    }
+    for name, branches in _BRANCHES.items():
+        if name in schema["$defs"]:
+            schema["$defs"][name]["oneOf"] = branches
+    return schema
+
+
+def closed(schema: Any) -> Any:
+    """The same schema, in which objects have no members but those that are named."""
+    if not isinstance(schema, Mapping):
+        return schema
+    found = {key: _closed(key, part) for key, part in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        found.setdefault("additionalProperties", False)
+    return found
+
+
+def _closed(keyword: str, part: Any) -> Any:
+    if keyword in {"$defs", "properties"}:
+        return {name: closed(one) for name, one in part.items()}
+    if keyword in {"allOf", "anyOf", "oneOf", "prefixItems"}:
+        return [closed(one) for one in part]
+    return closed(part) if keyword in {"additionalProperties", "items"} else part
+
+
+def _about(name: str, title: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     about: dict[str, Any] = {"$schema": _DIALECT, "$id": f"urn:factor-consolidator:{name}:1", "title": title}
-    return json.dumps(about | {**schema, "title": title}, ensure_ascii=False, indent=2) + "\n"
+    return about | {**schema, "title": title}
 
 
 def _published(struct: type[CurrentFactors]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``consolidator schema``: the JSON Schemas of what is in the topics and in a catalogue file."""
+"""``consolidator schema``: the contract as documents, JSON Schemas of records and files and AsyncAPI of the topics."""
 
 import json
 from importlib import resources
@@ -10,10 +10,15 @@ from streams.cli.options import format_option
 from streams.cli.output.console import print_document, print_json, say
 
 _FILES: Final = {
-    "event": "lifecycle-event.schema.json",
-    "change": "factor-change.schema.json",
-    "factors": "factors.schema.json",
+    "event": "lifecycle-event.accepted.json",
+    "change": "factor-change.accepted.json",
+    "change-produced": "factor-change.produced.json",
+    "factors": "factors.accepted.json",
+    "factors-produced": "factors.produced.json",
     "catalogue": "catalogue.schema.json",
+    "asyncapi-publisher": "asyncapi/publisher.json",
+    "asyncapi-worker": "asyncapi/worker.json",
+    "asyncapi-subscriber": "asyncapi/subscriber.json",
 }
 """Files in ``topics/schemas``, which is part of every installation. Contract tests compare them with the models."""
 
@@ -21,23 +26,25 @@ _FILES: Final = {
 @click.command(
     epilog="""\b
 Examples: consolidator schema
-          consolidator schema event > lifecycle-event.schema.json
+          consolidator schema event > lifecycle-event.json
           consolidator schema change --format json"""
 )
 @click.argument("name", type=click.Choice(list(_FILES)), required=False)
 @format_option
 def schema(name: str | None, output_format: str) -> None:
-    """Print the JSON Schema (draft 2020-12) NAME, or list the names.
+    """Print the JSON Schema or AsyncAPI document NAME, or list the names.
 
-    With --format json a schema is one line.
+    Of what is published there are two schemas (draft 2020-12): what a reader has to accept, and what this version
+    produces. With --format json a document is one line.
     """
     if name is None:
         for known in _FILES:
-            title = json.loads(_text(known))["title"]
+            document = json.loads(_text(known))
+            title = document["title"] if "title" in document else f"AsyncAPI: {document['info']['title']}"
             if output_format == "json":
                 print_json({"name": known, "title": title})
             else:
-                say(f"{known:<9}  {title}")
+                say(f"{known:<19}  {title}")
     elif output_format == "json":
         print_json(json.loads(_text(name)))
     else:
@@ -45,4 +52,4 @@ def schema(name: str | None, output_format: str) -> None:
 
 
 def _text(name: str) -> str:
-    return resources.files("topics").joinpath("schemas", _FILES[name]).read_text(encoding="utf-8")
+    return resources.files("topics").joinpath("schemas", *_FILES[name].split("/")).read_text(encoding="utf-8")

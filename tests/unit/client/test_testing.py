@@ -18,8 +18,9 @@ OUTCOMES = [outcome for outcome in Outcome if outcome is not Outcome.NOT_ATTEMPT
 
 
 def validate(name, raw):
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator(schema, format_checker=FormatChecker()).validate(json.loads(raw))
+    for role in ("accepted", "produced"):
+        schema = json.loads((SCHEMAS / f"{name}.{role}.json").read_text(encoding="utf-8"))
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(json.loads(raw))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
