@@ -55,9 +55,10 @@ class Program:
     validate: tuple[str, ...] | None = None
 
     def caught_up(self, variables: Mapping[str, str], *options: str) -> list[Line]:
-        """What it prints until it has caught up; it has to end with 0."""
+        """What it prints until it has caught up; it has to end with 0, and its libraries have to be silent."""
         done = self.run(variables, "--until-caught-up", *options)
         assert done.returncode == 0, done
+        assert [line for line in done.stderr.splitlines() if not line.startswith("waiting: ")] == ["caught up"]
         return lines_of(done.stdout)
 
     def run(self, variables: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,9 @@ import java.util.Map;
 /** How to reach Kafka, from the worker's own environment variables (docs/settings.md). */
 public record Connection(Map<String, Object> clientSettings, String topicPrefix) {
 
+  // JDK-8076999.
+  private static final int FIRST_WITH_PBES2 = 19;
+
   /** Settings that cannot be used; the message names the variable, never a secret. */
   public static final class SettingsException extends RuntimeException {
     SettingsException(String message) {
@@ -54,7 +57,11 @@ public record Connection(Map<String, Object> clientSettings, String topicPrefix)
     while (cause.getCause() != null) {
       cause = cause.getCause();
     }
-    return new SettingsException("the settings of the connection cannot be used: " + cause.getMessage());
+    String reason = String.valueOf(cause.getMessage());
+    if (reason.contains("PBES2") && Runtime.version().feature() < FIRST_WITH_PBES2) {
+      reason = "KAFKA_SSL_KEY_PASSWORD: Java reads a key that is encrypted with PBES2 from version 19 on";
+    }
+    return new SettingsException("the settings of the connection cannot be used: " + reason);
   }
 
   private static String login(String mechanism, Variables variables) {
