@@ -191,7 +191,7 @@ func (r *Reader) seek(topic string, positions map[int32]int64) {
 // aborted records move only the position.
 func (r *Reader) readTo(ctx context.Context, topic string, ends map[int32]int64, apply func(*kgo.Record) error) error {
 	var before map[int32]int64
-	moved, said := time.Now(), time.Now()
+	moved, reported := time.Now(), time.Now()
 	for {
 		var behind []int32
 		for _, partition := range slices.Sorted(maps.Keys(ends)) {
@@ -208,8 +208,8 @@ func (r *Reader) readTo(ctx context.Context, topic string, ends map[int32]int64,
 			before, moved = maps.Clone(r.positions[topic]), time.Now()
 		case still > r.deadline:
 			return fmt.Errorf("%w: nothing moved for %v: %s", ErrStalled, r.deadline, r.waitedFor(ctx, topic, behind[0], ends))
-		case still > quiet && time.Since(said) > quiet:
-			said = time.Now()
+		case still > quiet && time.Since(reported) > quiet:
+			reported = time.Now()
 			r.onWaiting("waiting: " + r.waitedFor(ctx, topic, behind[0], ends))
 		}
 		if err := r.poll(ctx, apply); err != nil {
@@ -218,17 +218,21 @@ func (r *Reader) readTo(ctx context.Context, topic string, ends map[int32]int64,
 	}
 }
 
-// waitedFor names the transaction: Kafka itself says nothing about it to a consumer.
+// waitedFor names what holds a partition back: a consumer learns nothing about it from Kafka.
 func (r *Reader) waitedFor(ctx context.Context, topic string, partition int32, ends map[int32]int64) string {
 	stable, err := offsets(ctx, topic, r.admin.ListCommittedOffsets)
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("%s partition %d has the stable offset %d and is read to %d: a transaction before %d is open",
-		topic, partition, stable[partition], ends[partition], ends[partition])
+	found := fmt.Sprintf("%s partition %d has the stable offset %d and is read to %d",
+		topic, partition, stable[partition], ends[partition])
+	if stable[partition] < ends[partition] {
+		return fmt.Sprintf("%s: a transaction before %d is open", found, ends[partition])
+	}
+	return fmt.Sprintf("%s: only %d is read so far", found, r.positions[topic][partition])
 }
 
-// poll applies what there is. An error says where a record stands that cannot be read; never what it says.
+// poll applies what there is. An error names the place of a record that cannot be read, and never its content.
 func (r *Reader) poll(ctx context.Context, apply func(*kgo.Record) error) error {
 	limited, cancel := context.WithTimeout(ctx, pollLimit)
 	defer cancel()

@@ -1,5 +1,6 @@
-"""The examples, each built once a session."""
+"""The examples, each built once for all processes of a test run."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -10,15 +11,11 @@ from tests.languages.programs import LANGUAGES, Program
 @pytest.fixture(scope="session")
 def program_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Program]:
     """Build an example, or give the one that is built."""
-    built: dict[str, Program] = {}
-
-    def program(name: str) -> Program:
-        if name not in built:
-            [language] = (one for one in LANGUAGES if one.name == name)
-            built[name] = language.built(tmp_path_factory.mktemp(name))
-        return built[name]
-
-    return program
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+    languages = {one.name: one for one in LANGUAGES}
+    return lambda name: languages[name].built(run / f"example-{name}")
 
 
 @pytest.fixture

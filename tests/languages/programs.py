@@ -1,5 +1,6 @@
 """The examples in other languages: built outside of the work tree, and run against a broker."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -81,20 +82,32 @@ class Language:
     Attributes:
         name: of its folder.
         tools: programs that it needs on the PATH.
-        build: makes its program; given its folder and an empty directory.
+        build: builds it; given its folder and a directory.
+        program: what the directory has then.
     """
 
     name: str
     tools: tuple[str, ...]
-    build: Callable[[Path, Path], Program]
+    build: Callable[[Path, Path], None]
+    program: Callable[[Path], Program]
 
     def built(self, directory: Path) -> Program:
-        """Build it, or skip the test: where a tool is missing and nobody requires it."""
+        """Build it in a directory that several processes share: the first one builds.
+
+        Skips the test where a tool is missing and nobody requires it.
+        """
         missing = [tool for tool in self.tools if shutil.which(tool) is None]
         if missing and os.environ.get(REQUIRED) != "required":
             pytest.skip(f"needs {', '.join(missing)} on the PATH: docs/other-languages.md")
         assert not missing, f"{REQUIRED} is set, and there is no {', '.join(missing)}"
-        return self.build(ROOT / "clients" / self.name, directory)
+        directory.mkdir(exist_ok=True)
+        done = directory / "built"
+        with (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                self.build(ROOT / "clients" / self.name, directory)
+                done.touch()
+        return self.program(directory)
 
 
 def _run(command: Sequence[str], directory: Path, **variables: str) -> None:
@@ -110,40 +123,45 @@ def _run(command: Sequence[str], directory: Path, **variables: str) -> None:
     assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
 
 
-def _java(source: Path, directory: Path) -> Program:
+def _build_java(source: Path, directory: Path) -> None:
     _run(["mvn", "-q", "-B", "-f", str(source / "pom.xml"), f"-Dbuild.target={directory}", "package"], source)
+
+
+def _java(directory: Path) -> Program:
     # A short run is over before the second compiler has paid.
     java = ("java", "-XX:TieredStopAtLevel=1", "-cp", f"{directory}/client.jar:{directory}/lib/*")
     return Program((*java, "consolidator.Follow"), (*java, "consolidator.Validate"))
 
 
-def _go(source: Path, directory: Path) -> Program:
+def _build_go(source: Path, directory: Path) -> None:
     # Pure Go, with the toolchain that is here, and with exactly the packages that go.sum names.
     variables = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     _run(["go", "build", "-mod=readonly", "-o", f"{directory}/", "./cmd/..."], source, **variables)
+
+
+def _go(directory: Path) -> Program:
     return Program((str(directory / "follow"),), (str(directory / "validate"),))
 
 
-def _node(source: Path, directory: Path) -> Program:
+def _build_node(source: Path, directory: Path) -> None:
     shutil.copytree(source, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
     _run(["npm", "ci", "--no-audit", "--no-fund"], directory)
+
+
+def _node(directory: Path) -> Program:
     return Program(("node", str(directory / "src" / "follow.js")))
 
 
 LANGUAGES = (
-    Language("java", ("java", "javac", "mvn"), _java),
-    Language("go", ("go",), _go),
-    Language("node", ("node", "npm"), _node),
+    Language("java", ("java", "javac", "mvn"), _build_java, _java),
+    Language("go", ("go",), _build_go, _go),
+    Language("node", ("node", "npm"), _build_node, _node),
 )
 
 
 def in_languages(*names: str) -> pytest.MarkDecorator:
-    """For tests that take ``language``, the key of the fixture ``program``.
-
-    With ``pytest -n 2 --dist loadgroup`` the tests of a language are in one process, so that it is built once.
-    """
-    params = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-    return pytest.mark.parametrize("language", params)
+    """For tests that take ``language``, the key of the fixture ``program``."""
+    return pytest.mark.parametrize("language", names)
 
 
 in_every_language = in_languages(*(one.name for one in LANGUAGES))
@@ -182,7 +200,7 @@ class Following(AbstractContextManager["Following"]):
             self._process.wait(LIMIT_S)
 
     @property
-    def said(self) -> str:
+    def messages(self) -> str:
         """What it wrote to standard error."""
         return self._err.read_text(encoding="utf-8")
 
@@ -191,9 +209,9 @@ class Following(AbstractContextManager["Following"]):
         """The complete lines of its output so far."""
         return lines_of(self._out.read_text(encoding="utf-8"))
 
-    def wait_said(self, words: str) -> None:
+    def wait_message(self, words: str) -> None:
         """Wait until it has written words to standard error; it must not have ended before."""
-        self._wait(lambda: words in self.said, f"{words!r} to be said")
+        self._wait(lambda: words in self.messages, f"{words!r} among its messages")
 
     def wait_lines(self, count: int) -> list[Line]:
         """Wait until there are so many lines of output."""
@@ -203,10 +221,10 @@ class Following(AbstractContextManager["Following"]):
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         def met() -> bool:
             met = condition()
-            assert met or self._process.poll() is None, f"it ended, and {what} did not come: {self.said}"
+            assert met or self._process.poll() is None, f"it ended, and {what} did not come: {self.messages}"
             return met
 
-        wait_until(met, what, limit_s=LIMIT_S, details=lambda: f"{self.said}{self.lines}")
+        wait_until(met, what, limit_s=LIMIT_S, details=lambda: f"{self.messages}{self.lines}")
 
     def wait_end(self) -> int:
         """Wait until it has ended, and return its exit code."""
@@ -215,4 +233,4 @@ class Following(AbstractContextManager["Following"]):
     def stop(self) -> None:
         """SIGTERM, and it has to end with 0."""
         self._process.send_signal(signal.SIGTERM)
-        assert self.wait_end() == 0, self.said
+        assert self.wait_end() == 0, self.messages

@@ -46,7 +46,7 @@ def settled(installation: Installation) -> None:
 
 
 def test_a_transaction_that_is_open_across_both_topics_is_waited_for(installation, follow):
-    """It is committed while the reader waits: the reader has what it says."""
+    """It is committed while the reader waits: the reader has its factors."""
     worker = Publisher(installation)
     with worker.committed():
         worker.both(APP, 1, 10)
@@ -55,7 +55,7 @@ def test_a_transaction_that_is_open_across_both_topics_is_waited_for(installatio
     worker.both("app-2", 3, 30)
     worker.flush()
     reader = follow("--until-caught-up")
-    reader.wait_said("waiting: ")
+    reader.wait_message("waiting: ")
     assert reader.lines == []
     worker.commit()
     assert reader.wait_end() == 0
@@ -92,7 +92,7 @@ def test_the_journal_may_be_ahead_of_the_factors(installation, follow):
         < sum(installation.ends(topics.factors.name).values())
     )
     reader = follow("--until-caught-up")
-    reader.wait_said(f"waiting: {topics.factors.name} partition ")
+    reader.wait_message(f"waiting: {topics.factors.name} partition ")
     factors.commit()
     assert reader.wait_end() == 0
     assert scores(reader.lines) == {APP: (20, 2)}
@@ -110,9 +110,9 @@ def test_the_factors_may_be_ahead_of_the_journal(installation, follow):
     with factors.committed():
         factors.factors(APP, 3, 30)
     reader = follow()
-    reader.wait_said("waiting: ")
+    reader.wait_message("waiting: ")
     stranger.abort()
-    reader.wait_said("caught up")
+    reader.wait_message("caught up")
     assert scores(reader.lines) == {APP: (30, 3)}
     with journal.committed():
         journal.change(APP, 2, 20)
@@ -137,10 +137,10 @@ def test_an_endless_wait_ends_with_what_it_waits_for(installation, follow, topic
     assert reader.lines == []
     name = f"{installation.name}.{topic}"
     [(partition, end)] = [(one, end) for one, end in installation.ends(name).items() if end]
-    assert "nothing moved for 3" in reader.said
+    assert "nothing moved for 3" in reader.messages
     assert (
         f"{name} partition {partition} has the stable offset {end - 1} and is read to {end}: a transaction"
-        in reader.said
+        in reader.messages
     )
     worker.abort()
 
@@ -170,7 +170,7 @@ def test_what_is_aborted_is_never_shown(installation, follow):
     worker.abort()
     settled(installation)
     reader = follow()
-    reader.wait_said("caught up")
+    reader.wait_message("caught up")
     assert scores(reader.lines) == {APP: (50, 5)}
     worker.begin()
     worker.change(APP, 7, 666)
@@ -182,7 +182,7 @@ def test_what_is_aborted_is_never_shown(installation, follow):
 
 
 def test_an_erasure_is_a_tombstone_and_a_cleared_factor_is_none(installation, follow):
-    """In the snapshot, between it and the tail, and in the tail; what is erased twice is said once."""
+    """In the snapshot, between it and the tail, and in the tail; what is erased twice is one line."""
     worker = Publisher(installation)
     topics = installation.topics
     with worker.committed():
@@ -192,7 +192,7 @@ def test_an_erasure_is_a_tombstone_and_a_cleared_factor_is_none(installation, fo
         worker.raw(topics.factor_changes.name, "gone", change_key("gone", "0" * 32), None)
     settled(installation)
     reader = follow()
-    reader.wait_said("caught up")
+    reader.wait_message("caught up")
     assert scores(reader.lines) == {APP: (10, 1), "a/b%2F": (10, 1)}
     with worker.committed():
         worker.change(APP, 2, outcome="cleared")

@@ -116,7 +116,7 @@ def test_changes_are_followed(program: Program, live: Live, tmp_path: Path, lang
     """After the snapshot each change is a line, and so is an erasure; a signal ends it."""
     application = f"followed-in-{language}"
     with Following(program, live.installation.variables, tmp_path / "out") as reader:
-        reader.wait_said("caught up")
+        reader.wait_message("caught up")
         before = reader.lines
         assert before == live.current()
         for number in (1, 2):

@@ -22,7 +22,7 @@ export class KafkaError extends Error {}
  *
  * The library's own consumer is not used for reading. Its streams have fallbacks for an offset that it could not find out
  * (platformatic/kafka 267), and it passes on records of an aborted transaction whose marker comes in a later answer. Here
- * each answer of Kafka is read as it is; `committed` says which of its records count.
+ * each answer of Kafka is read as it is; `committed` decides which of its records count.
  */
 export class FactorReader {
   #connection
@@ -132,7 +132,7 @@ export class FactorReader {
    */
   async #readTo (ends, apply) {
     let moved = Date.now()
-    let said = moved
+    let reported = moved
     for (;;) {
       const behind = ends.findIndex((end, partition) => this.#positions[partition] < end)
       if (behind === -1) return
@@ -141,8 +141,8 @@ export class FactorReader {
         const waitedFor = await this.#waitedFor(behind, ends)
         throw new KafkaError(`nothing moved for ${this.#deadlineMs / 1000} s: ${waitedFor}`)
       }
-      if (still > QUIET_MS && Date.now() - said > QUIET_MS) {
-        said = Date.now()
+      if (still > QUIET_MS && Date.now() - reported > QUIET_MS) {
+        reported = Date.now()
         this.#onWaiting(`waiting: ${await this.#waitedFor(behind, ends)}`)
       }
       const before = [...this.#positions]
@@ -151,14 +151,14 @@ export class FactorReader {
     }
   }
 
-  /** Which transaction is waited for: Kafka itself says nothing about it to a consumer. */
+  /** What holds a partition back: a consumer learns nothing about it from Kafka. */
   async #waitedFor (partition, ends) {
     const stable = await this.#offsets(this.#topic, LATEST, READ_COMMITTED)
     const end = ends[partition]
-    return (
-      `${this.#topic} partition ${partition} has the stable offset ${stable[partition]} and is read to ${end}: ` +
-      `a transaction before ${end} is open`
-    )
+    const found = `${this.#topic} partition ${partition} has the stable offset ${stable[partition]} and is read to ${end}`
+    return stable[partition] < end
+      ? `${found}: a transaction before ${end} is open`
+      : `${found}: only ${this.#positions[partition]} is read so far`
   }
 
   /** An offset of every partition. One that is absent or negative is no answer. */
@@ -220,7 +220,7 @@ export class FactorReader {
     }
   }
 
-  /** Say where a record stands that cannot be read; never what it says. */
+  /** Name the place of a record that cannot be read, and never its content. */
   #apply (record, partition, apply) {
     try {
       apply(record)

@@ -51,7 +51,7 @@ public record Connection(Map<String, Object> clientSettings, String topicPrefix)
     return new Connection(Map.copyOf(settings), variables.get("CONSOLIDATOR_TOPIC_PREFIX", ""));
   }
 
-  /** Kafka's clients open certificates and keys when they are made: the innermost cause says what is wrong. */
+  /** Kafka's clients open certificates and keys when they are made: the innermost cause has the reason. */
   static SettingsException unusable(Throwable error) {
     Throwable cause = error;
     while (cause.getCause() != null) {

@@ -153,7 +153,7 @@ public final class FactorReader implements AutoCloseable {
     T get();
   }
 
-  /** Say where a record stands that cannot be read; never what it says. */
+  /** Names the place of a record that cannot be read, and never its content. */
   private static <T> T read(ConsumerRecord<byte[], byte[]> record, Reading<T> reading) {
     try {
       return reading.get();
@@ -177,7 +177,7 @@ public final class FactorReader implements AutoCloseable {
   private void readTo(Map<TopicPartition, Long> ends, Consumer<ConsumerRecord<byte[], byte[]>> apply) {
     Map<TopicPartition, Long> before = Map.of();
     long movedNanos = System.nanoTime();
-    long saidNanos = movedNanos;
+    long reportedNanos = movedNanos;
     while (true) {
       Map<TopicPartition, Long> positions =
           ends.keySet().stream().collect(Collectors.toMap(place -> place, consumer::position));
@@ -192,21 +192,26 @@ public final class FactorReader implements AutoCloseable {
         movedNanos = now;
       } else if (now - movedNanos > deadline.toNanos()) {
         throw new KafkaException("nothing moved for " + deadline.toSeconds() + " s: " + waitedFor(behind, ends));
-      } else if (now - movedNanos > QUIET.toNanos() && now - saidNanos > QUIET.toNanos()) {
-        saidNanos = now;
+      } else if (now - movedNanos > QUIET.toNanos() && now - reportedNanos > QUIET.toNanos()) {
+        reportedNanos = now;
         onWaiting.accept("waiting: " + waitedFor(behind, ends));
       }
       consumer.poll(POLL).forEach(apply);
     }
   }
 
-  /** Which transaction is waited for: Kafka itself says nothing about it to a consumer. */
+  /** What holds a partition back: a consumer learns nothing about it from Kafka. */
   private String waitedFor(List<TopicPartition> behind, Map<TopicPartition, Long> ends) {
     TopicPartition place = behind.get(0);
     long stable = offsets(place.topic(), OffsetSpec.latest(), IsolationLevel.READ_COMMITTED).get(place);
-    return String.format(
-        "%s partition %d has the stable offset %d and is read to %d: a transaction before %d is open",
-        place.topic(), place.partition(), stable, ends.get(place), ends.get(place));
+    long end = ends.get(place);
+    String found =
+        String.format(
+            "%s partition %d has the stable offset %d and is read to %d",
+            place.topic(), place.partition(), stable, end);
+    return stable < end
+        ? found + ": a transaction before " + end + " is open"
+        : found + ": only " + consumer.position(place) + " is read so far";
   }
 
   /** An offset of every partition. One that is absent or negative is no answer. */
