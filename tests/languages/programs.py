@@ -35,7 +35,7 @@ LIMIT_S = 60.0
 """For a program's start and end, on a machine with ten times as much work as cores."""
 
 BUILD_LIMIT_S = 280.0
-"""A first build loads some 40 MB of packages."""
+"""A first build loads some 150 MB of packages."""
 
 REQUIRED = "CONSOLIDATOR_TEST_LANGUAGES"
 
