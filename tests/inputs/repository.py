@@ -8,7 +8,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 _MADE: Final = {"PKG-INFO", ".coverage"}
-_MADE_FOLDERS: Final = {"__pycache__", "build", "dist", "venv"}
+_MADE_FOLDERS: Final = {"__pycache__", "build", "dist", "node_modules", "target", "venv"}
 _COMPILED: Final = {".pyc", ".so"}
 """What is made beside the files: git ignores it (``.gitignore``), or the build backend adds it."""
 
