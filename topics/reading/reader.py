@@ -8,13 +8,13 @@ from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consolidator.connecting.addresses import servers_text
+from consolidator.connecting.edges import edges_of
+from consolidator.connecting.offsets import ASK_S, ask_for_offsets, offset_at_time
 from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
-from topics.cluster.addresses import servers_text
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
-from topics.cluster.edges import edges_of
-from topics.cluster.offsets import ASK_S, ask_for_offsets, offset_at_time
 from topics.contract.permissions import Permission, Resource
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
 from topics.reading.read_ahead import Arrival, PartitionAfterPartition
@@ -39,7 +39,7 @@ class TopicReader:
     offsets, and no consumer gets them.
 
     Args:
-        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         topic: the topic's full name.
         start: where to begin.
         application_id: read only the partition in which everything about this application is.

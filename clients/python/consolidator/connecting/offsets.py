@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
-from topics.cluster.patience import ask_patiently
+from consolidator.connecting.patience import ask_patiently
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
