@@ -70,11 +70,14 @@ class UnreadableRecordError(ConsolidatorError, ValueError):
         newer_version: the schema version, if it is later than this package knows: the package is then too old.
         detail: the decoder's message, or nothing.
         place: where the record stands; "" where only a value was given.
+        advice: what to do, if it is known.
     """
 
-    def __init__(self, reason: str, *, newer_version: int | None = None, detail: str = "", place: str = "") -> None:
+    def __init__(
+        self, reason: str, *, newer_version: int | None = None, detail: str = "", place: str = "", advice: str = ""
+    ) -> None:
         whole = f"the value {reason}" + (f" ({detail})" if detail else "")
-        super().__init__(f"{place}: {whole}" if place else whole)
+        super().__init__((f"{place}: " if place else "") + whole + (f". To do: {advice}" if advice else ""))
         self.reason = reason
         self.newer_version = newer_version
         self.detail = detail

@@ -16,10 +16,11 @@ Every item has a :attr:`Item.token`: where to go on after it. It is made when it
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
+from consolidator.errors import UsageError
 from consolidator.records import CurrentFactors, FactorChange
 
 __all__ = [
@@ -42,6 +43,12 @@ class Place(Protocol):
     def token_after(self, index: int) -> str:
         """The token after the item with that number."""
 
+    def positions_after(self, index: int) -> Mapping[int, Any]:
+        """The position of each partition after the item with that number."""
+
+    def token_of(self, positions: Mapping[int, Any]) -> str:
+        """The token for some of the partitions."""
+
 
 class Item(msgspec.Struct, frozen=True, gc=False):
     """The root of everything that a subscription yields."""
@@ -50,10 +57,13 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     def token(self) -> str:
         """Where to go on after this item, so that nothing is lost and nothing comes twice: an opaque text.
 
-        ``subscribe(start=token)`` goes on there. It covers all partitions of the subscription; in a group, only those
-        of :attr:`partitions`, which is one.
+        ``subscribe(start=token)`` goes on there. It covers all partitions of the subscription; in a group, only that of
+        the item.
+
+        Raises:
+            UsageError: of :class:`Revoked`, which has none.
         """
-        raise NotImplementedError
+        raise UsageError(f"{type(self).__name__} has no token")
 
 
 class _Recorded(Item, frozen=True, gc=False):
@@ -62,6 +72,8 @@ class _Recorded(Item, frozen=True, gc=False):
 
 class Current(_Recorded, frozen=True, gc=False):
     """A record of the snapshot: the current factors of one processor of an application.
+
+    A pair may come several times, where compaction has not been there yet; the last one counts.
 
     Attributes:
         factors: the value.
@@ -210,9 +222,10 @@ class MustRefetch(Item, frozen=True, gc=False):
 
 
 class Revoked(Item, frozen=True, gc=False):
-    """In a group: another member has these partitions from now on. Drop the state of their applications.
+    """In a group: this member has these partitions no more. Drop the state of their applications.
 
-    The partition of an application is :func:`consolidator.partition_of`.
+    The partition of an application is :func:`consolidator.partition_of`. It has no token: where its partitions go on is
+    another member's.
 
     Attributes:
         partitions: the partitions.
@@ -221,3 +234,5 @@ class Revoked(Item, frozen=True, gc=False):
 
     partitions: tuple[int, ...]
     lost: bool
+    _place: Place
+    _index: int

@@ -1,11 +1,20 @@
 """The subscription itself, as callers have it in their hands."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from consolidator.connecting.arguments import connection_from, prefix_from
+from consolidator.errors import InfrastructureError, UsageError
+from consolidator.subscribing.alone import Alone
 from consolidator.subscribing.items import Item, Revoked
-from consolidator.subscribing.start import SNAPSHOT, Start
+from consolidator.subscribing.member import Member
+from consolidator.subscribing.options import Options
+from consolidator.subscribing.start import BEGINNING, CAUGHT_UP, SNAPSHOT, Filter, Start, require_start
 
 __all__ = ["Subscription", "subscribe"]
 
@@ -16,7 +25,22 @@ class Subscription:
     For plain ``for`` and for ``async for``: the same items in the same order. It connects when the first item is asked
     for, and is a context manager, plain and asynchronous. It is iterated by one thread or task at a time; another
     ``for`` goes on where the last one has ended.
+
+    Args:
+        options: what the caller has asked for.
     """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._engine: Alone | Member | None = None
+        self._batches: Iterator[list[Item]] = iter(())
+        self._batch: Iterator[Item] = iter(())
+        self._last: Item | None = None
+        self._closing = False
+        # Held while Kafka is looked at: a consumer must not be closed meanwhile.
+        self._lock = threading.RLock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._waited: asyncio.Future[bool] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -43,16 +67,74 @@ class Subscription:
             StalledError: the snapshot, or an end that is waited for, does not come nearer.
             InfrastructureError: Kafka does not answer, or cannot be read.
         """
-        raise NotImplementedError
+        while True:
+            for item in self._batch:
+                self._last = item
+                yield item
+            if not self._fetch():
+                return
 
     def __aiter__(self) -> AsyncIterator[Item]:
         """Yield items; a thread of the subscription's own waits for Kafka. Raises as :meth:`__iter__`."""
-        raise NotImplementedError
+        return self._items()
+
+    async def _items(self) -> AsyncIterator[Item]:
+        while True:
+            for item in self._batch:
+                self._last = item
+                yield item
+            if self._waited is None:
+                self._waited = asyncio.get_running_loop().run_in_executor(self._thread(), self._fetch)
+            # A task that is cancelled here loses nothing: the next one waits for the same look at Kafka.
+            more = await asyncio.shield(self._waited)
+            self._waited = None
+            if not more:
+                return
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "consolidator-subscription")
+        return self._executor
+
+    def _fetch(self) -> bool:
+        """Take the next items over; False: there are no more."""
+        with self._lock:
+            if self._closing:
+                return False
+            try:
+                if self._engine is None:
+                    self._engine = self._begun()
+                    self._batches = self._engine.batches()
+                batch = next(self._batches, None)
+            except BaseException:
+                # The next iteration begins anew, after the last item that was yielded.
+                self._end()
+                raise
+            if batch is None:
+                self._end()
+                return False
+            self._batch = iter(batch)
+            return True
+
+    def _begun(self) -> Alone | Member:
+        if self._options.group is not None:
+            return Member(self._options)
+        token = self.token
+        return Alone(self._options if token is None else replace(self._options, start=token))
+
+    def _end(self) -> None:
+        self._batches, self._batch = iter(()), iter(())
+        try:
+            # A member that leaves its group may commit first, in the caller's ``on_revoke``.
+            if self._engine is not None:
+                self._engine.close()
+        finally:
+            self._engine = None
 
     @property
     def token(self) -> str | None:
         """The token after the last item that was yielded; None: there was none yet. In a group: of the last item."""
-        raise NotImplementedError
+        return None if self._last is None or isinstance(self._last, Revoked) else self._last.token
 
     def commit(self, item: Item | None = None) -> None:
         """In a group: let Kafka keep the position after an item, for whoever gets its partition next.
@@ -67,15 +149,30 @@ class Subscription:
             UsageError: the subscription has no group.
             InfrastructureError: Kafka does not answer, or another member has the partition by now.
         """
-        raise NotImplementedError
+        engine, chosen = self._engine, self._last if item is None else item
+        if self._options.group is None:
+            raise UsageError("commit: the subscription has no group; keep the token instead")
+        if not isinstance(engine, Member) or chosen is None:
+            if item is None:
+                return
+            raise InfrastructureError("commit: the subscription has left its group")
+        engine.commit(chosen, everything=item is None)
 
     def close(self) -> None:
         """End the subscription; an iteration that waits ends within a second. May be called twice, by any thread."""
-        raise NotImplementedError
+        self._closing = True
+        with self._lock:
+            self._end()
 
     async def aclose(self) -> None:
         """As :meth:`close`, without holding up the event loop."""
-        raise NotImplementedError
+        self._closing = True
+        await asyncio.get_running_loop().run_in_executor(self._thread(), self.close)
+        if self._waited is not None:
+            # Its error was the iteration's; nobody iterates any more.
+            await asyncio.wait([self._waited])
+            self._waited.exception()
+        self._thread().shutdown(wait=False)
 
 
 def subscribe(
@@ -134,4 +231,33 @@ def subscribe(
         ContractError: while iterating: a topic, a partition or an offset is not there.
         AuthorizationError: while iterating: the cluster does not permit to read a topic or to use the group.
     """
-    raise NotImplementedError
+    wanted = Filter.of(
+        applications=applications, processors=processors, factors=factors, outcomes=outcomes, kinds=kinds
+    )
+    if until not in {None, CAUGHT_UP}:
+        raise UsageError(f"until: {until!r} is neither None nor {CAUGHT_UP!r}")
+    for name, seconds in (("stall_s", stall_s), ("progress_s", progress_s)):
+        if not seconds > 0:
+            raise UsageError(f"{name}: a number of seconds above 0 is wanted")
+    begins = require_start(start)
+    if group is None and (stored is not None or on_revoke is not None):
+        raise UsageError("stored and on_revoke are for a group: give group as well")
+    if group is not None:
+        if begins not in (SNAPSHOT, BEGINNING):
+            raise UsageError("start: in a group it is SNAPSHOT or BEGINNING, for partitions of which nothing is stored")
+        if until is not None:
+            raise UsageError("until: a group has no end")
+    return Subscription(
+        Options(
+            connection_from(bootstrap_servers, security).librdkafka(),
+            prefix_from(topic_prefix),
+            wanted,
+            begins,
+            until is not None,
+            group,
+            stored,
+            on_revoke,
+            stall_s,
+            progress_s,
+        )
+    )
