@@ -1,6 +1,5 @@
 """A subscription without a group: all wanted partitions go through snapshot and journal together."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from consolidator.errors import ContractError, TokenError, UsageError
@@ -8,7 +7,7 @@ from consolidator.keys import partition_of
 from consolidator.subscribing.cluster import COMMITTED
 from consolidator.subscribing.consuming import Fetcher, LostPlaceError
 from consolidator.subscribing.engine import Batches, Engine, RefetchError
-from consolidator.subscribing.items import Item, MustRefetch
+from consolidator.subscribing.items import MustRefetch
 from consolidator.subscribing.options import Options
 from consolidator.subscribing.positions import SNAPSHOT_DONE, Position
 from consolidator.subscribing.start import BEGINNING, SNAPSHOT
@@ -35,7 +34,7 @@ class Alone(Engine):
         self._token: Token | None = read_token(str(start)) if is_token else None
         super().__init__(options)
 
-    def batches(self) -> Iterator[list[Item]]:
+    def batches(self) -> Batches:
         """Everything, in its order; ends where the caller has said so."""
         refetch = self._place()
         while True:

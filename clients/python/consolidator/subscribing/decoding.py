@@ -1,8 +1,7 @@
 """Makes items of fetched records: decodes them, and leaves out what the filter does not let pass."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from consolidator.errors import UnreadableRecordError
@@ -12,7 +11,7 @@ from consolidator.subscribing.items import Changed, Current, Erased, Item
 from consolidator.subscribing.positions import Frame
 from consolidator.subscribing.start import Filter
 
-__all__ = ["Decoded", "Decoder", "Floor", "Record"]
+__all__ = ["Decoder", "Floor", "Record"]
 
 _UPGRADE: Final = "install a later version of factor-consolidator-client, and subscribe again"
 _REPORT: Final = (
@@ -40,21 +39,6 @@ class Record(Protocol):
         """Its value; None: a tombstone."""
 
 
-@dataclass(slots=True)
-class Decoded:
-    """What came of some records.
-
-    Attributes:
-        items: in the records' order.
-        last: by partition, the offset of the last record that was dealt with.
-        error: why a record cannot be read; those after it were not dealt with. None: all were.
-    """
-
-    items: list[Item] = field(default_factory=list)
-    last: dict[int, int] = field(default_factory=dict)
-    error: UnreadableRecordError | None = None
-
-
 class Decoder:
     """Makes items of records.
 
@@ -71,85 +55,102 @@ class Decoder:
         self._prefixes = frozenset(application_prefix(one) for one in wanted.applications)
         self._passes = _change_filter(wanted) if wanted.processors or wanted.chooses_changes else None
 
-    def changes(self, records: Sequence[Record], frame: Frame, floors: dict[int, Floor]) -> Decoded:
-        """The items of records of ``factor-changes``.
+    def changes(
+        self, records: Sequence[Record], frame: Frame, floors: dict[int, Floor], last: dict[int, int]
+    ) -> Iterator[Item]:
+        """The items of records of ``factor-changes``, in their order.
+
+        Each is made when it is asked for. Thousands of them at a time would keep the garbage collector busy for as long
+        as the decoding takes.
 
         Args:
             records: without errors.
             frame: of the items; their places are added to it.
             floors: by partition, what is in the snapshot. Taken out once a change is after it, and all that follow.
+            last: by partition, the offset of the last record that was dealt with; is set.
+
+        Raises:
+            UnreadableRecordError: of a record; the message names it.
         """
-        done = Decoded()
-        items, last = done.items, done.last
-        partitions, offsets = frame.partitions, frame.offsets
         prefixes, passes = self._prefixes, self._passes
+        partitions, offsets = frame.partitions, frame.offsets
+        index = 0
         partition = offset = -1
         try:
             for record in records:
                 partition, offset = record.partition(), record.offset()  # type: ignore[assignment]
-                value = record.value()
-                if prefixes and not _is_of(record.key(), prefixes):
-                    last[partition] = offset
-                    continue
-                if value is None:
-                    item: Item | None = self._erased(record.key(), frame, partition, offset, len(items), of_change=True)
-                else:
-                    change = decode_change(value)
-                    if (floors and _is_below(change, partition, floors)) or (passes is not None and not passes(change)):
-                        last[partition] = offset
-                        continue
-                    item = Changed(change, partition, offset, frame, len(items))
-                if item is not None:
-                    items.append(item)
-                    partitions.append(partition)
-                    offsets.append(offset)
+                if not prefixes or _is_of(record.key(), prefixes):
+                    value = record.value()
+                    if value is None:
+                        item: Item | None = self._erased(record.key(), frame, partition, offset, index, of_change=True)
+                    else:
+                        change = decode_change(value)
+                        if (passes is None or passes(change)) and not (floors and _is_below(change, partition, floors)):
+                            item = Changed(change, partition, offset, frame, index)
+                        else:
+                            item = None
+                    if item is not None:
+                        index += 1
+                        partitions.append(partition)
+                        offsets.append(offset)
+                        yield item
                 last[partition] = offset
         except UnreadableRecordError as error:
-            done.error = _at(error, self._changes, partition, offset)
-        return done
+            raise _at(error, self._changes, partition, offset) from None
 
     def snapshot(
-        self, records: Sequence[Record], frame: Frame, firsts: Mapping[int, int], floors: dict[int, Floor]
-    ) -> Decoded:
-        """The items of records of ``factors``.
+        self,
+        records: Sequence[Record],
+        frame: Frame,
+        floors: dict[int, Floor],
+        last: dict[int, int],
+        firsts: Mapping[int, int],
+    ) -> Iterator[Item]:
+        """The items of records of ``factors``, in their order; each is made when it is asked for.
 
         Args:
             records: without errors.
             frame: of the items; their places are added to it.
+            floors: by partition, the last version and pair; moved behind the last of the records.
+            last: see :meth:`changes`.
             firsts: by partition, the first offset whose record is yielded.
-            floors: by partition, the last version and pair; moved.
+
+        Raises:
+            UnreadableRecordError: of a record; the message names it.
         """
-        done = Decoded()
-        processors = self._wanted.processors
         heads: dict[int, Record] = {}
+        index = 0
         partition = offset = -1
         try:
             for record in records:
                 partition, offset = record.partition(), record.offset()  # type: ignore[assignment]
-                key, value = record.key(), record.value()
-                if value is not None:
+                if record.value() is not None:
                     heads[partition] = record
-                if offset >= firsts.get(partition, 0) and not (self._prefixes and not _is_of(key, self._prefixes)):
-                    if value is None:
-                        item: Item | None = self._erased(
-                            key, frame, partition, offset, len(done.items), of_change=False
-                        )
-                    else:
-                        factors = decode_factors(value)
-                        passes = not processors or factors.processor in processors
-                        item = Current(factors, partition, offset, frame, len(done.items)) if passes else None
-                    if item is not None:
-                        done.items.append(item)
-                        frame.partitions.append(partition)
-                        frame.offsets.append(offset)
-                done.last[partition] = offset
+                item = self._current(record, frame, index) if offset >= firsts.get(partition, 0) else None
+                if item is not None:
+                    index += 1
+                    frame.partitions.append(partition)
+                    frame.offsets.append(offset)
+                    yield item
+                last[partition] = offset
         except UnreadableRecordError as error:
-            done.error = _at(error, self._factors, partition, offset)
-        for partition, record in heads.items():
-            # One that the filter leaves out, or behind which nothing is read, may be unreadable.
+            raise _at(error, self._factors, partition, offset) from None
+        for number, record in heads.items():
+            # One that the filter leaves out may be unreadable.
             with suppress(UnreadableRecordError):
-                floors[partition] = max(floors.get(partition, (-1, b"")), _floor_of(decode_factors(record.value())))
-        return done
+                floors[number] = max(floors.get(number, (-1, b"")), _floor_of(decode_factors(record.value())))
+
+    def _current(self, record: Record, frame: Frame, index: int) -> Item | None:
+        """The item of a record of ``factors``; None: the filter leaves it out."""
+        key, value, processors = record.key(), record.value(), self._wanted.processors
+        if self._prefixes and not _is_of(key, self._prefixes):
+            return None
+        partition, offset = record.partition() or 0, record.offset() or 0
+        if value is None:
+            return self._erased(key, frame, partition, offset, index, of_change=False)
+        factors = decode_factors(value)
+        passes = not processors or factors.processor in processors
+        return Current(factors, partition, offset, frame, index) if passes else None
 
     def _erased(
         self, key: Any, frame: Frame, partition: int, offset: int, index: int, *, of_change: bool

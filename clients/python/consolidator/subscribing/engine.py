@@ -1,7 +1,7 @@
 """Reads the snapshot and the journal of some partitions; see ``docs/decisions/0029-subscribing.md`` for the order."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from confluent_kafka import Message
@@ -26,7 +26,7 @@ _POLL_S: Final = 0.2
 _LOG_APPEND_TIME: Final = 2
 """The kind of a timestamp that the broker's clock has made: confluent-kafka's TIMESTAMP_LOG_APPEND_TIME."""
 
-Batches = Iterator[list[Item]]
+Batches = Iterator[Iterable[Item]]
 
 
 class RefetchError(Exception):
@@ -147,16 +147,13 @@ class Engine:
             records = fetcher.poll(_POLL_S)
             wanted = [one for one in records if _is_before(one, remaining)]
             frame = self.state.frame(of_factors=True)
-            done = self.decoder.snapshot(wanted, frame, firsts, self.state.floors)
+            last: dict[int, int] = {}
+            # Even without records: whoever has closed the subscription is heard between two batches.
+            yield self.decoder.snapshot(wanted, frame, self.state.floors, last, firsts)
             # A record behind the end shows that everything before it was read.
-            behind = {} if len(wanted) == len(records) or done.error else _last(records)
-            fetcher.advance(done.last | behind)
+            fetcher.advance(last if len(wanted) == len(records) else _last(records))
             reached = {one: fetcher.positions[one] for one in remaining}
             self.state.read_factors({one: min(reached[one], remaining[one]) for one in self._held(remaining)})
-            # Even without items: whoever has closed the subscription is heard between two batches.
-            yield done.items
-            if done.error is not None:
-                raise done.error
             yield from self.between()
             finished = [one for one in remaining if reached[one] >= remaining[one] or one not in self.state.positions]
             fetcher.remove(finished)
@@ -206,17 +203,15 @@ class Engine:
             # Some may be of a partition that was taken away meanwhile.
             records = [one for one in records if one.partition() in self.journal.positions]
         frame = self.state.frame()
-        done = self.decoder.changes(records, frame, self.state.floors)
-        reached = self.journal.advance(done.last)
-        self.state.read_journal({one: self.journal.positions[one] for one in {*done.last, *reached}})
+        last: dict[int, int] = {}
+        # Even without records: whoever has closed the subscription is heard between two batches.
+        yield self.decoder.changes(records, frame, self.state.floors, last)
+        reached = self.journal.advance(last)
+        self.state.read_journal({one: self.journal.positions[one] for one in {*last, *reached}})
         for partition in reached:
             self.state.fresh_ms[partition] = asked_ms
-        if records and done.error is None:
+        if records:
             self._note_time(records[-1])
-        # Even without items: whoever has closed the subscription is heard between two batches.
-        yield done.items
-        if done.error is not None:
-            raise done.error
         yield from self._caught_up()
 
     def _note_time(self, record: Message) -> None:

@@ -1,7 +1,6 @@
 """A subscription in a group: each partition that this member gets goes through snapshot and journal by itself."""
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -46,7 +45,7 @@ class Member(Engine):
             [self.cluster.changes], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
-    def batches(self) -> Iterator[list[Item]]:
+    def batches(self) -> Batches:
         """Everything, in its order; without an end."""
         while True:
             try:

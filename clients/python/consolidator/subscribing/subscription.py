@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from consolidator.connecting.arguments import connection_from, prefix_from
-from consolidator.errors import InfrastructureError, UsageError
+from consolidator.errors import InfrastructureError, UnreadableRecordError, UsageError
 from consolidator.subscribing.alone import Alone
 from consolidator.subscribing.items import Item, Revoked
 from consolidator.subscribing.member import Member
@@ -33,7 +33,7 @@ class Subscription:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._engine: Alone | Member | None = None
-        self._batches: Iterator[list[Item]] = iter(())
+        self._batches: Iterator[Iterable[Item]] = iter(())
         self._batch: Iterator[Item] = iter(())
         self._last: Item | None = None
         self._closing = False
@@ -68,9 +68,15 @@ class Subscription:
             InfrastructureError: Kafka does not answer, or cannot be read.
         """
         while True:
-            for item in self._batch:
-                self._last = item
-                yield item
+            try:
+                for item in self._batch:
+                    self._last = item
+                    yield item
+                    if self._closing:
+                        return
+            except UnreadableRecordError:
+                self._end_here()
+                raise
             if not self._fetch():
                 return
 
@@ -80,9 +86,15 @@ class Subscription:
 
     async def _items(self) -> AsyncIterator[Item]:
         while True:
-            for item in self._batch:
-                self._last = item
-                yield item
+            try:
+                for item in self._batch:
+                    self._last = item
+                    yield item
+                    if self._closing:
+                        return
+            except UnreadableRecordError:
+                await asyncio.to_thread(self._end_here)
+                raise
             if self._waited is None:
                 self._waited = asyncio.get_running_loop().run_in_executor(self._thread(), self._fetch)
             # A task that is cancelled here loses nothing: the next one waits for the same look at Kafka.
@@ -121,6 +133,10 @@ class Subscription:
             return Member(self._options)
         token = self.token
         return Alone(self._options if token is None else replace(self._options, start=token))
+
+    def _end_here(self) -> None:
+        with self._lock:
+            self._end()
 
     def _end(self) -> None:
         self._batches, self._batch = iter(()), iter(())
