@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import IsolationLevel, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
+from consolidator.connecting.ends import ends_of
 from consolidator.keys import change_key, factors_key, partition_of
 from consolidator.records import CurrentFactors, FactorChange, SourcePlace
 from consolidator.testing import encode, sample_change
@@ -143,6 +144,16 @@ class Published:
             yield abort
         finally:
             abort()
+
+    def wait_decided(self, topic: str, partition: int) -> None:
+        """Wait until a commit's marker is written: Kafka answers the commit before."""
+
+        def ends() -> set[int]:
+            kinds = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+            admin = self.installation.admin
+            return {ends_of(admin, topic, [partition], kind, limit_s=LIMIT_S)[partition] for kind in kinds}
+
+        wait_until(lambda: len(ends()) == 1, f"the markers in {topic}", limit_s=LIMIT_S)
 
     def recreate(self, topic: str, *, partitions: int | None = None) -> None:
         """Delete a topic, and create it anew with the same settings."""

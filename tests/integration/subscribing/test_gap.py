@@ -86,6 +86,7 @@ def late_marker(published) -> Iterator[tuple[FactorChange, Callable[[], None]]]:
     published.change(published.application(PARTITION))
     with published.stranger(published.names[1], PARTITION) as end:
         [change] = published.change(published.application(PARTITION, 1))
+        published.wait_decided(published.names[0], PARTITION)
         yield change, end
 
 

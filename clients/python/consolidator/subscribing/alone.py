@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from consolidator.errors import ContractError, TokenError, UsageError
 from consolidator.keys import partition_of
-from consolidator.subscribing.cluster import COMMITTED
+from consolidator.subscribing.cluster import COMMITTED, UnknownTopicError
 from consolidator.subscribing.consuming import Fetcher, LostPlaceError
 from consolidator.subscribing.engine import Batches, Engine, RefetchError
 from consolidator.subscribing.items import MustRefetch
@@ -36,18 +36,24 @@ class Alone(Engine):
 
     def batches(self) -> Batches:
         """Everything, in its order; ends where the caller has said so."""
-        refetch = self._place()
+        is_placed, refetch = False, None
         while True:
-            if refetch is not None:
-                self._place_anew()
-                everything = sorted(self.state.positions)
-                yield [MustRefetch(refetch, tuple(everything), self.state.frame(partitions=everything), 0)]
             try:
+                if not is_placed:
+                    refetch = self._place()
+                    is_placed = True
+                if refetch is not None:
+                    self._place_anew()
+                    reason, refetch = refetch, None
+                    everything = sorted(self.state.positions)
+                    yield [MustRefetch(reason, tuple(everything), self.state.frame(partitions=everything), 0)]
                 yield from self._read()
             except RefetchError as reason:
                 refetch = str(reason)
-            except LostPlaceError as error:
-                refetch = self.lost(error)
+            except (LostPlaceError, UnknownTopicError) as error:
+                # It may just be created again.
+                happened = self.lost(error)
+                refetch = happened if is_placed else None
             else:
                 return
 

@@ -22,7 +22,7 @@ from consolidator.errors import AuthorizationError, ContractError, Infrastructur
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["COMMITTED", "EVERYTHING", "REACH_S", "Cluster", "Described"]
+__all__ = ["COMMITTED", "EVERYTHING", "REACH_S", "Cluster", "Described", "UnknownTopicError"]
 
 COMMITTED: Final = IsolationLevel.READ_COMMITTED
 EVERYTHING: Final = IsolationLevel.READ_UNCOMMITTED
@@ -125,7 +125,7 @@ class Cluster:
             for name, future in futures.items():
                 try:
                     found[name] = self._result(future, f"look at topic {name}")
-                except _UnknownTopicError:
+                except UnknownTopicError:
                     break
             else:
                 break
@@ -182,7 +182,7 @@ class Cluster:
         futures = self._admin.describe_configs(resources, request_timeout=REACH_S)
         try:
             settings = [self._result(future, "read the topics' settings") for future in futures.values()]
-        except (AuthorizationError, _UnknownTopicError):
+        except (AuthorizationError, UnknownTopicError):
             return _DEFAULT_RETENTION_MS
         return min(int(one[_RETENTION].value) for one in settings)
 
@@ -213,7 +213,7 @@ class Cluster:
 
     def _fail(self, error: KafkaError, action: str) -> NoReturn:
         if error.code() in _UNKNOWN:
-            raise _UnknownTopicError(f"cannot {action}: {word_of(error)}")
+            raise UnknownTopicError(f"cannot {action}: {word_of(error)}")
         if error.code() in _FORBIDDEN:
             raise AuthorizationError(
                 f"the cluster does not permit to {action}: {word_of(error)}. `consolidator topics acls` lists what the "
@@ -224,5 +224,5 @@ class Cluster:
         raise InfrastructureError(f"cannot {action} at {self.servers}: {word_of(error)}")
 
 
-class _UnknownTopicError(ContractError):
+class UnknownTopicError(ContractError):
     """The broker does not know the topic: it was deleted, or the broker has not learnt of it yet."""

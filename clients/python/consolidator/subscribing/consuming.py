@@ -29,6 +29,9 @@ _UNKNOWN_TOPIC_ID: Final = 100
 _OTHER_TOPIC: Final = frozenset({_UNKNOWN_TOPIC_ID, KafkaError.INCONSISTENT_TOPIC_ID})
 """The topic of that name is another one now."""
 
+_SESSION_MS: Final = 10_000
+"""Without a heartbeat for this long a member's partitions are given to others: as long as the worker's by default."""
+
 _EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's name
 
 
@@ -68,6 +71,7 @@ class Fetcher:
             # A position that is not there must be noticed: a reader that goes on elsewhere loses records.
             "auto.offset.reset": "error",
             "allow.auto.create.topics": False,
+            "session.timeout.ms": _SESSION_MS,
             # Only what moves is taken away from a member.
             "partition.assignment.strategy": "cooperative-sticky",
             "log_level": 2,

@@ -8,7 +8,7 @@ from confluent_kafka import Message
 
 from consolidator.connecting.read_errors import word_of
 from consolidator.errors import InfrastructureError
-from consolidator.subscribing.cluster import COMMITTED, EVERYTHING, Cluster, Described
+from consolidator.subscribing.cluster import COMMITTED, EVERYTHING, Cluster, Described, UnknownTopicError
 from consolidator.subscribing.consuming import Fetcher, LostPlaceError
 from consolidator.subscribing.decoding import Decoder
 from consolidator.subscribing.items import CaughtUp, Item, Progress, SnapshotEnd
@@ -80,7 +80,7 @@ class Engine:
             self.state.stamp = stamp
             raise RefetchError(reason)
 
-    def lost(self, error: LostPlaceError) -> str:
+    def lost(self, error: LostPlaceError | UnknownTopicError) -> str:
         """What has happened where a topic or an offset is not there any more.
 
         Raises:

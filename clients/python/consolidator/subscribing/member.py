@@ -9,7 +9,7 @@ from consolidator.connecting.offsets import ASK_S, ask_for_offsets, committed_of
 from consolidator.connecting.read_errors import word_of
 from consolidator.errors import InfrastructureError, TokenError
 from consolidator.subscribing.alone import positions_in
-from consolidator.subscribing.cluster import REACH_S
+from consolidator.subscribing.cluster import REACH_S, UnknownTopicError
 from consolidator.subscribing.consuming import Fetcher, LostPlaceError
 from consolidator.subscribing.engine import Batches, Engine, RefetchError
 from consolidator.subscribing.items import Item, MustRefetch, Revoked
@@ -56,7 +56,8 @@ class Member(Engine):
                 yield from self.report()
             except RefetchError:
                 self._rejoin()
-            except LostPlaceError as error:
+            except (LostPlaceError, UnknownTopicError) as error:
+                # It may just be created again.
                 self.lost(error)
                 self._rejoin()
 
