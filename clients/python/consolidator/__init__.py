@@ -11,6 +11,7 @@ It imports nothing from the worker, so none of its package names can clash with 
 from typing import TYPE_CHECKING, Any
 
 from consolidator.errors import (
+    AuthorizationError,
     ConsolidatorError,
     ContractError,
     InfrastructureError,
@@ -22,17 +23,17 @@ from consolidator.errors import (
     UsageError,
 )
 from consolidator.keys import parse_event_key, partition_of
-from consolidator.records import (
-    CurrentFactors,
-    FactorChange,
-    FactorDifference,
-    FactorValue,
-    decode_change,
-    decode_factors,
-    factor_value,
-)
 
 if TYPE_CHECKING:
+    from consolidator.records import (
+        CurrentFactors,
+        FactorChange,
+        FactorDifference,
+        FactorValue,
+        decode_change,
+        decode_factors,
+        factor_value,
+    )
     from consolidator.subscribing.items import (
         CaughtUp,
         Changed,
@@ -53,6 +54,7 @@ __all__ = [
     "BEGINNING",
     "CAUGHT_UP",
     "SNAPSHOT",
+    "AuthorizationError",
     "CaughtUp",
     "Changed",
     "ConsolidatorError",
@@ -85,6 +87,15 @@ __all__ = [
 ]
 
 _LATER = {
+    "consolidator.records": (
+        "CurrentFactors",
+        "FactorChange",
+        "FactorDifference",
+        "FactorValue",
+        "decode_change",
+        "decode_factors",
+        "factor_value",
+    ),
     "consolidator.subscribing.items": (
         "CaughtUp",
         "Changed",
@@ -99,7 +110,8 @@ _LATER = {
     "consolidator.subscribing.start": ("BEGINNING", "CAUGHT_UP", "SNAPSHOT"),
     "consolidator.subscribing.subscription": ("Subscription", "subscribe"),
 }
-"""What is imported when it is used first: a service that only decodes records loads no Kafka client."""
+"""What is imported when it is used first: who only decodes records loads no Kafka client, and who only needs the
+errors, as the worker's command line for its help, loads no decoder."""
 
 
 def __getattr__(name: str) -> Any:
@@ -107,5 +119,6 @@ def __getattr__(name: str) -> Any:
 
     for module, names in _LATER.items():
         if name in names:
-            return getattr(import_module(module), name)
+            found = globals()[name] = getattr(import_module(module), name)
+            return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
