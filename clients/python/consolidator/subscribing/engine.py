@@ -274,6 +274,7 @@ class Engine:
         positions = {number: one.journal for number, one in self.state.positions.items()}
         try:
             self.look_again()
+            self._note_ends()
             idle = {one: at for one, at in positions.items() if self._at_report.get(one) == at}
             read = {one: at for one, at in idle.items() if one in self.journal.positions}
             waits_for = "; ".join(open_transactions(self.options.config, self.cluster, self.cluster.changes, read))
@@ -289,6 +290,16 @@ class Engine:
             yield [Progress(shown, waits_for or None, frame, 0)]
         if self.options.group is not None and not positions:
             yield [Progress({}, None, self.state.frame(), 0)]
+
+    def _note_ends(self) -> None:
+        """Where everything is read that there is, no tombstone is missing. An end is reported once, so it is asked for.
+
+        What is behind the last stable offset is not compacted before its transaction has ended.
+        """
+        asked_ms, read = now_ms(), dict(self.journal.positions)
+        for partition, stable in self.cluster.ends(self.cluster.changes, read, COMMITTED).items():
+            if read[partition] >= stable:
+                self.state.fresh_ms[partition] = asked_ms
 
     def _refuse_lag(self) -> None:
         oldest = min(self.state.fresh_ms.values(), default=None)

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -40,7 +40,7 @@ class Subscription:
         # Held while Kafka is looked at: a consumer must not be closed meanwhile.
         self._lock = threading.RLock()
         self._executor: ThreadPoolExecutor | None = None
-        self._waited: asyncio.Future[bool] | None = None
+        self._waited: Future[bool] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -95,11 +95,17 @@ class Subscription:
             except UnreadableRecordError:
                 await asyncio.to_thread(self._end_here)
                 raise
+            if self._closing:
+                return
             if self._waited is None:
-                self._waited = asyncio.get_running_loop().run_in_executor(self._thread(), self._fetch)
+                self._waited = self._thread().submit(self._fetch)
             # A task that is cancelled here loses nothing: the next one waits for the same look at Kafka.
-            more = await asyncio.shield(self._waited)
-            self._waited = None
+            waited = self._waited
+            try:
+                more = await asyncio.shield(asyncio.wrap_future(waited))
+            finally:
+                if waited.done():
+                    self._waited = None
             if not more:
                 return
 
@@ -183,12 +189,11 @@ class Subscription:
     async def aclose(self) -> None:
         """As :meth:`close`, without holding up the event loop."""
         self._closing = True
-        await asyncio.get_running_loop().run_in_executor(self._thread(), self.close)
-        if self._waited is not None:
-            # Its error was the iteration's; nobody iterates any more.
-            await asyncio.wait([self._waited])
-            self._waited.exception()
-        self._thread().shutdown(wait=False)
+        if self._executor is None:
+            await asyncio.to_thread(self.close)
+            return
+        await asyncio.wrap_future(self._executor.submit(self.close))
+        self._executor.shutdown(wait=False)
 
 
 def subscribe(
