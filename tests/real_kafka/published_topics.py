@@ -93,6 +93,20 @@ class Published:
         yield commit
         commit()
 
+    @contextmanager
+    def half_written(self, change: FactorChange) -> Iterator[None]:
+        """A transaction of which only the journal's record is written; the end of the block writes the rest of it."""
+        self._writer.begin_transaction()
+        key = change_key(change.application_id, change.id)
+        self._writer.produce(self.names[0], encode(change), key, self._partition(change))
+        assert not self._writer.flush(LIMIT_S)
+        yield
+        key = factors_key(change.application_id, change.processor)
+        self._writer.produce(self.names[1], encode(_current(change)), key, self._partition(change))
+        self._writer.commit_transaction(LIMIT_S)
+        self.changes.append(change)
+        self.expected[change.application_id, change.processor] = change
+
     def write(self, producer: Producer, changes: Iterable[FactorChange]) -> None:
         """Write changes, each pair's current factors after all of them, into a transaction."""
         latest: dict[Pair, FactorChange] = {}
@@ -103,9 +117,8 @@ class Published:
             key = change_key(change.application_id, change.id)
             producer.produce(self.names[0], encode(change), key, self._partition(change))
         for change in latest.values():
-            current = CurrentFactors(**{name: getattr(change, name) for name in CurrentFactors.__struct_fields__})
             key = factors_key(change.application_id, change.processor)
-            producer.produce(self.names[1], encode(current), key, self._partition(change))
+            producer.produce(self.names[1], encode(_current(change)), key, self._partition(change))
 
     def erase(self, application_id: str, *, journal: bool = True) -> None:
         """Erase an application: the worker's tombstones, and then those of ``consolidator erase``."""
@@ -178,6 +191,10 @@ class Published:
 
     def _partition(self, change: FactorChange) -> int:
         return partition_of(change.application_id, self.partitions)
+
+
+def _current(change: FactorChange) -> CurrentFactors:
+    return CurrentFactors(**{name: getattr(change, name) for name in CurrentFactors.__struct_fields__})
 
 
 def _in(names: Iterator[str], partition: int, partitions: int) -> Iterator[str]:

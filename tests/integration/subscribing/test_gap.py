@@ -4,6 +4,7 @@ A commit's markers reach the journal and ``factors`` at different moments. A tra
 open on one of them holds its last stable offset back, as a late marker does.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -136,6 +137,21 @@ def test_an_open_transaction_across_both_topics_comes_once(published, subscribed
         commit()
         watched.wait_kind(CaughtUp)
     assert yielded(watched.items) == ["Current"] * 4 + ["SnapshotEnd", "CaughtUp"]
+    assert View().take(watched.items).agrees(published.expected)
+
+
+def test_a_change_that_is_half_written_comes_later(published, subscribed, is_async):
+    """Its record of the journal is there when the snapshot begins, its current factors are not: the journal has it."""
+    published.change(published.application(PARTITION))
+    change = published.make(published.application(PARTITION, 1))
+    watched = Watched(subscribed(), is_async=is_async)
+    with contextlib.ExitStack() as stack:
+        with published.half_written(change):
+            stack.enter_context(watched)
+            watched.wait_kind(SnapshotEnd)
+        watched.wait_kind(Changed)
+        watched.wait_kind(CaughtUp)
+    assert yielded(watched.items) == ["Current", "SnapshotEnd", "Changed", "CaughtUp"]
     assert View().take(watched.items).agrees(published.expected)
 
 
