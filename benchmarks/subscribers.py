@@ -30,6 +30,7 @@ APPLICATIONS: Final = 2_000
 FACTORS: Final = 8
 IN_A_TRANSACTION: Final = 5_000
 LIMIT_S: Final = 600.0
+VERSIONS: Final = ("consolidator", "Python", "Kafka", "confluent-kafka", "msgspec")
 
 
 def fill(servers: str, prefix: str, changes: int) -> int:
@@ -118,10 +119,11 @@ def measure(servers: str, prefix: str, changes: int, runs: int) -> list[dict[str
 
 
 def main() -> None:
-    """Measure; one JSON object at the end."""
+    """Measure; each run's figures as they come."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--changes", type=int, default=500_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the report for the page there")
     parser.add_argument("--side", nargs=4, metavar=("SIDE", "SERVERS", "PREFIX", "CHANGES"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
@@ -133,18 +135,17 @@ def main() -> None:
         prefix = f"{session.name}."
         size = fill(session.servers, prefix, arguments.changes)
         found = measure(session.servers, prefix, arguments.changes, arguments.runs)
-    print(
-        json.dumps(
-            {
-                "kind": "subscribers",
-                "machine": machine(),
-                "versions": versions(),
-                "settings": {"changes": arguments.changes, "bytes": size, "runs": arguments.runs, "load": load},
-                "sides": found,
-            },
-            indent=1,
-        )
-    )
+    report = {
+        "kind": "subscribers",
+        "machine": machine(),
+        "versions": {name: text for name, text in versions().items() if name in VERSIONS},
+        "settings": {"changes": arguments.changes, "bytes": size, "runs": arguments.runs, "load": load},
+        "sides": found,
+    }
+    text = json.dumps(report, indent=1)
+    say(text)
+    if arguments.json is not None:
+        arguments.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
