@@ -79,10 +79,10 @@ started compiles itself for minutes, on a core that the sides need: it was kept 
 _SUBSCRIBERS = """\
 ## A subscription
 
-`consolidator.subscribe` from the beginning of `factor-changes`, to a caller that does nothing; beside it a bare loop, which
-takes batches from a consumer with the same settings and decodes each value. Each run is a process, the start and the
-connection included; the broker is on the same two cores. What the broker and others take shows in the rate, not in the
-CPU seconds of the process.
+`consolidator.subscribe` from the beginning of `factor-changes`, to a caller that does nothing; beside it a bare loop,
+which takes batches from a consumer with the same settings and decodes each value. Each run is a process, the start and
+the connection included; the broker is on the same two cores. What the broker and others take shows in the rate, not in
+the CPU seconds of the process.
 """
 
 _RATIOS = """\

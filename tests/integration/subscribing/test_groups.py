@@ -123,7 +123,7 @@ def test_only_what_is_committed_is_kept(published, subscribed, group):
         half.append(item)
         again.subscription.commit(item)
         if len(half) == 4:
-            again.subscription._closing = True
+            again.subscription.close()
 
     again = Watched(subscribed(group=group), take=leave)
     with again:

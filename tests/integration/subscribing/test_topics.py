@@ -110,17 +110,13 @@ def test_a_position_beyond_the_end_or_before_the_beginning_is_read_anew(publishe
     assert "records were deleted before they were read" in refetched(read(start=token))
 
 
-def test_whoever_was_away_for_longer_than_tombstones_stay_takes_a_snapshot(published, token, read, monkeypatch):
+def test_whoever_was_away_for_longer_than_tombstones_stay_takes_a_snapshot(published, token, read):
     """A missed erasure never survives: after delete.retention.ms the token is not used; before, it is."""
     published.erase(APPLICATIONS[0])
-    [*_, known] = read(start=token)
-    assert [one.application_id for one in read(start=token) if isinstance(one, Erased)] == [APPLICATIONS[0]]
     day_ms = 86_400_000
-    away = state.now_ms() + 29 * day_ms
-    monkeypatch.setattr(state, "now_ms", lambda: away)
-    assert yielded(read(start=known.token)) == ["CaughtUp"]
-    monkeypatch.setattr(state, "now_ms", lambda: away + day_ms)
-    items = read(start=token)
+    within, beyond = (changed_token(token, fresh_ms=state.now_ms() - days * day_ms) for days in (29, 30))
+    assert [one.application_id for one in read(start=within) if isinstance(one, Erased)] == [APPLICATIONS[0]]
+    items = read(start=beyond)
     assert "delete.retention.ms is 2592000000): erasures may be missing" in refetched(items)
     assert View().take(items).agrees(published.expected)
 

@@ -156,5 +156,5 @@ def positions_in(token: Token, engine: Engine) -> tuple[dict[int, Position], str
         raise TokenError("the token names no partition: it is of a member of a group that had none")
     reason = stamp.differs_in(token.stamp)
     if reason is None:
-        reason = what_happened(engine.cluster, engine.described, positions, token.fresh_ms)
+        reason = what_happened(engine.cluster, engine.described, positions, fresh_ms=token.fresh_ms, now_ms=now_ms())
     return positions, reason

@@ -88,14 +88,21 @@ class State:
 
 
 def what_happened(
-    cluster: Cluster, described: Described, positions: Mapping[int, Position], fresh_ms: int
+    cluster: Cluster, described: Described, positions: Mapping[int, Position], *, fresh_ms: int, now_ms: int
 ) -> str | None:
     """Why positions are no longer good to go on from; None: they are.
+
+    Args:
+        cluster: answers questions.
+        described: the topics as they are now.
+        positions: the positions.
+        fresh_ms: of the token that they are from; see :class:`~consolidator.subscribing.token.Token`.
+        now_ms: the time, in milliseconds since the epoch.
 
     Raises:
         InfrastructureError: Kafka does not answer.
     """
-    away_ms = now_ms() - fresh_ms
+    away_ms = now_ms - fresh_ms
     if away_ms >= described.retention_ms:
         since = datetime.fromtimestamp(fresh_ms / 1000, UTC)
         return (

@@ -1,7 +1,7 @@
 """What a reader waits for that does not get on."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,16 +22,18 @@ class Deadline:
 
     Args:
         limit_s: seconds.
+        clock: a monotonic clock, in seconds.
     """
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit_s = limit_s
+        self._clock = clock
         self._last: object = None
-        self._since = time.monotonic()
+        self._since = clock()
 
     def passed(self, standing: object) -> bool:
         """Whether the standing has been the same for too long."""
-        now = time.monotonic()
+        now = self._clock()
         if standing != self._last:
             self._last, self._since = standing, now
         return now - self._since >= self._limit_s
