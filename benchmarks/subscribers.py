@@ -69,6 +69,7 @@ def bare(servers: str, prefix: str, changes: int) -> None:
             "fetch.max.bytes": 16 * 1024 * 1024,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 16_384,
+            "fetch.queue.backoff.ms": 10,
         }
     )
     consumer.assign([TopicPartition(f"{prefix}factor-changes", partition, 0) for partition in range(PARTITIONS)])

@@ -8,10 +8,10 @@ import sys
 import time
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 
 import consolidator
-from consolidator import CaughtUp, Changed, Current, UnreadableRecordError
+from consolidator import CaughtUp, Changed, Current, MustRefetch, Progress, Revoked, UnreadableRecordError
 from consolidator.keys import change_key
 from consolidator.testing import encode
 from tests.inputs.repository import ROOT
@@ -139,6 +139,28 @@ def test_a_huge_record_of_a_stranger_breaks_nothing_but_itself(published, read):
     assert [item.change.application_id for item in items if isinstance(item, Changed)] == [APPLICATIONS[0]] * 2
     with pytest.raises(UnreadableRecordError):
         read(start="beginning")
+
+
+@pytest.mark.parametrize("group", [None, "stuck"])
+def test_a_consumer_that_fetches_no_more_is_opened_anew(published, subscribed, installation, group):
+    """A partition that librdkafka does not fetch, without a word, is found out: nothing is lost or repeated."""
+    tokens = {}
+    alone = {} if group is None else {"group": f"{installation.name}-{group}", "stored": lambda _: dict(tokens)}
+
+    def take(item):
+        if group is not None and not isinstance(item, Progress | Revoked):
+            tokens.update(dict.fromkeys(getattr(item, "partitions", None) or (item.partition,), item.token))
+
+    published.change(*APPLICATIONS)
+    with Watched(subscribed(progress_s=0.2, stall_s=1.0, **alone), take=take) as watched:
+        watched.wait_kind(CaughtUp, 1 if group is None else published.partitions)
+        journal = watched.subscription._engine.journal
+        journal.consumer.pause([TopicPartition(published.names[0], one) for one in journal.positions])
+        published.change(*APPLICATIONS)
+        watched.wait_kind(Changed, len(APPLICATIONS))
+    assert View().take(watched.items).agrees(published.expected)
+    assert len(watched.of(Changed)) == len(APPLICATIONS)
+    assert not watched.of(MustRefetch)
 
 
 def test_a_service_in_a_few_lines(published, arguments):

@@ -51,6 +51,7 @@ class Engine:
         self._targets: dict[int, int] = {}
         self._reported = time.monotonic()
         self._at_report: dict[int, int] = {}
+        self._behind: dict[int, tuple[int, float]] = {}
         self._waits = Deadline(options.stall_s)
 
     def close(self) -> None:
@@ -297,9 +298,29 @@ class Engine:
         What is behind the last stable offset is not compacted before its transaction has ended.
         """
         asked_ms, read = now_ms(), dict(self.journal.positions)
+        behind = {}
         for partition, stable in self.cluster.ends(self.cluster.changes, read, COMMITTED).items():
             if read[partition] >= stable:
                 self.state.fresh_ms[partition] = asked_ms
+            else:
+                behind[partition] = read[partition]
+        now = time.monotonic()
+        still = {one: at for one, at in behind.items() if self._behind.get(one, (-1, now))[0] == at}
+        self._behind = {one: self._behind[one] if one in still else (at, now) for one, at in behind.items()}
+        if any(now - since >= self.options.stall_s for _, since in self._behind.values()):
+            self._behind = {}
+            self.open_anew()
+
+    def open_anew(self) -> None:
+        """Open the journal's consumer anew, at its positions.
+
+        librdkafka (2.16) may no longer fetch a partition that was taken up while its broker restarted, and says
+        nothing.
+        """
+        positions = dict(self.journal.positions)
+        self.journal.close()
+        self.journal = Fetcher(self.options.config, self.cluster.changes)
+        self.journal.add(positions)
 
     def _refuse_lag(self) -> None:
         oldest = min(self.state.fresh_ms.values(), default=None)

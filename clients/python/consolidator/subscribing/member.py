@@ -61,6 +61,14 @@ class Member(Engine):
                 self.lost(error)
                 self._rejoin()
 
+    def open_anew(self) -> None:
+        """Join the group anew: the consumer is its member.
+
+        Raises:
+            RefetchError: always; what is stored is good.
+        """
+        raise RefetchError(f"{self.cluster.changes} is no longer fetched")
+
     def _rejoin(self) -> None:
         """Leave the group and join it again: what is stored for each partition shows whether it is still good."""
         self.close()
