@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import IsolationLevel, Producer, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from consolidator.connecting.ends import ends_of
@@ -184,10 +184,20 @@ class Published:
         wait_until(lambda: not is_gone(), f"{topic} to be there", limit_s=LIMIT_S)
 
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
-        """Delete the records before an offset."""
+        """Delete the records before an offset, of a topic whose policy was just changed so that it permits that."""
         place = TopicPartition(topic, partition, offset)
         admin = self.installation.admin
-        answered(lambda ask_s: admin.delete_records([place], request_timeout=ask_s)[place])
+
+        def is_permitted() -> bool:
+            try:
+                answered(lambda ask_s: admin.delete_records([place], request_timeout=ask_s)[place])
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.POLICY_VIOLATION:
+                    raise
+                return False
+            return True
+
+        wait_until(is_permitted, f"{topic} to permit that", limit_s=LIMIT_S)
 
     def _partition(self, change: FactorChange) -> int:
         return partition_of(change.application_id, self.partitions)
