@@ -9,9 +9,25 @@ Messages name the topic, partition, offset and setting, never a factor's value.
 
 from enum import StrEnum
 
+# The client raises them as well, so they are defined there; everything above it takes them from here.
+from consolidator.errors import (
+    AuthorizationError,
+    ConsolidatorError,
+    ContractError,
+    InfrastructureError,
+    SettingsError,
+)
 
-class ConsolidatorError(Exception):
-    """The root of every error that this project raises on purpose."""
+__all__ = [
+    "AuthorizationError",
+    "BadEventError",
+    "CatalogueError",
+    "ConsolidatorError",
+    "ContractError",
+    "Defect",
+    "InfrastructureError",
+    "SettingsError",
+]
 
 
 class Defect(StrEnum):
@@ -57,21 +73,5 @@ class BadEventError(ConsolidatorError):
         self.defect = defect
 
 
-class ContractError(ConsolidatorError):
-    """Something agreed upon does not hold (topics, catalogue, state): halt and say what to do."""
-
-
 class CatalogueError(ContractError):
     """A processor catalogue cannot be used; the message lists every problem with its place in the file."""
-
-
-class SettingsError(ContractError):
-    """A setting is missing or wrong; the message names it."""
-
-
-class AuthorizationError(ContractError):
-    """The cluster does not permit an operation; the message names it, its resource and what to do."""
-
-
-class InfrastructureError(ConsolidatorError):
-    """Kafka, the disk or the network failed: the worker stops and acknowledges nothing."""

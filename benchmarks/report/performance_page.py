@@ -41,6 +41,7 @@ machine:
     python -m benchmarks.growth --json docs/performance/growth.json
     python -m benchmarks.sink --executions 1000000 --json docs/performance/sink.json
     python -m benchmarks.sink_kafka --json docs/performance/sink_kafka.json
+    python -m benchmarks.subscribers --json docs/performance/subscribers.json
     python -m benchmarks.report.performance_page docs/performance
 
 How much was published is told with each table; `--help` names the arguments for another size. The broker runs on the
@@ -73,6 +74,15 @@ latency: a short commit interval (Kafka Streams, "Configuring a Streams Applicat
 "Exactly-Once producer buffering"), and `linger.ms` 0 (Confluent, "Optimize Clients for Latency"). The worker has its
 defaults. "Kept up": the commits were at most a second behind when the last event was published. A broker that has just
 started compiles itself for minutes, on a core that the sides need: it was kept busy with transactions before.
+"""
+
+_SUBSCRIBERS = """\
+## A subscription
+
+`consolidator.subscribe` from the beginning of `factor-changes`, to a caller that does nothing; beside it a bare loop,
+which takes batches from a consumer with the same settings and decodes each value. Each run is a process, the start and
+the connection included; the broker is on the same two cores. What the broker and others take shows in the rate, not in
+the CPU seconds of the process.
 """
 
 _RATIOS = """\
@@ -242,12 +252,29 @@ def _database_kafka(report: Report, _directory: str) -> str:
     return "\n".join([_DATABASE_KAFKA, _load(report), table(rows, right=range(1, len(heading))), ""])
 
 
+def _subscribers(report: Report, _directory: str) -> str:
+    settings, sides = report["settings"], report["sides"]
+    bare = next(side for side in sides if side["side"] == "bare")
+    heading = ["side", "changes/s", "of the bare loop", "changes/CPU second", "of the bare loop", "peak MiB"]
+    rows = [heading]
+    for side in sides:
+        cells = [
+            cell
+            for figure in ("changes_a_second", "changes_a_cpu_second")
+            for cell in (f"{side[figure]:,}", f"{side[figure] / bare[figure]:.2f}")
+        ]
+        rows.append([side["side"], *cells, f"{side['peak_mib']:,}"])
+    size = f"{settings['changes']:,} changes of {settings['bytes']:,} bytes, medians of {settings['runs']} runs.\n"
+    return "\n".join([_SUBSCRIBERS, size, _load(report), table(rows, right=range(1, len(heading))), ""])
+
+
 _SECTIONS: Mapping[str, Callable[[Report, str], str]] = {
     "comparison": _comparison,
     "latency": _latency,
     "growth": _growth,
     "sink": _database,
     "sink_kafka": _database_kafka,
+    "subscribers": _subscribers,
 }
 
 

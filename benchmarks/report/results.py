@@ -9,8 +9,8 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.patience import ask_patiently
 from topics.cluster.open_transactions import wait_until_settled
-from topics.cluster.patience import ask_patiently
 
 __all__ = ["Factors", "canonical", "differences", "end_offsets", "final_factors"]
 

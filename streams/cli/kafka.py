@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from consolidator.connecting.addresses import Servers, require_listener
+from consolidator.connecting.connection import Connection
 from streams.configuration.connection import connection_of as described
 from streams.configuration.settings import Settings
-from topics.cluster.addresses import Servers, require_listener
-from topics.cluster.connection import Connection
 
 __all__ = ["connection_of"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from consolidator.connecting.quoting import shown
 from streams.cli.output.console import note
-from streams.configuration.values import shown
 from topics.reading.positions import AtOffset, AtTime, End, Start, parse_day, parse_moment, parse_start, parse_timezone
 
 if TYPE_CHECKING:

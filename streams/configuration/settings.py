@@ -13,8 +13,11 @@ from typing import Annotated, Any, Final, get_args
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from consolidator.connecting.arguments import PREFIX_PATTERN
+from consolidator.connecting.quoting import shown
+from consolidator.connecting.secret_files import FILE_SUFFIX, secrets_from_files
+from consolidator.connecting.security import MECHANISMS, PROTOCOLS
 from models.errors import SettingsError
-from streams.configuration.secret_files import FILE_SUFFIX, secrets_from_files
 from streams.configuration.values import (
     NUMBER,
     RULESET_NAME,
@@ -23,7 +26,6 @@ from streams.configuration.values import (
     FilePath,
     StateDirectory,
     kind_of,
-    shown,
 )
 from streams.configuration.variables import misspelt, unknown
 from streams.runtime.failpoints import PATTERN as FAILPOINT_PATTERN
@@ -83,7 +85,7 @@ class Settings(BaseSettings):
         "CONSOLIDATOR_TOPIC_PREFIX",
         "Put before every topic name, for several environments on one cluster.",
         default="",
-        pattern=r"^[a-zA-Z0-9._-]{0,100}$",
+        pattern=PREFIX_PATTERN,
     )
     audit_window_days: Annotated[int, Field(ge=0), WHOLE] = _env(
         "CONSOLIDATOR_AUDIT_WINDOW_DAYS",
@@ -163,12 +165,12 @@ class Settings(BaseSettings):
         default=None,
         pattern=FAILPOINT_PATTERN,
     )
-    security_protocol: Annotated[str, Field(pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")] = _env(
+    security_protocol: Annotated[str, Field(pattern=f"^({'|'.join(PROTOCOLS)})$")] = _env(
         "KAFKA_SECURITY_PROTOCOL",
         "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
         default="PLAINTEXT",
     )
-    sasl_mechanism: Annotated[str, Field(pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")] = _env(
+    sasl_mechanism: Annotated[str, Field(pattern=f"^({'|'.join(MECHANISMS)})$")] = _env(
         "KAFKA_SASL_MECHANISM",
         "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
         default="SCRAM-SHA-512",

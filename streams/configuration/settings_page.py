@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streams.configuration.secret_files import FILE_SUFFIX
+from consolidator.connecting.secret_files import FILE_SUFFIX
 from streams.configuration.settings import SECRETS, Settings, variable_of
 
 _INTRODUCTION = """\

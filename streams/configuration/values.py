@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from topics.cluster.addresses import parse_servers
+from consolidator.connecting.addresses import parse_servers
+from consolidator.connecting.quoting import shown
 
-__all__ = ["NUMBER", "RULESET_NAME", "WHOLE", "Addresses", "FilePath", "StateDirectory", "kind_of", "shown"]
+__all__ = ["NUMBER", "RULESET_NAME", "WHOLE", "Addresses", "FilePath", "StateDirectory", "kind_of"]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -18,8 +19,6 @@ _ALTERNATIVES: Final = re.compile(r"\^\(([A-Za-z0-9_|-]+)\)\$")
 _NAMES: Final = re.compile(r"\^\[a-zA-Z0-9\._-\]\{([0-9]+),([0-9]+)\}\$")
 RULESET_NAME: Final = r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._+-]{1,100}$"
 _KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "path": "a path"}
-_LONGEST_SHOWN: Final = 60
-_LONGEST_PATH_SHOWN: Final = 1_000
 
 _SPOILS_PROPERTIES: Final = ",:\\"
 """Kafka reads a list of directories from its properties. It would split a path at these characters, and write
@@ -80,15 +79,6 @@ NUMBER: Final = _spelt(_NUMBER)
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 StateDirectory = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_state_directory)]
 Addresses = Annotated[str, AfterValidator(_addresses)]
-
-
-def shown(value: object) -> str:
-    """A value for a message: quoted and escaped. All but paths are cut to the length of a line."""
-    text = str(value)
-    longest = _LONGEST_PATH_SHOWN if isinstance(value, Path) else _LONGEST_SHOWN
-    if len(text) > longest:
-        text = f"{text[:longest]}…"
-    return repr(text) if text.isprintable() else ascii(text)
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.addresses import Servers, require_listener
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from streams.broker.embedded import broker_status, stop_broker
 from streams.broker.process import running_pid, spawn, terminate
@@ -25,8 +27,6 @@ from streams.configuration.broker_choice import data_dir
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings, variable_of
 from streams.runtime.signals import deferred_signals
-from topics.cluster.addresses import Servers, require_listener
-from topics.cluster.connection import Connection
 from topics.cluster.provisioning import apply
 
 __all__ = ["Installation", "kept"]

@@ -148,7 +148,7 @@ class Redrive:
     4. :meth:`put_back` produces every record and its mark, and commits.
 
     Args:
-        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         topics: the declared topics.
         app_id: the installation's application id; all its redrives share one transactional id.
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 
+from consolidator.connecting.edges import edges_of
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
-from topics.cluster.edges import edges_of
 from topics.contract.declared import Topic, Topics
 from topics.reading.progress import GroupProgress
 from topics.reading.rulesets import read_rulesets

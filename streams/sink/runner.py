@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
+from consolidator.connecting.edges import edges_of
 from models.catalogue import RerunPolicy
 from models.errors import ContractError, InfrastructureError
 from streams.configuration.connection import topics_of
@@ -27,7 +28,6 @@ from streams.sink.service import SinkService
 from streams.sink.writing import CutWriter
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
-from topics.cluster.edges import edges_of
 from topics.contract.declared import Topics
 from topics.contract.permissions import Role, permissions
 from topics.reading.erasures import ConfirmedErasures

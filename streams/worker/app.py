@@ -10,6 +10,7 @@ from faust.serializers.schemas import Schema
 from faust.types import Message
 from yarl import URL
 
+from consolidator.connecting.connection import Connection
 from streams.configuration.settings import Settings
 from streams.partition.observer import Observer
 from streams.runtime.contact import KafkaContact
@@ -24,7 +25,6 @@ from streams.worker.table.unused import UnusedDatabases
 from streams.worker.transport.consumer import BatchTransport
 from streams.worker.transport.credentials import broker_credentials
 from streams.worker.transport.hearing import librdkafka_errors
-from topics.cluster.connection import Connection
 from topics.contract.declared import TABLE_NAME, Topics
 
 __all__ = ["BatchOptions", "ConsolidatorApp", "create_app"]

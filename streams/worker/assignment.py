@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError
 from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch
@@ -35,7 +36,6 @@ from streams.worker.transactions.earlier_owners import outwait
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers, RoundTransactions
 from streams.worker.transport.consumer import BatchConsumer
-from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 
 __all__ = ["Engine"]

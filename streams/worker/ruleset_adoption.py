@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from consolidator.connecting.connection import Connection
 from models.catalogue import Catalogue
 from models.errors import ContractError
 from models.rows import HalfwayMark, PartitionMark
@@ -17,7 +18,6 @@ from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
 from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
-from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 from topics.reading.erasures import ConfirmedErasures
 from topics.reading.rulesets import read_rulesets

@@ -13,6 +13,7 @@ import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from confluent_kafka import KafkaError, KafkaException
 
+from consolidator.connecting.connection import Connection
 from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
@@ -34,7 +35,6 @@ from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.state_directory import WorkerSlot, unusable
 from streams.worker.transport.hearing import hear_aiokafka, passes
 from topics.cluster.authorization import require_permissions
-from topics.cluster.connection import Connection
 from topics.cluster.provisioning import existing, require
 from topics.contract.declared import Topics
 from topics.contract.permissions import Permission, Role, permissions

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from consolidator.connecting.connection import Connection
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import Cluster
-from topics.cluster.connection import Connection
 from topics.contract.declared import Topics
 
 __all__ = ["SourceWatch"]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(file for package in ("topics", "streams") for file in (ROOT / package).rglob("*.py"))
-JUDGES = {"topics.cluster.offsets", "streams.worker.transport.offset_questions"}
+PACKAGES = ("clients/python/consolidator", "topics", "streams")
+SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+JUDGES = {"consolidator.connecting.offsets", "streams.worker.transport.offset_questions"}
 QUESTIONS = {
     "beginning_offsets",
     "get_watermark_offsets",
@@ -42,4 +43,4 @@ def test_an_unjudged_question_is_found():
     """The search itself finds what it is for."""
     asked = "low, high = consumer.get_watermark_offsets(place)"
     assert questions(asked)
-    assert not questions(f"from topics.cluster.offsets import require_offsets\n{asked}")
+    assert not questions(f"from consolidator.connecting.offsets import require_offsets\n{asked}")

@@ -9,12 +9,12 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from consolidator.connecting.connection import Connection
 from streams.cli.main import main
 from streams.partition.batch import Outgoing
 from streams.worker import assignment
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
-from topics.cluster.connection import Connection
 
 _TIMEOUT_S = 30.0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from faust.types import TP
 
+from consolidator.connecting.offsets import unanswered
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch
 from streams.partition.partition_fold import PartitionFold
@@ -29,7 +30,6 @@ from tests.simulation.laws import CHANGELOG, RULES, SOURCE, TOPICS, Laws
 from tests.simulation.log import PartitionLog
 from tests.simulation.producers import SimulatedProducers
 from tests.simulation.worker import WORKERS, Killed, Seat, SimulatedStore, StepExecutor, Worker
-from topics.cluster.offsets import unanswered
 from topics.records.record import Record
 
 __all__ = ["Simulation"]

@@ -17,10 +17,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     TopicMetadata,
 )
 
+from consolidator.connecting.addresses import servers_text
+from consolidator.connecting.connection_errors import ConnectionErrors
+from consolidator.connecting.patience import ask_patiently
 from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError, SettingsError
-from topics.cluster.addresses import servers_text
-from topics.cluster.connection_errors import ConnectionErrors
-from topics.cluster.patience import ask_patiently
 from topics.contract.declared import Topic
 from topics.contract.drift import Found, Setting
 
@@ -77,7 +77,7 @@ class Cluster:
     """An admin client with limits.
 
     Args:
-        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Raises:

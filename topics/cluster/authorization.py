@@ -31,7 +31,7 @@ def require_permissions(
 
     Args:
         wanted: the needed permissions.
-        admin: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        admin: the configuration for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         timeout_s: seconds after which an unreachable cluster is an error.
         cluster: an existing client that asks; None: a client is made.
 
@@ -62,7 +62,7 @@ def require_credentials(config: Mapping[str, str | int], *, timeout_s: float = _
     This function tells the two cases apart. It blocks.
 
     Args:
-        config: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: the configuration for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         timeout_s: seconds after which it returns if the cluster does not answer at all.
 
     Raises:

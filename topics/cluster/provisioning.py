@@ -24,7 +24,7 @@ def apply(topics: Topics, admin: Mapping[str, str | int], *, timeout_s: float = 
 
     Args:
         topics: the declaration.
-        admin: the configuration for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        admin: the configuration for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         timeout_s: seconds after which an unreachable cluster is an error.
 
     Returns:

@@ -16,11 +16,12 @@ import structlog
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.ends import ends_of
+from consolidator.connecting.offsets import ASK_S
+from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.closing import close_consumer
-from topics.cluster.offsets import ASK_S
-from topics.cluster.open_transactions import ends_of
-from topics.reading.reader import LASTING, UNREADABLE, record_of, word_of
+from topics.reading.reader import record_of
 from topics.records.record import Record
 
 __all__ = ["Follower", "Place"]

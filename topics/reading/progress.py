@@ -12,10 +12,10 @@ from typing import Final, NamedTuple, Self
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.ends import ends_of
+from consolidator.connecting.offsets import ASK_S, ask_for_offsets, committed_offset
 from models.errors import InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S
-from topics.cluster.offsets import ASK_S, ask_for_offsets, committed_offset
-from topics.cluster.open_transactions import ends_of
 from topics.contract.declared import Topic, Topics
 from topics.reading.positions import AtOffset
 from topics.reading.reader import TopicReader
@@ -49,7 +49,7 @@ class GroupProgress:
     """Reads the progress of one group.
 
     Args:
-        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         group: the group's id.
         topics: the declared topics; the group reads ``executions``.
     """

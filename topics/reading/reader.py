@@ -8,13 +8,14 @@ from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consolidator.connecting.addresses import servers_text
+from consolidator.connecting.edges import edges_of
+from consolidator.connecting.offsets import ASK_S, ask_for_offsets, offset_at_time
+from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
 from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
-from topics.cluster.addresses import servers_text
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
-from topics.cluster.edges import edges_of
-from topics.cluster.offsets import ASK_S, ask_for_offsets, offset_at_time
 from topics.contract.permissions import Permission, Resource
 from topics.reading.positions import AtOffset, AtTime, Beginning, End, Span, Start
 from topics.reading.read_ahead import Arrival, PartitionAfterPartition
@@ -39,7 +40,7 @@ class TopicReader:
     offsets, and no consumer gets them.
 
     Args:
-        config: for librdkafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: for librdkafka, as :meth:`.Connection.librdkafka` makes it.
         topic: the topic's full name.
         start: where to begin.
         application_id: read only the partition in which everything about this application is.
@@ -289,35 +290,6 @@ class TopicReader:
     def _failure(self, error: KafkaError) -> ContractError | InfrastructureError:
         reason = f"{self.topic} at {self._servers}: {word_of(error)}"
         return ContractError(reason) if error.code() in LASTING else InfrastructureError(reason)
-
-
-# Permanent errors: the topic, the offset or the permission to read is missing.
-LASTING: Final = frozenset(
-    {
-        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's names
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    }
-)
-
-
-# Permanent as well: a batch cannot be decompressed, or is damaged.
-UNREADABLE: Final = frozenset(
-    {
-        KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - librdkafka's names
-        KafkaError._BAD_MSG,  # noqa: SLF001
-        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
-        KafkaError.INVALID_MSG,
-        KafkaError.INVALID_MSG_SIZE,
-    }
-)
-
-
-def word_of(error: KafkaError) -> str:
-    """An error's name and text."""
-    return f"{error.name()}: {error.str()}"
 
 
 def _place(message: Message) -> tuple[int, int]:

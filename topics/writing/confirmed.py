@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from consolidator.connecting.offsets import delivered_offset
 from models.errors import ConsolidatorError, InfrastructureError
 from topics.cluster.authorization import not_permitted
-from topics.cluster.offsets import delivered_offset
 from topics.contract.permissions import Permission
 from topics.writing.delivery import Written
 

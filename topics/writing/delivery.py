@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from consolidator.connecting.offsets import delivered_offset
 from models.errors import InfrastructureError
-from topics.cluster.offsets import delivered_offset
 
 __all__ = ["Written", "write_records"]
 

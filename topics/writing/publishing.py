@@ -48,7 +48,7 @@ def publish_events(
         events: each event with the bytes to publish.
         topic: the ``executions`` topic.
         partitions: its partition count.
-        client: the client's configuration, see :class:`topics.cluster.connection.Connection`.
+        client: the client's configuration, see :class:`consolidator.connecting.connection.Connection`.
         on_acknowledged: called with how many are acknowledged so far.
 
     Returns:

@@ -9,9 +9,9 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from topics.cluster.authorization import require_credentials
-from topics.cluster.connection import Connection
 from topics.cluster.open_transactions import wait_until_offsets_settled, wait_until_settled
 
 __all__ = ["outwait"]

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from consolidator.connecting.connection import Connection
+from consolidator.connecting.offsets import delivered_offset
 from models.errors import ConsolidatorError, InfrastructureError
 from streams.partition.batch import Batch, Outgoing
 from streams.partition.result import StoredRow
@@ -20,8 +22,6 @@ from streams.worker.transactions.errors import COMMIT, OWNER_CHANGED, refusal, u
 from streams.worker.transactions.group_metadata import group_metadata
 from streams.worker.transactions.producer_settings import producer_settings
 from topics.cluster.authorization import require_credentials
-from topics.cluster.connection import Connection
-from topics.cluster.offsets import delivered_offset
 from topics.cluster.producer_errors import CLIENT_ERRORS, FORGOTTEN, cause_of, has_failed
 
 __all__ = ["PartitionTransactions"]

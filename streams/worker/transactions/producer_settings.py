@@ -38,7 +38,7 @@ def producer_settings(
     """The configuration of the producer.
 
     Args:
-        config: how to reach Kafka, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: how to reach Kafka, as :meth:`.Connection.librdkafka` makes it.
         transactional_id: the producer's id.
         patience_s: the transaction's timeout, in seconds.
         on_error: called with errors after which librdkafka tries again.

@@ -4,7 +4,7 @@ from typing import Any
 
 import faust
 
-from topics.cluster.connection import Connection
+from consolidator.connecting.connection import Connection
 
 __all__ = ["broker_credentials"]
 

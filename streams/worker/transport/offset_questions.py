@@ -16,8 +16,8 @@ from aiokafka.errors import KafkaError as ClientError
 from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
+from consolidator.connecting.offsets import ASK_S, silence, unanswered
 from models.errors import InfrastructureError
-from topics.cluster.offsets import ASK_S, silence, unanswered
 
 __all__ = ["Asking", "ask_for_offsets", "ask_once", "look_for_leaders"]
 
@@ -37,7 +37,7 @@ async def ask_for_offsets(
     """The first offset, or the end, of each partition.
 
     Args:
-        ask: asks once, for at most :data:`topics.cluster.offsets.ASK_S`; raises aiokafka's errors.
+        ask: asks once, for at most :data:`consolidator.connecting.offsets.ASK_S`; raises aiokafka's errors.
         tps: the partitions.
         patience_s: how long leaders that do not answer are asked again.
         leaders: makes the client refresh its metadata, and returns the leaders that it knew.

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 
+from consolidator.connecting.connection import Connection
+from consolidator.connecting.offsets import ASK_S
 from models.errors import InfrastructureError
 from streams.worker.transactions.earlier_owners import outwait
 from tests.fault_runs.scale import SEED, scale
@@ -20,8 +22,6 @@ from tests.fault_runs.steady_load import SteadyLoad
 from tests.real_kafka.cluster import Cluster
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import WorkerProcess, tails, wait_shared_out, wait_until
-from topics.cluster.connection import Connection
-from topics.cluster.offsets import ASK_S
 from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
 from topics.reading.reader import TopicReader

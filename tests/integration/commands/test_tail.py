@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.connection import Connection
 from models.errors import ContractError, InfrastructureError
 from streams.cli.main import cli
 from streams.rulesets.binding import bind
 from tests.real_kafka.admin_calls import answered
-from topics.cluster.connection import Connection
 from topics.cluster.open_transactions import wait_until_settled
 from topics.cluster.provisioning import apply
 from topics.contract.declared import declare

@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
+from consolidator.connecting.connection import Connection
 from models.errors import ContractError, InfrastructureError, SettingsError
 from streams.cli.main import cli
 from tests.inputs.waiting import waiting
 from tests.real_kafka.admin_calls import answered
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import wait_until
-from topics.cluster.connection import Connection
 from topics.cluster.provisioning import apply, check, existing, require
 from topics.contract.declared import declare
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka import IsolationLevel, Producer
 
+from consolidator.connecting.ends import ends_of
 from streams.demo.scenarios import SCENARIOS
 from streams.sink.database import migrate, open_for_writing, url_of
 from streams.sink.lane import Cursor
@@ -21,7 +22,6 @@ from tests.databases.model import Model, sqlite_url
 from tests.inputs.workloads import parse_json
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import wait_until
-from topics.cluster.open_transactions import ends_of
 from topics.reading.erasures import ConfirmedErasures
 from topics.reading.following import Follower
 from topics.reading.progress import GroupProgress, Published

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
 from streams.partition.batch import Batch, Outgoing
@@ -17,7 +18,6 @@ from tests.inputs.workloads import believable
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import wait_until
-from topics.cluster.connection import Connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -5,9 +5,9 @@ import threading
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from consolidator.connecting.connection import Connection
 from streams.worker.transactions.earlier_owners import outwait
 from tests.real_kafka.worker_process import wait_until
-from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 

@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from streams.broker.embedded import start_broker
 from streams.partition.batch import Batch, Outgoing
@@ -22,7 +23,6 @@ from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installed import installed
 from tests.real_kafka.transactions import active_producers, committed_transactions, remembered_ids
 from tests.real_kafka.worker_process import wait_until
-from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 

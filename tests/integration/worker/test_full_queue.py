@@ -2,11 +2,11 @@
 
 import pytest
 
+from consolidator.connecting.connection import Connection
 from streams.partition.batch import Batch, Outgoing
 from streams.worker.round import Membership
 from streams.worker.transactions import producer_settings
 from streams.worker.transactions.partition_transactions import PartitionTransactions
-from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 

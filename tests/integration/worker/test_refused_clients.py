@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from consolidator.connecting.connection import Connection
 from models.errors import SettingsError
 from streams.worker.source_watch import SourceWatch
 from streams.worker.transactions.earlier_owners import outwait
@@ -15,7 +16,6 @@ from streams.worker.transactions.partition_transactions import PartitionTransact
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.oracle.folds import topics_of
 from tests.real_kafka.certificates import Authority
-from topics.cluster.connection import Connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Outgoing
 from streams.worker.round import Membership
@@ -11,7 +12,6 @@ from streams.worker.transactions.partition_transactions import PartitionTransact
 from streams.worker.transactions.small_rounds import client as module
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
 from tests.real_kafka.worker_process import wait_until
-from topics.cluster.connection import Connection
 
 pytestmark = pytest.mark.kafka
 

@@ -252,6 +252,24 @@ def test_the_page_has_the_databases_rates_and_memory() -> None:
     assert "load average when it began: 0.2" in page
 
 
+def test_the_page_compares_a_subscription_with_a_bare_loop() -> None:
+    """By rate and by CPU; the size of what was read is told."""
+    figures = {"changes_a_second": 100_000, "changes_a_cpu_second": 160_000, "peak_mib": 90}
+    slower = {"changes_a_second": 80_000, "changes_a_cpu_second": 120_000, "peak_mib": 95}
+    report = {
+        "kind": "subscribers",
+        "machine": {"cpu": "Example CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1"},
+        "versions": {"msgspec": "0.22.0"},
+        "settings": {"changes": 500_000, "bytes": 1_226, "runs": 5, "load": 0.25},
+        "sides": [{"side": "bare", **figures}, {"side": "subscription", **slower}],
+    }
+    page = performance_page([report], directory="performance")
+    assert "500,000 changes of 1,226 bytes, medians of 5 runs" in page
+    assert [line.split() for line in page.splitlines() if line.startswith("| subscription")] == [
+        ["|", "subscription", "|", "80,000", "|", "0.80", "|", "120,000", "|", "0.75", "|", "95", "|"]
+    ]
+
+
 def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
     """The command line wins over what was found best; the worker commits by its batches."""
     assert Plan((100.0,), 1, 1, 1).commit_ms_of(SIDES["quix-eos"]) == 10

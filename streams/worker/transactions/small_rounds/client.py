@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaError as ClientError
 from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError
 
+from consolidator.connecting.connection import CLIENT_ID, Connection
 from streams.worker.transactions.small_rounds.requests import ApiVersions, is_spoken
 from topics.cluster.authorization import require_credentials
-from topics.cluster.connection import CLIENT_ID, Connection
 
 __all__ = ["RefusedError", "TransactionClient", "require_accepted"]
 

@@ -14,6 +14,8 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from confluent_kafka import KafkaError
 
+from consolidator.connecting import offsets as answers
+from consolidator.connecting.connection import Connection
 from streams.partition.batch import Batch, Headers, Outgoing
 from streams.partition.result import StoredRow
 from streams.runtime.failpoints import reach
@@ -27,8 +29,6 @@ from streams.worker.transactions.small_rounds.requests import (
     TransactionOffsets,
 )
 from streams.worker.transport.membership import heartbeat
-from topics.cluster import offsets as answers
-from topics.cluster.connection import Connection
 from topics.cluster.producer_errors import FORGOTTEN
 
 __all__ = ["RoundProducers", "RoundTransactions"]

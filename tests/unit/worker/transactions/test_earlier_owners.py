@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from streams.worker.transactions import earlier_owners
 from streams.worker.transactions.earlier_owners import outwait
 from topics.cluster import open_transactions
-from topics.cluster.connection import Connection
 from topics.cluster.open_transactions import wait_until_offsets_settled, wait_until_settled
 
 NOWHERE = Connection("localhost:9")

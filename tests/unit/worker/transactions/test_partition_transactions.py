@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from streams.partition.batch import Batch, Outgoing
 from streams.worker.round import Membership
 from streams.worker.transactions import partition_transactions
 from streams.worker.transactions.partition_transactions import PartitionTransactions
-from topics.cluster.connection import Connection
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
 PASSING = KafkaException(KafkaError(KafkaError._TIMED_OUT, "retry call to resume", retriable=True))

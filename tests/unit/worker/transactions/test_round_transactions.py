@@ -6,11 +6,11 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, UnsupportedVersionError
 from confluent_kafka import KafkaError
 
+from consolidator.connecting.connection import Connection
 from models.errors import AuthorizationError, InfrastructureError
 from streams.worker.transactions.small_rounds import client as module
 from streams.worker.transactions.small_rounds.client import RefusedError, TransactionClient
 from streams.worker.transactions.small_rounds.round_transactions import RoundProducers
-from topics.cluster.connection import Connection
 
 NOBODY = Connection("localhost:9")
 LIMIT_S = 10

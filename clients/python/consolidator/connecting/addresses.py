@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Final, Self
 
-from models.errors import InfrastructureError
+from consolidator.errors import InfrastructureError
 
 __all__ = ["VARIABLE", "Servers", "parse_servers", "require_listener", "servers_text"]
 

@@ -7,6 +7,7 @@ this module.
 the question                                               below 0 what it means
 ========================================================= ====== ====================================================
 ``AdminClient.list_offsets``, of an end or a beginning     -1001  *no answer*, without an error: the leader is silent
+``AdminClient.list_offsets``, of a time                    -1     no record is that late; -1001: *no answer*
 ``Consumer.get_watermark_offsets``                         any    *no answer*; a leader that is silent is an exception
 ``Consumer.committed``, ``list_consumer_group_offsets``    -1001  nothing is committed, unless there is an error beside
 ``Consumer.offsets_for_times``                             -1     no record is that late, unless there is an error
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
-from topics.cluster.patience import ask_patiently
+from consolidator.connecting.patience import ask_patiently
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

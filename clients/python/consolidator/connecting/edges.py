@@ -9,7 +9,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     OffsetSpec,
 )
 
-from topics.cluster.offsets import ASK_S, ask_for_offsets, require_offsets, told_offset
+from consolidator.connecting.offsets import ASK_S, ask_for_offsets, require_offsets, told_offset
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

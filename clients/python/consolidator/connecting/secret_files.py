@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from streams.configuration.values import shown
+from consolidator.connecting.quoting import shown
 
 __all__ = ["FILE_SUFFIX", "secrets_from_files"]
 

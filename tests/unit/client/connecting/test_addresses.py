@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from consolidator.connecting.addresses import Servers, parse_servers, require_listener, servers_text
 from models.errors import InfrastructureError
 from tests.inputs.waiting import waiting
-from topics.cluster.addresses import Servers, parse_servers, require_listener, servers_text
 
 TWO_SECONDS = 2.0
 _MORE_THAN_LINUX_KEEPS = 4

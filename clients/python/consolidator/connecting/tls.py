@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from socket import create_connection
 from typing import Final
 
-from models.errors import SettingsError
+from consolidator.errors import SettingsError
 
 __all__ = ["client_context", "why_refused"]
 

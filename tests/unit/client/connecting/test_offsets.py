@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
-from topics.cluster.offsets import (
+from consolidator.connecting.offsets import (
     ask_for_offsets,
     committed_offset,
     delivered_offset,

@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError
 
+from consolidator.connecting.connection_errors import ConnectionErrors
 from models.errors import SettingsError
-from topics.cluster.connection_errors import ConnectionErrors
 
 CONFIG = {"bootstrap.servers": "broker:9092"}
 CLOSED = KafkaError(KafkaError._TRANSPORT, "disconnected")

@@ -5,8 +5,8 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
-from models.errors import SettingsError
-from topics.cluster.tls import client_context, why_refused
+from consolidator.connecting.tls import client_context, why_refused
+from consolidator.errors import SettingsError
 
 __all__ = ["ConnectionErrors"]
 
@@ -25,7 +25,7 @@ class ConnectionErrors:
     """The errors of a client's connections; if the client is refused, only they have the reason, and not the requests'.
 
     Args:
-        config: the client's configuration, as :meth:`topics.cluster.connection.Connection.librdkafka` makes it.
+        config: the client's configuration, as :meth:`.Connection.librdkafka` makes it.
 
     Attributes:
         last: the error that explains best why no broker answers; None: there was none.

@@ -2,10 +2,10 @@
 
 import pytest
 
+from consolidator.connecting.connection import Connection
 from models.errors import ContractError, SettingsError
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings, load_settings
-from topics.cluster.connection import Connection
 
 PASSWORD = "correct-horse"
 

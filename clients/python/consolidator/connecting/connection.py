@@ -4,8 +4,8 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Final
 
-from topics.cluster.addresses import VARIABLE, Servers
-from topics.cluster.tls import client_context
+from consolidator.connecting.addresses import VARIABLE, Servers
+from consolidator.connecting.tls import client_context
 
 # The client id, which brokers show in logs and use for quotas.
 CLIENT_ID: Final = "consolidator"
