@@ -49,7 +49,8 @@ class Publisher:
 
     def produce(self, number: int, delivered: list[SourcePlace] | None = None) -> None:
         """Publish one event; its place is appended when it is delivered."""
-        application = f"{self._name}-{number % 97}"
+        # Few executions each: what one of thousands costs the worker is another question.
+        application = f"{self._name}-{number // 10}"
         event = {
             "application_id": application,
             "execution_id": f"e-{number}",
@@ -117,9 +118,9 @@ def load(installation: Installation, rate: int) -> Iterator[None]:
             thread.join()
 
 
-def measured(installation: Installation, events: int) -> dict[str, Any]:
-    """Publish events and wait for them one by one."""
-    publisher, watch, beyond, whole = Publisher(installation, "waited"), Watch(installation), [], []
+def measured(installation: Installation, events: int, name: str) -> dict[str, Any]:
+    """Publish events of applications whose ids begin with a name, and wait for them one by one."""
+    publisher, watch, beyond, whole = Publisher(installation, name), Watch(installation), [], []
     prefix = f"{installation.name}."
     with Waiter(str(installation.config["bootstrap.servers"]), app_id=installation.name, topic_prefix=prefix) as waiter:
         for number in range(events + WARM_UP):
@@ -155,7 +156,7 @@ def main() -> None:
         for rate in map(int, arguments.rates.split(",")):
             busy = os.getloadavg()[0]
             with load(installation, rate):
-                found = measured(installation, arguments.events)
+                found = measured(installation, arguments.events, f"waited-{rate}")
             say(json.dumps({"load_average_before": round(busy, 1), "events_a_second_beside": rate, **found}))
         installation.close()
 
