@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consolidator.keys import partition_of
+from consolidator.source_records import ERASURE_HEADER
 from models.errors import ContractError, InfrastructureError
 from streams.operations.eraser import require_eraser
 from streams.operations.holdings import Holding, Search, Whose, retention_of
@@ -23,7 +24,6 @@ from topics.reading.positions import Beginning
 from topics.reading.progress import GroupProgress
 from topics.reading.reader import TopicReader
 from topics.records.erasures import (
-    ERASURE_HEADER,
     ERASURE_PREFIX,
     SALT_BYTES,
     Erasure,

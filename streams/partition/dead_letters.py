@@ -1,10 +1,10 @@
 """Makes the dead letter of a record. The errors come from ``topics/records/decoding.py`` and from the fold."""
 
+from consolidator.source_records import dlq_key
 from models.errors import BadEventError, Defect
 from models.events import Position
 from streams.partition.batch import Outgoing, SourceRecord
 from topics.contract.declared import Topics
-from topics.contract.keys import dlq_key
 from topics.records.dead_letter_format import dead_letter_content
 
 __all__ = ["application_erased", "dead_letter"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from consolidator.keys import application_prefix, parse_event_key
+from consolidator.source_records import ERASURE_HEADER
 from models.errors import BadEventError, Defect
 from models.events import Position
 from models.lengths import MAX_ID_BYTES
@@ -16,7 +17,7 @@ from streams.partition.state.erased_applications import ErasedApplications, eras
 from streams.partition.state.erased_events import HASH_BYTES, erased_hash, holds, with_hash
 from streams.partition.state.row_codec import RowReader
 from topics.contract.declared import Topics
-from topics.records.erasures import ERASURE_HEADER, Erasure, salted_hash
+from topics.records.erasures import Erasure, salted_hash
 
 __all__ = ["PartitionErasures"]
 

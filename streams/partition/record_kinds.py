@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from consolidator.keys import application_prefix, parse_event_key, partition_of
+from consolidator.source_records import ERASURE_HEADER
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent
 from models.lengths import MAX_ID_BYTES, fits
@@ -17,7 +18,7 @@ from streams.partition.ruleset_switches import RulesetSwitches
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.decoding import decode_event
 from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
-from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure
+from topics.records.erasures import ERASURE_PREFIX, Erasure
 
 __all__ = ["Adopted", "Edge", "Foreign", "ForeignRemoval", "Kind", "Tombstone", "is_adoption", "is_control"]
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from consolidator.keys import change_key, event_key, factors_key, partition_of
+from consolidator.source_records import dlq_key
 from models.errors import BadEventError, Defect
 from models.events import Status
 from models.rows import Entry, ErasedApplication, Erasures, HalfwayMark, PartitionMark, Row
@@ -18,7 +19,6 @@ from streams.partition.state.row_codec import KNOWN_FORMATS, decode_row, encode_
 from tests.inputs.cases import event, failed, ok
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, records_of
-from topics.contract.keys import dlq_key
 from topics.records.dead_letter_format import dead_letter_headers
 from topics.records.decoding import decode_event
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from consolidator import AuthorizationError, SnapshotEnd, Waiter, subscribe
+from consolidator.connecting.arguments import connection_from
+from consolidator.subscribing.cluster import Cluster
 from tests.fault_runs import lingering_worker
 from tests.inputs.workloads import believable, to_json
 from tests.real_kafka.secured_installation import SecuredInstallation
@@ -25,15 +28,17 @@ UNPOLLED_S = 40
 UNPOLLED_LIMIT_S = 25.0
 """A heartbeat after the permission is gone, and long before anything is polled again."""
 
+DAY_MS = 86_400_000
+
 FIXED = declare(
     "", app_id="app", partitions=4, replication_factor=1, audit_window_days=1, max_event_bytes=1024
 )  # fmt: skip
 """Only for the number of permissions, which is needed before there is an installation."""
 
 
-def each_of(role: Role) -> pytest.MarkDecorator:
-    """One case for each permission of a role, by its place in the list."""
-    named = [(place, str(one)) for place, one in enumerate(permissions(role, FIXED, "app"))]
+def each_of(role: Role, *, but: str = "") -> pytest.MarkDecorator:
+    """One case for each permission of a role, by its place in the list; without those for one operation."""
+    named = [(place, str(one)) for place, one in enumerate(permissions(role, FIXED, "app")) if one.operation != but]
     return pytest.mark.parametrize("place", [place for place, _ in named], ids=[name for _, name in named])
 
 
@@ -232,6 +237,56 @@ def test_a_sink_that_lacks_one_permission_names_it(shared, tmp_path, place):
     refused = shared.command("sink", "run", "--url", f"sqlite:///{file}")
     assert (refused.code, str(missing) in refused.stderr) == (REFUSED, True), refused
     assert not file.exists()
+
+
+@each_of(Role.SUBSCRIBER, but="DescribeConfigs")
+def test_a_subscriber_that_lacks_one_permission_names_it(shared, monkeypatch, place):
+    """Whether it waits for an event, takes a snapshot or joins a group: what it needs for that is named.
+
+    Not so for the topics' settings, which the next test is about.
+    """
+    for name, value in shared.variables.items():
+        monkeypatch.setenv(name, value)
+    missing = shared.needed(Role.SUBSCRIBER)[place]
+    shared.set_group(shared.ends())
+    uses = joined if missing.prefixed else subscribed if "factor" in missing.name else waited
+    shared.permit(Role.SUBSCRIBER)
+    uses(shared)
+    shared.broker.permit([one for one in shared.needed(Role.SUBSCRIBER) if one != missing])
+    with pytest.raises(AuthorizationError) as refused:
+        uses(shared)
+    assert str(missing).removesuffix("*") in str(refused.value)
+
+
+def test_a_subscriber_that_may_not_see_settings_may_be_away_for_a_day(shared, monkeypatch):
+    """Kafka's own default is supposed for how long erasures stay; with the whole list, the topics' setting is known."""
+    for name, value in shared.variables.items():
+        monkeypatch.setenv(name, value)
+    cluster = Cluster(connection_from(None, {}).librdkafka(), f"{shared.name}.")
+    shared.permit(Role.SUBSCRIBER)
+    assert cluster.describe().retention_ms == 30 * DAY_MS
+    for missing in shared.needed(Role.SUBSCRIBER):
+        if missing.operation == "DescribeConfigs":
+            shared.broker.permit([one for one in shared.needed(Role.SUBSCRIBER) if one != missing])
+            assert cluster.describe().retention_ms == DAY_MS
+
+
+def waited(installation):
+    """Wait for the first event of a partition, as a subscriber does."""
+    with Waiter() as waiter:
+        waiter.wait_for((0, 0))
+
+
+def subscribed(installation):
+    """Take a snapshot, as a subscriber does."""
+    with subscribe(until="caught-up") as subscription:
+        assert any(isinstance(item, SnapshotEnd) for item in subscription)
+
+
+def joined(installation):
+    """Take a partition's snapshot as one of a group's members."""
+    with subscribe(group=f"{installation.name}-subscriber-1") as subscription:
+        assert any(isinstance(item, SnapshotEnd) for item in subscription)
 
 
 @each_of(Role.ADMIN)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
+from consolidator.connecting.permissions import not_permitted as naming
 from models.errors import AuthorizationError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.contract.permissions import Permission, Resource
@@ -11,11 +12,6 @@ from topics.contract.permissions import Permission, Resource
 __all__ = ["not_permitted", "require_credentials", "require_permissions"]
 
 _LOOK_S: Final = 3.0
-
-_REMEDY: Final = (
-    "to do: grant it to this client's principal (KAFKA_SASL_USERNAME, or the subject of its certificate); "
-    "`consolidator topics acls` lists everything that a role needs"
-)
 
 
 def require_permissions(
@@ -74,5 +70,4 @@ def require_credentials(config: Mapping[str, str | int], *, timeout_s: float = _
 
 def not_permitted(*missing: Permission) -> AuthorizationError:
     """The error that names the missing permissions, and says what to do."""
-    lines = [f"  {one} ({one.why})" for one in missing]
-    return AuthorizationError("\n".join(["the cluster does not permit what this needs:", *lines, _REMEDY]))
+    return naming(*(f"{one} ({one.why})" for one in missing))

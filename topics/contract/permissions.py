@@ -22,6 +22,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     ERASER = "eraser"
     SINK = "sink"
+    SUBSCRIBER = "subscriber"
     ADMIN = "admin"
 
 
@@ -99,6 +100,8 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:  #
             return [*_eraser(topics, app_id)]
         case Role.SINK:
             return [*_sink(topics, app_id)]
+        case Role.SUBSCRIBER:
+            return [*_subscriber(topics, app_id)]
         case Role.ADMIN:
             creation = [Permission("Create", Resource.TOPIC, topic.name, "creates it") for topic in topics]
             return [*creation, *inspection(topics)]
@@ -146,6 +149,23 @@ def _sink(topics: Topics, app_id: str) -> Iterator[Permission]:
         yield Permission("Read", Resource.TOPIC, topic.name, why)
     yield Permission("Describe", Resource.GROUP, app_id, "asks how far the worker is")
     yield Permission("Read", Resource.GROUP, f"{app_id}-sink-", "shares the partitions", prefixed=True)
+
+
+def _subscriber(topics: Topics, app_id: str) -> Iterator[Permission]:
+    reasons = {
+        topics.factors: "takes the snapshot",
+        topics.factor_changes: "reads changes",
+        topics.executions: "wait_for: finds the copy of an event that came under another key",
+        topics.dlq: "wait_for: reads why an event is a dead letter",
+    }
+    for topic, why in reasons.items():
+        yield Permission("Read", Resource.TOPIC, topic.name, why)
+    for topic in (topics.factors, topics.factor_changes):
+        yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "knows for how long it may be away")
+    yield Permission("Describe", Resource.GROUP, app_id, "wait_for: asks how far the worker is")
+    yield Permission(
+        "Read", Resource.GROUP, f"{app_id}-subscriber-", "a group of members shares the partitions", prefixed=True
+    )
 
 
 def transactions(app_id: str) -> Permission:

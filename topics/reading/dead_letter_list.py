@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from consolidator.source_records import ERASURE_HEADER
 from models.errors import ContractError
 from topics.reading.positions import Span
 from topics.reading.reader import TopicReader
 from topics.records.dead_letter_format import Original, marked_letter, parse_dead_letter
-from topics.records.erasures import ERASURE_HEADER
 from topics.records.record import Record
 
 __all__ = ["Listed", "Place", "State", "list_letters", "require_place"]

@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import Final
 
 from consolidator.keys import parse_event_key
+from consolidator.source_records import DEAD_LETTER_CLASS, DEAD_LETTER_MESSAGE
 from models.errors import BadEventError, ContractError
 from models.events import rfc3339
 from models.lengths import MAX_KEY_BYTES
@@ -70,8 +71,8 @@ OFFSET = "dlq_offset"
 TIMESTAMP = "dlq_timestamp"
 TIME = "dlq_time"
 KEY = "dlq_key"
-CLASS = "dlq_error_class"
-MESSAGE = "dlq_error_message"
+CLASS = DEAD_LETTER_CLASS
+MESSAGE = DEAD_LETTER_MESSAGE
 
 FORMAT = "dlq_format"
 """The last header of a letter of any format but the first, which has no such header: the format's number."""

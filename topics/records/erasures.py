@@ -22,7 +22,6 @@ from topics.records.record import Record
 from topics.records.schema_version import LATER_VERSION, newer_version, require_known_version, version_of
 
 __all__ = [
-    "ERASURE_HEADER",
     "ERASURE_PREFIX",
     "SALT_BYTES",
     "Erasure",
@@ -37,10 +36,6 @@ __all__ = [
 
 ERASURE_PREFIX: Final = b"/erasure/"
 """The prefix of these records' keys. An application's id is not empty, so no application's key starts with a ``/``."""
-
-ERASURE_HEADER: Final = "consolidator_erasure"
-"""The header of every tombstone of an erasure. It shows that a foreign key is removed on purpose, and for which
-hash."""
 
 SALT_BYTES: Final = 16
 

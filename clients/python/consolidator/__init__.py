@@ -3,6 +3,8 @@
 It imports nothing from the worker, so none of its package names can clash with a service's own.
 
 * :func:`subscribe`: a snapshot of all factors and then every change, from Kafka; :mod:`consolidator.subscribing`.
+* :func:`wait_for` and :class:`Waiter`: what came of a published event, once every reader can read it.
+* :class:`PositionTable`: the position of a subscription in the subscriber's own database.
 * :mod:`consolidator.records`: the records of ``factors`` and ``factor-changes`` as values.
 * :mod:`consolidator.keys`: the keys of all records, and the partition of an application.
 * :mod:`consolidator.testing`: sample records, and a source of them without a broker.
@@ -21,6 +23,7 @@ from consolidator.errors import (
     TokenError,
     UnreadableRecordError,
     UsageError,
+    WaitTimeoutError,
 )
 from consolidator.keys import parse_event_key, partition_of
 
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
         FactorChange,
         FactorDifference,
         FactorValue,
+        SourcePlace,
         decode_change,
         decode_factors,
         factor_value,
     )
+    from consolidator.storing import HeldPosition, PositionTable, PositionTakenError
     from consolidator.subscribing.items import (
         CaughtUp,
         Changed,
@@ -47,6 +52,8 @@ if TYPE_CHECKING:
     )
     from consolidator.subscribing.start import BEGINNING, CAUGHT_UP, SNAPSHOT
     from consolidator.subscribing.subscription import Subscription, subscribe
+    from consolidator.waiting.result import WaitResult
+    from consolidator.waiting.waiter import Waiter, wait_for, wait_for_async
 
 __version__ = "0.1.0"
 
@@ -65,25 +72,34 @@ __all__ = [
     "FactorChange",
     "FactorDifference",
     "FactorValue",
+    "HeldPosition",
     "InfrastructureError",
     "Item",
     "MustRefetch",
+    "PositionTable",
+    "PositionTakenError",
     "Progress",
     "Revoked",
     "SettingsError",
     "SnapshotEnd",
+    "SourcePlace",
     "StalledError",
     "SubscriberError",
     "Subscription",
     "TokenError",
     "UnreadableRecordError",
     "UsageError",
+    "WaitResult",
+    "WaitTimeoutError",
+    "Waiter",
     "decode_change",
     "decode_factors",
     "factor_value",
     "parse_event_key",
     "partition_of",
     "subscribe",
+    "wait_for",
+    "wait_for_async",
 ]
 
 _LATER = {
@@ -92,10 +108,13 @@ _LATER = {
         "FactorChange",
         "FactorDifference",
         "FactorValue",
+        "SourcePlace",
         "decode_change",
         "decode_factors",
         "factor_value",
     ),
+    "consolidator.storing": ("HeldPosition", "PositionTable", "PositionTakenError"),
+    "consolidator.waiting.result": ("WaitResult",),
     "consolidator.subscribing.items": (
         "CaughtUp",
         "Changed",
@@ -109,6 +128,7 @@ _LATER = {
     ),
     "consolidator.subscribing.start": ("BEGINNING", "CAUGHT_UP", "SNAPSHOT"),
     "consolidator.subscribing.subscription": ("Subscription", "subscribe"),
+    "consolidator.waiting.waiter": ("Waiter", "wait_for", "wait_for_async"),
 }
 """What is imported when it is used first: who only decodes records loads no Kafka client, and who only needs the
 errors, as the worker's command line for its help, loads no decoder."""

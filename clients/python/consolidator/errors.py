@@ -17,6 +17,7 @@ __all__ = [
     "TokenError",
     "UnreadableRecordError",
     "UsageError",
+    "WaitTimeoutError",
 ]
 
 
@@ -57,6 +58,10 @@ class TokenError(ContractError):
 
 class StalledError(InfrastructureError):
     """Reading did not get on for too long; the message says what it waits for."""
+
+
+class WaitTimeoutError(InfrastructureError, TimeoutError):
+    """What came of an event is not known in time; the message says what was waited for."""
 
 
 class UnreadableRecordError(ConsolidatorError, ValueError):

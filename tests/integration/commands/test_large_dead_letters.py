@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 
 from consolidator.keys import event_key, partition_of
+from consolidator.source_records import dlq_key
 from models.errors import BadEventError, Defect
 from streams.cli.main import cli
 from tests.inputs.workloads import to_json
 from tests.real_kafka.dead_letter_steps import large, listed, place_of, redriven, refusal, run, source_records, work
 from tests.real_kafka.installation import LIMIT_S
-from topics.contract.keys import dlq_key
 from topics.records.dead_letter_format import MAX_CONTENT_BYTES, REDRIVE_OF, dead_letter_content
 from topics.records.erasures import ERASURE_PREFIX
 

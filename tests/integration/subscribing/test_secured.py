@@ -63,5 +63,5 @@ def test_refusals_say_what_to_do(published, secured, environment):
     with pytest.raises(SettingsError, match="refuses the credentials: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"):
         drained(servers, topic_prefix=prefix, **arguments | {"sasl_password": "canary-wrong"})
     secured.permit([])
-    with pytest.raises(AuthorizationError, match=rf"look at topic {prefix}factor.*consolidator topics acls"):
+    with pytest.raises(AuthorizationError, match=rf"(?s)Read on topic {prefix}factor.*consolidator topics acls"):
         drained(servers, topic_prefix=prefix, **arguments)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from consolidator.keys import event_key, partition_of
+from consolidator.source_records import ERASURE_HEADER
 from models.lengths import MAX_ID_BYTES, MAX_KEY_BYTES
 from models.rows import Erasures
 from streams.partition.state.row_codec import encode_row
@@ -15,7 +16,7 @@ from tests.inputs.workloads import to_json
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, decoded, record_of, topics_of
 from topics.records.dead_letter_format import CLASS, KEY, MAX_CONTENT_BYTES, VALUE_BYTES, content_bytes
-from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX
+from topics.records.erasures import ERASURE_PREFIX
 
 PARTITIONS = 4
 HOME = partition_of("app", PARTITIONS)

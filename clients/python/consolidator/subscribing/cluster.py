@@ -16,6 +16,7 @@ from consolidator.connecting.addresses import servers_text
 from consolidator.connecting.connection_errors import ConnectionErrors
 from consolidator.connecting.edges import edges_of
 from consolidator.connecting.ends import ends_of, offsets_at
+from consolidator.connecting.permissions import FORBIDDEN, not_permitted
 from consolidator.connecting.read_errors import word_of
 from consolidator.errors import AuthorizationError, ContractError, InfrastructureError, SettingsError
 
@@ -45,13 +46,6 @@ _UNKNOWN: Final = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's name
-    }
-)
-_FORBIDDEN: Final = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
 
@@ -124,7 +118,7 @@ class Cluster:
             found: dict[str, Any] = {}
             for name, future in futures.items():
                 try:
-                    found[name] = self._result(future, f"look at topic {name}")
+                    found[name] = self._result(future, f"look at topic {name}", self._permission(name))
                 except UnknownTopicError:
                     break
             else:
@@ -154,7 +148,9 @@ class Cluster:
             InfrastructureError: there is no answer for one of them; the message names it and its leader.
         """
         return self._asked(
-            lambda: ends_of(self._admin, topic, partitions, isolation, limit_s=REACH_S), f"read the end of {topic}"
+            lambda: ends_of(self._admin, topic, partitions, isolation, limit_s=REACH_S),
+            f"read the end of {topic}",
+            topic,
         )
 
     def edges(self, topic: str, partitions: Collection[int]) -> dict[int, tuple[int, int]]:
@@ -162,6 +158,7 @@ class Cluster:
         return self._asked(
             lambda: edges_of(self._admin, topic, partitions, settled=partitions, limit_s=REACH_S),
             f"read the ends of {topic}",
+            topic,
         )
 
     def times(self, topic: str, partitions: Collection[int], milliseconds: int) -> dict[int, int | None]:
@@ -169,19 +166,24 @@ class Cluster:
         return self._asked(
             lambda: offsets_at(self._admin, topic, partitions, milliseconds, limit_s=REACH_S),
             f"read the offsets of a time in {topic}",
+            topic,
         )
 
-    def _asked(self, question: Callable[[], _Answer], action: str) -> _Answer:
+    def _permission(self, topic: str) -> str:
+        return f"Read on topic {topic} ({'reads changes' if topic == self.changes else 'takes the snapshot'})"
+
+    def _asked(self, question: Callable[[], _Answer], action: str, topic: str) -> _Answer:
         try:
             return question()
         except KafkaException as error:
-            self._fail(error.args[0], action)
+            self._fail(error.args[0], action, self._permission(topic))
 
     def _retention_ms(self) -> int:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in (self.changes, self.factors)]
         futures = self._admin.describe_configs(resources, request_timeout=REACH_S)
+        permission = f"DescribeConfigs on topics {self.changes}, {self.factors}"
         try:
-            settings = [self._result(future, "read the topics' settings") for future in futures.values()]
+            settings = [self._result(future, "read the topics' settings", permission) for future in futures.values()]
         except (AuthorizationError, UnknownTopicError):
             return _DEFAULT_RETENTION_MS
         return min(int(one[_RETENTION].value) for one in settings)
@@ -202,23 +204,20 @@ class Cluster:
                         "up, and does its listener speak the security protocol that is set (KAFKA_SECURITY_PROTOCOL)?"
                     ) from error
 
-    def _result(self, future: "Future[Any]", action: str) -> Any:
+    def _result(self, future: "Future[Any]", action: str, permission: str) -> Any:
         try:
             # One second more than librdkafka's own limit, whose error says more.
             return future.result(timeout=REACH_S + 1)
         except TimeoutError as error:
             raise InfrastructureError(f"cannot {action}: no answer from {self.servers}") from error
         except KafkaException as error:
-            self._fail(error.args[0], action)
+            self._fail(error.args[0], action, permission)
 
-    def _fail(self, error: KafkaError, action: str) -> NoReturn:
+    def _fail(self, error: KafkaError, action: str, permission: str) -> NoReturn:
         if error.code() in _UNKNOWN:
             raise UnknownTopicError(f"cannot {action}: {word_of(error)}")
-        if error.code() in _FORBIDDEN:
-            raise AuthorizationError(
-                f"the cluster does not permit to {action}: {word_of(error)}. `consolidator topics acls` lists what the "
-                "role subscriber needs"
-            )
+        if error.code() in FORBIDDEN:
+            raise not_permitted(permission)
         self._admin.poll(0)
         self._errors.require_no_refusal()
         raise InfrastructureError(f"cannot {action} at {self.servers}: {word_of(error)}")

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consolidator.connecting.permissions import not_permitted
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
 from consolidator.errors import InfrastructureError
 
@@ -82,6 +83,7 @@ class Fetcher:
             "log_level": 2,
         }
         self.topic = topic
+        self._group = group
         self.consumer = Consumer(settings)
         self.positions: dict[int, int] = {}
         self.ends: dict[int, int] = {}
@@ -115,6 +117,7 @@ class Fetcher:
 
         Raises:
             LostPlaceError: a topic or an offset is not there.
+            AuthorizationError: the cluster does not permit to use the group.
             InfrastructureError: the log cannot be read.
         """
         try:
@@ -166,6 +169,8 @@ class Fetcher:
             raise InfrastructureError(
                 f"{self.topic} partition {partition} offset {offset} cannot be read: {word_of(error)}"
             )
+        elif code == KafkaError.GROUP_AUTHORIZATION_FAILED and self._group is not None:
+            raise not_permitted(f"Read on group {self._group} (shares the partitions)")
         elif code in LASTING or code in _OTHER_TOPIC:
             raise LostPlaceError(f"{self.topic} partition {partition}: {word_of(error)}")
         else:

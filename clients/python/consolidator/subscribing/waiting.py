@@ -1,20 +1,16 @@
 """What a reader waits for that does not get on."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError
 
+from consolidator.connecting.publication_times import published_at
 from consolidator.connecting.read_errors import word_of
 from consolidator.errors import ConsolidatorError, StalledError
 from consolidator.subscribing.cluster import COMMITTED, EVERYTHING, Cluster
 
 __all__ = ["Deadline", "open_transactions", "stalled"]
-
-_LOOK_S: Final = 3.0
-"""How long the first record of an open transaction is waited for."""
 
 
 class Deadline:
@@ -89,46 +85,11 @@ def open_transactions(
     stable = cluster.ends(topic, positions, COMMITTED)
     ends = cluster.ends(topic, positions, EVERYTHING)
     held = [one for one in sorted(positions) if positions[one] >= stable[one] and stable[one] < ends[one]]
-    since = _times(config, topic, {partition: stable[partition] for partition in held})
+    times = published_at(config, topic, {partition: stable[partition] for partition in held})
+    since = {partition: f"since {published:%Y-%m-%dT%H:%M:%SZ}" for partition, published in times.items()}
     return [
         f"a transaction is open on {topic} partition {partition} "
         f"{since.get(partition, 'since a time that cannot be read')}: the last stable offset is {stable[partition]}, "
         f"the end is {ends[partition]}"
         for partition in held
     ]
-
-
-def _times(config: Mapping[str, str | int], topic: str, offsets: Mapping[int, int]) -> dict[int, str]:
-    """When the records at some offsets were published, whether or not their transactions are open."""
-    if not offsets:
-        return {}
-    consumer = Consumer(
-        {
-            **config,
-            "group.id": "consolidator-subscriber",
-            "isolation.level": "read_uncommitted",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "allow.auto.create.topics": False,
-            "log_level": 2,
-        }
-    )
-    found: dict[int, str] = {}
-    try:
-        consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in offsets.items()])
-        deadline = time.monotonic() + _LOOK_S
-        while len(found) < len(offsets) and time.monotonic() < deadline:
-            found |= _published(consumer.consume(1, timeout=_LOOK_S / 10), offsets)
-    finally:
-        consumer.close()
-    return found
-
-
-def _published(messages: Iterable[object], offsets: Mapping[int, int]) -> dict[int, str]:
-    found = {}
-    for message in messages:
-        partition = message.partition()  # type: ignore[attr-defined]
-        if message.error() is None and message.offset() == offsets.get(partition):  # type: ignore[attr-defined]
-            published = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)  # type: ignore[attr-defined]
-            found[partition] = f"since {published:%Y-%m-%dT%H:%M:%SZ}"
-    return found

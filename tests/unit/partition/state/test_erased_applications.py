@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consolidator.source_records import ERASURE_HEADER
 from models.errors import BadEventError, Defect
 from streams.partition.state.erased_applications import ErasedApplications
 from streams.partition.state.row_codec import MARK_KEY, decode_row
@@ -13,7 +14,7 @@ from tests.inputs.cases import event, failed, ok, one_factor
 from tests.oracle.expected import Tombstone
 from tests.oracle.folds import Partition, Record, StoredRows, record_of
 from topics.records.dead_letter_format import CLASS, KEY
-from topics.records.erasures import ERASURE_HEADER, ERASURE_PREFIX, Erasure, erasure_of, parse_erasure
+from topics.records.erasures import ERASURE_PREFIX, Erasure, erasure_of, parse_erasure
 
 CATALOGUE = one_factor("sum")
 SALT = bytes(range(16))

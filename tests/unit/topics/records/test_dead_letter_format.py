@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 
+from consolidator.source_records import ERASURE_HEADER
 from models.errors import BadEventError, Defect
 from models.lengths import MAX_KEY_BYTES
 from streams.cli.output.dead_letters import decision_line, letter_json, letter_line, shown_json, shown_lines
@@ -27,7 +28,6 @@ from topics.records.dead_letter_format import (
     redriven_headers,
     with_original,
 )
-from topics.records.erasures import ERASURE_HEADER
 from topics.records.record import Record
 
 SOURCE = "executions"
