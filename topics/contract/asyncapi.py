@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import consolidator
 from consolidator.testing import encode, sample_change, sample_factors
+from consolidator.version import __version__
 from topics.contract.declared import Topic, Topics, declare
 from topics.contract.schemas import accepted_schemas
 
@@ -83,7 +83,7 @@ def _document(role: str) -> dict[str, Any]:
         "id": f"urn:factor-consolidator:asyncapi:{role}",
         "info": {
             "title": title,
-            "version": consolidator.__version__,
+            "version": __version__,
             "description": description,
             "license": {"name": "Apache-2.0"},
         },

@@ -3,8 +3,8 @@
 No group is joined. A position is after the records that were read, *and* after markers, aborted and compacted records,
 which no consumer gets. For the latter, it is known only when the consumer reports the partition's end.
 
-After a broker's restart, librdkafka sometimes does not fetch a partition any more, and reports no error. So a partition
-that stands still is compared with Kafka: if Kafka has more of it, the consumer is opened anew.
+A partition that stands still is compared with Kafka. If Kafka has more of it, the consumer is opened anew: see
+:mod:`consolidator.connecting.standstill`.
 """
 
 import time
@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 from consolidator.connecting.ends import ends_of
 from consolidator.connecting.offsets import ASK_S
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
+from consolidator.connecting.standstill import Standstill
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.closing import close_consumer
 from topics.reading.reader import record_of
@@ -32,6 +33,10 @@ Place = tuple[str, int]
 _POLL_RECORDS: Final = 2_000
 _QUEUED_KIB: Final = 16_384
 """The greatest number of KiB fetched ahead, for all partitions together."""
+
+_QUEUE_BACKOFF_MS: Final = 10
+"""After this time a full queue is looked at again. With librdkafka's default, a second, a quick caller waits most of
+the time for records: it empties the queue in a tenth of that."""
 
 _FETCH_WAIT_MS: Final = 50
 
@@ -70,6 +75,7 @@ class Follower:
             "allow.auto.create.topics": False,
             "fetch.wait.max.ms": _FETCH_WAIT_MS,
             "queued.max.messages.kbytes": _QUEUED_KIB,
+            "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,
         }
         self._consumer = self._opened()
         self._admin = AdminClient({**config, "log_level": 2})
@@ -79,7 +85,7 @@ class Follower:
         self._least_look_s = self._look_s = look_s
         self._looked = time.monotonic()
         self._seen: dict[Place, int] = {}
-        self._behind: dict[Place, int] = {}
+        self._standstill: Standstill[Place] = Standstill()
 
     def __enter__(self) -> Self:
         return self
@@ -164,10 +170,9 @@ class Follower:
             if place not in self._held and self._seen.get(place) == position
         }
         self._seen = dict(self.positions)
-        before, self._behind = self._behind, self._behind_of(resting)
-        stuck = {place for place, position in self._behind.items() if before.get(place) == position}
+        stuck = self._standstill.look(self._behind_of(resting), self._look_s)
         if not stuck:
-            if not self._behind:
+            if not self._standstill.is_suspected:
                 self._look_s = self._least_look_s
             return
         topic, partition = min(stuck)
@@ -199,7 +204,8 @@ class Follower:
         # A partition that it does not fetch may keep it from closing.
         close_consumer(self._consumer, "following")
         self._consumer = self._opened()
-        self._seen, self._behind = {}, {}
+        self._seen = {}
+        self._standstill.forget()
         places = [TopicPartition(*place, position) for place, position in self.positions.items()]
         self._consumer.incremental_assign(places)
         if self._held:

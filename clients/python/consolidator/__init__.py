@@ -26,6 +26,7 @@ from consolidator.errors import (
     WaitTimeoutError,
 )
 from consolidator.keys import parse_event_key, partition_of
+from consolidator.version import __version__
 
 if TYPE_CHECKING:
     from consolidator.records import (
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from consolidator.subscribing.subscription import Subscription, subscribe
     from consolidator.waiting.result import WaitResult
     from consolidator.waiting.waiter import Waiter, wait_for, wait_for_async
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BEGINNING",
@@ -92,6 +91,7 @@ __all__ = [
     "WaitResult",
     "WaitTimeoutError",
     "Waiter",
+    "__version__",
     "decode_change",
     "decode_factors",
     "factor_value",

@@ -7,6 +7,7 @@ from typing import Final
 from confluent_kafka import Message
 
 from consolidator.connecting.read_errors import word_of
+from consolidator.connecting.standstill import Standstill
 from consolidator.errors import InfrastructureError
 from consolidator.subscribing.cluster import COMMITTED, EVERYTHING, Cluster, Described, UnknownTopicError
 from consolidator.subscribing.consuming import Fetcher, LostPlaceError
@@ -51,7 +52,7 @@ class Engine:
         self._targets: dict[int, int] = {}
         self._reported = time.monotonic()
         self._at_report: dict[int, int] = {}
-        self._behind: dict[int, tuple[int, float]] = {}
+        self._standstill: Standstill[int] = Standstill()
         self._waits = Deadline(options.stall_s)
 
     def close(self) -> None:
@@ -304,19 +305,12 @@ class Engine:
                 self.state.fresh_ms[partition] = asked_ms
             else:
                 behind[partition] = read[partition]
-        now = time.monotonic()
-        still = {one: at for one, at in behind.items() if self._behind.get(one, (-1, now))[0] == at}
-        self._behind = {one: self._behind[one] if one in still else (at, now) for one, at in behind.items()}
-        if any(now - since >= self.options.stall_s for _, since in self._behind.values()):
-            self._behind = {}
+        if self._standstill.look(behind, self.options.stall_s):
+            self._standstill.forget()
             self.open_anew()
 
     def open_anew(self) -> None:
-        """Open the journal's consumer anew, at its positions.
-
-        librdkafka (2.16) may no longer fetch a partition that was taken up while its broker restarted, and says
-        nothing.
-        """
+        """Open the journal's consumer anew, at its positions; see :mod:`consolidator.connecting.standstill`."""
         positions = dict(self.journal.positions)
         self.journal.close()
         self.journal = Fetcher(self.options.config, self.cluster.changes)
