@@ -16,8 +16,8 @@ from streams.cli.options import (
     servers_option,
     state_dir_option,
 )
-from streams.runtime.signals import end_at_signals, ignore_signals
-from streams.runtime.standard_error import flush_standard_error, queue_standard_error
+from streams.runtime.signals import EndedEarly, early_end, ignore_signals
+from streams.runtime.standard_error import queue_standard_error
 
 
 @click.command(
@@ -58,7 +58,7 @@ def run(
     other one. See first what differs: consolidator compare --catalogue NEW. Restart the workers one after
     the other; one with the old catalogue that is given a partition of the new one ends with exit code 2.
     """
-    end_at_signals()
+    early_end.begin()
     # Set before anything is printed, and before files or connections are opened.
     queue_standard_error()
     # State and logs hold data of the topics, so only this user may read them.
@@ -81,12 +81,6 @@ def run(
         log_format=log_format,
     )
     log = structlog.get_logger()
-
-    def say_early_end() -> None:
-        log.info("worker stopped before it began")
-        flush_standard_error()
-
-    end_at_signals(say_early_end)
     beat = None
     try:
         if settings.processes > 1:
@@ -99,5 +93,11 @@ def run(
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
         run_worker(settings, beat=beat)
+    except BaseException:
+        if not early_end.has_come:
+            raise
+        ignore_signals()
+        log.info("worker stopped before it began")
+        raise EndedEarly from None
     finally:
         ignore_signals()
