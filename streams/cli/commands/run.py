@@ -16,8 +16,9 @@ from streams.cli.options import (
     servers_option,
     state_dir_option,
 )
-from streams.runtime.signals import EndedEarly, early_end, ignore_signals
-from streams.runtime.standard_error import queue_standard_error
+from streams.runtime.exit_codes import DONE
+from streams.runtime.signals import early_end, ignore_signals
+from streams.runtime.standard_error import flush_standard_error, queue_standard_error
 
 
 @click.command(
@@ -98,6 +99,8 @@ def run(
             raise
         ignore_signals()
         log.info("worker stopped before it began")
-        raise EndedEarly from None
+        flush_standard_error()
+        # At once: a client's own end may wait for a cluster that does not answer.
+        os._exit(DONE)
     finally:
         ignore_signals()
