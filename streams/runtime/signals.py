@@ -1,23 +1,24 @@
 """Signals that end a command: before its work, during it, and held back where half-done work would be left."""
 
-import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Final, Self
 
 from models.errors import ConsolidatorError
-from streams.runtime.exit_codes import DONE, SIGNALLED
+from streams.runtime.exit_codes import SIGNALLED
 
 __all__ = [
     "ENDING",
+    "EarlyEnd",
+    "EndedEarly",
     "Interrupted",
     "Interruption",
     "deferred_signals",
-    "end_at_signals",
+    "early_end",
     "ignore_signals",
 ]
 
@@ -58,25 +59,53 @@ class Interrupted(KeyboardInterrupt):
     """
 
 
-def end_at_signals(say: Callable[[], object] = lambda: None) -> None:
-    """From now on SIGTERM and SIGINT end the process at once with exit code 0: its work has not begun.
+class EndedEarly(SystemExit):
+    """SIGTERM or SIGINT came before the work began; the exit code is 0."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+
+class EarlyEnd:
+    """Lets SIGTERM and SIGINT end a process before its work begins: they raise :class:`EndedEarly` in the main thread.
 
     By default SIGTERM ends a process silently with exit code -15, which its starter takes for a failure. Importing
-    Faust, and waiting for a cluster that does not answer, take seconds. Later steps install their own handlers.
+    Faust, and waiting for a cluster that does not answer, take seconds.
 
-    The handler raises nothing. An exception that is raised inside a library's C code may come out as a SystemError, and
-    one that is raised inside a finalizer is lost. There is nothing to clean up yet.
-
-    Args:
-        say: called before the process ends; it may log. The main thread may be anywhere when it is called.
+    The exception may not arrive: a library's C code may replace it by another one, and Python drops it in a finalizer.
+    So the signal is remembered. Whoever handles another exception asks :attr:`has_come` first, and the steps before the
+    work call :meth:`look`. The handler does nothing else: the main thread may hold any lock.
     """
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        say()
-        os._exit(DONE)
+    def __init__(self) -> None:
+        self.has_come = False
 
-    for number in ENDING:
-        signal.signal(number, end)
+    def begin(self) -> None:
+        """Install the handlers. The work installs its own ones."""
+        for number in ENDING:
+            signal.signal(number, self._end)
+        self._report_lost, sys.unraisablehook = sys.unraisablehook, self._unless_dropped
+
+    def look(self) -> None:
+        """Raise if a signal has come.
+
+        Raises:
+            EndedEarly: one has.
+        """
+        if self.has_come:
+            raise EndedEarly
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self.has_come = True
+        raise EndedEarly
+
+    def _unless_dropped(self, lost: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(lost.exc_type, EndedEarly):
+            self._report_lost(lost)
+
+
+early_end: Final = EarlyEnd()
+"""The process's own: signal handlers belong to the process, too."""
 
 
 def ignore_signals() -> None:

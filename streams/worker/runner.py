@@ -25,6 +25,7 @@ from streams.runtime.contact import LOOK_S, KafkaContact
 from streams.runtime.exit_codes import DONE, exit_code_of
 from streams.runtime.grace import GRACE_S, Grace, call_at_signals
 from streams.runtime.logs import EventLog
+from streams.runtime.signals import early_end
 from streams.runtime.standard_error import flush_standard_error, lost_lines
 from streams.runtime.supervision import Supervision
 from streams.worker.app import ConsolidatorApp, create_app
@@ -64,7 +65,7 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
     The caller has configured logging. Until the worker has its own signal handlers, signals end the process: see
-    :func:`~streams.runtime.signals.end_at_signals`. Every failure ends the process. The log has the reason, and the
+    :class:`~streams.runtime.signals.EarlyEnd`. Every failure ends the process. The log has the reason, and the
     exit code says who has to act.
 
     Args:
@@ -84,9 +85,11 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
         require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
         _require_topics(topics, connection, settings.app_id)
         rulesets.admit(settings.app_id, settings.topic_prefix)
+        early_end.look()
         slot = WorkerSlot(settings.state_dir, settings.app_id)
         asyncio.run(_serve(settings, connection, topics, rulesets, slot, beat))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with a documented code
+        early_end.look()
         _die(error)
 
 
@@ -154,6 +157,7 @@ async def _serve(
     )
     stop, stopped = asyncio.Event(), threading.Event()
     _stop_at_signals(app.partition_owner, stop, stopped, die)
+    early_end.look()
     _log.info("worker starting", app_id=settings.app_id, ruleset=rulesets.own.name, state=str(slot.directory))
     supervision.watch(_collect_garbage_rarely(), "collecting garbage")
     supervision.watch(_every_second(contact, beat), "the watch over Kafka")

@@ -16,7 +16,8 @@ from streams.cli.options import (
     servers_option,
     state_dir_option,
 )
-from streams.runtime.signals import end_at_signals, ignore_signals
+from streams.runtime.exit_codes import DONE
+from streams.runtime.signals import early_end, ignore_signals
 from streams.runtime.standard_error import flush_standard_error, queue_standard_error
 
 
@@ -58,7 +59,7 @@ def run(
     other one. See first what differs: consolidator compare --catalogue NEW. Restart the workers one after
     the other; one with the old catalogue that is given a partition of the new one ends with exit code 2.
     """
-    end_at_signals()
+    early_end.begin()
     # Set before anything is printed, and before files or connections are opened.
     queue_standard_error()
     # State and logs hold data of the topics, so only this user may read them.
@@ -81,12 +82,6 @@ def run(
         log_format=log_format,
     )
     log = structlog.get_logger()
-
-    def say_early_end() -> None:
-        log.info("worker stopped before it began")
-        flush_standard_error()
-
-    end_at_signals(say_early_end)
     beat = None
     try:
         if settings.processes > 1:
@@ -99,5 +94,13 @@ def run(
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
         run_worker(settings, beat=beat)
+    except BaseException:
+        if not early_end.has_come:
+            raise
+        ignore_signals()
+        log.info("worker stopped before it began")
+        flush_standard_error()
+        # At once: a client's own end may wait for a cluster that does not answer.
+        os._exit(DONE)
     finally:
         ignore_signals()

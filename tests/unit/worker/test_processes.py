@@ -14,7 +14,7 @@ import os
 import signal
 import time
 
-from streams.runtime.signals import end_at_signals
+from streams.runtime.signals import early_end
 from streams.worker.processes import fork_workers
 
 plain_fork = os.fork
@@ -30,7 +30,7 @@ def fork_and_signal():
 codes = []
 for _ in range(10):
     if not plain_fork():
-        end_at_signals()
+        early_end.begin()
         os.fork = fork_and_signal
         fork_workers(1)
         time.sleep(5)
