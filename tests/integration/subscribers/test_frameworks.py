@@ -1,12 +1,12 @@
-"""The start-up hooks of docs/subscribers.md, in their frameworks.
-
-None of the frameworks is among the locked packages: these run where one is installed. That all of them compile is shown
-by ``test_page.py``.
-"""
+"""The start-up hooks of docs/subscribers.md, in their frameworks."""
 
 import sys
 
+import django
 import pytest
+from django.apps import apps
+from django.conf import settings
+from fastapi.testclient import TestClient
 
 from tests.integration.subscribers.page import PROGRAMS
 from tests.real_kafka.installation import LIMIT_S
@@ -42,10 +42,8 @@ def wait_served(get):
 @pytest.mark.filterwarnings("ignore")
 def test_fastapi(service):
     """Its lifespan starts the view and stops it."""
-    pytest.importorskip("fastapi")
-    testclient = pytest.importorskip("fastapi.testclient")
     app = service("fastapi_service.py")["app"]
-    with testclient.TestClient(app) as client:
+    with TestClient(app) as client:
         wait_served(client.get)
         assert client.get("/factors/set").json() == EXPECTED
         assert client.get("/factors/nobody").json() == {}
@@ -54,7 +52,6 @@ def test_fastapi(service):
 @pytest.mark.filterwarnings("ignore")
 def test_flask(service):
     """The module starts the view when it is imported."""
-    pytest.importorskip("flask")
     names = service("flask_service.py")
     client = names["app"].test_client()
     wait_served(client.get)
@@ -65,17 +62,12 @@ def test_flask(service):
 @pytest.mark.filterwarnings("ignore")
 def test_django(service, tmp_path):
     """Its application's ``ready`` starts the view."""
-    django = pytest.importorskip("django")
-    from django.conf import settings  # noqa: PLC0415 - only where it is installed
-
     package = tmp_path / "pricing"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "apps.py").write_text(PROGRAMS["django_apps.py"])
     settings.configure(INSTALLED_APPS=["pricing.apps.PricingConfig"])
     django.setup()
-    from django.apps import apps  # noqa: PLC0415 - likewise
-
     view = apps.get_app_config("pricing").view
     wait_until(lambda: view.shown is not None, "the view", limit_s=LIMIT_S)
     assert view.of("set")["bank_statement"]["f_revenue_monthly_avg"] == 10_001

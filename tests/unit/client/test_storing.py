@@ -3,11 +3,14 @@
 import asyncio
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 
+import aiosqlite
 import psycopg
+import psycopg2
 import pytest
 import sqlalchemy
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from consolidator import SubscriberError
 from consolidator.storing import HeldPosition, PositionTable, PositionTakenError
@@ -27,6 +30,10 @@ def psycopg_connection(database):
     return psycopg.connect(database)
 
 
+def psycopg2_connection(database):
+    return psycopg2.connect(database)
+
+
 def sqlalchemy_connection(database):
     scheme = "postgresql+psycopg" if str(database).startswith("postgresql") else "sqlite"
     url = f"{scheme}{str(database).removeprefix('postgresql')}" if scheme != "sqlite" else f"sqlite:///{database}"
@@ -39,12 +46,13 @@ def sqlalchemy_connection(database):
         "sqlite3",
         "sqlalchemy over sqlite3",
         pytest.param("psycopg", marks=pytest.mark.postgres),
+        pytest.param("psycopg2", marks=pytest.mark.postgres),
         pytest.param("sqlalchemy over psycopg", marks=pytest.mark.postgres),
     ]
 )
 def connect(request, tmp_path):
     """Makes connections to one database in which both tables are."""
-    is_postgres = request.param.endswith("psycopg")
+    is_postgres = "psycopg" in request.param
     database = request.getfixturevalue("postgres").new_database() if is_postgres else tmp_path / "service.db"
     plain = psycopg_connection if is_postgres else sqlite_connection
     with closing(plain(database)) as connection:
@@ -52,7 +60,8 @@ def connect(request, tmp_path):
         connection.execute(TABLE.create)
         connection.execute(EFFECTS)
         connection.commit()
-    make = sqlalchemy_connection if request.param.startswith("sqlalchemy") else plain
+    makers = {"psycopg2": psycopg2_connection}
+    make = sqlalchemy_connection if request.param.startswith("sqlalchemy") else makers.get(request.param, plain)
     opened = []
 
     def made():
@@ -66,7 +75,11 @@ def connect(request, tmp_path):
 
 def run(connection, text):
     """Execute a statement; the rows that it gives."""
-    cursor = connection.exec_driver_sql(text) if hasattr(connection, "exec_driver_sql") else connection.execute(text)
+    if hasattr(connection, "exec_driver_sql"):
+        cursor = connection.exec_driver_sql(text)
+    else:
+        cursor = connection.cursor()
+        cursor.execute(text)
     return [tuple(row) for row in cursor.fetchall()] if text.startswith("SELECT") else []
 
 
@@ -214,14 +227,38 @@ def test_so_is_one_of_postgresql(postgres):
             TABLE.store(connection, held, "two")
 
 
-@pytest.mark.postgres
-def test_an_asynchronous_connection_stores_as_well(postgres):
-    """psycopg's, with the same fence."""
-    database = postgres.new_database()
+@asynccontextmanager
+async def sqlalchemy_async_connection(database):
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}", poolclass=sqlalchemy.NullPool)
+    async with engine.connect() as connection:
+        yield connection
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def psycopg_async_connection(database):
+    async with await psycopg.AsyncConnection.connect(database) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    "connect_async",
+    [
+        aiosqlite.connect,
+        sqlalchemy_async_connection,
+        pytest.param(psycopg_async_connection, marks=pytest.mark.postgres),
+    ],
+    ids=["aiosqlite", "sqlalchemy over aiosqlite", "psycopg"],
+)
+def test_an_asynchronous_connection_stores_as_well(connect_async, request, tmp_path):
+    """With the same fence."""
+    is_postgres = connect_async is psycopg_async_connection
+    database = request.getfixturevalue("postgres").new_database() if is_postgres else tmp_path / "service.db"
 
     async def stored():
-        async with await psycopg.AsyncConnection.connect(database) as connection:
-            await connection.execute(TABLE.create)
+        async with connect_async(database) as connection:
+            execute = getattr(connection, "exec_driver_sql", None) or connection.execute
+            await execute(TABLE.create)
             held = await TABLE.load_async(connection)
             held = await TABLE.store_async(connection, held, "one")
             await connection.commit()
