@@ -22,6 +22,14 @@ pytestmark = pytest.mark.kafka
 
 APPLICATIONS = [f"app-{number}" for number in range(6)]
 WAITS_S = 0.3
+CLOSED_BY_A_SIGNAL = """
+import signal, sys, consolidator
+subscription = consolidator.subscribe(sys.argv[1], topic_prefix=sys.argv[2])
+signal.signal(signal.SIGTERM, lambda *_: subscription.close())
+for item in subscription:
+    print(type(item).__name__, flush=True)
+print("closed")
+"""
 PROGRAM = """
 import sys, consolidator
 with consolidator.subscribe(sys.argv[1], topic_prefix=sys.argv[2]) as subscription:
@@ -40,9 +48,9 @@ def test_a_subscription_is_closed_in_the_middle(published, subscribed, is_async)
     assert [*watched.subscription] == []
 
 
-def test_an_interrupt_ends_it_at_once(kafka, published, installation):
-    """Ctrl-C in a loop that waits ends the program as any other."""
-    command = [sys.executable, "-c", PROGRAM, kafka, f"{installation.name}."]
+def signalled(program, kafka, installation, number):
+    """The program's exit code, stdout and stderr after a signal that comes while it waits for changes."""
+    command = [sys.executable, "-c", program, kafka, f"{installation.name}."]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients" / "python")}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -51,11 +59,23 @@ def test_an_interrupt_ends_it_at_once(kafka, published, installation):
         while running.stdout.readline().strip() != "CaughtUp":
             assert running.poll() is None
         began = time.monotonic()
-        running.send_signal(signal.SIGINT)
-        _, problems = running.communicate(timeout=LIMIT_S)
+        running.send_signal(number)
+        printed, problems = running.communicate(timeout=LIMIT_S)
     assert time.monotonic() - began < LIMIT_S / 2
+    return running.returncode, printed, problems
+
+
+def test_a_signals_handler_may_close_it(kafka, published, installation):
+    """It runs in the middle of a look at Kafka: the loop ends as at any other close, and the program goes on."""
+    code, printed, problems = signalled(CLOSED_BY_A_SIGNAL, kafka, installation, signal.SIGTERM)
+    assert (code, printed.splitlines()[-1], problems) == (0, "closed", "")
+
+
+def test_an_interrupt_ends_it_at_once(kafka, published, installation):
+    """Ctrl-C in a loop that waits ends the program as any other."""
+    code, _, problems = signalled(PROGRAM, kafka, installation, signal.SIGINT)
     assert problems.rstrip().endswith("KeyboardInterrupt")
-    assert running.returncode == -signal.SIGINT
+    assert code == -signal.SIGINT
 
 
 def test_a_cancelled_task_loses_nothing(published, subscribed):

@@ -39,6 +39,9 @@ class Subscription:
         self._closing = False
         # Held while Kafka is looked at: a consumer must not be closed meanwhile.
         self._lock = threading.RLock()
+        # The thread that looks at Kafka. A signal's handler runs in it, in the middle of the look.
+        self._looking: int | None = None
+        self._ending = False
         self._executor: ThreadPoolExecutor | None = None
         self._waited: Future[bool] | None = None
 
@@ -119,6 +122,7 @@ class Subscription:
         with self._lock:
             if self._closing:
                 return False
+            self._looking = threading.get_ident()
             try:
                 if self._engine is None:
                     self._engine = self._begun()
@@ -128,7 +132,9 @@ class Subscription:
                 # The next iteration begins anew, after the last item that was yielded.
                 self._end()
                 raise
-            if batch is None:
+            finally:
+                self._looking = None
+            if batch is None or self._closing:
                 self._end()
                 return False
             self._batch = iter(batch)
@@ -146,12 +152,16 @@ class Subscription:
 
     def _end(self) -> None:
         self._batches, self._batch = iter(()), iter(())
+        if self._ending:
+            # A signal's handler has closed the subscription in the middle of its end.
+            return
+        self._ending = True
         try:
             # A member that leaves its group may commit first, in the caller's ``on_revoke``.
             if self._engine is not None:
                 self._engine.close()
         finally:
-            self._engine = None
+            self._engine, self._ending = None, False
 
     @property
     def token(self) -> str | None:
@@ -181,8 +191,14 @@ class Subscription:
         engine.commit(chosen, everything=item is None)
 
     def close(self) -> None:
-        """End the subscription; an iteration that waits ends within a second. May be called twice, by any thread."""
+        """End the subscription; an iteration that waits ends within a second.
+
+        May be called twice, by any thread, and by a signal's handler.
+        """
         self._closing = True
+        if self._looking == threading.get_ident():
+            # A handler has interrupted this thread's own look, which closes the consumer when it is over.
+            return
         with self._lock:
             self._end()
 
