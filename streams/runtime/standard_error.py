@@ -10,7 +10,7 @@ from typing import Final
 
 from streams.runtime.log_queue import LogQueue, encoded
 
-__all__ = ["LogStream", "flush_standard_error", "lost_lines", "queue_standard_error", "write_lines"]
+__all__ = ["LogStream", "flush_standard_error", "log_blocked_s", "lost_lines", "queue_standard_error", "write_lines"]
 
 _STDERR: Final = 2
 
@@ -96,6 +96,11 @@ def flush_standard_error() -> None:
 def lost_lines() -> int:
     """How many lines could not be written to stderr so far."""
     return sys.stderr.queue.lost if isinstance(sys.stderr, LogStream) else 0
+
+
+def log_blocked_s() -> float:
+    """For how long a write to stderr has not ended, in seconds; 0: none is under way."""
+    return sys.stderr.queue.blocked_s if isinstance(sys.stderr, LogStream) else 0.0
 
 
 def _closed_streams() -> set[int]:
