@@ -78,6 +78,8 @@ def configure_logging(level: str, output: str) -> None:
     renderer = _renderer(output)
     if isinstance(sys.stderr, LogStream):
         sys.stderr.queue.render_lost = lambda lost, total: _line_of_lost(renderer, lost, total)
+        if isinstance(renderer, structlog.processors.JSONRenderer):
+            sys.stderr.render_text = lambda text: _line_of_text(renderer, text)
     # This does not use the standard library's logging, which takes five times as long for a line: every failed
     # execution logs one.
     structlog.configure(
@@ -196,6 +198,13 @@ def _line_of_lost(renderer: Any, lost: int, total: int) -> str:
     timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     members = {"event": "log lines were lost", "lines": lost, "lines_in_all": total, **_named}
     return f"{renderer(None, level, members | {'level': level, 'timestamp': timestamp})}\n"
+
+
+def _line_of_text(renderer: Any, text: str) -> str:
+    """The line for a text that somebody has printed to stderr."""
+    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    members = {"event": text, "level": "warning", "logger": "stderr", **_named, "timestamp": timestamp}
+    return str(renderer(None, "warning", members))
 
 
 def _json_text(event: Any, **_: Any) -> str:
