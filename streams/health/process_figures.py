@@ -109,7 +109,7 @@ class ProcessFigures:
     def _kafka(self) -> Check:
         lost = self._contact.lost()
         if lost is None:
-            return Check("kafka", ok=True, says="brokers answer", needed=True)
+            return Check("kafka", ok=True, says="no broker is lost", needed=True)
         says = f"lost for {lost.since_s:.0f} s: waits for an answer of {', '.join(lost.brokers)} ({lost.reason})"
         return Check("kafka", ok=False, says=says, needed=True)
 
