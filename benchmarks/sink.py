@@ -32,12 +32,12 @@ from benchmarks.sink_answers import GROUP, answered_ms
 from consolidator.keys import partition_of
 from streams.sink.database import migrate, open_for_reading, open_for_writing, transaction, url_of
 from streams.sink.interpreter import set_for_cuts
-from streams.sink.lane import Cursor, Lane
+from streams.sink.lane import Cursor, Lane, most_waiting
 from streams.sink.ownership import Installed, claim, database_id
 from streams.sink.pipeline import Pipeline
 from streams.sink.repository import SqlExecutionRepository
 from streams.sink.schema import CURRENT
-from streams.sink.service import CONNECTIONS, CUT_RECORDS, most_waiting
+from streams.sink.service import CONNECTIONS, CUT_RECORDS
 from streams.sink.writing import CutWriter
 from tests.databases.postgresql import PostgresServer
 from tests.inputs.design_workload import (

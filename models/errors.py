@@ -66,11 +66,16 @@ class BadEventError(ConsolidatorError):
     Args:
         defect: the machine-readable reason.
         message: the reason in words, naming fields but never their values.
+
+    Attributes:
+        defect: the machine-readable reason.
+        processor: the processor of an event that could be read, but not be folded; None: it could not be read.
     """
 
     def __init__(self, defect: Defect, message: str) -> None:
         super().__init__(message)
         self.defect = defect
+        self.processor: str | None = None
 
 
 class CatalogueError(ContractError):

@@ -24,6 +24,7 @@ from streams.configuration.values import (
     WHOLE,
     Addresses,
     FilePath,
+    Listening,
     StateDirectory,
     kind_of,
 )
@@ -157,6 +158,13 @@ class Settings(BaseSettings):
         "CONSOLIDATOR_LOG_FORMAT",
         "json, text, or auto: text on a terminal, JSON elsewhere.",
         default="auto",
+    )
+    health_address: Listening | None = _env(
+        "CONSOLIDATOR_HEALTH_ADDRESS",
+        "host:port at which `run` and `sink run` answer GET /livez, /readyz and /metrics (docs/health.md), without "
+        "authentication: they name partitions, processors and counts, and no value. One address for all processes of a "
+        "command; port 0: any free one, which the log names. Unset: nothing listens.",
+        default=None,
     )
     failpoint: str | None = _env(
         "CONSOLIDATOR_FAILPOINT",

@@ -11,12 +11,14 @@ from pydantic_core import PydanticCustomError
 from consolidator.connecting.addresses import parse_servers
 from consolidator.connecting.quoting import shown
 
-__all__ = ["NUMBER", "RULESET_NAME", "WHOLE", "Addresses", "FilePath", "StateDirectory", "kind_of"]
+__all__ = ["NUMBER", "RULESET_NAME", "WHOLE", "Addresses", "FilePath", "Listening", "StateDirectory", "kind_of"]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _ALTERNATIVES: Final = re.compile(r"\^\(([A-Za-z0-9_|-]+)\)\$")
 _NAMES: Final = re.compile(r"\^\[a-zA-Z0-9\._-\]\{([0-9]+),([0-9]+)\}\$")
+_LISTENING: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_LAST_PORT: Final = 65_535
 RULESET_NAME: Final = r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._+-]{1,100}$"
 _KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "path": "a path"}
 
@@ -73,12 +75,20 @@ def _addresses(value: str) -> str:
     return value
 
 
+def _listening(value: str) -> str:
+    match = _LISTENING.fullmatch(value.strip())
+    if match is None or int(match["port"]) > _LAST_PORT:
+        raise _wrong(f"{shown(value)} is no host:port such as 127.0.0.1:9404 or 0.0.0.0:9404")
+    return value.strip()
+
+
 WHOLE: Final = _spelt(_WHOLE)
 """This must come after a number's limits; otherwise the limits would be missing from the schema."""
 NUMBER: Final = _spelt(_NUMBER)
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 StateDirectory = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_state_directory)]
 Addresses = Annotated[str, AfterValidator(_addresses)]
+Listening = Annotated[str, AfterValidator(_listening)]
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

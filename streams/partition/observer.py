@@ -25,6 +25,14 @@ class Observer:
     def undeclared(self, event: LifecycleEvent, position: Position) -> None:
         """The next event is the first one of a pair whose processor the catalogue does not have."""
 
+    def changed(self, pending: Sequence[object]) -> None:
+        """Changes are about to be encoded.
+
+        Args:
+            pending: the output since the last call: a change is a tuple of its row's key and the change; other output
+                is of other types.
+        """
+
     def rejected(self, position: Position, error: BadEventError) -> None:
         """A record became a dead letter."""
 

@@ -169,6 +169,7 @@ class PartitionFold:
         self._observer.batch_ended()
         # 4.
         if self._publishes:
+            self._observer.changed(folded.outbox.pending)
             folded.outgoing, folded.changes = folded.outbox.drained(self._topics, self._partition, self._rules)
         folded.end = end
         self.mark = folded.mark = replace(self.mark, applied=max(applied, end - 1), erasures=self._erasures.count)
@@ -250,9 +251,12 @@ class PartitionFold:
                 else:
                     self._no_event(record, kind, folded)
             except BadEventError as error:
+                if isinstance(kind, LifecycleEvent):
+                    error.processor = kind.processor
                 self._bad(record, error, folded)
             if outbox.unwritten > most_unwritten:
                 # The size of the output is known only when it is encoded.
+                self._observer.changed(outbox.pending)
                 outbox.write(self._topics, self._partition, self._rules)
                 if folded.size >= room:
                     full_at = record.offset

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-__all__ = ["LOOK_S", "KafkaContact"]
+__all__ = ["LOOK_S", "KafkaContact", "Lost"]
 
 LOOK_S: Final = 1.0
 """How often :meth:`KafkaContact.look` is to be called, in seconds."""
@@ -53,6 +53,21 @@ class _Broker:
         if self.asked is not None and now - self.asked >= _SILENT_S:
             return self.asked
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Brokers that do not answer.
+
+    Attributes:
+        since_s: for how long the first of them has not answered, in seconds.
+        brokers: their addresses.
+        reason: of one of them, in a client's words.
+    """
+
+    since_s: float
+    brokers: tuple[str, ...]
+    reason: str
 
 
 class KafkaContact:
@@ -99,6 +114,15 @@ class KafkaContact:
             found.reason = reason
             if found.failing is None:
                 found.failing = now
+
+    def lost(self) -> Lost | None:
+        """The brokers that are lost now; None: all answer. May be called from any thread."""
+        now = self._clock()
+        with self._lock:
+            lost = {name: since for name, each in self._brokers.items() if (since := each.lost_since(now)) is not None}
+            if not lost:
+                return None
+            return Lost(now - min(lost.values()), tuple(sorted(lost)), self._brokers[min(lost)].reason)
 
     def look(self) -> None:
         """Log changes; to be called every second."""

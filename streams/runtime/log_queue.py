@@ -67,6 +67,14 @@ class LogQueue:
         self._overflowed = 0
         self._unwritten = 0
         self._is_torn = False
+        # Since when a write has not ended, in monotonic seconds; None: none is under way.
+        self._writing_since: float | None = None
+
+    @property
+    def blocked_s(self) -> float:
+        """For how long the present write has not ended, in seconds; 0: there is none."""
+        since = self._writing_since
+        return 0.0 if since is None else monotonic() - since
 
     @property
     def lost(self) -> int:
@@ -216,6 +224,7 @@ class LogQueue:
         if self._descriptor is None:
             return written
         while written < len(data):
+            self._writing_since = self._writing_since or monotonic()
             try:
                 written += os.write(self._descriptor, data[written:] if written else data)
             except BlockingIOError:
@@ -226,6 +235,9 @@ class LogQueue:
             except OSError:
                 # The disk is full, or the pipe has no reader. Later lines are tried again.
                 break
+            else:
+                self._writing_since = None
+        self._writing_since = None
         return written
 
 

@@ -18,7 +18,7 @@ from streams.runtime.escaping import escaped
 from streams.runtime.log_queue import encoded
 from streams.runtime.standard_error import LogStream, write_lines
 
-__all__ = ["EventLog", "configure_logging"]
+__all__ = ["EventLog", "configure_logging", "name_process"]
 
 _QUIET_LIBRARIES = ("alembic", "faust", "mode", "aiokafka", "librdkafka", "asyncio", "streams.worker")
 """Loggers whose info lines are about internals of libraries: only warnings are shown, or everything with ``debug``.
@@ -32,6 +32,9 @@ _OF_MANY_LINES = ("error", "exception", "stack")
 
 _FURTHER_IN = "\n    "
 
+_named: dict[str, Any] = {}
+"""The members of every line that say which process it is from."""
+
 _TELLS_TOO_MUCH = "aiokafka.conn"
 """This logger never logs at ``debug``: it would print whole requests and responses, with PLAIN passwords and factor
 values."""
@@ -39,6 +42,24 @@ values."""
 _NOISY_AT_START = "aiokafka.consumer.group_coordinator"
 """This logger reports an error while a new cluster has no coordinator yet, although it retries, so its errors are
 dropped."""
+
+
+def name_process(**members: Any) -> None:
+    """Say in every line from now on which process it is from.
+
+    Structlog's context variables would not do: threads of an executor, and those of libraries, do not have them.
+
+    Args:
+        members: ``worker``, ``process`` and the like.
+    """
+    _named.update(members)
+
+
+def _from_process(_logger: Any, _method: str, members: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the members that say which process a line is from; the line's own members win."""
+    for name, value in _named.items():
+        members.setdefault(name, value)
+    return members
 
 
 def configure_logging(level: str, output: str) -> None:
@@ -50,12 +71,15 @@ def configure_logging(level: str, output: str) -> None:
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _from_process,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer = _renderer(output)
     if isinstance(sys.stderr, LogStream):
         sys.stderr.queue.render_lost = lambda lost, total: _line_of_lost(renderer, lost, total)
+        if isinstance(renderer, structlog.processors.JSONRenderer):
+            sys.stderr.render_text = lambda text: _line_of_text(renderer, text)
     # This does not use the standard library's logging, which takes five times as long for a line: every failed
     # execution logs one.
     structlog.configure(
@@ -120,7 +144,8 @@ class EventLog:
             return
         timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         lines = [
-            encoded(self._renderer(None, line["level"], line | {"timestamp": timestamp}) + "\n") for line in self._lines
+            encoded(self._renderer(None, line["level"], {**_named, **line, "timestamp": timestamp}) + "\n")
+            for line in self._lines
         ]
         self._lines.clear()
         write_lines(lines)
@@ -171,8 +196,15 @@ def _line_of_lost(renderer: Any, lost: int, total: int) -> str:
     """The line that reports lost lines."""
     level = "warning"
     timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    members = {"event": "log lines were lost", "lines": lost, "lines_in_all": total}
+    members = {"event": "log lines were lost", "lines": lost, "lines_in_all": total, **_named}
     return f"{renderer(None, level, members | {'level': level, 'timestamp': timestamp})}\n"
+
+
+def _line_of_text(renderer: Any, text: str) -> str:
+    """The line for a text that somebody has printed to stderr."""
+    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    members = {"event": text, "level": "warning", "logger": "stderr", **_named, "timestamp": timestamp}
+    return str(renderer(None, "warning", members))
 
 
 def _json_text(event: Any, **_: Any) -> str:

@@ -5,12 +5,12 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams.runtime.log_queue import LogQueue, encoded
 
-__all__ = ["LogStream", "flush_standard_error", "lost_lines", "queue_standard_error", "write_lines"]
+__all__ = ["LogStream", "flush_standard_error", "log_blocked_s", "lost_lines", "queue_standard_error", "write_lines"]
 
 _STDERR: Final = 2
 
@@ -21,6 +21,9 @@ class LogStream(io.TextIOBase):
     Args:
         queue: takes the lines.
         descriptor: the descriptor that the queue writes to.
+
+    Attributes:
+        render_text: makes a line of the log from a text that somebody has printed; None: it stays as it is.
     """
 
     encoding = "utf-8"
@@ -29,6 +32,7 @@ class LogStream(io.TextIOBase):
     def __init__(self, queue: LogQueue, descriptor: int) -> None:
         self.queue = queue
         self._descriptor = descriptor
+        self.render_text: Callable[[str], str] | None = None
         # The beginning of an unfinished line: print() writes a text and its newline separately.
         self._begun = threading.local()
 
@@ -37,8 +41,18 @@ class LogStream(io.TextIOBase):
         *whole, begun = (getattr(self._begun, "text", b"") + encoded(text)).split(b"\n")
         self._begun.text = begun
         if whole:
-            self.queue.put([line + b"\n" for line in whole])
+            self.queue.put([line + b"\n" for line in map(self._logged, whole)])
         return len(text)
+
+    def _logged(self, line: bytes) -> bytes:
+        """A line as it is to be in the log: where that is JSON, what is no object becomes one.
+
+        Libraries, and Python itself, print to stderr; whoever reads the log reads objects only.
+        """
+        render = self.render_text
+        if render is None or line.startswith(b"{"):
+            return line
+        return encoded(render(line.decode("utf-8", "replace")))
 
     def flush(self) -> None:
         """Do nothing: the queue's thread writes."""
@@ -96,6 +110,11 @@ def flush_standard_error() -> None:
 def lost_lines() -> int:
     """How many lines could not be written to stderr so far."""
     return sys.stderr.queue.lost if isinstance(sys.stderr, LogStream) else 0
+
+
+def log_blocked_s() -> float:
+    """For how long a write to stderr has not ended, in seconds; 0: none is under way."""
+    return sys.stderr.queue.blocked_s if isinstance(sys.stderr, LogStream) else 0.0
 
 
 def _closed_streams() -> set[int]:

@@ -17,7 +17,13 @@ from topics.records.dead_letter_format import DeadLetter, parse_dead_letter
 from topics.records.erasures import ERASURE_PREFIX
 from topics.records.record import Record
 
-__all__ = ["Change", "Cursor", "Cut", "Lane", "Letter"]
+__all__ = ["Change", "Cursor", "Cut", "Lane", "Letter", "most_waiting"]
+
+_WAITING_RECORDS: Final = 32_000
+"""How many records of a topic wait in memory at most, of all partitions together: some 150 MiB with the changes."""
+
+_LEAST_WAITING: Final = 2_000
+"""And of one partition at least: reading pauses until half are gone."""
 
 _RULESET: Final = "ruleset"
 """The cause of a change that comes of another ruleset's adoption."""
@@ -135,6 +141,11 @@ class Lane:
         if letter is not None:
             self._last_letter = max(self._last_letter, letter.offset)
         self.letters.append(Letter(record, letter))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that is known of the worker was handed over to be written."""
+        return self.bound is None or self.at.next >= self.bound.consolidated
 
     @property
     def is_through(self) -> bool:
@@ -259,6 +270,11 @@ class Lane:
         read = self.letters[len(taken)].record.offset if len(taken) < len(self.letters) else self.letters_end
         bound = self.at.letters if self.bound is None else self.bound.letters
         return max(self.at.letters, min(read, bound))
+
+
+def most_waiting(lanes: int) -> int:
+    """How many records of one topic may wait in memory, of one of so many partitions."""
+    return max(_LEAST_WAITING, _WAITING_RECORDS // max(1, lanes))
 
 
 def _times(records: Sequence[Record]) -> list[tuple[int, int]]:

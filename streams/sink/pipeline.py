@@ -28,10 +28,12 @@ class Outcome:
     Attributes:
         planned: the cut.
         result: what was written, or why nothing was.
+        took_s: how long it took, in seconds.
     """
 
     planned: Planned
     result: Written | Exception
+    took_s: float = 0.0
 
 
 class Pipeline:
@@ -126,7 +128,8 @@ class Pipeline:
                 self._changed.notify_all()
 
     def _outcome(self, planned: Planned) -> Outcome:
+        since = time.monotonic()
         try:
-            return Outcome(planned, self._write(planned))
+            return Outcome(planned, self._write(planned), time.monotonic() - since)
         except Exception as error:  # noqa: BLE001 - it is raised again where outcomes are taken
-            return Outcome(planned, error)
+            return Outcome(planned, error, time.monotonic() - since)

@@ -16,8 +16,13 @@ from models.errors import ContractError, InfrastructureError
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.rules import Rules
+from streams.health.server import HealthServer, listening_at
+from streams.health.summary import Summary
+from streams.health.watch import keep_time
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
+from streams.runtime.contact import KafkaContact
+from streams.runtime.logs import name_process
 from streams.sink.database import migrate, open_for_writing
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.interpreter import set_for_cuts
@@ -25,6 +30,7 @@ from streams.sink.lane import Cursor
 from streams.sink.membership import Membership
 from streams.sink.ownership import Installed, database_id
 from streams.sink.service import SinkService
+from streams.sink.watching.probe import SinkProbe
 from streams.sink.writing import CutWriter
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
@@ -59,6 +65,12 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
         InfrastructureError: Kafka does not answer at the start, or what is in the log cannot be read.
     """
     topics = topics_of(settings)
+    contact = KafkaContact()
+    probe = SinkProbe(settings.app_id, topics, contact, settings.state_dir)
+    name_process(worker=probe.name)
+    keep_time(probe.clock, contact.look, Summary(probe.totals).look)
+    if settings.health_address is not None:
+        HealthServer(listening_at(settings.health_address), probe.look).start()
     require_permissions(permissions(Role.SINK, topics, settings.app_id), config)
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
@@ -80,7 +92,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
         GroupProgress(config, settings.app_id, topics) as progress,
         Membership(config, group, topics.executions.name, settings.session_timeout_s) as membership,
     ):
-        SinkService(
+        service = SinkService(
             engine,
             writer,
             topics,
@@ -90,7 +102,10 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
             beginnings=lambda partition: beginnings_of(cluster, topics, [partition])[partition],
             absence_ms=absence_ms_of(topics),
             fenced_s=settings.session_timeout_s,
-        ).run()
+            figures=probe.figures,
+        )
+        probe.attach(lambda: service.lanes)
+        service.run()
 
 
 def keeping_of(config: Mapping[str, str | int], topics: Topics, digest: str) -> Collection[str]:

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,26 +13,21 @@ from sqlalchemy import Engine
 from models.errors import InfrastructureError
 from streams.runtime.clock import system_ms
 from streams.sink.failures import DatabaseAwayError
-from streams.sink.lane import Cursor, Lane
+from streams.sink.lane import Cursor, Lane, most_waiting
 from streams.sink.ownership import FencedError, Ownership, claim, touch
 from streams.sink.pipeline import Pipeline
 from streams.sink.ports import Assignment, Progress, Reading
 from streams.sink.schema import CURRENT, Tables
+from streams.sink.watching.figures import SinkFigures
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
 from topics.reading.following import Place
 
-__all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService", "most_waiting"]
+__all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService"]
 
 CUT_RECORDS: Final = 16_000
 """Most events in one cut: some 45,000 rows in one transaction, which take half a second to a few. Only a sink that
 catches up has so many; one that keeps up writes what has come."""
-
-_WAITING_RECORDS: Final = 32_000
-"""How many records of a topic wait in memory at most, of all partitions together: some 150 MiB with the changes."""
-
-_LEAST_WAITING: Final = 2_000
-"""And of one partition at least: reading pauses until half are gone."""
 
 _MUCH: Final = 1_000
 """A poll that gives so many records says that more are there."""
@@ -78,6 +74,7 @@ class SinkService:
         tables: the set that is written.
         exact: bounds are the places of other rows: nothing behind them is moved over.
         now_ms: this machine's clock, in milliseconds since the epoch.
+        figures: takes counts, and what is waited for; None: nobody looks at them.
     """
 
     def __init__(
@@ -95,6 +92,7 @@ class SinkService:
         tables: Tables = CURRENT,
         exact: bool = False,
         now_ms: Callable[[], int] = system_ms,
+        figures: SinkFigures | None = None,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -108,6 +106,7 @@ class SinkService:
         self._tables = tables
         self._exact = exact
         self._now_ms = now_ms
+        self._figures = figures or SinkFigures()
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
         # SQLite has one writer.
@@ -129,6 +128,7 @@ class SinkService:
         """
         try:
             while True:
+                self._figures.turns()
                 self._membership.poll()
                 try:
                     self.follow_assignment()
@@ -142,6 +142,11 @@ class SinkService:
     def close(self) -> None:
         """Write nothing more; a transaction that is under way has a moment to end."""
         self._pipeline.close(_CLOSE_S)
+
+    @property
+    def lanes(self) -> dict[int, Lane]:
+        """The partitions that are served; from any thread."""
+        return {partition: lane for partition, (lane, _) in dict(self._lanes).items()}
 
     @property
     def cursors(self) -> dict[int, Cursor]:
@@ -195,7 +200,7 @@ class SinkService:
             if now < self._left_alone.get(partition, 0.0):
                 continue
             try:
-                beginning = self._beginnings(partition)
+                beginning = self._figures.asking(partial(self._beginnings, partition))
             except InfrastructureError as error:
                 self._wait_for_kafka(error)
                 return
@@ -204,6 +209,7 @@ class SinkService:
     def _take_over(self, partition: int, beginning: Cursor) -> None:
         # SQLite's lock would be waited for beside this process's own transactions; and what became of them is known
         # before the place is read at which they left the rows.
+        self._figures.asks_database()
         self._pipeline.settle()
         self._take_outcomes()
         owned = claim(
@@ -219,6 +225,7 @@ class SinkService:
         lane = Lane(partition, place, place.next, place.changes, place.letters, exact=self._exact)
         self._follower.follow(dict(zip(self._places(partition), place, strict=True)))
         self._lanes[partition] = lane, owned
+        self._figures.taken_over(partition)
         self._asked = -_STALE_S
         _log.info("partition taken over", partition=partition, offset=place.next, epoch=owned.epoch)
         if self._away_since is not None:
@@ -227,6 +234,7 @@ class SinkService:
 
     def _leave(self, partition: int) -> None:
         del self._lanes[partition]
+        self._figures.left(partition)
         self._follower.leave(self._places(partition))
 
     def _places(self, partition: int) -> tuple[Place, Place, Place]:
@@ -240,10 +248,10 @@ class SinkService:
         waited_s = time.monotonic() - self._asked
         if not self._lanes or waited_s < _ASK_S:
             return
-        if waited_s < _STALE_S and not all(_is_done(lane) for lane, _ in self._lanes.values()):
+        if waited_s < _STALE_S and not all(lane.is_done for lane, _ in self._lanes.values()):
             return
         try:
-            bounds = self._progress.published()
+            bounds = self._figures.asking(self._progress.published)
         except InfrastructureError as error:
             self._wait_for_kafka(error)
             return
@@ -340,6 +348,7 @@ class SinkService:
                 failure = result
                 continue
             moved[partition] = cut.after.next
+            self._figures.written(outcome)
             if result.refused:
                 _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=result.refused)
         self._membership.commit(moved)
@@ -352,6 +361,7 @@ class SinkService:
         if time.monotonic() - self._touched < _TOUCH_S:
             return
         self._touched = time.monotonic()
+        self._figures.asks_database()
         for partition, (_, owned) in [*self._lanes.items()]:
             try:
                 touch(self._engine, owned, self._now_ms())
@@ -366,6 +376,7 @@ class SinkService:
 
     def _wait_for_database(self, error: DatabaseAwayError) -> None:
         """What was read is dropped: where it goes on stands in the database."""
+        self._figures.database_lost()
         for partition in [*self._lanes]:
             self._leave(partition)
         self._pipeline.settle()
@@ -385,13 +396,3 @@ class SinkService:
         if time.monotonic() - self._reminded >= _REMIND_S or self._reminded == 0.0:
             self._reminded = time.monotonic()
             _log.warning(what, error=str(error))
-
-
-def most_waiting(lanes: int) -> int:
-    """How many records of one topic may wait in memory, of one of so many partitions."""
-    return max(_LEAST_WAITING, _WAITING_RECORDS // max(1, lanes))
-
-
-def _is_done(lane: Lane) -> bool:
-    """Whether everything that is known of the worker was written."""
-    return lane.bound is None or lane.at.next >= lane.bound.consolidated

@@ -107,6 +107,11 @@ class AdoptionJob:
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._report)
 
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """The records that are folded again, and those that are to be; None: the partition has gone over."""
+        return None if self._is_over else (self._refold.progress.done, self._refold.progress.end)
+
     def takes(self, batch: Batch, membership: Membership) -> bool:
         """Let a batch wait here if it may adopt the ruleset, or follows one that waits. Return whether it waits."""
         if not self._aside and (self._is_over or not may_adopt(batch)):

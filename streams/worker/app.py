@@ -1,7 +1,9 @@
 """The composition root: makes the wired Faust application from the settings. The import has no side effects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import faust
@@ -129,6 +131,7 @@ def create_app(
     observer: Observer,
     supervision: Supervision,
     contact: KafkaContact,
+    clock: Callable[[], float] = monotonic,
 ) -> ConsolidatorApp:
     """Wire a worker.
 
@@ -141,6 +144,7 @@ def create_app(
         observer: called for each event.
         supervision: takes every failure, and ends the worker.
         contact: takes reports of whether Kafka answers.
+        clock: the time in seconds, by which progress is noted.
     """
     session_timeout = settings.session_timeout_s
     app = ConsolidatorApp(
@@ -192,6 +196,7 @@ def create_app(
         # All workers on this machine share the directory of refolds, so that the next owner of a partition can continue
         # one.
         refold_dir=data_dir.parent / "refold",
+        clock=clock,
     )
     source = app.topic(topics.executions.name, schema=_AsIs(), partitions=topics.partitions)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 import structlog
 from confluent_kafka import KafkaError
@@ -14,6 +15,7 @@ from faust.types import TP
 from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from models.rows import PartitionMark
+from streams.health.report import State
 from streams.partition.batch import Batch
 from streams.partition.observer import Observer
 from streams.partition.partition_fold import PartitionFold
@@ -23,6 +25,8 @@ from streams.runtime.failpoints import reach
 from streams.worker.adoption_job import AdoptionJob
 from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane
+from streams.worker.measuring.facts import Facts
+from streams.worker.measuring.rounds import RoundFigures
 from streams.worker.process_round import process
 from streams.worker.refold.job import RefoldJob, RefoldQueue
 from streams.worker.refold.messages import task_of
@@ -61,9 +65,11 @@ class Engine:
         refold_dir: directory of the databases of partitions that are folded again with another ruleset.
         on_fatal: called with an error after which the worker must not go on.
         on_client_error: called with errors after which librdkafka's clients try again.
+        clock: the time in seconds, for :meth:`facts`.
 
     Attributes:
         accepted: set when partitions go on with this worker's ruleset.
+        figures: durations, and ages of events.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Engine:
         refold_dir: Path,
         on_fatal: Callable[[BaseException], None],
         on_client_error: Callable[[KafkaError], None] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._connection = connection
         self._app_id = app_id
@@ -105,13 +112,35 @@ class Engine:
         self._producing = asyncio.Lock()
         self._releasing = asyncio.Lock()
         self._in_flight = InFlight()
+        self._clock = clock
+        # The partitions whose earlier owners are being fenced; and since when the present assignment's stage lasts.
+        self._fencing: frozenset[int] = frozenset()
+        self._stage_since = clock()
         self.accepted = asyncio.Event()
+        self.figures = RoundFigures()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in flight; from any thread."""
         lanes = list(self._lanes.values())
         return not self._rounds and all(lane.committing is None or lane.committing.done() for lane in lanes)
+
+    def facts(self) -> list[Facts]:
+        """What is known of each partition. May be called from any thread: it copies before it looks."""
+        fencing, since, lanes = self._fencing, self._stage_since, dict(self._lanes)
+        adoptions = {partition: each.progress for partition, each in dict(self._adoptions).items()}
+        waiting = {*self._transactions, *fencing} - lanes.keys()
+        found = [Facts(one, State.FENCING if one in fencing else State.WAITING, since) for one in waiting]
+        found += [lane.facts(adoptions.get(partition)) for partition, lane in lanes.items()]
+        return sorted(found, key=lambda one: one.partition)
+
+    def stored(self) -> tuple[dict[int, int], int]:
+        """The bytes of each partition's state on the disk, and the memory of all of it; from any thread."""
+        return self._store().sizes() if self._lanes else ({}, 0)
+
+    def _enter(self, fencing: set[int]) -> None:
+        """Note that a stage of an assignment begins: fencing these partitions, or what follows it."""
+        self._fencing, self._stage_since = frozenset(fencing), self._clock()
 
     async def acquire(self, partitions: set[int]) -> None:
         """Fence every earlier owner of these partitions, before their state is recovered.
@@ -120,6 +149,7 @@ class Engine:
         2. Wait for open transactions of other producers. An earlier owner may have written into these partitions with
            the producer of another partition, which the owner of that partition fences; see ``docs/decisions/0014``.
         """
+        self._enter(fencing=partitions)
         try:
             await self.release_all()
             for partition in partitions:
@@ -142,6 +172,7 @@ class Engine:
         except Exception as error:
             self._on_fatal(error)
             raise
+        self._enter(fencing=set())
         reach("acquired")
         _log.info("partitions acquired", partitions=sorted(partitions))
 
@@ -187,6 +218,8 @@ class Engine:
                     executor=self._executor,
                     start=starts[partition],
                     small=self._small.get(partition),
+                    figures=self.figures,
+                    clock=self._clock,
                 )
                 if resumed.catalogue is not None:
                     self._adoptions[partition] = self._adoption(consumer, self._lanes[partition], fold, resumed)

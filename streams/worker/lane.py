@@ -2,18 +2,23 @@
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from models.errors import ContractError
+from streams.health.report import State
 from streams.partition.batch import Batch
 from streams.partition.kafka_questions import asks_kafka, look_up
 from streams.partition.partition_fold import PartitionFold
 from streams.partition.result import Folded, StoredRow
 from streams.partition.sizes import framed_size
 from streams.runtime.failpoints import reach
+from streams.worker.measuring.facts import Facts
+from streams.worker.measuring.rounds import RoundFigures, Stopwatch
 from streams.worker.table.store import BatchStore
 from streams.worker.transactions.interface import Transactions
 from streams.worker.transactions.partition_transactions import PartitionTransactions
@@ -41,6 +46,8 @@ class Lane:
         small: the transactions of the small rounds that this partition leads; None: it uses ``transactions`` for them,
             too.
         few_records: the greatest number of source records in a small round that this partition leads.
+        figures: takes the durations and the ages of events; None: nobody looks at them.
+        clock: the time in seconds.
 
     Attributes:
         partition: the partition.
@@ -48,6 +55,7 @@ class Lane:
         small: the transactions of small rounds.
         few_records: the greatest number of source records in a small round.
         committing: the commit of its last batch, or another task that uses its producer; None: there was none yet.
+        figures: takes the durations and the ages of events.
     """
 
     def __init__(
@@ -62,6 +70,8 @@ class Lane:
         start: int,
         small: Transactions | None = None,
         few_records: int = _FEW_RECORDS,
+        figures: RoundFigures | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.partition = self._partition = partition
         self._fold = fold
@@ -73,6 +83,32 @@ class Lane:
         self._executor = executor
         self._next = start
         self.committing: asyncio.Future[Any] | None = None
+        self.figures = figures or RoundFigures()
+        # The offset before which everything is committed, and when it last moved, or the partition began.
+        self._committed = start
+        self._clock = clock
+        self._moved_at = clock()
+        # The batches under way: the end of each, and the broker's time of its first record.
+        self._under_way: deque[tuple[int, int]] = deque()
+
+    def facts(self, adoption: tuple[int, int] | None) -> Facts:
+        """What is known of the partition. May be called from any thread.
+
+        Args:
+            adoption: the records that are folded again for an adoption, and those that are to be; None: none is under
+                way.
+        """
+        under_way, committing = list(self._under_way), self.committing
+        return Facts(
+            self.partition,
+            State.RUNNING if adoption is None else State.ADOPTING,
+            self._moved_at,
+            position=self._next,
+            committed=self._committed,
+            oldest_ms=under_way[0][1] if under_way else None,
+            is_busy=bool(under_way) or (committing is not None and not committing.done()),
+            adoption=adoption,
+        )
 
     async def fold(self, batch: Batch, room: int = sys.maxsize) -> "Share":
         """Fold a batch. It has to start where the last one ended; a gap means that records were lost on the way.
@@ -90,14 +126,20 @@ class Lane:
                 f"{self._next}. The offset was reset, or the topic was truncated or re-created: nothing was processed. "
                 "Restart the worker; if this comes again, compare the topic's offsets with the group's"
             )
+        if batch.records:
+            self._under_way.append((batch.end, batch.records[0].timestamp))
+        watch = Stopwatch()
         folded = await self._folded(batch, room)
+        self.figures.fold.add(watch.seconds)
         self._next = folded.end
         taken, rest = batch.cut(folded.end)
+        self.figures.batch_records.add(len(taken.records))
         return Share(self, taken, folded, list(folded.rows()), rest)
 
     def passed(self, offset: int) -> None:
         """Set the next offset after a record that was processed outside of a batch: the adoption of a ruleset."""
         self._next = offset + 1
+        self._moved(offset + 1)
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
@@ -131,6 +173,16 @@ class Lane:
     def written(self, share: "Share") -> None:
         """Note that RocksDB has the share. Called on the event loop."""
         self._fold.written(share.folded)
+        if share.batch.end > self._committed:
+            self.figures.committed(share.batch.records)
+        self._moved(share.batch.end)
+
+    def _moved(self, end: int) -> None:
+        """Note that everything before an offset is committed."""
+        self._committed = max(self._committed, end)
+        self._moved_at = self._clock()
+        while self._under_way and self._under_way[0][0] <= end:
+            self._under_way.popleft()
 
     async def _folded(self, batch: Batch, room: int) -> Folded:
         """Fold a batch. If entries have to be read from Kafka for it, read them first, in a thread."""

@@ -8,6 +8,7 @@ from models.events import LifecycleEvent, Position, Status
 from models.quality import QualityIssue
 from streams.partition.observer import FoldedEvent, Observer
 from streams.runtime.logs import EventLog
+from streams.worker.measuring.counts import EventCounts
 
 __all__ = ["LoggingObserver"]
 
@@ -27,10 +28,14 @@ class LoggingObserver(Observer):
 
     Args:
         log: where the lines go.
+        counted: the counts by processor; None: of no catalogue.
+
+    Attributes:
+        counted: the counts by processor.
     """
 
-    def __init__(self, log: EventLog) -> None:
-        self._by_status = [0] * (max(Status) + 1)
+    def __init__(self, log: EventLog, counted: EventCounts | None = None) -> None:
+        self.counted = counted or EventCounts({})
         self._others: Counter[str] = Counter()
         self._undeclared: set[str] = set()
         self._log = log
@@ -38,21 +43,30 @@ class LoggingObserver(Observer):
     @property
     def counts(self) -> dict[str, int]:
         """The numbers of events by their result."""
-        return {status.text: self._by_status[status] for status in Status} | self._others
+        return {status.text: self.counted.of_status(status) for status in Status} | self._others
 
     def folded(self, events: Sequence[FoldedEvent]) -> None:
         """Count the events, including copies. Log a failed execution as information, and a quality issue as a warning.
 
         A copy is not logged, because its first copy was.
         """
-        by_status = self._by_status
+        known, of = self.counted.known, self.counted.of
         for event, position, issues, is_copy in events:
             status = event.status
-            by_status[status] += 1
-            if status is _FAILED and not is_copy:
-                self._say_failed(event, position)
+            counts = known.get(event.processor) or of(event.processor)
+            if is_copy:
+                counts.copies[status] += 1
+            else:
+                counts.by_status[status] += 1
+                if status is _FAILED:
+                    counts.failed(event.code)
+                    self._say_failed(event, position)
             if issues:
                 self._say_odd(event, position, issues)
+
+    def changed(self, pending: Sequence[object]) -> None:
+        """Count the changes."""
+        self.counted.changed(pending)
 
     def _say_failed(self, event: LifecycleEvent, position: Position) -> None:
         self._say_at(
@@ -68,6 +82,7 @@ class LoggingObserver(Observer):
 
     def _say_odd(self, event: LifecycleEvent, position: Position, issues: tuple[QualityIssue, ...]) -> None:
         self._others.update(f"quality_{issue}" for issue, _ in issues)
+        self.counted.of(event.processor).issues.update(issue for issue, _ in issues)
         self._say_at(
             position,
             "warning",
@@ -95,19 +110,23 @@ class LoggingObserver(Observer):
     def rejected(self, position: Position, error: BadEventError) -> None:
         """Count and log a dead letter."""
         self._others["dead_letter"] += 1
+        self.counted.rejected(error)
         self._say_at(position, "warning", "dead letter", error_class=error.defect.value, reason=str(error))
 
     def republished(self, position: Position) -> None:  # noqa: ARG002 - nothing worth a line
         """Count a re-publication."""
         self._others["republished"] += 1
+        self.counted.republished += 1
 
     def erased(self, position: Position) -> None:
         """Count and log the erasure of an application, without its id."""
         self._others["erased_application"] += 1
+        self.counted.erased += 1
         self._say_at(position, "info", "application erased, its events are refused from here on")
 
     def adopted(self, position: Position, ruleset: str) -> None:
         """Log that another ruleset holds from this record on."""
+        self.counted.adopted += 1
         self._say_at(position, "info", "ruleset adopted", ruleset=ruleset)
 
     def _say_at(self, position: Position, level: str, event: str, **members: object) -> None:

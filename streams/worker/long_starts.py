@@ -5,11 +5,10 @@ from time import monotonic
 from typing import Final
 
 import structlog
-from faust.tables.recovery import Recovery
 
 from streams.worker.app import ConsolidatorApp
 
-__all__ = ["tell_of_long_starts"]
+__all__ = ["stage_of", "tell_of_long_starts"]
 
 _LOOK_S: Final = 1.0
 _LONG_S: Final = 30.0
@@ -24,7 +23,7 @@ async def tell_of_long_starts(app: ConsolidatorApp) -> None:
     while True:
         await asyncio.sleep(_LOOK_S)
         now = monotonic()
-        stage = _stage(app)
+        stage = stage_of(app)
         if stage is None:
             since = told = now
         elif now - told >= _LONG_S:
@@ -32,22 +31,13 @@ async def tell_of_long_starts(app: ConsolidatorApp) -> None:
             _log.warning("worker is not ready yet", waiting_for=stage, waited_s=round(now - since))
 
 
-def _stage(app: ConsolidatorApp) -> str | None:
+def stage_of(app: ConsolidatorApp) -> str | None:
     """The step that the worker waits for; None: it is ready."""
     if app.in_recovery:
-        return f"the state: {_unread(app.tables.recovery):,} changelog records are to be read"
+        unread = sum(app.tables.recovery.remaining().values())
+        return f"the state: {unread:,} changelog records are to be read"
     if app.rebalancing:
         return "the end of a rebalance: other members, or transactions of earlier owners"
     if not app.tables.recovery.completed.is_set():
         return "the consumer group: its coordinator, or its other members"
     return None
-
-
-def _unread(recovery: Recovery) -> int:
-    """How many offsets of the changelog are still to be read. Faust omits partitions that are read already."""
-    applied = recovery.active_offsets
-    return sum(
-        max(end - (-1 if applied[tp] is None else applied[tp]), 0)
-        for tp, end in recovery.active_highwaters.items()
-        if end is not None
-    )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -12,6 +12,7 @@ from streams.partition.kafka_questions import asks_kafka
 from streams.runtime.failpoints import reach
 from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane, Share
+from streams.worker.measuring.rounds import Stopwatch
 from streams.worker.round import Membership
 from streams.worker.transactions.interface import Transactions
 
@@ -52,13 +53,14 @@ async def process(
         InfrastructureError: producing failed.
     """
     in_flight = in_flight or InFlight()
+    watch = Stopwatch()
     left = list(batches)
     while left:
-        shares, transactions, left = await _produced(left, in_flight)
+        shares, begun, left = await _produced(left, in_flight)
         size = sum(share.folded.size for share in shares)
         in_flight.began(size)
-        done = _acknowledged_by_a_later_transaction if left else acknowledge
-        finish = _finish(shares, transactions, membership, done)
+        done = _acknowledged_by_a_later_transaction if left else partial(_acknowledged, shares[0], watch, acknowledge)
+        finish = _finish(shares, begun, membership, done)
         committing = asyncio.create_task(finish)
         committing.add_done_callback(partial(in_flight.ended, size))
         committing.add_done_callback(lambda task: _report(task, failed))
@@ -66,9 +68,21 @@ async def process(
             share.lane.committing = committing
 
 
+class _Begun(NamedTuple):
+    """A transaction that was begun.
+
+    Attributes:
+        transactions: its producer's transactions.
+        watch: measures it.
+    """
+
+    transactions: Transactions
+    watch: Stopwatch
+
+
 async def _produced(
     batches: Sequence[tuple[Lane, Batch]], in_flight: InFlight
-) -> tuple[list[Share], Transactions, list[tuple[Lane, Batch]]]:
+) -> tuple[list[Share], _Begun, list[tuple[Lane, Batch]]]:
     """Produce as much of a round as fits into one transaction.
 
     1. Fold the first batch. Fold all batches before the transaction begins if the round is small, or if entries have to
@@ -79,7 +93,7 @@ async def _produced(
        batches while the transaction's partitions are registered. The commit follows in a thread: see :func:`_commit`.
 
     Returns:
-        The transaction's shares, the producer's transactions, and the rest of the round.
+        The transaction's shares, the transaction, and the rest of the round.
     """
     # 1.
     small = _small_transactions(batches)
@@ -98,6 +112,7 @@ async def _produced(
     transactions: Transactions = shares[0].lane.transactions
     if small is not None and sum(share.framed_size for share in shares) <= _FEW_BYTES:
         transactions = small
+    begun = _Begun(transactions, Stopwatch())
     transactions.begin()
     for share in shares:
         share.lane.produce(share, transactions)
@@ -108,7 +123,7 @@ async def _produced(
             lane.produce(share, transactions)
             shares.append(share)
     left = [(share.lane, share.rest) for share in shares if share.rest is not None]
-    return shares, transactions, [*left, *batches[len(shares) :]]
+    return shares, begun, [*left, *batches[len(shares) :]]
 
 
 def commit_alone(share: Share, membership: Membership, failed: Callable[[BaseException], None]) -> None:
@@ -128,9 +143,10 @@ async def _commit_alone(share: Share, membership: Membership) -> None:
     transactions = share.lane.transactions
 
     def commit() -> None:
+        begun = _Begun(transactions, Stopwatch())
         transactions.begin()
         share.lane.produce(share, transactions)
-        _commit([share], transactions, membership)
+        _commit([share], begun, membership)
 
     slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, share.batch)
     try:
@@ -149,32 +165,44 @@ def _small_transactions(batches: Sequence[tuple[Lane, Batch]]) -> Transactions |
     return leader.small if few else None
 
 
+def _acknowledged(share: Share, watch: Stopwatch, acknowledge: Callable[[], object]) -> None:
+    """Acknowledge a round, and note how long it took."""
+    acknowledge()
+    share.lane.figures.round.add(watch.seconds)
+
+
 def _acknowledged_by_a_later_transaction() -> None:
     """Do nothing: the round is acknowledged when its last transaction is committed."""
 
 
 async def _finish(
-    shares: Sequence[Share], transactions: Transactions, membership: Membership, acknowledge: Callable[[], object]
+    shares: Sequence[Share], begun: _Begun, membership: Membership, acknowledge: Callable[[], object]
 ) -> None:
     slow = asyncio.get_running_loop().call_later(_SLOW_COMMIT_S, _warn_of_slow_commit, shares[0].batch)
     try:
-        await shares[0].lane.in_thread(lambda: _commit(shares, transactions, membership))
+        took_s = await shares[0].lane.in_thread(lambda: _commit(shares, begun, membership))
     finally:
         slow.cancel()
+    shares[0].lane.figures.transaction.add(took_s)
     for share in shares:
         share.lane.written(share)
     acknowledge()
 
 
-def _commit(shares: Sequence[Share], transactions: Transactions, membership: Membership) -> None:
+def _commit(shares: Sequence[Share], begun: _Begun, membership: Membership) -> float:
     """Commit the transaction, then write RocksDB: it is never ahead of the changelog.
 
     If the worker is killed in between, RocksDB lacks the last rows; recovery from the changelog adds them.
+
+    Returns:
+        How long the transaction took, in seconds.
     """
-    changelog_offsets = transactions.commit([share.batch for share in shares], membership)
+    changelog_offsets = begun.transactions.commit([share.batch for share in shares], membership)
+    took_s = begun.watch.seconds
     reach("committed")
     for share in shares:
         share.lane.write(share, changelog_offsets)
+    return took_s
 
 
 def _warn_of_slow_commit(batch: Batch) -> None:

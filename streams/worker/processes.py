@@ -8,6 +8,7 @@ worker shows once a second that its event loop runs; one that hangs is killed.
 import os
 import select
 import signal
+import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Final
 
 import structlog
 
+from streams.health.parent import ParentHealth
 from streams.runtime.exit_codes import DONE, FAILED, REFUSED
 from streams.runtime.grace import GRACE_S
 from streams.runtime.signals import ENDING
@@ -46,10 +48,12 @@ class ForkedWorker:
     Attributes:
         number: the worker's number, from 0.
         beating: the pipe on which the worker shows that it is alive.
+        asking: the socket on which that process asks for the worker's health; None: it does not.
     """
 
     number: int
     beating: int
+    asking: socket.socket | None = None
 
     def beat(self) -> None:
         """Show that the event loop runs; to be called from it, once a second."""
@@ -58,7 +62,9 @@ class ForkedWorker:
             os.write(self.beating, b".")
 
 
-def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _SILENCE_S) -> ForkedWorker:
+def fork_workers(
+    count: int, *, start_s: float = _START_S, silence_s: float = _SILENCE_S, health: ParentHealth | None = None
+) -> ForkedWorker:
     """Fork several workers; this returns once in each of them.
 
     The calling process does not become a worker: it passes SIGTERM and SIGINT on, and exits when all workers have
@@ -68,12 +74,13 @@ def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _S
         count: how many workers.
         start_s: how long a worker may take until its event loop runs.
         silence_s: how long the event loop may be blocked.
+        health: serves the workers' health in the calling process; None: nobody does.
 
     Raises:
         SystemExit: in the calling process, at the end.
     """
     reading, writing = os.pipe()
-    family = _Family(start_s, silence_s)
+    family = _Family(start_s, silence_s, health)
     # Signals are blocked, and not deferred by a handler: in a new process, Python drops signals that came during the
     # fork.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
@@ -86,7 +93,7 @@ def fork_workers(count: int, *, start_s: float = _START_S, silence_s: float = _S
                 os.close(descriptor)
             threading.Thread(target=_stop_when_closed, args=(reading,), name="parent-watch", daemon=True).start()
             os.set_blocking(beating, False)
-            return ForkedWorker(number, beating)
+            return ForkedWorker(number, beating, None if health is None else health.in_child(number))
         os.close(beating)
         family.add(pid, number, heard)
     os.close(reading)
@@ -119,9 +126,10 @@ class _Child:
 class _Family:
     """The workers' processes, which their parent waits for."""
 
-    def __init__(self, start_s: float, silence_s: float) -> None:
+    def __init__(self, start_s: float, silence_s: float, health: ParentHealth | None) -> None:
         self._start_s = start_s
         self._silence_s = silence_s
+        self._health = health
         self._children: dict[int, _Child] = {}
         self._poll = select.poll()
         self._stopping = False
@@ -151,6 +159,9 @@ class _Family:
         Returns:
             The exit code.
         """
+        if self._health is not None:
+            # Its thread inherits that signals are blocked, so that they come to this one.
+            self._health.serve()
         for ending in ENDING:
             signal.signal(ending, self._stop)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -158,6 +169,8 @@ class _Family:
             since = monotonic()
             for descriptor, _ in self._poll.poll(_TICK_S * 1000):
                 self._hear(descriptor)
+            if self._health is not None:
+                self._health.clock.tick()
             # Do not count time during which this process itself was stopped.
             self._end_silent_ones(min(monotonic() - since, 2 * _TICK_S))
         return self._exit_code

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 import structlog
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
@@ -17,6 +18,10 @@ from consolidator.connecting.connection import Connection
 from models.errors import AuthorizationError, ConsolidatorError, ContractError, InfrastructureError
 from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
+from streams.health.children import answer_parent
+from streams.health.server import HealthServer, listening_at
+from streams.health.summary import SUMMARY_S, Summary
+from streams.health.watch import call_regularly, keep_time
 from streams.rulesets.binding import require_not_anothers
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime import failpoints
@@ -24,7 +29,7 @@ from streams.runtime.allocator import keep_to_few_arenas
 from streams.runtime.contact import LOOK_S, KafkaContact
 from streams.runtime.exit_codes import DONE, exit_code_of
 from streams.runtime.grace import GRACE_S, Grace, call_at_signals
-from streams.runtime.logs import EventLog
+from streams.runtime.logs import EventLog, name_process
 from streams.runtime.signals import early_end
 from streams.runtime.standard_error import flush_standard_error, lost_lines
 from streams.runtime.supervision import Supervision
@@ -32,6 +37,9 @@ from streams.worker.app import ConsolidatorApp, create_app
 from streams.worker.assignment import Engine
 from streams.worker.logging_observer import LoggingObserver
 from streams.worker.long_starts import tell_of_long_starts
+from streams.worker.measuring.counts import EventCounts
+from streams.worker.measuring.offsets import OffsetWatch
+from streams.worker.probe import WorkerProbe
 from streams.worker.ruleset_adoption import Rulesets
 from streams.worker.state_directory import WorkerSlot, unusable
 from streams.worker.transport.hearing import hear_aiokafka, passes
@@ -57,11 +65,15 @@ _AFTERMATHS = frozenset({KafkaError._STATE, KafkaError._INCONSISTENT})  # noqa: 
 _ASK_LIMIT_S = 3.0
 """How long a worker that has to end asks the cluster for the reason."""
 
+_ASKED_S: Final = 5.0
+"""How often the ends of the partitions are asked for while health is served, in seconds."""
 
 _log = structlog.get_logger()
 
 
-def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) -> None:
+def run_worker(
+    settings: Settings, *, beat: Callable[[], None] | None = None, asking: socket.socket | None = None
+) -> None:
     """Run a worker; returns after SIGTERM or SIGINT, when everything in flight is committed.
 
     The caller has configured logging. Until the worker has its own signal handlers, signals end the process: see
@@ -71,6 +83,8 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
     Args:
         settings: the settings.
         beat: called every second while the event loop runs.
+        asking: the socket on which the process that serves health for several workers asks for this one's; None: this
+            process serves its own, if an address is set.
     """
     try:
         if settings.failpoint is not None:
@@ -81,16 +95,53 @@ def run_worker(settings: Settings, *, beat: Callable[[], None] | None = None) ->
         catalogue = load_catalogue(settings.catalogue)
         connection = connection_of(settings)
         topics = topics_of(settings)
+        contact = KafkaContact()
+        declared = {name: len(rule.factors) for name, rule in catalogue.processors.items()}
+        observer = LoggingObserver(EventLog(settings.log_level, settings.log_format), EventCounts(declared))
+        probe = WorkerProbe(settings.app_id, topics, contact, observer.counted, patience_s=settings.broker_patience_s)
+        _serve_health(settings, probe, asking)
         rulesets = Rulesets(connection, topics, catalogue, adopt=settings.adopt_ruleset)
         require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
         _require_topics(topics, connection, settings.app_id)
         rulesets.admit(settings.app_id, settings.topic_prefix)
         early_end.look()
         slot = WorkerSlot(settings.state_dir, settings.app_id)
-        asyncio.run(_serve(settings, connection, topics, rulesets, slot, beat))
+        probe.use(slot.directory)
+        name_process(worker=probe.name)
+        watched = _Watched(contact, observer, probe, beat)
+        asyncio.run(_serve(settings, connection, topics, rulesets, slot, watched))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with a documented code
         early_end.look()
         _die(error)
+
+
+class _Watched(NamedTuple):
+    """What a worker reports to.
+
+    Attributes:
+        contact: takes reports of whether Kafka answers.
+        observer: counts and logs events.
+        probe: looks at the worker.
+        beat: called every second while the event loop runs; None: nobody wants to know.
+    """
+
+    contact: KafkaContact
+    observer: LoggingObserver
+    probe: WorkerProbe
+    beat: Callable[[], None] | None
+
+
+def _serve_health(settings: Settings, probe: WorkerProbe, asking: socket.socket | None) -> None:
+    """Begin to keep the time and to answer, before anything that may wait for Kafka.
+
+    Raises:
+        SettingsError: nothing can listen at the address.
+    """
+    keep_time(probe.clock, Summary(probe.totals).look)
+    if asking is not None:
+        answer_parent(asking, probe.look)
+    elif settings.health_address is not None:
+        HealthServer(listening_at(settings.health_address), probe.look).start()
 
 
 def _require_topics(topics: Topics, connection: Connection, app_id: str) -> None:
@@ -129,11 +180,10 @@ async def _serve(
     topics: Topics,
     rulesets: Rulesets,
     slot: WorkerSlot,
-    beat: Callable[[], None] | None,
+    watched: _Watched,
 ) -> None:
     """Run the application until a signal comes, then finish its rounds; every failure ends the process."""
-    contact = KafkaContact()
-    observer = LoggingObserver(EventLog(settings.log_level, settings.log_format))
+    contact, observer, probe, _ = watched
 
     def die(error: BaseException) -> None:
         try:
@@ -154,13 +204,17 @@ async def _serve(
         observer=observer,
         supervision=supervision,
         contact=contact,
+        clock=probe.clock,
     )
+    offsets = OffsetWatch(connection.librdkafka(), topics, probe.owned, probe.clock)
+    probe.attach(app, offsets)
+    call_regularly(offsets.ask, _ASKED_S if settings.health_address else SUMMARY_S, "health-offsets")
     stop, stopped = asyncio.Event(), threading.Event()
     _stop_at_signals(app.partition_owner, stop, stopped, die)
     early_end.look()
     _log.info("worker starting", app_id=settings.app_id, ruleset=rulesets.own.name, state=str(slot.directory))
     supervision.watch(_collect_garbage_rarely(), "collecting garbage")
-    supervision.watch(_every_second(contact, beat), "the watch over Kafka")
+    supervision.watch(_every_second(watched), "the watch over Kafka")
     supervision.watch(tell_of_long_starts(app), "the watch over the start")
     keep = _keep_ruleset(rulesets, app.partition_owner.accepted)
     keeping = supervision.watch(keep, "keeping the ruleset", may_end=True)
@@ -215,11 +269,12 @@ def _stop_at_signals(
     call_at_signals(asked_to_stop)
 
 
-async def _every_second(contact: KafkaContact, beat: Callable[[], None] | None) -> None:
+async def _every_second(watched: _Watched) -> None:
     while True:
-        contact.look()
-        if beat is not None:
-            beat()
+        watched.contact.look()
+        watched.probe.beat()
+        if watched.beat is not None:
+            watched.beat()
         await asyncio.sleep(LOOK_S)
 
 

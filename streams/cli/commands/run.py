@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,10 @@ from streams.cli.options import (
 from streams.runtime.exit_codes import DONE
 from streams.runtime.signals import early_end, ignore_signals
 from streams.runtime.standard_error import flush_standard_error, queue_standard_error
+
+if TYPE_CHECKING:
+    from streams.configuration.settings import Settings
+    from streams.health.parent import ParentHealth
 
 
 @click.command(
@@ -68,6 +73,7 @@ def run(
     import structlog  # noqa: PLC0415
 
     from streams.cli.logged_settings import load_logged_settings  # noqa: PLC0415
+    from streams.runtime.logs import name_process  # noqa: PLC0415
     from streams.worker.processes import fork_workers  # noqa: PLC0415
 
     settings = load_logged_settings(
@@ -82,18 +88,21 @@ def run(
         log_format=log_format,
     )
     log = structlog.get_logger()
-    beat = None
+    forked = None
     try:
         if settings.processes > 1:
-            forked = fork_workers(settings.processes)
-            beat = forked.beat
+            forked = fork_workers(settings.processes, health=_health_of(settings))
+            name_process(process=forked.number)
             if settings.instance_id is not None:
                 settings = settings.model_copy(update={"instance_id": f"{settings.instance_id}-{forked.number}"})
         log.info("worker process started", pid=os.getpid())
         # Imported here: Faust takes a second, which --help and wrong settings need not wait for.
         from streams.worker.runner import run_worker  # noqa: PLC0415
 
-        run_worker(settings, beat=beat)
+        if forked is None:
+            run_worker(settings)
+        else:
+            run_worker(settings, beat=forked.beat, asking=forked.asking)
     except BaseException:
         if not early_end.has_come:
             raise
@@ -104,3 +113,16 @@ def run(
         os._exit(DONE)
     finally:
         ignore_signals()
+
+
+def _health_of(settings: "Settings") -> "ParentHealth | None":
+    """What serves the health of several processes, if an address for it is set.
+
+    Raises:
+        SettingsError: nothing can listen at the address.
+    """
+    if settings.health_address is None:
+        return None
+    from streams.health.parent import ParentHealth  # noqa: PLC0415 - few need it
+
+    return ParentHealth(settings.health_address, settings.app_id, settings.processes)

@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -18,7 +18,7 @@ from models.errors import ContractError, InfrastructureError
 from streams.worker.refold.messages import Answer, Report, Task, decode_report, encode
 from streams.worker.refold.table import RefoldDirectory, RefoldIdentity, RefoldTable
 
-__all__ = ["RefoldJob", "RefoldQueue"]
+__all__ = ["Progress", "RefoldJob", "RefoldQueue"]
 
 _TOLD_EVERY_S: Final = 30.0
 _END_LIMIT_S: Final = 5.0
@@ -47,6 +47,44 @@ class RefoldQueue:
             yield
 
 
+class Progress:
+    """The progress of a refold, which is logged at intervals.
+
+    Attributes:
+        done: the offset before which everything is folded.
+        end: the offset before which the source ends.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.end = 0
+        self._told_s = monotonic()
+        self._told = -1
+
+    def tell(self, partition: int, report: Report) -> None:
+        """Take the progress, and log it if the last line is old enough.
+
+        Args:
+            partition: the partition.
+            report: says how far it is.
+        """
+        now, done = monotonic(), report.done or 0
+        self.done, self.end = done, report.end
+        if self._told < 0:
+            self._told = done
+        if now - self._told_s < _TOLD_EVERY_S:
+            return
+        rate = (done - self._told) / (now - self._told_s)
+        self._told_s, self._told = now, done
+        _log.info(
+            "partition is folded again",
+            partition=partition,
+            events=done,
+            of=report.end,
+            events_per_second=round(rate),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RefoldJob:
     """Folds one partition again.
@@ -57,6 +95,9 @@ class RefoldJob:
         base: the directory for all refolds.
         copy_table: makes a copy of the partition's table in a directory; blocks.
         in_thread: runs a blocking step.
+
+    Attributes:
+        progress: how far it is.
     """
 
     task: Task
@@ -64,6 +105,7 @@ class RefoldJob:
     base: Path
     copy_table: Callable[[Path], None]
     in_thread: Callable[[Callable[[], object]], Awaitable[object]]
+    progress: Progress = field(default_factory=Progress)
 
     async def run(self, directory: RefoldDirectory, announce: Callable[[], Awaitable[int]]) -> None:
         """Fold up to the adoption's offset.
@@ -98,7 +140,7 @@ class RefoldJob:
     ) -> None:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both are pipes
         _say(process.stdin, task)
-        progress = _Progress(task.partition)
+        progress = self.progress
         copies = 0
         while line := await process.stdout.readline():
             report = decode_report(line)
@@ -116,7 +158,7 @@ class RefoldJob:
                     "a refold starts again from the beginning", partition=task.partition, reason=report.begun_anew
                 )
             elif report.done is not None:
-                progress.tell(report)
+                progress.tell(task.partition, report)
 
     async def _copied(self, path: Path) -> None:
         """Copy the partition's table. A cancellation waits for the copy, because the table is closed soon after it."""
@@ -136,36 +178,6 @@ class RefoldJob:
         """Open the result of the refold for reading. Blocks."""
         with RefoldTable(directory.path / "table", RefoldIdentity.of(self.task, *self.digests)) as table:
             yield table
-
-
-class _Progress:
-    """Logs the progress of a refold at intervals.
-
-    Args:
-        partition: the partition.
-    """
-
-    def __init__(self, partition: int) -> None:
-        self._partition = partition
-        self._told_s = monotonic()
-        self._told = -1
-
-    def tell(self, report: Report) -> None:
-        """Log the progress, if the last line is old enough."""
-        now, done = monotonic(), report.done or 0
-        if self._told < 0:
-            self._told = done
-        if now - self._told_s < _TOLD_EVERY_S:
-            return
-        rate = (done - self._told) / (now - self._told_s)
-        self._told_s, self._told = now, done
-        _log.info(
-            "partition is folded again",
-            partition=self._partition,
-            events=done,
-            of=report.end,
-            events_per_second=round(rate),
-        )
 
 
 def _say(stdin: asyncio.StreamWriter, message: Task | Answer) -> None:

@@ -19,6 +19,9 @@ __all__ = ["Database"]
 
 _NOTE_SUFFIX = ".damaged"
 
+_FILES_BYTES = "rocksdb.total-sst-files-size"
+_MEMTABLES_BYTES = "rocksdb.cur-size-all-mem-tables"
+
 _MAX_REASON_CHARACTERS = 300
 """The greatest length of RocksDB's reason in the note: it names a file and two checksums."""
 
@@ -101,6 +104,14 @@ class Database(OpenDatabase):
             rocksdict.Checkpoint(self._db).create_checkpoint(str(path))
         except Exception as error:
             raise self._failure(error) from error
+
+    def sizes(self) -> tuple[int, int] | None:
+        """The bytes of its files, and of its rows that are in memory only; None: it has just been closed."""
+        try:
+            files, rows = (self._db.property_int_value(name) for name in (_FILES_BYTES, _MEMTABLES_BYTES))
+        except Exception:  # noqa: BLE001 - rocksdict has no type for it
+            return None
+        return files or 0, rows or 0
 
     def close(self) -> None:
         """Close the database. Written rows are on the disk, or in the log that the next opening replays."""

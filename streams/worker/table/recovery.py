@@ -5,6 +5,7 @@ offset is a commit marker, which no reader ever sees, and Faust would wait for e
 the position after the rows that were *written* has reached the high watermark. Rows are written once for each poll.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,22 @@ class BatchRecovery(Recovery):
         super().__init__(*args, **kwargs)
         self._reading = False
         self._read_to: dict[TP, int] = {}
+        # By partition of the changelog, for those who watch: the offsets that were read since the start.
+        self._restored: Counter[int] = Counter()
+
+    @property
+    def restored(self) -> dict[int, int]:
+        """How many offsets of each partition's changelog were read since the start; from any thread."""
+        return dict(self._restored)
+
+    def remaining(self) -> dict[int, int]:
+        """How many offsets of each active partition's changelog are still to be read; from any thread."""
+        applied = dict(self.active_offsets)
+        return {
+            tp.partition: max(end - (-1 if (at := applied.get(tp)) is None else at), 0)
+            for tp, end in dict(self.active_highwaters).items()
+            if end is not None
+        }
 
     async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
         """Clear the signal of an earlier recovery's end, so that it does not end the recovery that now begins."""
@@ -92,6 +109,7 @@ class BatchRecovery(Recovery):
 
     def applied(self, tp: TP, end: int) -> None:
         """Note that the rows of a changelog partition up to a position are in RocksDB."""
+        self._restored[tp.partition] += max(end - self._read_to.get(tp, end), 0)
         self._read_to[tp] = end
         offsets = self.active_offsets if tp in self.active_tps else self.standby_offsets
         offsets[tp] = max(end - 1, offsets[tp] or -1)

@@ -53,6 +53,16 @@ class BatchStore(Store):
         self._db_for_partition(partition)
         return self._as_of_ms[partition]
 
+    def sizes(self) -> tuple[dict[int, int], int]:
+        """The bytes of each open database on the disk, and the memory of all of them; from any thread."""
+        on_disk, memory = {}, self._cache.get_usage()
+        for partition, database in list(self._dbs.items()):
+            size = database.sizes()
+            if size is not None:
+                on_disk[partition] = size[0]
+                memory += size[1]
+        return on_disk, memory
+
     def is_open(self, path: Path) -> bool:
         """Whether one of the open databases is in a directory."""
         return any(self.partition_path(partition) == path for partition in self._dbs)

@@ -55,7 +55,8 @@ def test_an_outage_is_told_in_a_line_each(own_kafka, tmp_path):
         installation.wait_consumed(worker)
         [back] = worker.entries("Kafka is back")
         assert back["lost_for_s"] >= 30
-        told = [entry for entry in worker.entries()[before:] if not entry["event"].startswith("execution failed")]
+        others = ("execution failed", "summary")
+        told = [entry for entry in worker.entries()[before:] if not entry["event"].startswith(others)]
         assert len(told) <= MOST_LINES, "\n".join(map(str, told))
         worker.stop()
         installation.check_laws()

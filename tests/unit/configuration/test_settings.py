@@ -43,6 +43,13 @@ def refusal(**flags):
         ("KAFKA_SSL_CA_LOCATION", "", ": it is empty: leave it unset, or give a path"),
         ("KAFKA_BOOTSTRAP_SERVERS", "", ": '' is no host:port such as broker-1:9092"),
         ("KAFKA_BOOTSTRAP_SERVERS", "http://a:1", ": 'http://a:1' is no host:port such as broker-1:9092"),
+        ("CONSOLIDATOR_HEALTH_ADDRESS", "", ": '' is no host:port such as 127.0.0.1:9404 or 0.0.0.0:9404"),
+        ("CONSOLIDATOR_HEALTH_ADDRESS", "9404", ": '9404' is no host:port such as 127.0.0.1:9404 or 0.0.0.0:9404"),
+        (
+            "CONSOLIDATOR_HEALTH_ADDRESS",
+            "a:70000",
+            ": 'a:70000' is no host:port such as 127.0.0.1:9404 or 0.0.0.0:9404",
+        ),
         ("CONSOLIDATOR_STATE_DIR", "", ": it is empty: leave it unset, or give a path"),
         ("CONSOLIDATOR_STATE_DIR", "/x,y", ": '/x,y' has ',' in it: Kafka would write outside of it"),
         ("CONSOLIDATOR_STATE_DIR", "/x:y", ": '/x:y' has ':' in it: Kafka would write outside of it"),
@@ -125,3 +132,11 @@ def test_where_the_addresses_are_from(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "a:1")
     assert name_of(load_settings(), "bootstrap_servers") == "KAFKA_BOOTSTRAP_SERVERS"
     assert name_of(load_settings(bootstrap_servers="b:1"), "bootstrap_servers") == "--bootstrap-servers"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9404", "0.0.0.0:0", "[::1]:9404", "worker-1.internal:65535"])
+def test_where_health_is_served(monkeypatch, address):
+    """An address or a name, with a port; off without it."""
+    assert load_settings().health_address is None
+    monkeypatch.setenv("CONSOLIDATOR_HEALTH_ADDRESS", address)
+    assert load_settings().health_address == address

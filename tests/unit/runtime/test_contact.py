@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from streams.runtime.contact import KafkaContact
+from streams.runtime.contact import KafkaContact, Lost
 from tests.simulation.clock import Clock
 
 
@@ -87,3 +87,18 @@ def test_a_broker_to_which_nobody_turns_any_more_is_forgotten(clock, contact):
     contact.failed("b:2", "refused")
     events = [event for event, *_ in pass_time(clock, contact, 70)]
     assert events == ["Kafka is lost", "Kafka is still lost", "Kafka is back"]
+
+
+def test_others_can_ask_what_is_lost(clock, contact):
+    """Who does not answer, for how long, and why; nothing while a broker has failed for a moment only."""
+    contact.answered("b:1")
+    contact.failed("b:2", "refused")
+    assert contact.lost() is None
+    clock.now += 5
+    assert contact.lost() == Lost(5.0, ("b:2",), "refused")
+    contact.asked("b:1")
+    clock.now += 15
+    assert contact.lost() == Lost(20.0, ("b:1", "b:2"), "no answer")
+    contact.answered("b:1")
+    contact.answered("b:2")
+    assert contact.lost() is None

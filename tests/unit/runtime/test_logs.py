@@ -141,3 +141,35 @@ def test_a_path_that_is_no_utf_8_can_be_logged():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(done.stderr)["path"] == "/a-\udc80"
+
+
+PRINTED = """
+import sys
+import structlog
+from streams.runtime.logs import configure_logging
+from streams.runtime.standard_error import queue_standard_error
+
+queue_standard_error()
+configure_logging("info", "{output}")
+structlog.get_logger().info("ours")
+print("a library's text", file=sys.stderr)
+sys.stderr.write("two\\nlines\\n")
+"""
+
+
+def printed(output):
+    code = PRINTED.format(output=output)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=290)
+    return done.stderr.splitlines()
+
+
+def test_what_is_printed_to_stderr_is_json_where_the_log_is():
+    """Whoever reads the log reads objects only; each line has the text as its event."""
+    entries = [json.loads(line) for line in printed("json")]
+    assert [entry["event"] for entry in entries] == ["ours", "a library's text", "two", "lines"]
+    assert [entry.get("logger") for entry in entries] == [None, *["stderr"] * 3]
+
+
+def test_what_is_printed_to_stderr_stays_as_it_is_where_the_log_is_text():
+    """For a person."""
+    assert printed("text")[1:] == ["a library's text", "two", "lines"]

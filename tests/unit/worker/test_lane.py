@@ -11,6 +11,7 @@ from streams.partition.batch import Batch, Outgoing
 from streams.partition.result import Folded
 from streams.worker.in_flight import InFlight
 from streams.worker.lane import Lane, Share
+from streams.worker.measuring.rounds import RoundFigures
 from streams.worker.process_round import process
 from streams.worker.round import Membership
 from tests.oracle.folds import Record
@@ -37,6 +38,7 @@ class RecordedLane:
         self._name = name
         self._done = done
         self._comes_of_it = comes_of_it
+        self.figures = RoundFigures()
         self.transactions = SimpleNamespace(begin=lambda: done.append("begin"))
         self.small = SimpleNamespace(begin=lambda: done.append("begin small")) if small else None
 
@@ -52,6 +54,7 @@ class RecordedLane:
 
     async def in_thread(self, _call):
         self._done.append("commit")
+        return 0.0
 
     def written(self, _share):
         self._done.append(f"written {self._name}")

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.real_kafka.health_probe import NO_ANSWER, HealthProbe
+
 LIMIT_S = 240.0
 """Some seconds of work, on a machine that may be very busy."""
 
@@ -75,3 +77,39 @@ def test_a_worker_that_hangs_is_ended_with_the_others(beats):
     )
     assert done.returncode == 3
     assert "hangs and is killed" in done.stdout
+
+
+SERVING = """
+import os
+import sys
+import time
+
+from streams.health.children import answer_parent
+from streams.health.parent import ParentHealth
+from streams.health.report import Partition, Snapshot
+from streams.worker.processes import fork_workers
+
+worker = fork_workers(2, health=ParentHealth(sys.argv[1], "app", 2))
+found = Snapshot("worker", "1.2", "app", f"host/worker-{worker.number}")
+found.partitions = [Partition("executions", worker.number, "idle")]
+answer_parent(worker.asking, lambda: found)
+while True:
+    worker.beat()
+    time.sleep(0.1)
+"""
+
+
+def test_the_parent_answers_for_its_workers(tmp_path):
+    """One address, both workers' partitions; and the address is free again when the command has ended."""
+    probe = HealthProbe()
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", SERVING, probe.address], stdout=log, stderr=log)
+    try:
+        seen = probe.wait(lambda seen: len(seen.states) == 2, "both workers", limit_s=LIMIT_S)
+        assert seen.livez == 200
+        assert seen.states == {0: "idle", 1: "idle"}
+        assert "processes: ok, all 2 answer" in seen.text
+    finally:
+        process.terminate()
+        process.wait(LIMIT_S)
+    assert probe.look().livez == NO_ANSWER

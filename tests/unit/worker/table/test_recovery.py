@@ -107,3 +107,19 @@ def test_a_recovery_does_not_end_on_a_leader_that_is_silent(tmp_path):
             assert answered
 
     asyncio.run(scenario())
+
+
+def test_what_is_read_and_what_remains_can_be_asked(tmp_path):
+    """By partition, for those who watch; what was read counts on over several recoveries."""
+
+    async def scenario():
+        async with idle_app(tmp_path) as app:
+            recovery, tp = recovering(app)
+            await seek(recovery, tp, ScriptedThread())
+            assert recovery.remaining() == {1: HIGHWATER - STORED}
+            recovery.applied(tp, STORED + 11)
+            assert (recovery.remaining(), recovery.restored) == ({1: HIGHWATER - STORED - 10}, {1: 10})
+            recovery.applied(tp, PAST_THE_END)
+            assert (recovery.remaining(), recovery.restored) == ({1: 0}, {1: HIGHWATER - STORED})
+
+    asyncio.run(scenario())

@@ -1,0 +1,1 @@
+"""Health from outside: counts, the judgement of partitions, and the thread that answers probes and scrapes."""

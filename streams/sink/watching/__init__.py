@@ -1,0 +1,1 @@
+"""Health of a sink: what it counts, and how its partitions are judged."""

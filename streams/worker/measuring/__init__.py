@@ -1,0 +1,1 @@
+"""What a worker counts for its health: events, rounds, and where its partitions end."""
