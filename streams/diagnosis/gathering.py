@@ -85,7 +85,7 @@ def look(
         where=where,
         group=kafka.ask(lambda: groups_of(admin, [group], topics.executions.name)[group]),
         progress=of(topics.executions, lambda: read_progress(config, topics, group)),
-        earlier=None if earlier is None else _committed(earlier),
+        other=None if earlier is None else _committed(earlier),
         pins=kafka.ask(lambda: read_pins(admin, names, topics.partitions, system_ms())),
         rulesets=of(topics.rulesets, lambda: read_live(config, topics)),
         letters=of(topics.dlq, lambda: count_open(config, topics)),
@@ -107,7 +107,7 @@ def with_second_look(status: Status, topics: Topics, config: Mapping[str, str | 
         config: for librdkafka.
     """
     waiting = [one for one in known(status.progress) or () if one.waits_s(status.at_ms) > STANDS_S]
-    if not waiting or status.earlier is not None:
+    if not waiting or status.other is not None:
         return status
     time.sleep(_SECOND_LOOK_S)
 
@@ -115,12 +115,7 @@ def with_second_look(status: Status, topics: Topics, config: Mapping[str, str | 
         with GroupProgress(config, status.where.app_id, topics) as progress:
             return progress.committed()
 
-    later = known(ask(again))
-    if later is None or isinstance(status.progress, Unanswered):
-        return status
-    # What was read between the two looks stays as it is: only where the group is now is looked up again.
-    moved = tuple(replace(one, committed=later.get(one.partition, one.committed)) for one in status.progress)
-    return replace(status, progress=moved, earlier=_committed(status))
+    return replace(status, other=known(ask(again)))
 
 
 def _committed(status: Status) -> dict[int, int | None] | None:

@@ -71,7 +71,7 @@ class Status:
         where: which installation it is.
         group: the workers' group.
         progress: how far it is in each partition.
-        earlier: each partition's committed offset at an earlier look; None: there was none.
+        other: each partition's committed offset at another look, earlier or later; None: there was none.
         pins: partitions in which a transaction is open.
         rulesets: which ruleset each partition has.
         letters: the open dead letters.
@@ -85,7 +85,7 @@ class Status:
     where: Where
     group: Group | Unanswered
     progress: tuple[PartitionProgress, ...] | Unanswered
-    earlier: Mapping[int, int | None] | None
+    other: Mapping[int, int | None] | None
     pins: tuple[Pin, ...] | Unanswered
     rulesets: LiveRulesets | Unanswered
     letters: OpenLetters | Unanswered
@@ -116,8 +116,8 @@ class Status:
         return None
 
     def has_moved(self, one: PartitionProgress) -> bool:
-        """Whether the group has moved in a partition since the earlier look."""
-        return self.earlier is not None and self.earlier.get(one.partition) != one.committed
+        """Whether the group has moved in a partition between the two looks."""
+        return self.other is not None and self.other.get(one.partition) != one.committed
 
     def members(self) -> dict[str, object]:
         """As a JSON object, without states and problems."""

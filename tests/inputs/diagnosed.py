@@ -53,7 +53,7 @@ def status_of(**changes: Any) -> Status:
         where=Where("lending", "", "executions", 4, "10.0.0.1:9092"),
         group=Group("lending", "stable", people),
         progress=tuple(map(progress_of, range(4))),
-        earlier=None,
+        other=None,
         pins=(),
         rulesets=LiveRulesets({_DIGEST: CATALOGUE.ruleset.name}, dict.fromkeys(range(4), _DIGEST), "lending"),
         letters=OpenLetters({}, is_complete=True),

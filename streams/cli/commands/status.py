@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from models.errors import InfrastructureError
+from models.errors import ContractError, InfrastructureError
 from streams.cli.looking import reached, stored
 from streams.cli.options import (
     app_id_option,
@@ -27,7 +27,6 @@ from streams.diagnosis.gathering import look, with_second_look
 from streams.diagnosis.reading.answer import Unanswered
 from streams.diagnosis.status import Status
 from streams.runtime.exit_codes import FOUND
-from topics.cluster.provisioning import require_existing
 
 __all__ = ["status"]
 
@@ -113,11 +112,14 @@ def _looks(settings: Settings, health: tuple[str, ...]) -> Iterator[Status]:
 def _looked(settings: Settings, health: tuple[str, ...], earlier: Status | None) -> tuple[Status, str | None]:
     """A look; and why Kafka cannot be reached, None: it can."""
     topics, connection = topics_of(settings), reached(settings)
-    if not isinstance(connection, Unanswered):
-        require_existing([topics.executions], connection.librdkafka())
     found = look(settings, topics, connection, database=stored(settings), health=health, earlier=earlier)
     if isinstance(connection, Unanswered):
         return found, connection.reason
+    if isinstance(found.progress, Unanswered) and found.progress.is_absent:
+        raise ContractError(
+            f"{found.progress.reason}: run `consolidator topics apply`, or have permitted what "
+            "`consolidator topics acls --role operator` lists"
+        )
     return with_second_look(found, topics, connection.librdkafka()), None
 
 

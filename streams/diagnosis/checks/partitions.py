@@ -7,7 +7,7 @@ from streams.diagnosis.reading.answer import Unanswered, known
 from streams.diagnosis.reading.progress import PartitionProgress
 from streams.diagnosis.status import Status
 
-__all__ = ["IDLE", "PINNED_S", "STANDS_S", "partition_members", "problems", "ranges", "state_of"]
+__all__ = ["IDLE", "PINNED_S", "STANDS_S", "STATES", "partition_members", "problems", "ranges", "state_of"]
 
 STANDS_S: Final = 30.0
 """A record that waits longer, in a partition that does not move, is stuck: a round takes seconds at most, a rebalance
@@ -22,6 +22,9 @@ _UNOWNED: Final = "unowned"
 _STUCK: Final = "stuck"
 _PINNED: Final = "pinned"
 _UNKNOWN: Final = "unknown"
+
+STATES: Final = (IDLE, _RUNNING, _STUCK, _UNOWNED, _PINNED)
+"""The states as they are seen from outside; docs/commands.md explains each."""
 
 _ILL: Final = frozenset({_UNOWNED, _STUCK, _PINNED, "stalled"})
 _LEGITIMATE: Final = frozenset({"fencing", "recovering", "waiting", "adopting"})
@@ -51,7 +54,7 @@ def state_of(status: Status, one: PartitionProgress) -> str:
         return _UNOWNED
     if one.first_offset is None:
         return IDLE
-    if one.waits_s(status.at_ms) > STANDS_S and status.earlier is not None and not status.has_moved(one):
+    if one.waits_s(status.at_ms) > STANDS_S and status.other is not None and not status.has_moved(one):
         return _STUCK
     return _RUNNING
 

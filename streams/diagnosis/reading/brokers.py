@@ -85,8 +85,10 @@ def ask_brokers(connection: Connection, transactional_id: str, pins: Iterable[Pi
     Raises:
         InfrastructureError: they do not answer within the limit.
     """
-    # aiokafka logs what it raises as well; without a handler Python would print that.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    # aiokafka logs what it raises as well, and asyncio what a signal has left open: without a handler Python would
+    # print that.
+    for library in ("aiokafka", "asyncio"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         return asyncio.run(asyncio.wait_for(_ask(connection, transactional_id, list(pins)), _LIMIT_S))
     except TimeoutError as error:

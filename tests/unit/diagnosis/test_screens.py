@@ -81,7 +81,7 @@ def test_the_screen_of_an_ill_one():
     refused = PartitionStatus(0, 10, "sink", 1, 2.0, 2, 0, 12, 0.0)
     status = status_of(
         progress=(*map(progress_of, range(3)), progress_of(3, waits_s=95)),
-        earlier=dict.fromkeys(range(4), 1_204),
+        other=dict.fromkeys(range(4), 1_204),
         letters=OpenLetters({"unknown_status": 2, "invalid_time": 1}, is_complete=True),
         sinks=(Group("lending-sink-1a2b", "stable", (Member("x", "h", (0,)),)),),
         database=Database("sqlite:///x", DatabaseStatus((refused,), {})),

@@ -34,11 +34,11 @@ def directory(**changes):
 
 
 def moved(partition, waits_s):
-    return {"progress": (progress_of(partition, waits_s=waits_s),), "earlier": {partition: 1_000}}
+    return {"progress": (progress_of(partition, waits_s=waits_s),), "other": {partition: 1_000}}
 
 
 def stands(waits_s):
-    return {"progress": (progress_of(3, waits_s=waits_s),), "earlier": {3: 1_204}}
+    return {"progress": (progress_of(3, waits_s=waits_s),), "other": {3: 1_204}}
 
 
 def found_with(topic, setting, value):
