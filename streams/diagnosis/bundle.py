@@ -163,9 +163,10 @@ def write_bundle(files: Mapping[str, bytes], file: Path) -> int:
         OSError: it cannot be written, or exists already.
     """
     packed = io.BytesIO()
+    folder = file.name.partition(".")[0] or "bundle"
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(f"{file.name.partition('.')[0]}/{name}")
+            entry = tarfile.TarInfo(f"{folder}/{name}")
             entry.size, entry.mode = len(content), 0o600
             archive.addfile(entry, io.BytesIO(content))
     data = packed.getvalue()

@@ -102,10 +102,9 @@ def _of_health(status: Status) -> Iterator[str]:
     for address, answer in status.health.items():
         if isinstance(answer, Unanswered):
             yield answer.reason
-        elif not (answer.is_alive and answer.is_ready):
-            state = "not ready" if answer.is_alive else "not alive"
+        elif not answer.is_alive:
             reasons = "; ".join(answer.wrong) or "no reason given"
-            yield f"{answer.role or 'the program'} at {address} is {state}: {reasons}"
+            yield f"{answer.role or 'the program'} at {address} is not alive: {reasons}"
 
 
 def _of_sinks(status: Status) -> Iterator[str]:

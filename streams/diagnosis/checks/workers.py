@@ -216,12 +216,18 @@ def _silent(answer: Unanswered) -> Finding:
 def _unwell(answer: Health) -> Finding:
     waits = "; ".join(f"partition {one}: {text}" for one, text in sorted(answer.waits_for.items())[:4])
     reasons = "; ".join(answer.wrong) or waits or "it gives no reason"
-    how = "not ready" if answer.is_alive else "not alive"
+    who = f"{answer.role or 'the program'} at {answer.address}"
+    if answer.is_alive:
+        # It recovers, adopts, or waits for Kafka: what is wrong with that, another check says.
+        return Finding(
+            Severity.NOTE,
+            f"{who} is alive and not ready: {reasons}",
+            "its partitions wait meanwhile",
+            "wait for what it names, then ask again",
+        )
     return Finding(
-        Severity.WARNING if answer.is_alive else Severity.CRITICAL,
-        f"{answer.role or 'the program'} at {answer.address} is {how}: {reasons}",
-        "its partitions may wait" if answer.is_alive else "its partitions stand still until it is restarted",
-        "wait for what it names, then ask again"
-        if answer.is_alive
-        else "read its log, then restart it: nothing is lost",
+        Severity.CRITICAL,
+        f"{who} is not alive: {reasons}",
+        "its partitions stand still until it is restarted",
+        "read its log, then restart it: nothing is lost by that",
     )

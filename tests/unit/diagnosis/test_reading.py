@@ -16,11 +16,13 @@ from streams.diagnosis.reading.health import ask_health
 from streams.diagnosis.reading.machine import look_at_directory, versions
 from streams.diagnosis.reading.protocol import leader_clock_ms
 from streams.diagnosis.reading.rulesets import live_of
-from streams.rulesets.catalogue_file import catalogue_json
+from streams.rulesets.catalogue_file import catalogue_json, parse_catalogue
 from tests.inputs.diagnosed import CATALOGUE
 from topics.records.adoptions import Adoption, KnownRulesets
 
-NEW = CATALOGUE.model_copy(update={"version": "new"})
+NEW = parse_catalogue(
+    json.dumps(json.loads(catalogue_json(CATALOGUE)) | {"version": "new"}).encode(), suffix=".json", source="a test"
+)
 KEPT = {one.digest: catalogue_json(one).encode() for one in (CATALOGUE, NEW)}
 
 

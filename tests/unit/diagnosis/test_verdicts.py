@@ -101,6 +101,7 @@ WELL = {
     "a transaction was tried": facts_of(kafka={"trial": Trial(is_fenced=True, said="ILLEGAL_GENERATION")}),
     "a sink that keeps up": facts_of(status=stored()),
     "a worker that says so": facts_of(status={"health": health()}),
+    "a worker that is not ready yet": facts_of(status={"health": health(is_ready=False, wrong=("kafka: away",))}),
     "an older worker during an upgrade": facts_of(status={"health": health(version="0.0.9")}),
 }
 
