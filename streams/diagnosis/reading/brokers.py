@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
@@ -32,6 +33,8 @@ __all__ = ["BrokerFacts", "Clock", "ask_brokers"]
 
 _LIMIT_S: Final = 15.0
 _REQUEST_MS: Final = 5_000
+_COORDINATOR_S: Final = 5.0
+_AGAIN_S: Final = 0.2
 _OPEN: Final = ("Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence")
 _MOST_TRANSACTIONS: Final = 500
 """So many open transactions of one coordinator are described."""
@@ -95,6 +98,8 @@ def ask_brokers(connection: Connection, transactional_id: str, pins: Iterable[Pi
         raise InfrastructureError(f"the brokers did not answer within {_LIMIT_S:.0f} s") from error
     except KafkaError as error:
         raise InfrastructureError(f"the brokers cannot be asked: {error}") from error
+    except NotImplementedError as error:
+        raise InfrastructureError("a broker is older than Kafka 2.4, and says too little of itself") from error
 
 
 async def _ask(connection: Connection, transactional_id: str, pins: list[Pin]) -> BrokerFacts:
@@ -108,8 +113,8 @@ async def _ask(connection: Connection, transactional_id: str, pins: list[Pin]) -
         sasl_plain_username=connection.sasl_username,
         sasl_plain_password=connection.sasl_password,
     )
-    await client.bootstrap()
     try:
+        await client.bootstrap()
         nodes = sorted(broker.nodeId for broker in client.cluster.brokers())
         return BrokerFacts(
             await _highest(client, nodes),
@@ -153,10 +158,20 @@ async def _clock(client: AIOKafkaClient) -> Clock | Unanswered:
 
 
 async def _coordinator(client: AIOKafkaClient, transactional_id: str) -> bool | Unanswered:
-    node: int = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
-    answer: Any = await client.send(node, DescribeTransactions([transactional_id]))
-    [(code, *_)] = answer.transactions
-    return Unanswered("not permitted", is_refused=True) if code in _REFUSED_CODES else True
+    deadline = monotonic() + _COORDINATOR_S
+    while True:
+        try:
+            node: int = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
+            break
+        except KafkaError as error:
+            # The first question in the life of a cluster makes it create __transaction_state.
+            if not error.retriable or monotonic() > deadline:
+                raise
+            await asyncio.sleep(_AGAIN_S)
+    # Asked for the permission alone, which the first answer does not always show.
+    answer: Any = await _or_reason(client.send(node, DescribeTransactions([transactional_id])))
+    codes = set() if isinstance(answer, Unanswered) else {code for code, *_ in answer.transactions}
+    return Unanswered("not permitted", is_refused=True) if codes & _REFUSED_CODES else True
 
 
 async def _holders(client: AIOKafkaClient, nodes: list[int], pins: list[Pin]) -> dict[tuple[str, int], Holder]:
