@@ -129,7 +129,6 @@ health_option = click.option(
     "--health",
     multiple=True,
     type=AddressType(),
-    envvar="CONSOLIDATOR_HEALTH_ADDRESS",
     help="Ask this worker or sink as well how it is; may be given several times. [CONSOLIDATOR_HEALTH_ADDRESS]",
 )
 watch_option = click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from streams.cli.looking import reached, stored
+from streams.cli.looking import health_addresses, reached, stored
 from streams.cli.options import (
     app_id_option,
     format_option,
@@ -68,7 +68,12 @@ def doctor(
     """
     settings = load_settings(sink_url=url, app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)
     facts = examine(
-        settings, topics_of(settings), reached(settings), database=stored(settings), health=health, tries=tries
+        settings,
+        topics_of(settings),
+        reached(settings),
+        database=stored(settings),
+        health=health_addresses(health),
+        tries=tries,
     )
     checks = judge(facts)
     code = exit_code(checks)

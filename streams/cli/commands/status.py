@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from models.errors import ContractError, InfrastructureError
-from streams.cli.looking import reached, stored
+from streams.cli.looking import health_addresses, reached, stored
 from streams.cli.options import (
     app_id_option,
     every_option,
@@ -76,10 +76,11 @@ def status(
     dead_letters, last_change, open_transactions, sinks, database, health, and not_known with reasons.
     """
     settings = load_settings(sink_url=url, app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)
+    addresses = health_addresses(health)
     if not watch:
-        _show_once(settings, health, output_format)
+        _show_once(settings, addresses, output_format)
         return
-    for found in _looks(settings, health):
+    for found in _looks(settings, addresses):
         new_screen()
         _print(found, output_format)
         time.sleep(every)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from streams.cli.looking import reached, stored
+from streams.cli.looking import health_addresses, reached, stored
 from streams.cli.options import (
     app_id_option,
     format_option,
@@ -68,7 +68,7 @@ def support_bundle(
     require_new(file)
     topics = topics_of(settings)
     answer = ask(lambda: reached(settings))
-    facts = examine(settings, topics, answer, database=stored(settings), health=health)
+    facts = examine(settings, topics, answer, database=stored(settings), health=health_addresses(health))
     checks = judge(facts)
     bundle = bundle_of(settings, facts, checks, log)
     size = write_bundle(bundle, file)
