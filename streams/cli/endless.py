@@ -11,11 +11,15 @@ _SIGNALLED: Final = 128
 _ENDLESS: Final = (("run",), ("tail",), ("sink", "run"))
 """The commands that run until a signal ends them; for these, a signal is the successful end."""
 
+_ENDLESS_WITH: Final = {"status": "--watch"}
+"""The commands that do so with an option."""
+
 
 def is_endless(arguments: Sequence[str]) -> bool:
     """Whether the command runs until a signal ends it. The program's own options come before the command's name."""
     words = tuple(word for word in arguments if not word.startswith("-"))
-    return any(words[: len(command)] == command for command in _ENDLESS)
+    option = _ENDLESS_WITH.get(words[0]) if words else None
+    return option in arguments if option else any(words[: len(command)] == command for command in _ENDLESS)
 
 
 def signal_code(number: int, arguments: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or input,
 nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program; 130 and 143 ended by Ctrl-C and
-by SIGTERM, which for ``run``, ``tail`` and ``sink run`` is 0; 141 nobody reads stdout any more.
+by SIGTERM, which for ``run``, ``tail``, ``sink run`` and ``status --watch`` is 0; 141 nobody reads stdout any more.
 """
 
 import sys
@@ -18,6 +18,9 @@ from streams.cli.output.console import say
 COMMANDS = {
     "demo": ("demo", "demo", "Show the whole system at work on a real broker, in a minute."),
     "run": ("run", "run", "Run a worker."),
+    "status": ("status", "status", "Show whether it is well: workers, partitions, lag, dead letters, sinks."),
+    "doctor": ("doctor", "doctor", "Say what is wrong, how bad it is, and what to do."),
+    "support-bundle": ("support_bundle", "support_bundle", "Write what a helper needs to know into one file."),
     "topics": ("topics", "topics", "Create, check and list the topics; list the permissions."),
     "broker": ("broker", "broker", "Start, stop and inspect the embedded Kafka broker."),
     "publish": ("publish", "publish", "Publish lifecycle events from JSON Lines."),
@@ -81,8 +84,8 @@ def cli() -> None:
 
     Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or
     input, nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program, which is written
-    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run, tail and sink run, which end so); 141 nobody reads
-    stdout any more.
+    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run, tail, sink run and status --watch, which end so); 141
+    nobody reads stdout any more.
     """
 
 

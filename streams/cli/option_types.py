@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from consolidator.connecting.addresses import parse_servers
 from consolidator.connecting.quoting import shown
 from streams.cli.output.console import note
 from topics.reading.positions import AtOffset, AtTime, End, Start, parse_day, parse_moment, parse_start, parse_timezone
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from streams.audit.history.inquiry import Moment
     from topics.reading.dead_letter_list import Place
 
-__all__ = ["AmountType", "CountType", "MomentType", "PlaceType", "SealType", "StartType", "TimezoneType", "note_future"]
+__all__ = [
+    "AddressType",
+    "AmountType",
+    "CountType",
+    "MomentType",
+    "PlaceType",
+    "SealType",
+    "StartType",
+    "TimezoneType",
+    "note_future",
+]
 
 _NANOSECONDS_A_MICROSECOND = 1_000
 _MICROSECONDS_A_MILLISECOND = 1_000
@@ -78,6 +89,20 @@ class AmountType(click.ParamType):
         if self._least <= number <= self._most:
             return number
         return self.fail(f"{shown(value)} is no number from {self._least:,} to {self._most:,}", param, ctx)
+
+
+class AddressType(click.ParamType):
+    """A click type for ``host:port``; a bad value is a usage error, exit code 2."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Convert the given text."""
+        try:
+            [_] = parse_servers(value)
+        except ValueError:
+            self.fail(f"{shown(value)} is no host:port such as 127.0.0.1:9404", param, ctx)
+        return value.strip()
 
 
 class StartType(click.ParamType):

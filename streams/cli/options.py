@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from models.errors import Defect
-from streams.cli.option_types import AmountType, CountType, MomentType, SealType, StartType, TimezoneType
+from streams.cli.option_types import AddressType, AmountType, CountType, MomentType, SealType, StartType, TimezoneType
 from topics.contract.permissions import Role
 
 _FILE: Final = click.Path(path_type=Path)
@@ -122,6 +122,31 @@ restart_option = click.option(
 )
 log_level_option = click.option("--log-level", help="debug, info, warning or error. [CONSOLIDATOR_LOG_LEVEL]")
 log_format_option = click.option("--log-format", help="json, text or auto. [CONSOLIDATOR_LOG_FORMAT]")
+
+# -- status, doctor, support-bundle
+
+health_option = click.option(
+    "--health",
+    multiple=True,
+    type=AddressType(),
+    help="Ask this worker or sink as well how it is; may be given several times. [CONSOLIDATOR_HEALTH_ADDRESS]",
+)
+watch_option = click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
+every_option = click.option(
+    "--every",
+    type=AmountType(1, 3_600),
+    default=5.0,
+    show_default=True,
+    help="With --watch: seconds between two looks.",
+)
+try_transaction_option = click.option(
+    "--try-transaction",
+    "tries",
+    is_flag=True,
+    help="Open a transaction, have offsets of a generation that there is not refused, and abort it. It needs Write on "
+    "the transactional id, and Read on the group, <app id>-doctor.",
+)
+log_option = click.option("--log", type=_FILE, help="Put the end of this log file in as well; ids stand in a log.")
 
 # -- topics, broker
 

@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 REFUSED = 2
 NOTHING_KNOWN = 1
+NOT_ASKED = 3
 START_LIMIT_S = 45.0
 STOP_LIMIT_S = 45.0
 """From a permission's end to the worker's: a fetch or a heartbeat has to ask for it first."""
@@ -287,6 +288,28 @@ def joined(installation):
     """Take a partition's snapshot as one of a group's members."""
     with subscribe(group=f"{installation.name}-subscriber-1") as subscription:
         assert any(isinstance(item, SnapshotEnd) for item in subscription)
+
+
+@each_of(Role.OPERATOR)
+def test_an_operator_who_lacks_one_permission_is_told_its_name(shared, place):
+    """The doctor asks the rest all the same, and what it may not ask is no finding; with the list, all is asked."""
+    missing = shared.needed(Role.OPERATOR)[place]
+    command = ("doctor", "--format", "json")
+    shared.permit(Role.OPERATOR)
+    asked = shared.command(*command)
+    assert (asked.code, '"result":"not_asked"' in asked.stdout) == (NOTHING_KNOWN, False), asked
+    shared.broker.permit([one for one in shared.needed(Role.OPERATOR) if one != missing])
+    refused = shared.command(*command)
+    assert (refused.code, f"not permitted: {missing}" in refused.stdout) == (NOT_ASKED, True), refused
+    assert "there is no topic" not in refused.stdout
+
+
+def test_an_operator_reads_no_factors(shared):
+    """The status needs no more than the list, in which no topic with factor values may be read."""
+    shared.permit(Role.OPERATOR)
+    assert shared.command("status").code in {0, 1}
+    unread = {shared.topics.factors.name, shared.topics.factor_changes.name, shared.topics.changelog.name}
+    assert not [one for one in shared.needed(Role.OPERATOR) if one.operation == "Read" and one.name in unread]
 
 
 @each_of(Role.ADMIN)

@@ -9,7 +9,7 @@ from models.errors import AuthorizationError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.contract.permissions import Permission, Resource
 
-__all__ = ["not_permitted", "require_credentials", "require_permissions"]
+__all__ = ["missing_permissions", "not_permitted", "require_credentials", "require_permissions"]
 
 _LOOK_S: Final = 3.0
 
@@ -39,16 +39,29 @@ def require_permissions(
     if cluster is None:
         cluster = Cluster(admin, timeout_s=timeout_s)
     cluster.metadata()
+    missing = missing_permissions(wanted, cluster)
+    if missing:
+        raise not_permitted(*missing)
+
+
+def missing_permissions(wanted: Collection[Permission], cluster: Cluster) -> list[Permission]:
+    """Those of the wanted permissions that the cluster does not grant, as far as it can be asked.
+
+    Args:
+        wanted: the needed permissions.
+        cluster: a client of the user whose permissions are meant.
+
+    Raises:
+        InfrastructureError: when the cluster does not answer in time.
+    """
     ask = {Resource.TOPIC: cluster.topic_operations, Resource.GROUP: cluster.group_operations}
     asked = [one for one in wanted if one.resource in ask]
     granted = {(kind, name): ask[kind](name) for kind, name in {(one.resource, one.name): None for one in asked}}
-    missing = [
+    return [
         one
         for one in asked
         if (operations := granted[one.resource, one.name]) is not None and one.operation not in operations
     ]
-    if missing:
-        raise not_permitted(*missing)
 
 
 def require_credentials(config: Mapping[str, str | int], *, timeout_s: float = _LOOK_S) -> None:

@@ -23,6 +23,7 @@ class Role(StrEnum):
     ERASER = "eraser"
     SINK = "sink"
     SUBSCRIBER = "subscriber"
+    OPERATOR = "operator"
     ADMIN = "admin"
 
 
@@ -102,6 +103,8 @@ def permissions(role: Role, topics: Topics, app_id: str) -> list[Permission]:  #
             return [*_sink(topics, app_id)]
         case Role.SUBSCRIBER:
             return [*_subscriber(topics, app_id)]
+        case Role.OPERATOR:
+            return [*_operator(topics, app_id)]
         case Role.ADMIN:
             creation = [Permission("Create", Resource.TOPIC, topic.name, "creates it") for topic in topics]
             return [*creation, *inspection(topics)]
@@ -165,6 +168,25 @@ def _subscriber(topics: Topics, app_id: str) -> Iterator[Permission]:
     yield Permission("Describe", Resource.GROUP, app_id, "wait_for: asks how far the worker is")
     yield Permission(
         "Read", Resource.GROUP, f"{app_id}-subscriber-", "a group of members shares the partitions", prefixed=True
+    )
+
+
+def _operator(topics: Topics, app_id: str) -> Iterator[Permission]:
+    reasons = {
+        topics.executions.name: "how long the first record waits; who has a transaction open",
+        topics.dlq.name: "counts open dead letters",
+        topics.rulesets.name: "looks which rulesets the partitions have",
+    }
+    for topic in topics:
+        if topic.name in reasons:
+            yield Permission("Read", Resource.TOPIC, topic.name, reasons[topic.name])
+        else:
+            yield Permission("Describe", Resource.TOPIC, topic.name, "looks where it ends; never reads it")
+        yield Permission("DescribeConfigs", Resource.TOPIC, topic.name, "checks that it is as declared")
+    yield Permission("Describe", Resource.GROUP, app_id, "who has which partitions, and how far each one is")
+    yield Permission("Describe", Resource.GROUP, f"{app_id}-sink-", "who keeps databases", prefixed=True)
+    yield Permission(
+        "Describe", Resource.TRANSACTIONAL_ID, f"{app_id}-", "whose transaction is open, since when", prefixed=True
     )
 
 

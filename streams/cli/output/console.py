@@ -141,6 +141,12 @@ def note(*lines: str) -> None:
         click.echo(escaped(line), err=True)
 
 
+def new_screen() -> None:
+    """Begin a new screen: on a terminal the old one is wiped, elsewhere nothing separates the lines."""
+    if is_read_by_people():
+        click.clear()
+
+
 def is_read_by_people() -> bool:
     """Whether stdout is a terminal, and not a file or a pipe."""
     return sys.stdout.isatty()

@@ -91,6 +91,13 @@ COMMANDS = [
     Command("schema change --format json", kafka=False),
     Command("broker status", code=1, kafka=False),
     Command("broker stop", kafka=False),
+    # No worker runs there, which is a finding.
+    Command("status", code=1),
+    Command("status --format json", code=1),
+    Command("status --watch", endless=True),
+    Command("doctor", code=1, missing=1),
+    Command("doctor --format json", code=1, missing=1),
+    Command("support-bundle {bundle}", missing=0),
     Command("topics list", kafka=False),
     Command("topics acls", kafka=False),
     Command("topics apply", missing=0),
@@ -161,6 +168,7 @@ class Runner:
             "catalogue": catalogue,
             "evidence": installation.directory / "evidence",
             "new": directory / "new",
+            "bundle": directory / "bundle.tar.gz",
             "place": f"{record.partition}:{record.offset}",
         }
         self.arguments = command.line.format(**words).split()

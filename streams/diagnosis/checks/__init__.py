@@ -1,0 +1,1 @@
+"""Judges what was read: pure functions of values, which ask nothing."""
