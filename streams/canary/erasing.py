@@ -42,7 +42,6 @@ class Eraser:
         self._app_id = app_id
         self._waiter = waiter
         self._limit_s = limit_s
-        self._writer: ConfirmedWriter | None = None
 
     def erase(self, remains: Remains) -> None:
         """Erase an application. It may be given again, after whatever it ended with.
@@ -78,10 +77,10 @@ class Eraser:
 
     def _announced(self, remains: Remains, salt: bytes) -> int:
         """Write the erasure and its entry; return its offset."""
-        if self._writer is None:
-            self._writer = ConfirmedWriter(self._config, erasing_transactions(self._app_id))
+        # A new one each time: brokers forget a transactional id that was not used for a week.
+        writer = ConfirmedWriter(self._config, erasing_transactions(self._app_id))
         erasure, partition, topics = erasure_of(remains.application_id, salt), remains.partition, self._topics
-        return self._writer.write(
+        return writer.write(
             Written(topics.executions.name, partition, erasure.key, erasure.value),
             lambda offset: Written(
                 topics.erasures.name, partition, erasure.entry_key(partition, offset), erasure.entry_value

@@ -120,7 +120,7 @@ class Canary:
         lane = self._lanes.get(partition)
         if lane is not None and lane.number >= self._rounds and lane.open is None:
             del self._lanes[partition]
-            self._erase(lane.remains)
+            self._erase_finished()
             lane = None
         if lane is None:
             application_id = new_application(partition, self._partitions)
@@ -136,6 +136,13 @@ class Canary:
         result = self._steps.wait(lane.open)
         lane.open = None
         return result
+
+    def _erase_finished(self) -> None:
+        """Erase the applications that no partition uses any more, with those that could not be erased before."""
+        used = {lane.remains.application_id for lane in self._lanes.values()}
+        for remains in list(self._residue.remains.values()):
+            if remains.application_id not in used:
+                self._erase(remains)
 
     def _erase(self, remains: Remains) -> None:
         self._steps.erase(remains)

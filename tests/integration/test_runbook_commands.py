@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from consolidator.keys import event_key, partition_of
+from streams.broker.ports import free_port
 from streams.rulesets import catalogue_file
 from tests.alerting.runbooks import AWAITED, commands
 from tests.inputs.workloads import to_json
@@ -18,7 +19,6 @@ from tests.real_kafka.worker_process import CONSOLIDATOR, wait_until
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 APPLICATION = "app-17"
-HEALTH_ADDRESS = "127.0.0.1:19404"
 COMMAND_LIMIT_S = 180
 
 COMMANDS = {command.text: command for command in commands()}
@@ -52,9 +52,9 @@ def night(kafka, tmp_path_factory):
     """A worker, a sink, two events and a dead letter; and what a person reads off the alert and the lists."""
     directory = tmp_path_factory.mktemp("night")
     catalogue = str(Path(catalogue_file.__file__).with_name("sample_catalogue.toml"))
-    answers = (
-        {} if any(text.startswith("curl") for text in AWAITED) else {"CONSOLIDATOR_HEALTH_ADDRESS": HEALTH_ADDRESS}
-    )
+    address = f"127.0.0.1:{free_port()}"
+    is_awaited = any(text.startswith("curl") for text in AWAITED)
+    answers = {} if is_awaited else {"CONSOLIDATOR_HEALTH_ADDRESS": address}
     with installed(kafka, directory, CONSOLIDATOR_CATALOGUE=catalogue) as found:
         worker = found.start(**answers).wait_ready(found.partitions)
         found.publish_raw(records(found.partitions))
@@ -69,7 +69,7 @@ def night(kafka, tmp_path_factory):
                 "APPLICATION": APPLICATION,
                 "PARTITION:OFFSET": f"{letter.partition}:{letter.offset}",
                 "PARTITION:COMMITTED": f"{home}:0",
-                "INSTANCE": HEALTH_ADDRESS,
+                "INSTANCE": address,
             },
         )
         wait_until(

@@ -73,8 +73,7 @@ def run(
 
     One event a round, to one partition after the other, until SIGTERM or Ctrl-C. What it has published is erased after
     500 rounds of a partition, and at the end; what a killed one has left is erased at the next start. Ids begin with
-    consolidator-canary/, and the processor is consolidator-canary. Needs the permissions of publisher, subscriber and
-    eraser.
+    consolidator-canary/, and the processor is consolidator-canary. Needs the permissions of the role eraser.
 
     JSON is one object a line: partition, seconds (null: the round is lost) and problem, for a round that is lost.
     """
@@ -104,16 +103,13 @@ def _canary(settings: Settings, limit_s: float, stack: ExitStack) -> tuple["Cana
     from streams.canary.residue import Residue  # noqa: PLC0415
     from streams.canary.rounds import Canary  # noqa: PLC0415
     from streams.operations.eraser import require_eraser  # noqa: PLC0415
-    from topics.cluster.authorization import require_permissions  # noqa: PLC0415
     from topics.cluster.provisioning import require  # noqa: PLC0415
-    from topics.contract.permissions import Role, permissions  # noqa: PLC0415
 
     topics, connection = topics_of(settings), connection_of(settings)
     config = connection.librdkafka()
-    wanted = [one for role in (Role.PUBLISHER, Role.SUBSCRIBER) for one in permissions(role, topics, settings.app_id)]
-    require_permissions(wanted, config)
-    require(topics, config, only=topics.executions)
+    # An eraser may write events, and read what comes of them.
     require_eraser(config, topics, settings.app_id)
+    require(topics, config, only=topics.executions)
     residue = stack.enter_context(Residue(settings.state_dir / "canary" / f"{settings.app_id}.jsonl"))
     waiter = stack.enter_context(
         Waiter(

@@ -140,6 +140,18 @@ def test_what_cannot_be_erased_stays_noted(canary, played, residue):
     assert residue.remains == {}
 
 
+def test_an_application_that_could_not_be_erased_is_erased_with_the_next(canary, played, residue):
+    """It does not wait for the end, which may be months away."""
+    played.standing = InfrastructureError("no worker")
+    for _ in range(4):
+        canary.round(0)
+    played.standing = None
+    for _ in range(4):
+        canary.round(0)
+    assert [number for _, number in played.erased] == [3, 3]
+    assert len(residue.remains) == 1
+
+
 def test_a_broken_contract_ends_the_canary(canary, played):
     """A missing permission does not mend itself."""
     played.lost = ContractError("there is no topic executions")
