@@ -116,14 +116,15 @@ def _busy_worker(number: int) -> Iterator[Series]:
         def value(minute: int) -> float | None:
             if is_down(minute):
                 return None
-            return float(int(rate * (minute - began))) if minute > began else float(int(already + rate * minute))
+            has_restarted = 0 < began < minute
+            return float(int(rate * (minute - began) if has_restarted else already + rate * minute))
 
         return value
 
     yield _line("up", instance, lambda minute: float(not is_down(minute)))
     yield _line("consolidator_build_info", f'{instance}, role="worker"', lambda m: None if is_down(m) else 1.0)
-    up_seconds = counted(60)
-    yield _line("consolidator_up_seconds", instance, up_seconds)
+    # It has been running for a day: what it has counted by then is old.
+    yield _line("consolidator_up_seconds", instance, counted(60, already=86_400))
     yield _line("consolidator_kafka_lost_seconds", instance, lambda minute: 20.0 if minute % 300 == 7 else 0.0)
     yield _line("consolidator_log_lines_dropped_total", instance, lambda m: None if is_down(m) else 0.0)
     for processor, rate in (("bank_statement", 120.0), ("credit_check", 30.0), ("tax_return", 0.1)):
