@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or input,
 nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program; 130 and 143 ended by Ctrl-C and
-by SIGTERM, which for ``run``, ``tail``, ``sink run`` and ``status --watch`` is 0; 141 nobody reads stdout any more.
+by SIGTERM, which for ``run``, ``tail``, ``sink run``, ``canary run`` and ``status --watch`` is 0; 141 nobody reads
+stdout any more.
 """
 
 import sys
@@ -31,6 +32,7 @@ COMMANDS = {
     "erase": ("erase", "erase", "Erase everything about an application."),
     "dlq": ("dlq", "dlq", "List, show and redrive dead letters."),
     "sink": ("sink", "sink", "Keep a database of events, factors and changes."),
+    "canary": ("canary", "canary", "Try an installation end to end, with events of its own."),
     "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
     "compare": ("compare", "compare", "Run another ruleset, or the old strategy, side by side."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
@@ -84,7 +86,8 @@ def cli() -> None:
 
     Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or
     input, nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program, which is written
-    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run, tail, sink run and status --watch, which end so); 141
+    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run, tail, sink run, canary run and status --watch, which
+    end so); 141
     nobody reads stdout any more.
     """
 

@@ -304,6 +304,29 @@ timeout_option = click.option(
     help="Seconds to wait for the workers to take the erasure in.",
 )
 
+# -- canary
+
+rounds_option = click.option("--rounds", type=CountType(), help="End after so many rounds. Default: at a signal.")
+interval_option = click.option(
+    "--interval",
+    type=AmountType(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds from the beginning of a round to that of the next.",
+)
+lost_after_option = click.option(
+    "--lost-after",
+    type=AmountType(1, 3_600),
+    default=30.0,
+    show_default=True,
+    help="Seconds after which a round whose change cannot be read is lost.",
+)
+metrics_file_option = click.option(
+    "--metrics-file",
+    type=_NEW_FILE,
+    help="Write metrics to a file for node_exporter's textfile collector; replaced as a whole.",
+)
+
 # -- demo
 
 keep_option = click.option(

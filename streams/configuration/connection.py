@@ -28,7 +28,7 @@ def connection_of(
         ContractError: when there is no broker, and ``start_broker`` is not set.
         InfrastructureError: when the embedded broker could not be started.
     """
-    given = {field: text for field in SECURITY if (text := _text(settings, field)) is not None}
+    given = security_of(settings)
 
     def servers() -> tuple[str, str]:
         found = bootstrap_servers(settings, start=start_broker, on_progress=on_progress)
@@ -36,6 +36,11 @@ def connection_of(
         return found, name_of(settings, "bootstrap_servers") if is_set else "the embedded broker"
 
     return checked_connection(given, lambda field: name_of(settings, field), servers)
+
+
+def security_of(settings: Settings) -> dict[str, str]:
+    """The settings of the connection's security that were set, as the client's functions take them."""
+    return {field: text for field in SECURITY if (text := _text(settings, field)) is not None}
 
 
 def topics_of(settings: Settings) -> Topics:

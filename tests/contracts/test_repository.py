@@ -15,6 +15,7 @@ ONE_FILE_EACH = ("streams/cli/commands", "tests/unit")
 TOP_LEVEL = {
     *PACKAGES,
     "tests",
+    "deploy",
     "docs",
     "benchmarks",
     "CHANGELOG.md",

@@ -12,6 +12,7 @@ from streams.cli.options import (
     catalogue_option,
     from_bounds_option,
     input_option,
+    metrics_file_option,
     output_option,
     parquet_format_option,
     processor_option,
@@ -37,6 +38,7 @@ Examples:
   consolidator replay --to 2026-03-01T00:00:00Z --format parquet --output february.parquet
   consolidator replay --verify
   consolidator replay --verify --format json > report.jsonl
+  consolidator replay --verify --metrics-file /var/lib/node_exporter/consolidator.prom
 
 Exit codes: 0 done, and with --verify nothing differs; 1 there were bad lines (--input) or differences (--verify), each
 is listed; 2 wrong usage, settings or catalogue, or no such topic, partition or offset; 3 Kafka or the disk failed.
@@ -55,6 +57,7 @@ Words: docs/glossary.md
 @parquet_format_option
 @output_option
 @summary_option
+@metrics_file_option
 @servers_option
 def replay(
     *,
@@ -69,6 +72,7 @@ def replay(
     output_format: str | None,
     output: Path | None,
     summary: Path | None,
+    metrics_file: Path | None,
     bootstrap_servers: str | None,
 ) -> None:
     """Fold lifecycle events again, from Kafka or from a file, and prove what was published.
@@ -87,12 +91,31 @@ def replay(
     if (output_format == "parquet") != (output is not None):
         raise click.UsageError("--format parquet and --output belong together: give both, or neither")
     if file is not None:
-        if verify or starts or ends or application or processor or summary or show == "changes":
+        if verify or starts or ends or application or processor or summary or metrics_file or show == "changes":
             raise click.UsageError("--input reads a file: the other options are about Kafka's log")
         if output_format == "parquet":
             raise click.UsageError("--input prints table or json")
         replay_file(file, settings, output_format or "table")
         return
+    _require_range(starts, ends)
+    selection = Selection(starts, ends, application, processor)
+    chosen = output_format or ("table" if is_read_by_people() else "json")
+    if verify:
+        if chosen == "parquet" or show == "changes":
+            raise click.UsageError("--verify prints differences only, as table or json")
+        replay_verify(settings, selection, output_format=chosen, summary=summary, metrics_file=metrics_file)
+        return
+    if metrics_file is not None:
+        raise click.UsageError("--metrics-file is about --verify: give both")
+    replay_log(settings, selection, changes=show == "changes", output_format=chosen, output=output, summary=summary)
+
+
+def _require_range(starts: tuple[Start, ...], ends: tuple[Start, ...]) -> None:
+    """Raise unless the bounds go together.
+
+    Raises:
+        click.UsageError: they do not; the message names the option.
+    """
     for option, bounds in (("--from", starts), ("--to", ends)):
         try:
             require_bounds(bounds)
@@ -102,11 +125,3 @@ def replay(
         require_order(starts, ends)
     except ValueError as error:
         raise click.UsageError(f"--to: {error} (--from)") from None
-    selection = Selection(starts, ends, application, processor)
-    chosen = output_format or ("table" if is_read_by_people() else "json")
-    if verify:
-        if chosen == "parquet" or show == "changes":
-            raise click.UsageError("--verify prints differences only, as table or json")
-        replay_verify(settings, selection, output_format=chosen, summary=summary)
-        return
-    replay_log(settings, selection, changes=show == "changes", output_format=chosen, output=output, summary=summary)

@@ -1,6 +1,7 @@
 """``consolidator replay --verify``."""
 
 import json
+import time
 from pathlib import Path
 
 from streams.audit.live_ruleset import catalogue_in_force
@@ -18,7 +19,14 @@ from streams.runtime.exit_codes import FOUND
 __all__ = ["replay_verify"]
 
 
-def replay_verify(settings: Settings, selection: Selection, *, output_format: str, summary: Path | None) -> None:
+def replay_verify(
+    settings: Settings,
+    selection: Selection,
+    *,
+    output_format: str,
+    summary: Path | None,
+    metrics_file: Path | None,
+) -> None:
     """Verify the published records, and print every difference.
 
     Args:
@@ -26,6 +34,7 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
         selection: the selected range and applications.
         output_format: ``table`` or ``json``.
         summary: a file for the report, as JSON.
+        metrics_file: a file for metrics.
     """
     topics = topics_of(settings)
     config = connection_of(settings).librdkafka()
@@ -62,6 +71,11 @@ def replay_verify(settings: Settings, selection: Selection, *, output_format: st
         for line in report_lines(report):
             say(line)
     write_summary(summary, members)
+    if metrics_file is not None:
+        # Imported here: it takes longer than the help.
+        from streams.cli.output.metrics_file import verification_metrics, write_metrics  # noqa: PLC0415
+
+        write_metrics(metrics_file, verification_metrics(report.differences, time.time()))
     note_owner(config, topics, settings.app_id)
     if selection.application_id is not None and not (report.changes.total or report.factors.total):
         note(f"note: nothing that was published in this range is about application {selection.application_id}")

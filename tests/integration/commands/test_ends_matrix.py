@@ -126,6 +126,8 @@ COMMANDS = [
     Command("dlq list", prints=False),
     Command("dlq show 0:0", code=2, prints=False),
     Command("dlq redrive --all", prints=False),
+    # No worker is there: its rounds are lost, and what it wrote cannot be erased.
+    Command("canary run --lost-after 2", endless=True),
     Command("replay"),
     Command("replay --verify"),
     Command("replay --input - --format json", kafka=False, stdin=LINE),
