@@ -17,6 +17,7 @@ TOP_LEVEL = {
     "tests",
     "docs",
     "benchmarks",
+    "deploy",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Dockerfile",

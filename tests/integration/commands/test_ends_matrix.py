@@ -91,6 +91,8 @@ COMMANDS = [
     Command("schema change --format json", kafka=False),
     Command("broker status", code=1, kafka=False),
     Command("broker stop", kafka=False),
+    Command("size --events-per-day 1000000", kafka=False),
+    Command("size --events-per-day 1000000 --format json", kafka=False),
     Command("topics list", kafka=False),
     Command("topics acls", kafka=False),
     Command("topics apply", missing=0),
