@@ -331,7 +331,7 @@ def _assumptions(plan: Plan) -> Sequence[str]:
         f"{plan.days} days, the same number of events on each of them; {applications}",
         "nothing goes by itself after that: executions and factor-changes grow on until applications are erased",
         f"events of {plan.event_bytes:,} bytes and {_ENVELOPE_BYTES} for key and framing: packing is not counted",
-        "a transaction for each event and nothing packed, as in slow traffic; in bulk, changes and factors take a sixth",
+        "a transaction for each event, nothing packed, as in slow traffic; in bulk, changes and factors take a sixth",
         f"{_LETTER_SHARE:.1%} of the events are dead letters",
         f"the busiest minutes have {plan.peak_factor:g} times the mean rate (--peak-factor), and take {busy}",
         f"{_FREE_SHARE:.0%} of each disk stays free; as many brokers as replicas",

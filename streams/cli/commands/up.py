@@ -116,3 +116,4 @@ def up(
                 sleep(_LOOK_S)
         finally:
             house.close(display.tell)
+            display.report("info", "everything is stopped; the data stay", state=str(settings.state_dir))

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,13 @@ def runs(up: WorkerProcess) -> None:
     up.wait(lambda: up.entries("everything runs"), "everything to run", limit_s=LIMIT_S * slowness())
 
 
+def takes_signals(pid: int) -> bool:
+    """Whether its own first line has run: Python by itself does not handle SIGTERM."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), 16)
+    return bool(caught & (1 << signal.SIGTERM - 1))
+
+
 def stopped(up: WorkerProcess, number: int = signal.SIGINT) -> None:
     """Ctrl-C, or another signal: exit code 0, and no traceback."""
     os.kill(up.pid, number)
@@ -165,6 +173,17 @@ def test_what_a_killed_one_has_left_is_taken_over(place):
     assert place.pid("broker") == broker
     assert place.pid("worker") not in {None, worker}
     stopped(second, signal.SIGTERM)
+    place.nothing_is_left()
+
+
+@pytest.mark.parametrize("moment_s", [0.5, 2.0, 5.0])
+def test_ctrl_c_while_it_starts_leaves_nothing(place, moment_s):
+    """Before the broker, while it starts, or after: exit code 0, and everything that was begun is undone."""
+    up = place.start()
+    up.wait(lambda: takes_signals(up.pid), "its first line", limit_s=LIMIT_S)
+    # No condition is waited for: any moment will do.
+    time.sleep(moment_s)
+    stopped(up)
     place.nothing_is_left()
 
 
