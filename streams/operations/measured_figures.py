@@ -26,6 +26,7 @@ class Figure:
 _RECORDS: Final = "docs/performance/record_bytes.json"
 _GROWTH: Final = "docs/performance/growth.json"
 _BATCH_SIZE: Final = "docs/performance/measurements.md, batch size"
+_SMALL_ROUNDS: Final = "docs/performance/measurements.md, small rounds"
 _SINK: Final = "docs/performance/sink_kafka.json"
 
 FIGURES: Final = {
@@ -50,6 +51,8 @@ FIGURES: Final = {
     ),
     "cpu_s": Figure("CPU of a worker, for a million events", 42.8, "s", f"{_GROWTH}, applications 1,000,000"),
     "broker_cpu_s": Figure("CPU of the brokers, for a million events", 10.8, "s", f"{_GROWTH}, applications 10,000"),
+    "round_cpu_ms": Figure("CPU of a worker, for a small round", 2.7, "ms", _SMALL_ROUNDS),
+    "broker_round_cpu_ms": Figure("CPU of the brokers, for a small round", 7.6, "ms", _SMALL_ROUNDS),
     "rebuild_records": Figure("rebuilding the state", 169_681, "records/s", f"{_GROWTH}, applications 10,000"),
     "memory_16": Figure("memory of a process with 16 partitions", 534, "MiB", _BATCH_SIZE),
     "memory_64": Figure("memory of a process with 64 partitions", 823, "MiB", _BATCH_SIZE),

@@ -54,6 +54,9 @@ _LEAST_PARTITIONS: Final = 8
 _GROWTH: Final = 4
 """Partitions for each process: their count is fixed for the topics' life, so there is to be room for more processes."""
 
+_ROUNDS_A_SECOND: Final = 100
+"""Most rounds of a process: one takes about 10 ms. More events a second are more of them in a round."""
+
 _STATE_ROOM: Final = 2
 """RocksDB writes a level anew before it removes the old one."""
 
@@ -236,7 +239,7 @@ def _workers(plan: Plan) -> Workers:
     spare = processes * FIGURES["events_per_s"].value - mean
     return Workers(
         processes=processes,
-        cores_at_peak=plan.peak_events_per_s * FIGURES["cpu_s"].value / 1_000_000,
+        cores_at_peak=_cores(plan, processes, "cpu_s", "round_cpu_ms"),
         memory_mib_each=_memory_mib(ceil(partitions / together)),
         state_bytes=state,
         disk_bytes_each=ceil(state * (1 + standbys) / together * _STATE_ROOM / (1 - _FREE_SHARE)),
@@ -245,6 +248,13 @@ def _workers(plan: Plan) -> Workers:
         rebuild_s=rebuild_s,
         catch_up_s=mean * _OUTAGE_S / spare,
     )
+
+
+def _cores(plan: Plan, processes: int, for_a_million: str, for_a_round: str) -> float:
+    """Cores that are busy at the peak: with the events, and with the rounds, of which slow traffic has one an event."""
+    rounds = min(plan.peak_events_per_s, processes * _ROUNDS_A_SECOND)
+    events_s = plan.peak_events_per_s * FIGURES[for_a_million].value / 1_000_000
+    return events_s + rounds * FIGURES[for_a_round].value / 1_000
 
 
 def _memory_mib(partitions: int) -> int:
@@ -265,7 +275,7 @@ def _brokers(plan: Plan, workers: Workers) -> Brokers:
         copies,
         to_provide,
         ceil(to_provide / plan.replicas),
-        plan.peak_events_per_s * FIGURES["broker_cpu_s"].value / 1_000_000,
+        _cores(plan, workers.processes, "broker_cpu_s", "broker_round_cpu_ms"),
     )
 
 

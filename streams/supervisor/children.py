@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ _COMMAND_GRACE_S: Final = 40.0
 """A worker ends by itself within 30 s (``streams.runtime.grace``), and a sink after its cut."""
 
 _BROKER_GRACE_S: Final = 30.0
+_POLL_S: Final = 0.1
 
 _LOG_BYTES: Final = 64 * 1024 * 1024
 """Of a log, of which there is one more: what is older is dropped."""
@@ -139,7 +142,7 @@ class CommandProcess:
         """Send SIGTERM, and wait for its end; the pid file is removed."""
         terminate(self.pid_file, grace_s=_COMMAND_GRACE_S, on_progress=tell)
         if self._pid is not None:
-            _reaped(self._pid)
+            _end_child(self._pid)
         self._pid = None
         self.pid_file.unlink(missing_ok=True)
 
@@ -255,6 +258,18 @@ def _reaped(pid: int) -> tuple[bool, int | None]:
     except ChildProcessError:
         return True, None
     return (True, os.waitstatus_to_exitcode(status)) if found else (False, None)
+
+
+def _end_child(pid: int) -> None:
+    """End a child of this process that its pid file does not name any more, as somebody has removed that."""
+    deadline = time.monotonic() + _COMMAND_GRACE_S
+    number = signal.SIGTERM
+    while not _reaped(pid)[0]:
+        # Nobody else can have this id: it is free only once the child is reaped.
+        os.kill(pid, number)
+        time.sleep(_POLL_S)
+        if time.monotonic() >= deadline:
+            number = signal.SIGKILL
 
 
 def _tail_of(log_file: Path) -> str:

@@ -155,8 +155,7 @@ class House:
         """
         if self._supervisor is not None:
             self._supervisor.tick()
-        if self._broker is not None and not self._keeps_broker and self._broker.pid is not None:
-            self._note_broker(self._broker.pid)
+        self._note_broker()
         if monotonic() - self._logs_looked_at > _SMALL_LOGS_EACH_S:
             self._logs_looked_at = monotonic()
             for command in self._commands:
@@ -208,7 +207,9 @@ class House:
         # One that runs already is somebody's, unless a supervisor that was killed had started it.
         self._keeps_broker = found is not None and self._noted_broker() != found
         self._broker = broker
-        return broker.open(tell)
+        servers = broker.open(tell)
+        self._note_broker()
+        return servers
 
     def _open_topics(self, tell: Tell) -> None:
         if self._installation is not None:
@@ -231,11 +232,14 @@ class House:
             return int(self._mark.read_text(encoding="ascii"))
         return None
 
-    def _note_broker(self, pid: int) -> None:
+    def _note_broker(self) -> None:
         """Note that this one has started the broker, for the case that it is killed."""
-        if self._noted != pid:
-            self._mark.write_text(f"{pid}\n", encoding="ascii")
+        pid = None if self._broker is None or self._keeps_broker else self._broker.pid
+        if pid is not None and pid != self._noted:
             self._noted = pid
+            # Without the note, the next one would leave the broker running, which is no reason to end.
+            with suppress(OSError):
+                self._mark.write_text(f"{pid}\n", encoding="ascii")
 
 
 def _day_of(feed: DayFeed | None) -> str:

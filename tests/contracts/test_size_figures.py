@@ -19,9 +19,10 @@ def page(name):
 RECORDS = page("record_bytes.json")
 GROWTH = {one["value"]: one for one in page("growth.json")["points"] if one["part"] == "applications"}
 SINK = {one["database"]: one for one in page("sink_kafka.json")["databases"]}
-BATCH_SIZE = re.search(
-    r"batches of 4,000; [\d,]+ and [\d,]+, (\d+) and (\d+) MiB with batches of 1,500",
-    (PAGES / "measurements.md").read_text(encoding="utf-8"),
+MEASUREMENTS = (PAGES / "measurements.md").read_text(encoding="utf-8")
+BATCH_SIZE = re.search(r"batches of 4,000; [\d,]+ and [\d,]+, (\d+) and (\d+) MiB with batches of 1,500", MEASUREMENTS)
+SMALL_ROUNDS = re.search(
+    r"broker's CPU [\d.]+ to ([\d.]+) ms instead of [^,]*, and of the client's ([\d.]+)", MEASUREMENTS
 )
 
 ON_PAGES = {
@@ -36,6 +37,8 @@ ON_PAGES = {
     "cpu_s": GROWTH[1_000_000]["cpu_s_per_million"],
     "broker_cpu_s": GROWTH[10_000]["broker_cpu_s_per_million"],
     "rebuild_records": GROWTH[10_000]["restart"]["rebuild_records_per_s"],
+    "round_cpu_ms": float(SMALL_ROUNDS[2]),
+    "broker_round_cpu_ms": float(SMALL_ROUNDS[1]),
     "memory_16": float(BATCH_SIZE[1]),
     "memory_64": float(BATCH_SIZE[2]),
     "sink_changes": SINK["sqlite"]["changes_a_second"],

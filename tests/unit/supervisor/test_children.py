@@ -82,6 +82,17 @@ def test_a_child_that_died_leaves_no_pid_file_either(child):
     assert not process.pid_file.exists()
 
 
+def test_a_child_whose_pid_file_was_removed_is_ended_all_the_same(child):
+    """Somebody may tidy up the state directory while it runs."""
+    process = child(SLEEPER)
+    pid = up(process)
+    process.pid_file.unlink()
+    assert process.look() is None
+    process.stop(lambda _: None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_what_a_killed_supervisor_has_left_is_ended(child):
     """The next one finds it by its pid file, says so, and begins anew."""
     earlier = child(SLEEPER)
