@@ -225,8 +225,10 @@ class BrokerProcess:
             return Ended(None)
         if not ended_within(self._pid_file, 0):
             return None
-        # It is a child only of the process that started it.
-        _, code = _reaped(self._pid)
+        # It is a child only of the process that started it. The lock is free a moment before the exit code is there.
+        is_reaped, code = _reaped(self._pid)
+        if not is_reaped:
+            return None
         self._pid = None
         return Ended(code)
 
