@@ -40,7 +40,7 @@ _LETTER_SHARE: Final = 0.001
 _LETTER_BYTES: Final = 1_000
 """What a dead letter has besides its event: the headers that say why."""
 
-_FREE_SHARE: Final = 0.3
+_FREE_PERCENT: Final = 30
 """Of a disk, what stays free: a broker whose disk is full stops, and a rebuild or a move of partitions needs room."""
 
 _BUSY_SHARE: Final = 0.5
@@ -242,7 +242,7 @@ def _workers(plan: Plan) -> Workers:
         cores_at_peak=_cores(plan, processes, "cpu_s", "round_cpu_ms"),
         memory_mib_each=_memory_mib(ceil(partitions / together)),
         state_bytes=state,
-        disk_bytes_each=ceil(state * (1 + standbys) / together * _STATE_ROOM / (1 - _FREE_SHARE)),
+        disk_bytes_each=_divided(state * (1 + standbys) * _STATE_ROOM * 100, together * (100 - _FREE_PERCENT)),
         partitions=partitions,
         standbys=standbys,
         rebuild_s=rebuild_s,
@@ -268,13 +268,13 @@ def _brokers(plan: Plan, workers: Workers) -> Brokers:
     topics = _topics(plan, workers.partitions)
     one_copy = sum(topic.bytes for topic in topics)
     copies = one_copy * plan.replicas
-    to_provide = ceil(copies / (1 - _FREE_SHARE))
+    to_provide = _divided(copies * 100, 100 - _FREE_PERCENT)
     return Brokers(
         topics,
         one_copy,
         copies,
         to_provide,
-        ceil(to_provide / plan.replicas),
+        _divided(to_provide, plan.replicas),
         _cores(plan, workers.processes, "broker_cpu_s", "broker_round_cpu_ms"),
     )
 
@@ -320,6 +320,11 @@ def _topics(plan: Plan, partitions: int) -> tuple[TopicSize, ...]:
     )
 
 
+def _divided(number: int, by: int) -> int:
+    """A number divided and rounded up; exact, as bytes of large plans are no longer exact as floating point."""
+    return -(-number // by)
+
+
 def _view_bytes(current: float, an_hour: float, partitions: int) -> int:
     """A compacted topic: its current records, what is superseded, and the segments that are being written."""
     return ceil(current / (1 - _SUPERSEDED_SHARE) + min(an_hour, partitions * _VIEW_SEGMENT_BYTES))
@@ -344,7 +349,7 @@ def _assumptions(plan: Plan) -> Sequence[str]:
         "a transaction for each event, nothing packed, as in slow traffic; in bulk, changes and factors take a sixth",
         f"{_LETTER_SHARE:.1%} of the events are dead letters",
         f"the busiest minutes have {plan.peak_factor:g} times the mean rate (--peak-factor), and take {busy}",
-        f"{_FREE_SHARE:.0%} of each disk stays free; as many brokers as replicas",
+        f"{_FREE_PERCENT}% of each disk stays free; as many brokers as replicas",
         "brokers keep all of it on their disks: tiered storage refuses compacted topics",
         f"at least {_LEAST_PROCESSES} processes, so that one may be away",
         f"{_GROWTH} partitions for each process, as their count is fixed for the topics' life",
