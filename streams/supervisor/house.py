@@ -173,11 +173,14 @@ class House:
             str(self._directory),
         )
 
-    def close(self, tell: Tell) -> None:
+    def close(self, tell: Tell) -> bool:
         """Stop everything that was started, in the order that loses nothing. May be called at any point of the start.
 
         Args:
             tell: called with a text about what takes time.
+
+        Returns:
+            Whether anything had been started.
 
         Raises:
             InfrastructureError: a process could not be ended.
@@ -196,6 +199,7 @@ class House:
                 steps.callback(self._kafka.close)
             if self._feed is not None:
                 steps.callback(self._feed.close)
+        return self._supervisor is not None or self._broker is not None
 
     def _open_broker(self, tell: Tell) -> str:
         if self._user.bootstrap_servers is not None:

@@ -115,5 +115,5 @@ def up(
                 display.show(house.shown())
                 sleep(_LOOK_S)
         finally:
-            house.close(display.tell)
-            display.report("info", "everything is stopped; the data stay", state=str(settings.state_dir))
+            if house.close(display.tell):
+                display.report("info", "everything is stopped; the data stay", state=str(settings.state_dir))
