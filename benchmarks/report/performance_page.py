@@ -42,6 +42,7 @@ machine:
     python -m benchmarks.sink --executions 1000000 --json docs/performance/sink.json
     python -m benchmarks.sink_kafka --json docs/performance/sink_kafka.json
     python -m benchmarks.subscribers --json docs/performance/subscribers.json
+    python -m benchmarks.record_bytes --json docs/performance/record_bytes.json
     python -m benchmarks.report.performance_page docs/performance
 
 How much was published is told with each table; `--help` names the arguments for another size. The broker runs on the
@@ -121,6 +122,13 @@ application, 200 of them, from opening the database to the answer; a process' st
 process, with the piece that stands for Kafka in it.
 """
 
+_RECORD_BYTES = """\
+## Bytes of records
+
+For `consolidator size`. Keys, values and headers of what comes of the design's workload, one event a transaction and
+nothing packed, without Kafka's framing. The same code and seed give the same bytes on every machine.
+"""
+
 _DATABASE_KAFKA = """\
 ### Behind a real broker
 
@@ -168,7 +176,8 @@ def plots(reports: Iterable[Report]) -> dict[str, str]:
 def _machine(reports: Iterable[Report]) -> str:
     """Machine and versions, once for each that occurs: the files may come from several."""
     lines = []
-    for report in reports:
+    # What is counted, and not timed, is the same on every machine.
+    for report in (one for one in reports if "machine" in one):
         machine, versions = report["machine"], report["versions"]
         hardware = (
             f"{machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}"
@@ -268,6 +277,22 @@ def _subscribers(report: Report, _directory: str) -> str:
     return "\n".join([_SUBSCRIBERS, size, _load(report), table(rows, right=range(1, len(heading))), ""])
 
 
+def _record_bytes(report: Report, _directory: str) -> str:
+    events = report["events"]
+    rows = [
+        ("an event's value", f"{report['event_value_bytes']:,}"),
+        ("a record of `factor-changes`", f"{report['change_bytes']:,}"),
+        ("a record of `factors`", f"{report['factors_bytes']:,}"),
+        ("written to the changelog, for each event", f"{report['changelog_bytes_per_event']:,}"),
+        ("rows as they are at the end, for each event", f"{report['last_rows_bytes_per_event']:,}"),
+    ]
+    size = (
+        f"{events:,} events of {report['applications']:,} applications: {report['changes'] / events:.3f} changes for "
+        f"each event, {report['pairs'] / report['applications']:.2f} pairs for each application.\n"
+    )
+    return "\n".join([_RECORD_BYTES, size, table([("what", "bytes"), *rows], right=(1,)), ""])
+
+
 _SECTIONS: Mapping[str, Callable[[Report, str], str]] = {
     "comparison": _comparison,
     "latency": _latency,
@@ -275,6 +300,7 @@ _SECTIONS: Mapping[str, Callable[[Report, str], str]] = {
     "sink": _database,
     "sink_kafka": _database_kafka,
     "subscribers": _subscribers,
+    "record_bytes": _record_bytes,
 }
 
 

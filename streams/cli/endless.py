@@ -8,7 +8,7 @@ from typing import Final
 _DONE: Final = 0
 _SIGNALLED: Final = 128
 
-_ENDLESS: Final = (("run",), ("tail",), ("sink", "run"), ("canary", "run"))
+_ENDLESS: Final = (("run",), ("tail",), ("sink", "run"), ("canary", "run"), ("up",))
 """The commands that run until a signal ends them; for these, a signal is the successful end."""
 
 _ENDLESS_WITH: Final = {"status": "--watch"}

@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or input,
 nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program; 130 and 143 ended by Ctrl-C and
-by SIGTERM, which for ``run``, ``tail``, ``sink run``, ``canary run`` and ``status --watch`` is 0; 141 nobody reads
-stdout any more.
+by SIGTERM, which for ``run``, ``tail``, ``sink run``, ``canary run``, ``up`` and ``status --watch`` is 0; 141 nobody
+reads stdout any more.
 """
 
 import sys
@@ -18,6 +18,7 @@ from streams.cli.output.console import say
 # name -> (module below streams.cli.commands, attribute, one line of help)
 COMMANDS = {
     "demo": ("demo", "demo", "Show the whole system at work on a real broker, in a minute."),
+    "up": ("up", "up", "Run everything on one machine: broker, topics, worker and sink."),
     "run": ("run", "run", "Run a worker."),
     "status": ("status", "status", "Show whether it is well: workers, partitions, lag, dead letters, sinks."),
     "doctor": ("doctor", "doctor", "Say what is wrong, how bad it is, and what to do."),
@@ -35,6 +36,7 @@ COMMANDS = {
     "canary": ("canary", "canary", "Try an installation end to end, with events of its own."),
     "replay": ("replay", "replay", "Fold lifecycle events again, from Kafka or a file; verify."),
     "compare": ("compare", "compare", "Run another ruleset, or the old strategy, side by side."),
+    "size": ("size", "size", "Compute what an installation needs: disks, memory, cores, partitions."),
     "catalogue": ("catalogue", "catalogue", "Check and show the processor catalogue."),
     "schema": ("schema", "schema", "Print the JSON Schemas of events, changes, factors and catalogues."),
     "version": ("version", "version", "Print the version."),
@@ -86,9 +88,8 @@ def cli() -> None:
 
     Exit codes: 0 done; 1 done, but something was found (bad lines, drift, differences); 2 wrong usage, settings or
     input, nothing was done; 3 Kafka, the disk or the network failed; 70 a mistake of this program, which is written
-    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run, tail, sink run, canary run and status --watch, which
-    end so); 141
-    nobody reads stdout any more.
+    down; 130 and 143 ended by Ctrl-C and by SIGTERM (0 for run, tail, sink run, canary run, up and status --watch,
+    which end so); 141 nobody reads stdout any more.
     """
 
 

@@ -23,6 +23,12 @@ _MOST_LAST: Final = 100_000
 _MOST_APPLICATIONS: Final = 10_000
 """The greatest number of applications of a demonstration. For more there is a benchmark, benchmarks/throughput.py."""
 
+_MOST_A_DAY: Final = 10**12
+"""The greatest number of events of a day; ten million times what one core can fold."""
+
+_MOST_EVENT_BYTES: Final = 1024 * 1024
+"""What CONSOLIDATOR_MAX_EVENT_BYTES can be set to."""
+
 _RANGE: Final = "PARTITION:OFFSET may be given several times, and chooses its partitions; TIME is the broker's clock."
 
 # -- what most commands have
@@ -344,4 +350,45 @@ applications_option = click.option(
 )
 seed_option = click.option(
     "--seed", type=CountType(0), default=1, show_default=True, help="Of the invented day: the same seed, the same day."
+)
+
+# -- up
+
+demo_option = click.option(
+    "--demo", is_flag=True, help="Publish an invented day, slowly, into topics of its own that are deleted at the end."
+)
+
+# -- size
+
+events_per_day_option = click.option(
+    "--events-per-day", type=CountType(1, _MOST_A_DAY), required=True, help="Lifecycle events of a day, in the mean."
+)
+applications_per_day_option = click.option(
+    "--applications-per-day",
+    type=CountType(1, _MOST_A_DAY),
+    help="New applications of a day. Default: one for every 20 events.",
+)
+event_bytes_option = click.option(
+    "--event-bytes",
+    type=CountType(1, _MOST_EVENT_BYTES),
+    default=450,
+    show_default=True,
+    help="Bytes of an event's JSON, in the mean.",
+)
+retention_months_option = click.option(
+    "--retention-months",
+    type=CountType(1, 1_200),
+    default=25,
+    show_default=True,
+    help="For how many months everything is kept.",
+)
+replicas_option = click.option(
+    "--replicas", type=CountType(1, 100), default=3, show_default=True, help="Replicas of every topic, and brokers."
+)
+peak_factor_option = click.option(
+    "--peak-factor",
+    type=AmountType(1, 1_000),
+    default=5.0,
+    show_default=True,
+    help="How many times the mean rate the busiest minutes have.",
 )

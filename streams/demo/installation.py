@@ -97,6 +97,12 @@ class Installation:
             ContractError: settings or the cluster do not allow it.
             InfrastructureError: the broker or the worker cannot be started, or Kafka does not answer.
         """
+        self.prepare(tell)
+        tell("Starting a worker")
+        self._start_worker()
+
+    def prepare(self, tell: Tell) -> None:
+        """Do what :meth:`open` does, without a worker: its caller runs one."""
         self._open_broker(tell)
         tell("Creating the topics")
         self._cleanup.callback(self._delete_topics)
@@ -104,8 +110,6 @@ class Installation:
         self.directory.mkdir(parents=True)
         self._servers_file.write_text(json.dumps(self.settings.bootstrap_servers), encoding="utf-8")
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
-        tell("Starting a worker")
-        self._start_worker()
 
     def take_over(self, tell: Tell) -> None:
         """Find a demonstration that was kept, so that :meth:`close` can delete it.

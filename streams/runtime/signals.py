@@ -119,10 +119,14 @@ class Interruption:
 
     If a signal arrives inside confluent-kafka's C code, its exception may be replaced by another one. If it arrives
     while Python runs a finalizer or a weak reference's callback, it is lost. So the signal is remembered: :meth:`look`
-    raises it again, and the context ends with SystemExit, 128 and the signal's number.
+    raises it again, and the context ends with SystemExit.
+
+    Args:
+        code: the exit code after a signal; None: 128 and the signal's number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, code: int | None = None) -> None:
+        self._code = code
         self._received: list[int] = []
 
     def __enter__(self) -> Self:
@@ -138,7 +142,7 @@ class Interruption:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if self._received and not isinstance(error, ConsolidatorError):
-            raise SystemExit(SIGNALLED + self._received[0]) from None
+            raise SystemExit(SIGNALLED + self._received[0] if self._code is None else self._code) from None
 
     def look(self) -> None:
         """Raise KeyboardInterrupt if a signal has come; to be called while there is something to do."""

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from streams.cli.main import COMMANDS
 from streams.configuration.settings import Settings, variable_of
+from tests.inputs.deployment import HEALTH_VARIABLE
 from tests.inputs.locks import LOCK, RUN_LOCK, locked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
-VARIABLES = {variable_of(field) for field in Settings.model_fields}
+VARIABLES = {variable_of(field) for field in Settings.model_fields} | HEALTH_VARIABLE
 
 
 def requires(name: str) -> list[str]:
@@ -64,8 +65,9 @@ def instructions(keyword: str) -> list[str]:
 
 
 def is_pinned(image: str) -> bool:
-    """Tell whether an image names one release: a tag with all three numbers, or a digest."""
-    return "@sha256:" in image or re.search(r":\d+\.\d+\.\d+([.-][\w.-]+)?$", image) is not None
+    """Tell whether an image names one release: a tag with all its numbers, or a digest. PostgreSQL's have two."""
+    numbers = r"\d+\.\d+" if image.startswith("postgres:") else r"v?\d+\.\d+\.\d+"
+    return "@sha256:" in image or re.search(rf":{numbers}([.-][\w.-]+)?$", image) is not None
 
 
 def tag_of(image: str) -> str:
@@ -101,7 +103,10 @@ def test_every_image_is_pinned(name: str) -> None:
     assert is_pinned(SERVICES[name]["image"])
 
 
-@pytest.mark.parametrize("image", ["kafka", "apache/kafka:latest", "apache/kafka:4", "python:3.13-slim"])
+@pytest.mark.parametrize(
+    "image",
+    ["kafka", "apache/kafka:latest", "apache/kafka:4", "python:3.13-slim", "postgres:17", "prom/prometheus:v3.5"],
+)
 def test_a_moving_tag_is_not_pinned(image: str) -> None:
     """A missing tag, latest, and a tag that moves with each patch do not count as pinned."""
     assert not is_pinned(image)
@@ -205,6 +210,51 @@ def test_the_sink_keeps_its_database_and_comes_back() -> None:
     assert {name: sink[name] for name in ("depends_on", "stop_grace_period", "restart")} == {
         name: worker[name] for name in ("depends_on", "stop_grace_period", "restart")
     }
+
+
+def test_the_core_starts_without_a_profile() -> None:
+    """Whoever gives none gets Kafka, topics, workers and the SQLite database, and nothing else."""
+    profiles = {name: service.get("profiles", []) for name, service in SERVICES.items()}
+    assert {name for name, of in profiles.items() if not of} == {"kafka", "topics", "worker", "sink"}
+    assert {name for name, of in profiles.items() if of == ["sql"]} == {"postgres", "sink-postgresql"}
+    assert {name for name, of in profiles.items() if of == ["monitoring"]} == {"prometheus", "grafana"}
+
+
+def test_no_service_of_the_core_waits_for_one_of_a_profile() -> None:
+    """It would start that one as well, or not start at all."""
+    for name, service in SERVICES.items():
+        if "profiles" not in service:
+            assert all("profiles" not in SERVICES[other] for other in service.get("depends_on", {})), name
+
+
+def test_the_second_sink_is_the_first_one_with_another_database() -> None:
+    """It waits for its database too, and is not given the SQLite file."""
+    first, second = SERVICES["sink"], SERVICES["sink-postgresql"]
+    assert second["command"] == [*first["command"], "--url", "postgresql://consolidator@postgres/consolidator"]
+    assert second["depends_on"] == first["depends_on"] | {"postgres": {"condition": "service_healthy"}}
+    assert "volumes" not in second
+    assert second["environment"] == first["environment"]
+
+
+def test_prometheus_asks_every_worker_and_every_sink() -> None:
+    """At the port that they were given, by the names of their services."""
+    config = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus.yml").read_text(encoding="utf-8"))
+    [scrape] = config["scrape_configs"]
+    [found] = scrape["dns_sd_configs"]
+    assert sorted(found["names"]) == sorted(name for name in OURS if name != "topics")
+    for name in found["names"]:
+        assert SERVICES[name]["environment"]["CONSOLIDATOR_HEALTH_ADDRESS"] == f"0.0.0.0:{found['port']}"
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_monitoring_is_given_files_of_this_repository(name: str) -> None:
+    """Each is read-only, and lies below deploy/; of the folders of rules and dashboards the name is agreed."""
+    mounted = [volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith(".")]
+    assert all(mode == ["ro"] for _, _, *mode in mounted)
+    sources = {source for source, *_ in mounted}
+    agreed = {"./deploy/prometheus/rules", "./deploy/grafana/dashboards"}
+    assert all((ROOT / source).exists() for source in sources - agreed)
+    assert all(source.startswith("./deploy/") for source in sources)
 
 
 def test_the_image_has_what_the_sink_needs() -> None:

@@ -18,6 +18,7 @@ TOP_LEVEL = {
     "deploy",
     "docs",
     "benchmarks",
+    "deploy",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Dockerfile",

@@ -91,6 +91,8 @@ COMMANDS = [
     Command("schema change --format json", kafka=False),
     Command("broker status", code=1, kafka=False),
     Command("broker stop", kafka=False),
+    Command("size --events-per-day 1000000", kafka=False),
+    Command("size --events-per-day 1000000 --format json", kafka=False),
     # No worker runs there, which is a finding.
     Command("status", code=1),
     Command("status --format json", code=1),

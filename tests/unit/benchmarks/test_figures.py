@@ -276,3 +276,22 @@ def test_a_peers_commit_interval_can_be_set_and_the_workers_cannot() -> None:
     assert Plan((100.0,), 1, 1, 1, commit_ms=50).commit_ms_of(SIDES["quix-eos"]) == 50
     assert Plan((100.0,), 1, 1, 1, commit_ms=50).commit_ms_of(SIDES["worker"]) is None
     assert Plan((100.0, 1_000.0), 10, 2, 5).events == 20_000 + 13_200
+
+
+def test_the_page_has_the_bytes_of_records() -> None:
+    """They need no machine, as they are counted."""
+    report = {
+        "kind": "record_bytes",
+        "events": 1_000,
+        "applications": 50,
+        "changes": 450,
+        "pairs": 200,
+        "event_value_bytes": 449.6,
+        "change_bytes": 1_089.1,
+        "factors_bytes": 717.4,
+        "changelog_bytes_per_event": 611.0,
+        "last_rows_bytes_per_event": 116.3,
+    }
+    page = performance_page([report], directory="performance")
+    assert "0.450 changes for each event, 4.00 pairs for each application" in page
+    assert "| a record of `factor-changes` | 1,089.1 |" in " ".join(page.split())

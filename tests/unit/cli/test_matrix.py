@@ -7,7 +7,7 @@ import click
 from streams.cli.main import COMMANDS as KNOWN
 from tests.integration.commands.test_ends_matrix import COMMANDS
 
-ELSEWHERE = {"demo", "broker start"}
+ELSEWHERE = {"demo", "broker start", "up"}
 """They have tests of their own, as each of them starts a broker."""
 
 BY_DEFAULT = {"evidence collect": "evidence"}
