@@ -18,7 +18,6 @@ TOP_LEVEL = {
     "deploy",
     "docs",
     "benchmarks",
-    "deploy",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Dockerfile",
