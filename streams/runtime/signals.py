@@ -73,15 +73,18 @@ class EarlyEnd:
     Faust, and waiting for a cluster that does not answer, take seconds.
 
     The exception may not arrive: a library's C code may replace it by another one, and Python drops it in a finalizer.
-    So the signal is remembered. Whoever handles another exception asks :attr:`has_come` first, and the steps before the
-    work call :meth:`look`. The handler does nothing else: the main thread may hold any lock.
+    So the signal is remembered. Code that handles other exceptions looks at :attr:`has_come` first, and the steps
+    before the work call :meth:`look`. The handler logs nothing: the main thread may hold the lock that this needs.
+
+    Attributes:
+        has_come: whether a signal has come.
     """
 
     def __init__(self) -> None:
         self.has_come = False
 
     def begin(self) -> None:
-        """Install the handlers. The work installs its own ones."""
+        """Install the handlers. The work replaces them by its own."""
         for number in ENDING:
             signal.signal(number, self._end)
         self._report_lost, sys.unraisablehook = sys.unraisablehook, self._unless_dropped

@@ -14,6 +14,15 @@ of an erasure::
     for record in source:
         subscriber.take(record.key, None if record.value is None else decode_change(record.value))
 
+A subscriber of :func:`consolidator.subscribe` gets the items of a subscription, piece by piece::
+
+    subscription = source.subscribe()
+    for item in subscription.pending():  # a snapshot
+        apply(database, item)
+    source.erase("app-1")
+    for item in subscription.pending():  # what was published since
+        apply(database, item)
+
 Samples fit the published JSON Schemas. Values that a test does not give are made up, always in the same way.
 """
 
@@ -28,7 +37,8 @@ from typing import Any, Final
 
 import msgspec
 
-from consolidator.keys import application_prefix, change_key, factors_key, partition_of
+from consolidator.errors import TokenError
+from consolidator.keys import application_prefix, change_key, factors_key, parse_event_key, partition_of
 from consolidator.records import (
     SCHEMA_VERSION,
     ChangeCause,
@@ -40,9 +50,12 @@ from consolidator.records import (
     FailedExecution,
     Ruleset,
     SourcePlace,
+    decode_change,
+    decode_factors,
 )
+from consolidator.subscribing.items import CaughtUp, Changed, Current, Erased, Item, MustRefetch, SnapshotEnd
 
-__all__ = ["SampleRecord", "SampleSource", "encode", "sample_change", "sample_factors"]
+__all__ = ["SampleRecord", "SampleSource", "SampleSubscription", "encode", "sample_change", "sample_factors"]
 
 _COUNTS: Final[Mapping[str, tuple[int, int]]] = {
     "in_progress": (0, 0),
@@ -52,6 +65,8 @@ _COUNTS: Final[Mapping[str, tuple[int, int]]] = {
     "cleared": (0, 1),
 }
 """By outcome: how many executions completed and failed in a sample."""
+_IN_SNAPSHOT: Final = -1
+"""The index of an item of a snapshot that has not ended."""
 _FACTORS: Final[Mapping[str, FactorValue]] = {"f_revenue_monthly_avg": 11000}
 _BEGINNING: Final = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 _RULESET: Final = Ruleset("sample/1", sha256(b"sample/1").hexdigest())
@@ -221,12 +236,96 @@ class SampleSource:
                 if record.value is not None:
                     self._add(records, record.partition, record.timestamp_ms, record.key, None)
 
+    def subscribe(self, start: str | None = None) -> "SampleSubscription":
+        """Begin a subscription to both topics.
+
+        Args:
+            start: the token of an item of a subscription to this source; None: with a snapshot.
+
+        Raises:
+            TokenError: it is no such token.
+        """
+        return SampleSubscription(self, start)
+
     def _add(
         self, records: list[SampleRecord], partition: int, timestamp_ms: int, key: bytes, value: bytes | None
     ) -> None:
         topic = "factor-changes" if records is self._changes else "factors"
         offset = sum(record.partition == partition for record in records)
         records.append(SampleRecord(topic, partition, offset, timestamp_ms, key, value))
+
+
+class SampleSubscription:
+    """Stands in for what :func:`consolidator.subscribe` returns; see :meth:`SampleSource.subscribe`.
+
+    It does not wait: :meth:`pending` ends where everything was yielded.
+    """
+
+    def __init__(self, source: SampleSource, start: str | None) -> None:
+        self._source = source
+        self._place = _Place()
+        yielded = None if start is None else self._place.read(start, len(list(source)))
+        self._reason: str | None = None
+        self._snapshot_is_due = yielded is None
+        self._is_new = True
+        self._yielded = yielded or 0
+
+    def refetch(self, reason: str = "a sample") -> None:
+        """Let the subscription begin anew: ``MustRefetch``, and a snapshot."""
+        self._reason = reason
+        self._snapshot_is_due = self._is_new = True
+
+    def pending(self) -> Iterator[Item]:
+        """What is to be yielded now: a snapshot if it is due, then what was published since."""
+        partitions = tuple(sorted({record.partition for record in self._source}))
+        if self._reason is not None:
+            yield MustRefetch(self._reason, partitions, self._place, _IN_SNAPSHOT)
+            self._reason = None
+        if self._snapshot_is_due:
+            latest = {record.key: record for record in self._source.factors}
+            self._yielded = len(list(self._source))
+            for record in latest.values():
+                if record.value is not None:
+                    factors = decode_factors(record.value)
+                    yield Current(factors, record.partition, record.offset, self._place, _IN_SNAPSHOT)
+            self._snapshot_is_due = False
+            yield SnapshotEnd(partitions, self._place, self._yielded)
+        for record in list(self._source)[self._yielded :]:
+            self._yielded += 1
+            yield self._item(record)
+        if self._is_new:
+            self._is_new = False
+            yield CaughtUp(partitions, self._place, self._yielded)
+
+    def _item(self, record: SampleRecord) -> Item:
+        """What a record of ``factor-changes`` is to a subscriber."""
+        if record.value is not None:
+            change = decode_change(record.value)
+            return Changed(change, record.partition, record.offset, self._place, self._yielded)
+        parsed = parse_event_key(record.key)
+        if parsed is None:
+            raise ValueError(f"{record.key!r} is no key of factor-changes")
+        application_id, change_id = parsed
+        return Erased(application_id, None, change_id, record.partition, record.offset, self._place, self._yielded)
+
+
+class _Place:
+    """Makes and reads the tokens of a :class:`SampleSubscription`: how many changes were yielded."""
+
+    _IN_SNAPSHOT: Final = "sample: in the snapshot"
+    _AFTER: Final = "sample: after change "
+
+    def token_after(self, index: int) -> str:
+        return self._IN_SNAPSHOT if index == _IN_SNAPSHOT else f"{self._AFTER}{index}"
+
+    def read(self, token: str, published: int) -> int | None:
+        """How many changes to leave out; None: begin with the snapshot."""
+        if token == self._IN_SNAPSHOT:
+            return None
+        index = token.removeprefix(self._AFTER)
+        if index == token or not index.isdecimal() or int(index) > published:
+            raise TokenError(f"{token!r} is no token of a subscription to this SampleSource")
+        return int(index)
 
 
 def _members(value: CurrentFactors) -> dict[str, Any]:

@@ -157,27 +157,27 @@ def test_old_rows_are_shown_until_the_new_snapshot_is_complete():
 
 
 def test_a_member_keeps_each_partitions_position(start, world, tmp_path):
-    """The excerpt, with what it needs around it: every partition is a part with a token of its own."""
-    before = (
-        "import sqlite3\nfrom consolidator import *\n"
-        "database, held, positions = sqlite3.connect('pricing.db'), {}, PositionTable('pricing')\n"
-        "database.execute(positions.create)\n"
-    )
-    after = (
-        "\nfor item in subscription:\n"
-        "    partition = item.partition if hasattr(item, 'partition') else item.partitions[0]\n"
-        "    held[partition] = positions.store(database, held[partition], item.token)\n"
-        "    database.commit()\n"
-        "    print('stored', *sorted(held))\n"
-    )
+    """Every partition is a part with a token of its own; what came during a kill is there after it."""
     code = PROGRAMS["member.py"].replace("consolidator-subscriber-pricing", f"{world.name}-subscriber-pricing")
-    program = start(before + code + after)
+    first = start(code)
     wait_until(
-        lambda: "stored 0 1 2 3" in program.said, "all partitions", limit_s=LIMIT_S, details=lambda: program.said
+        lambda: rows(tmp_path).get("cleared") == ("cleared", "{}") and "set" in rows(tmp_path),
+        "the snapshots of all partitions in the table",
+        limit_s=LIMIT_S,
+        details=lambda: f"{rows(tmp_path)}\n{first.said}",
+    )
+    first.kill()
+    Publisher(world).event(9, "while dead")
+    second = start(code)
+    wait_until(
+        lambda: "while dead" in rows(tmp_path),
+        "the change in the table",
+        limit_s=LIMIT_S,
+        details=lambda: f"{rows(tmp_path)}\n{second.said}",
     )
     with closing(sqlite3.connect(tmp_path / "pricing.db", timeout=LIMIT_S)) as database:
         parts = database.execute("SELECT part FROM consolidator_position WHERE token <> '' ORDER BY part").fetchall()
-    assert parts
+    assert parts == [("0",), ("1",), ("2",), ("3",)]
 
 
 def test_a_result_is_waited_for(world, monkeypatch):

@@ -8,7 +8,18 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from consolidator import CurrentFactors, decode_change, decode_factors, parse_event_key, partition_of
+from consolidator import (
+    CaughtUp,
+    Current,
+    CurrentFactors,
+    Erased,
+    SnapshotEnd,
+    TokenError,
+    decode_change,
+    decode_factors,
+    parse_event_key,
+    partition_of,
+)
 from consolidator.records import SourcePlace
 from consolidator.testing import SampleSource, encode, sample_change, sample_factors
 from models.outcomes import Outcome
@@ -113,6 +124,53 @@ def test_a_subscriber_is_tried_as_the_page_shows():
     source.publish(sample_change("app-1", outcome="cleared", before=first))
     seen = [None if record.value is None else decode_change(record.value).values() for record in source]
     assert seen == [{"f_revenue_monthly_avg": 11000}, {}]
+
+
+def test_a_subscription_yields_a_snapshot_and_then_what_is_published():
+    """Cleared factors are in a snapshot, what was erased is not; a token goes on after its item."""
+    source = SampleSource()
+    first = sample_change("app-1", factors={"f_revenue_monthly_avg": 11000})
+    for change in (first, sample_change("app-1", outcome="cleared", before=first), sample_change("app-2")):
+        source.publish(change)
+    source.erase("app-2")
+    subscription = source.subscribe()
+    current, end, caught_up = subscription.pending()
+    assert (current.factors.application_id, current.factors.outcome, current.factors.values()) == (
+        "app-1",
+        "cleared",
+        {},
+    )
+    assert (type(end), type(caught_up)) == (SnapshotEnd, CaughtUp)
+    assert list(subscription.pending()) == []
+    source.publish(sample_change("app-3"))
+    source.erase("app-1")
+    [changed, *erased] = subscription.pending()
+    assert changed.change.application_id == "app-3"
+    assert [each.application_id for each in erased] == ["app-1", "app-1"]
+    assert {each.change_id for each in erased} == {first.id, sample_change("app-1", outcome="cleared", before=first).id}
+    again = list(source.subscribe(changed.token).pending())
+    assert [type(each) for each in again] == [Erased, Erased, CaughtUp]
+    assert [type(each) for each in source.subscribe(current.token).pending()] == [Current, SnapshotEnd, CaughtUp]
+
+
+def test_a_subscription_begins_anew():
+    """First the reason, then a snapshot."""
+    source = SampleSource()
+    source.publish(sample_change("app-1"))
+    subscription = source.subscribe()
+    assert len(list(subscription.pending())) == 3
+    subscription.refetch("away for too long")
+    refetch, current, *_ = subscription.pending()
+    assert (refetch.reason, current.factors.application_id) == ("away for too long", "app-1")
+
+
+@pytest.mark.parametrize("token", ["", "sample: after change 2", "sample: after change x", "other"])
+def test_a_token_of_something_else_is_refused(token):
+    """By name, as the real one does."""
+    source = SampleSource()
+    source.publish(sample_change("app-1"))
+    with pytest.raises(TokenError, match="is no token"):
+        source.subscribe(token)
 
 
 def test_a_sample_takes_any_other_member():

@@ -16,7 +16,7 @@ Every item has a :attr:`Item.token`: where to go on after it. It is made when it
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -42,12 +42,6 @@ class Place(Protocol):
 
     def token_after(self, index: int) -> str:
         """The token after the item with that number."""
-
-    def positions_after(self, index: int) -> Mapping[int, Any]:
-        """The position of each partition after the item with that number."""
-
-    def token_of(self, positions: Mapping[int, Any]) -> str:
-        """The token for some of the partitions."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
