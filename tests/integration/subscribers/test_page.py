@@ -146,7 +146,8 @@ def test_old_rows_are_shown_until_the_new_snapshot_is_complete():
     names = {}
     exec(compile(code, "pricing.py", "exec"), names)
     with closing(sqlite3.connect(":memory:")) as database:
-        database.execute(names["SCHEMA"])
+        for statement in (names["SCHEMA"], names["COMPLETE"]):
+            database.execute(statement)
         for application in ("stays", "goes"):
             database.execute(names["REPLACE"], (application, "p", "partial", "{}"))
         names["apply"](database, MustRefetch("because", (0,), None, 0))
