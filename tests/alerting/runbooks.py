@@ -7,13 +7,9 @@ from typing import Final, NamedTuple
 
 from tests.inputs.repository import ROOT
 
-__all__ = ["AWAITED", "PLACEHOLDERS", "RUNBOOKS", "Command", "commands", "metrics_in", "sections"]
+__all__ = ["PLACEHOLDERS", "RUNBOOKS", "Command", "commands", "metrics_in", "sections"]
 
 RUNBOOKS: Final = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
-
-AWAITED: Final = ("consolidator status", "consolidator doctor", "curl -sS http://INSTANCE")
-"""What commands begin with that are not there yet: `status`, `doctor`, and a worker's health address. Each is taken out
-of here when it is there, which a test demands."""
 
 PLACEHOLDERS: Final = ("APPLICATION", "PARTITION:OFFSET", "PARTITION:COMMITTED", "INSTANCE")
 """What a person puts values in for: an application id, the place of a dead letter, the partition and offset at which a
@@ -37,11 +33,6 @@ class Command(NamedTuple):
     page: str
     text: str
     exits: frozenset[int]
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether it is not there yet."""
-        return self.text.startswith(AWAITED)
 
     def filled(self, values: dict[str, str]) -> str:
         """The command with values for its placeholders, the longest first."""

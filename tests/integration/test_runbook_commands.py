@@ -10,7 +10,7 @@ import pytest
 from consolidator.keys import event_key, partition_of
 from streams.broker.ports import free_port
 from streams.rulesets import catalogue_file
-from tests.alerting.runbooks import AWAITED, commands
+from tests.alerting.runbooks import commands
 from tests.inputs.workloads import to_json
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
@@ -53,10 +53,8 @@ def night(kafka, tmp_path_factory):
     directory = tmp_path_factory.mktemp("night")
     catalogue = str(Path(catalogue_file.__file__).with_name("sample_catalogue.toml"))
     address = f"127.0.0.1:{free_port()}"
-    is_awaited = any(text.startswith("curl") for text in AWAITED)
-    answers = {} if is_awaited else {"CONSOLIDATOR_HEALTH_ADDRESS": address}
     with installed(kafka, directory, CONSOLIDATOR_CATALOGUE=catalogue) as found:
-        worker = found.start(**answers).wait_ready(found.partitions)
+        worker = found.start(CONSOLIDATOR_HEALTH_ADDRESS=address).wait_ready(found.partitions)
         found.publish_raw(records(found.partitions))
         found.wait_consumed(worker)
         sink = found.start_program(str(CONSOLIDATOR), "sink", "run")
@@ -94,7 +92,7 @@ def given(night, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("text", [text for text, command in COMMANDS.items() if not command.is_awaited])
+@pytest.mark.parametrize("text", COMMANDS)
 def test_a_command_ends_as_the_runbook_says(night, text):
     """With one of the exit codes that the page gives, and without a traceback."""
     command = COMMANDS[text]

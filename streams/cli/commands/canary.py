@@ -126,7 +126,7 @@ def _canary(settings: Settings, limit_s: float, stack: ExitStack) -> tuple["Cana
 def _rounds(bird: "Canary", partitions: int, interval_s: float, metrics_file: Path | None) -> Iterator["Round"]:
     """Rounds without end, each counted; a round begins an interval after the one before it began, at the earliest."""
     from streams.canary.figures import CanaryFigures  # noqa: PLC0415 - as above
-    from streams.cli.output.metrics_file import write_metrics  # noqa: PLC0415
+    from streams.cli.output.operations.metrics_file import write_metrics  # noqa: PLC0415
 
     figures = CanaryFigures()
     write_metrics(metrics_file, figures.collect())

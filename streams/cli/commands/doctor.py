@@ -15,7 +15,7 @@ from streams.cli.options import (
     url_option,
 )
 from streams.cli.output.console import note, print_json, say
-from streams.cli.output.examination import lines_of, summary_of
+from streams.cli.output.operations.examination import lines_of, summary_of
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
 from streams.diagnosis.doctor import examine, judge

@@ -73,7 +73,7 @@ def replay_verify(
     write_summary(summary, members)
     if metrics_file is not None:
         # Imported here: it takes longer than the help.
-        from streams.cli.output.metrics_file import verification_metrics, write_metrics  # noqa: PLC0415
+        from streams.cli.output.operations.metrics_file import verification_metrics, write_metrics  # noqa: PLC0415
 
         write_metrics(metrics_file, verification_metrics(report.differences, time.time()))
     note_owner(config, topics, settings.app_id)

@@ -12,7 +12,7 @@ from streams.cli.options import (
     retention_months_option,
 )
 from streams.cli.output.console import print_json
-from streams.cli.output.size_page import print_size, size_json
+from streams.cli.output.operations.size_page import print_size, size_json
 from streams.operations.sizing import Plan, size_of
 
 

@@ -19,7 +19,7 @@ from streams.cli.options import (
     watch_option,
 )
 from streams.cli.output.console import new_screen, print_json, say
-from streams.cli.output.status_screen import screen_of
+from streams.cli.output.operations.status_screen import screen_of
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings, load_settings
 from streams.diagnosis.checks.partitions import partition_members, problems

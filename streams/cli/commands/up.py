@@ -22,7 +22,7 @@ from streams.cli.options import (
     state_dir_option,
     url_option,
 )
-from streams.cli.output.up_page import open_display
+from streams.cli.output.operations.up_page import open_display
 from streams.cli.sink_database import missing_extra
 from streams.runtime.exit_codes import DONE
 from streams.runtime.signals import Interruption

@@ -5,9 +5,9 @@ import shlex
 import click
 import pytest
 
-from streams.cli.main import COMMANDS, cli
+from streams.cli.main import cli
 from tests.alerting.exposed_metrics import exposed_metrics
-from tests.alerting.runbooks import AWAITED, PLACEHOLDERS, RUNBOOKS, commands, metrics_in, sections
+from tests.alerting.runbooks import PLACEHOLDERS, RUNBOOKS, commands, metrics_in, sections
 
 EVERY = list(dict.fromkeys(commands()))
 
@@ -37,14 +37,8 @@ def test_a_command_is_there_with_its_options(command) -> None:
     program, *arguments = shlex.split(command.text.split(" > ")[0])
     if program != "consolidator":
         assert program in OF_THE_SYSTEM
-    elif not command.is_awaited:
+    else:
         require_usage(arguments)
-
-
-def test_no_command_is_awaited_that_is_there() -> None:
-    """Take a command out of ``tests/alerting/runbooks.py`` as soon as it can be run."""
-    awaited = {text.split()[1] for text in AWAITED if text.startswith("consolidator ")}
-    assert awaited & set(COMMANDS) == set()
 
 
 def test_an_unknown_command_or_option_would_be_noticed() -> None:

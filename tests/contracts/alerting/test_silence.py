@@ -18,7 +18,7 @@ _FIRED = f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{
 RULES = alerts()
 
 
-def tested(directory, series, checks):
+def promtool_on(directory, series, checks):
     """The end of promtool's test of all rules on some series."""
     test = {
         "rule_files": [str(file) for file in RULE_FILES],
@@ -43,7 +43,7 @@ def tested(directory, series, checks):
 @pytest.mark.parametrize("installation", [busy, idle])
 def test_no_alert_fires_where_nothing_is_wrong(installation, tmp_path) -> None:
     """Not for a minute of eight hours: busy with a restart in between, and without any event."""
-    ended = tested(tmp_path, installation(), [(_FIRED, [])])
+    ended = promtool_on(tmp_path, installation(), [(_FIRED, [])])
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
@@ -51,7 +51,7 @@ def test_no_alert_fires_where_nothing_is_wrong(installation, tmp_path) -> None:
 def test_an_alert_that_fires_in_between_would_be_seen(tmp_path) -> None:
     """The check of silence can fail: five minutes of a stuck partition are in its answer."""
     stuck = 'consolidator_partition_state{job="consolidator", partition="9", state="stuck"}'
-    ended = tested(tmp_path, [*idle(), (stuck, "0x300 1x5 0x174")], [(_FIRED, [])])
+    ended = promtool_on(tmp_path, [*idle(), (stuck, "0x300 1x5 0x174")], [(_FIRED, [])])
     assert ended.returncode != 0
     assert 'alertname="ConsolidatorPartitionStuck"' in ended.stdout + ended.stderr
 

@@ -5,7 +5,7 @@ from time import monotonic
 import pytest
 
 from streams.cli.output.console import stdout
-from streams.cli.output.up_page import duration, page_of, progress_line
+from streams.cli.output.operations.up_page import duration, page_of, progress_line
 from streams.supervisor.house import Shown
 from streams.supervisor.kafka_watch import Progress
 from streams.supervisor.supervisor import Row

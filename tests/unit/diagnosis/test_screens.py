@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from streams.cli.output.examination import lines_of, summary_of
-from streams.cli.output.status_screen import screen_of
+from streams.cli.output.operations.examination import lines_of, summary_of
+from streams.cli.output.operations.status_screen import screen_of
 from streams.diagnosis.checks.partitions import partition_members, problems, ranges, state_of
 from streams.diagnosis.doctor import judge
 from streams.diagnosis.reading.answer import Unanswered

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.cli.output.size_page import bytes_in_words, size_json
+from streams.cli.output.operations.size_page import bytes_in_words, size_json
 from streams.configuration.settings import Settings
 from streams.operations.sizing import Plan, size_of
 from topics.contract.declared import declare
