@@ -1,15 +1,30 @@
 """Asks an installation how it is, as an operator does, and reads the answers as a program does."""
 
 import json
+import os
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from click.testing import CliRunner, Result
+from tests.real_kafka.installation import LIMIT_S, Installation
+from tests.real_kafka.worker_process import CONSOLIDATOR
 
-from streams.cli.main import cli
-from tests.real_kafka.installation import Installation
+__all__ = ["Answer", "Examined", "asked", "examined", "status_of"]
 
-__all__ = ["Examined", "asked", "examined", "status_of"]
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended.
+
+    Attributes:
+        exit_code: the exit code.
+        stdout: what it printed.
+        output: that, and then what it said on stderr.
+    """
+
+    exit_code: int
+    stdout: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -46,9 +61,17 @@ class Examined:
         return [reason for check in self.checks.values() for reason in check["not_asked"]]
 
 
-def asked(installation: Installation, *arguments: str, **variables: str) -> Result:
-    """Run a command of an installation."""
-    return CliRunner().invoke(cli, list(arguments), env=installation.variables | variables)
+def asked(installation: Installation, *arguments: str, **variables: str) -> Answer:
+    """Run a command of an installation, to its end."""
+    done = subprocess.run(
+        [str(CONSOLIDATOR), *arguments],
+        env=os.environ | installation.variables | variables,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stdout + done.stderr)
 
 
 def examined(installation: Installation, *arguments: str, **variables: str) -> Examined:

@@ -60,7 +60,8 @@ def _unwritable(found: StateDirectory) -> Iterator[Finding]:
 
 
 def _room(found: StateDirectory) -> Iterator[Finding]:
-    if found.error_number == errno.ENOSPC:
+    # Where nobody can write, room is not what is missing, or it was said.
+    if found.error is not None and found.error_number not in _DENIED:
         return
     wanted = max(_LITTLE_BYTES, found.used_bytes // 2)
     if found.free_bytes < wanted:
