@@ -39,7 +39,7 @@ def state_directory(facts: Facts) -> Check:
         )
         return Check(name, findings=(note,))
     findings = [*_unwritable(found), *_room(found)]
-    says = f"{found.path}: {_size(found.free_bytes)} free, {len(found.workers)} workers' take {_size(found.used_bytes)}"
+    says = f"{found.path}: {_size(found.free_bytes)} free, workers' state takes {_size(found.used_bytes)}"
     return Check(name, "" if findings else says, tuple(findings))
 
 

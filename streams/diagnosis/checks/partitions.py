@@ -103,8 +103,7 @@ def _of_health(status: Status) -> Iterator[str]:
         if isinstance(answer, Unanswered):
             yield answer.reason
         elif not answer.is_alive:
-            reasons = "; ".join(answer.wrong) or "no reason given"
-            yield f"{answer.role or 'the program'} at {address} is not alive: {reasons}"
+            yield f"{answer.role or 'the program'} at {address} is not alive: {answer.reasons}"
 
 
 def _of_sinks(status: Status) -> Iterator[str]:

@@ -34,7 +34,8 @@ def group(facts: Facts) -> Check:
     found = known(status.group)
     if found is not None and found.people:
         lag = sum(one.lag for one in known(status.progress) or ())
-        says = f"{len(found.people)} members, {found.state}; {lag:,} offsets behind"
+        members = "1 member" if len(found.people) == 1 else f"{len(found.people)} members"
+        says = f"{members}, {found.state}; {lag:,} offsets behind"
     return Check("group", says, tuple(findings), not_asked)
 
 
@@ -214,20 +215,18 @@ def _silent(answer: Unanswered) -> Finding:
 
 
 def _unwell(answer: Health) -> Finding:
-    waits = "; ".join(f"partition {one}: {text}" for one, text in sorted(answer.waits_for.items())[:4])
-    reasons = "; ".join(answer.wrong) or waits or "it gives no reason"
     who = f"{answer.role or 'the program'} at {answer.address}"
     if answer.is_alive:
         # It recovers, adopts, or waits for Kafka: what is wrong with that, another check says.
         return Finding(
             Severity.NOTE,
-            f"{who} is alive and not ready: {reasons}",
+            f"{who} is alive and not ready: {answer.reasons}",
             "its partitions wait meanwhile",
             "wait for what it names, then ask again",
         )
     return Finding(
         Severity.CRITICAL,
-        f"{who} is not alive: {reasons}",
+        f"{who} is not alive: {answer.reasons}",
         "its partitions stand still until it is restarted",
         "read its log, then restart it: nothing is lost by that",
     )

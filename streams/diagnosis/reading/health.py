@@ -11,6 +11,9 @@ __all__ = ["Health", "ask_health"]
 
 _LIMIT_S: Final = 3.0
 _MOST_BYTES: Final = 4 * 1024 * 1024
+_MOST_PARTITIONS: Final = 4
+"""So many reasons fit into a line."""
+
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104 - an address to listen at, not to ask
 
 
@@ -39,6 +42,12 @@ class Health:
     wrong: tuple[str, ...] = ()
     states: dict[int, str] = field(default_factory=dict)
     waits_for: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> str:
+        """Why it is not well: the checks that fail, or what its first partitions wait for."""
+        waiting = sorted(self.waits_for.items())[:_MOST_PARTITIONS]
+        return "; ".join(self.wrong or (f"partition {one} waits for {text}" for one, text in waiting)) or "it gives no reason"
 
     def members(self) -> dict[str, object]:
         """As a JSON object."""
