@@ -47,7 +47,10 @@ class Health:
     def reasons(self) -> str:
         """Why it is not well: the checks that fail, or what its first partitions wait for."""
         waiting = sorted(self.waits_for.items())[:_MOST_PARTITIONS]
-        return "; ".join(self.wrong or (f"partition {one} waits for {text}" for one, text in waiting)) or "it gives no reason"
+        return (
+            "; ".join(self.wrong or (f"partition {one} waits for {text}" for one, text in waiting))
+            or "it gives no reason"
+        )
 
     def members(self) -> dict[str, object]:
         """As a JSON object."""
