@@ -9,7 +9,7 @@ import pytest
 
 from tests.real_kafka.worker_process import CONSOLIDATOR, wait_until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 LIMIT_S = 120
 PREFIX = b"consolidator-canary%2F"

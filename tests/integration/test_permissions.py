@@ -16,7 +16,7 @@ from tests.real_kafka.worker_process import WorkerProcess
 from topics.contract.declared import declare
 from topics.contract.permissions import Resource, Role, permissions
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 REFUSED = 2
 NOTHING_KNOWN = 1

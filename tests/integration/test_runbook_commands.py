@@ -16,7 +16,7 @@ from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import CONSOLIDATOR, wait_until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 APPLICATION = "app-17"
 COMMAND_LIMIT_S = 180

@@ -18,7 +18,7 @@ from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import CONSOLIDATOR, WorkerProcess, wait_until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough, pytest.mark.timeout(900)]
 
 LIMIT_S = 180.0
 REFUSED = 2

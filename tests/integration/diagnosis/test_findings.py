@@ -13,7 +13,7 @@ from tests.real_kafka.small_disk import mounted_disk
 from tests.real_kafka.transactions import behind_an_open_transaction
 from tests.real_kafka.worker_process import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.thorough]
 
 LIMIT_S = 60.0
 FOUND, NOT_ASKED = 1, 3

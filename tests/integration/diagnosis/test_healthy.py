@@ -6,7 +6,7 @@ from tests.inputs.workloads import believable
 from tests.real_kafka.diagnosing import asked, examined, status_of
 from tests.real_kafka.installation import Installation
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.thorough]
 
 CODE_FOUND = 1
 

@@ -16,7 +16,7 @@ from tests.real_kafka.diagnosing import asked, examined, status_of
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.worker_process import wait_until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 LIMIT_S = 90.0
 

@@ -8,7 +8,7 @@ from tests.real_kafka.health_probe import NO_ANSWER, HealthProbe
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.worker_process import CONSOLIDATOR
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 
 @pytest.fixture

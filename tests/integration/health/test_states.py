@@ -32,7 +32,7 @@ from tests.real_kafka.small_disk import mounted_disk
 from tests.real_kafka.worker_process import CONSOLIDATOR, WorkerProcess
 from tests.unit.health.test_page import PAGE
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 SEEN_WITHIN_S = 15.0
 """The right answer is there within so many seconds on a machine without other work."""
