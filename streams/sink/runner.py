@@ -17,6 +17,7 @@ from streams.configuration.connection import topics_of
 from streams.configuration.settings import Settings
 from streams.core.rules import Rules
 from streams.health.server import HealthServer, listening_at
+from streams.health.standstill_log import StandstillLog
 from streams.health.summary import Summary
 from streams.health.watch import keep_time
 from streams.rulesets.catalogue_file import load_catalogue
@@ -68,7 +69,8 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
     contact = KafkaContact()
     probe = SinkProbe(settings.app_id, topics, contact, settings.state_dir)
     name_process(worker=probe.name)
-    keep_time(probe.clock, contact.look, Summary(probe.totals).look)
+    standstills = StandstillLog(lambda: probe.look().partitions)
+    keep_time(probe.clock, contact.look, Summary(probe.totals).look, standstills.look)
     if settings.health_address is not None:
         HealthServer(listening_at(settings.health_address), probe.look).start()
     require_permissions(permissions(Role.SINK, topics, settings.app_id), config)

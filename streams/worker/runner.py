@@ -20,6 +20,7 @@ from streams.configuration.connection import connection_of, topics_of
 from streams.configuration.settings import Settings
 from streams.health.children import answer_parent
 from streams.health.server import HealthServer, listening_at
+from streams.health.standstill_log import StandstillLog
 from streams.health.summary import SUMMARY_S, Summary
 from streams.health.watch import call_regularly, keep_time
 from streams.rulesets.binding import require_not_anothers
@@ -137,7 +138,8 @@ def _serve_health(settings: Settings, probe: WorkerProbe, asking: socket.socket 
     Raises:
         SettingsError: nothing can listen at the address.
     """
-    keep_time(probe.clock, Summary(probe.totals).look)
+    standstills = StandstillLog(lambda: probe.look().partitions)
+    keep_time(probe.clock, Summary(probe.totals).look, standstills.look)
     if asking is not None:
         answer_parent(asking, probe.look)
     elif settings.health_address is not None:

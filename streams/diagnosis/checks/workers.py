@@ -131,8 +131,8 @@ def _standing(status: Status) -> Iterator[Finding]:
 def _stands(status: Status, one: PartitionProgress, people: Group | None) -> Finding:
     owner = None if people is None else people.owner(one.partition)
     own = status.own_state(one.partition)
-    who = "" if owner is None else f", which {owner.name} at {owner.host} has"
-    means = f"{one.lag:,} offsets wait, the oldest for {one.waits_s(status.at_ms):,.0f} s"
+    who = "" if owner is None else f"; its owner is {owner.name} at {owner.host}"
+    means = f"{one.lag:,} offsets are waiting, the oldest for {one.waits_s(status.at_ms):,.0f} s"
     if own is None:
         means += "; from outside a worker that rebuilds its state looks the same"
     return Finding(
@@ -141,7 +141,7 @@ def _stands(status: Status, one: PartitionProgress, people: Group | None) -> Fin
         means,
         "ask the worker: consolidator doctor --health HOST:PORT, or its log; then restart it: nothing is lost by that"
         if own is None
-        else f"the worker says {own}: read its log, then restart it: nothing is lost by that",
+        else f"the worker calls it {own}: read its log, then restart it: nothing is lost by that",
     )
 
 
@@ -227,6 +227,6 @@ def _unwell(answer: Health) -> Finding:
     return Finding(
         Severity.CRITICAL,
         f"{who} is not alive: {answer.reasons}",
-        "its partitions stand still until it is restarted",
+        "what hangs there does not go on before it is restarted",
         "read its log, then restart it: nothing is lost by that",
     )

@@ -62,7 +62,10 @@ class Health:
             "worker": self.worker,
             "version": self.version,
             "wrong": list(self.wrong),
-            "partitions": [{"partition": one, "state": state} for one, state in sorted(self.states.items())],
+            "partitions": [
+                {"partition": one, "state": state, "waits_for": self.waits_for.get(one)}
+                for one, state in sorted(self.states.items())
+            ],
         }
 
 

@@ -19,15 +19,15 @@ from tests.inputs.diagnosed import NOW_MS, facts_of, kafka_facts, progress_of, s
 COLUMNS, LINES = 80, 24
 
 HEALTHY = """\
-lending at 10.0.0.1:9092, 2026-02-25T06:13:20Z
+lending, Kafka at 10.0.0.1:9092, 2026-02-25T06:13:20Z
 nothing is wrong
 workers        2 in the group, which is stable
-               9f3c0a11b2c3 at 10.0.0.5: partition 0, 1
-               c4d5e6f70819 at 10.0.0.6: partition 2, 3
+               9f3c0a11b2c3 at 10.0.0.5: partitions 0, 1
+               c4d5e6f70819 at 10.0.0.6: partitions 2, 3
 lag            none
 ruleset        {ruleset}
 dead letters   none open
-last change    2.0 s ago, 2026-02-25T06:13:18Z, partition 2 offset 1,500
+last change    2.0 s ago, factor-changes partition 2 offset 1,500
 
 partition  state  lag  waits  committed    end  owner
         0  idle     0      -      1,204  1,205  9f3c0a11b2c3
@@ -37,19 +37,19 @@ partition  state  lag  waits  committed    end  owner
 """
 
 ILL = """\
-lending at 10.0.0.1:9092, 2026-02-25T06:13:20Z
+lending, Kafka at 10.0.0.1:9092, 2026-02-25T06:13:20Z
 WRONG: partition 3 stands still at offset 1204: its first record waits for 95 s
 WRONG: database: partition 0: 2 rows in sink_quarantine
 workers        2 in the group, which is stable
-               9f3c0a11b2c3 at 10.0.0.5: partition 0, 1
-               c4d5e6f70819 at 10.0.0.6: partition 2, 3
+               9f3c0a11b2c3 at 10.0.0.5: partitions 0, 1
+               c4d5e6f70819 at 10.0.0.6: partitions 2, 3
 lag            3 offsets in 1 of 4 partitions, the first waits for 95 s
 ruleset        {ruleset}
 dead letters   3 open: unknown_status 2, invalid_time 1
-last change    2.0 s ago, 2026-02-25T06:13:18Z, partition 2 offset 1,500
+last change    2.0 s ago, factor-changes partition 2 offset 1,500
 sink           lending-sink-1a2b: 1 in the group, which is stable
 database       sqlite:///x: 12 offsets behind the log, seen 2.0 s ago
-health         worker h/worker-0: alive, ready
+health         worker h/worker-0 at h:1: alive, ready
 
 partition  state  lag  waits  committed    end  owner
         0  idle     0      -      1,204  1,205  9f3c0a11b2c3

@@ -129,7 +129,7 @@ ILL = {
     ),
     "stands still": (
         facts_of(status=stands(95)),
-        ("group", "critical", "partition 3 stands still at offset 1204, which c4d5e6f70819 at 10.0.0.6 has"),
+        ("group", "critical", "partition 3 stands still at offset 1204; its owner is c4d5e6f70819 at 10.0.0.6"),
     ),
     "beyond the end": (
         facts_of(status={"progress": (PartitionProgress(1, 50, 0, 20),)}),

@@ -28,7 +28,7 @@ def screen_of(status: Status, *, lines: int | None = None) -> Iterator[str]:
     """
     if lines is None:
         lines = get_terminal_size().lines if is_read_by_people() else _UNBOUNDED
-    head = [f"{status.where.app_id} at {status.where.servers}, {moment(status.at_ms)}"]
+    head = [f"{status.where.app_id}, Kafka at {status.where.servers}, {moment(status.at_ms)}"]
     head += [f"WRONG: {problem}" for problem in problems(status)] or ["nothing is wrong"]
     head += _whole(status)
     head += [_labelled(name, f"not known: {reason}") for name, reason in status.unanswered()]
@@ -45,7 +45,7 @@ def _whole(status: Status) -> Iterator[str]:
     if group is not None:
         yield _labelled("workers", f"{len(group.people)} in the group, which is {group.state.replace('_', ' ')}")
         for member in group.people[:_MOST_MEMBERS]:
-            yield _labelled("", f"{_who(member)}: partition {ranges(list(member.partitions)) or '-'}")
+            yield _labelled("", f"{_who(member)}: {_partitions_of(member)}")
         if len(group.people) > _MOST_MEMBERS:
             yield _labelled("", f"and {len(group.people) - _MOST_MEMBERS} more")
     progress = known(status.progress)
@@ -70,9 +70,7 @@ def _change(status: Status) -> str:
     if change is None:
         return "none yet"
     ago_s = max(0, status.at_ms - change.timestamp_ms) / 1_000
-    return (
-        f"{_seconds(ago_s)} ago, {moment(change.timestamp_ms)}, partition {change.partition} offset {change.offset:,}"
-    )
+    return f"{_seconds(ago_s)} ago, factor-changes partition {change.partition} offset {change.offset:,}"
 
 
 def _others(status: Status) -> Iterator[str]:
@@ -91,7 +89,13 @@ def _others(status: Status) -> Iterator[str]:
         if isinstance(answer, Health):
             alive = "alive" if answer.is_alive else "NOT ALIVE"
             ready = "ready" if answer.is_ready else "NOT READY"
-            yield _labelled("health", f"{answer.role} {answer.worker or answer.address}: {alive}, {ready}")
+            who = f"{answer.worker} at {answer.address}" if answer.worker else answer.address
+            yield _labelled("health", f"{answer.role} {who}: {alive}, {ready}")
+
+
+def _partitions_of(member: Member) -> str:
+    numbers = list(member.partitions)
+    return f"{'partition' if len(numbers) == 1 else 'partitions'} {ranges(numbers)}" if numbers else "no partition"
 
 
 def _who(member: Member) -> str:
