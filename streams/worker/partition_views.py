@@ -96,31 +96,34 @@ class PartitionViews:
     def views(self, facts: list[Facts], around: Surroundings) -> list[Partition]:
         """Every partition."""
         self._movement.keep({one.partition for one in facts})
-        is_busy = any(one.is_busy for one in facts)
-        return [self._view(one, around, is_busy=is_busy) for one in facts]
+        pending = [(one, self._pending(one, around)) for one in facts]
+        # One that hangs in the middle of its batch is at work for nobody.
+        busy = {one.partition for one, found in pending if one.is_busy and found.still_s < self._limit_s}
+        return [self._view(one, around, found, others_work=bool(busy - {one.partition})) for one, found in pending]
 
-    def _view(self, facts: Facts, around: Surroundings, *, is_busy: bool) -> Partition:
-        partition, now = facts.partition, around.now
-        ends = [each[partition] for each in (around.ends, self.group.ends) if partition in each]
-        end = max(ends, default=None)
+    def _pending(self, facts: Facts, around: Surroundings) -> "_Pending":
+        partition = facts.partition
+        end = max((each[partition] for each in (around.ends, self.group.ends) if partition in each), default=None)
         lag = None if end is None or facts.committed is None else max(end - facts.committed, 0)
-        behind_since = self._movement.behind_since(partition, lag, now)
+        behind_since = self._movement.behind_since(partition, lag, around.now)
+        still_s = 0.0 if behind_since is None else around.now - max(behind_since, facts.since)
+        return _Pending(end, lag, behind_since, still_s)
+
+    def _view(self, facts: Facts, around: Surroundings, found: "_Pending", *, others_work: bool) -> Partition:
         if facts.committed is None:
             standing, moved = self._before_work(facts, around)
         else:
-            moved = facts.since
-            still_s = 0.0 if behind_since is None else now - max(behind_since, moved)
-            standing = self._at_work(facts, around, lag, still_s, is_busy=is_busy)
+            standing, moved = self._at_work(facts, around, found, others_work=others_work), facts.since
         return Partition(
             self._topic,
-            partition,
+            facts.partition,
             standing.state.value,
             facts.position,
             facts.committed,
-            end,
-            lag,
-            _lag_s(facts, lag, behind_since, around),
-            max(now - moved, 0.0),
+            found.end,
+            found.lag,
+            _lag_s(facts, found, around),
+            max(around.now - moved, 0.0),
             standing.waits_for,
         )
 
@@ -131,12 +134,14 @@ class PartitionViews:
             standing = Standing(State.FENCING, "transactions of earlier owners")
             return self._unless_hanging(standing, around, since, self._limit_s), since
         moved = max(since, self._recovered.get(partition, (0, since))[1])
+        # All of them are taken into work together: as long as one of them moves, the others do not hang.
+        any_moved = max((when for _, when in self._recovered.values()), default=moved)
         remaining = self.group.remaining.get(partition, 0)
         if self.group.in_recovery and remaining:
             standing = Standing(State.RECOVERING, f"{remaining:,} changelog records{self._about(around.now)}")
-            return self._unless_hanging(standing, around, moved, _RECOVERY_STILL_S), moved
+            return self._unless_hanging(standing, around, max(moved, any_moved), _RECOVERY_STILL_S), moved
         standing = Standing(State.WAITING, self.group.stage or "the look at where state, group and topic stand")
-        return self._unless_hanging(standing, around, moved, self._limit_s), moved
+        return self._unless_hanging(standing, around, max(moved, any_moved), self._limit_s), moved
 
     def _about(self, now: float) -> str:
         left_s = self.recovery_left_s(now)
@@ -154,15 +159,15 @@ class PartitionViews:
             else standing
         )
 
-    def _at_work(
-        self, facts: Facts, around: Surroundings, lag: int | None, still_s: float, *, is_busy: bool
-    ) -> Standing:
+    def _at_work(self, facts: Facts, around: Surroundings, found: "_Pending", *, others_work: bool) -> Standing:
         if facts.stage is State.ADOPTING:
             done, expected = facts.adoption or (0, 0)
             return Standing(State.ADOPTING, f"the new ruleset: {done:,} of {expected:,} records are folded with it")
-        return standing_of(lag, still_s, self._reason(facts, around, still_s, is_busy=is_busy))
+        return standing_of(
+            found.lag, found.still_s, self._reason(facts, around, found.still_s, others_work=others_work)
+        )
 
-    def _reason(self, facts: Facts, around: Surroundings, still_s: float, *, is_busy: bool) -> str | None:
+    def _reason(self, facts: Facts, around: Surroundings, still_s: float, *, others_work: bool) -> str | None:
         """Why a partition may stand still; None: there is no reason."""
         if around.loop_silent_s > STILL_S:
             return f"the event loop, which has been blocked for {around.loop_silent_s:.0f} s"
@@ -172,7 +177,7 @@ class PartitionViews:
             return self.group.stage
         if facts.is_busy and still_s < self._limit_s:
             return "the commit of its batch: Kafka, or the disk"
-        if is_busy and self._turns() < _TURNS:
+        if others_work and self._turns() < _TURNS:
             return "its turn: other partitions are at work"
         return None
 
@@ -182,15 +187,32 @@ class PartitionViews:
         return passes[-1][1] - passes[0][1] if passes else 0
 
 
-def _lag_s(facts: Facts, lag: int | None, behind_since: float | None, around: Surroundings) -> float | None:
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What a partition has still to do.
+
+    Attributes:
+        end: its last stable offset.
+        lag: offsets that are not committed.
+        behind_since: since when there are some.
+        still_s: for how long none of them was committed.
+    """
+
+    end: int | None
+    lag: int | None
+    behind_since: float | None
+    still_s: float
+
+
+def _lag_s(facts: Facts, found: _Pending, around: Surroundings) -> float | None:
     """The age of the oldest record that is not committed.
 
     Of a record that was not fetched yet nobody knows the time; it is at least as old as it has been seen waiting.
     """
-    if lag is None:
+    if found.lag is None:
         return None
-    if not lag:
+    if not found.lag:
         return 0.0
-    seen_s = 0.0 if behind_since is None else around.now - behind_since
+    seen_s = 0.0 if found.behind_since is None else around.now - found.behind_since
     known_s = 0.0 if facts.oldest_ms is None else (around.now_ms - facts.oldest_ms) / 1000
     return max(seen_s, known_s)
