@@ -100,6 +100,17 @@ def test_a_partition_may_wait_for_its_turn_while_others_work(views):
     assert seen(views, facts, seconds=24, ends={0: 11}).state == "stuck"
 
 
+def test_one_that_hangs_in_its_batch_is_stuck_and_holds_up_no_turn(views):
+    """It is at work for nobody, itself included, although the passes over the partitions have stopped."""
+    facts = [running(0, is_busy=True), running(1)]
+    ends = {0: 99, 1: 99}
+    views.views(facts, around(ends=ends))
+    for second in range(400):
+        views.note(GroupFacts(None, passes=7), NOW + second)
+    assert [each.state for each in views.views(facts, around(NOW + 200, ends=ends))] == ["stalled", "stalled"]
+    assert [each.state for each in views.views(facts, around(NOW + 400, ends=ends))] == ["stuck", "stuck"]
+
+
 def test_adopting_is_no_standstill(views):
     """However long it takes, with how far it is."""
     facts = Facts(0, State.ADOPTING, NOW, position=10, committed=10, adoption=(1_000, 5_000))
@@ -121,6 +132,21 @@ def test_a_recovery_is_alive_while_it_advances():
     assert views.views(facts, around(NOW + 255))[0].state == "recovering"
     assert views.views(facts, around(NOW + 265))[0].state == "stuck"
     assert views.views(facts, around(NOW + 265, lost="Kafka"))[0].state == "recovering"
+
+
+def test_what_is_recovered_waits_for_the_others_for_as_long_as_one_of_them_moves():
+    """All partitions are taken into work together, however long the longest recovery takes."""
+    views = PartitionViews("executions", PATIENCE_S)
+    facts = [Facts(number, State.WAITING, NOW) for number in range(3)]
+    for second in range(1_000):
+        remaining = {0: 0, 1: 1_000 - second, 2: 7}
+        restored = {0: 3, 1: second, 2: 1}
+        views.note(GroupFacts("the state", in_recovery=True, remaining=remaining, restored=restored), NOW + second)
+    recovered, moving, queued = views.views(facts, around(NOW + 999))
+    assert [each.state for each in (recovered, moving, queued)] == ["waiting", "recovering", "recovering"]
+    assert recovered.last_progress_seconds == 999
+    hanging = views.views(facts, around(NOW + 999 + 400))
+    assert [each.state for each in hanging] == ["stuck", "stuck", "stuck"]
 
 
 def test_after_a_long_recovery_the_next_step_has_its_own_time():
