@@ -282,31 +282,32 @@ class SampleSubscription:
             yield MustRefetch(self._reason, partitions, self._place, _IN_SNAPSHOT)
             self._reason = None
         if self._snapshot_is_due:
-            latest = {record.key: record for record in self._source.factors}
             self._yielded = len(list(self._source))
-            for record in latest.values():
-                if record.value is not None:
-                    factors = decode_factors(record.value)
-                    yield Current(factors, record.partition, record.offset, self._place, _IN_SNAPSHOT)
+            # As if compaction had not been there yet: every record, the older ones and those that are erased first.
+            for record in list(self._source.factors):
+                yield self._item(record, _IN_SNAPSHOT)
             self._snapshot_is_due = False
             yield SnapshotEnd(partitions, self._place, self._yielded)
         for record in list(self._source)[self._yielded :]:
             self._yielded += 1
-            yield self._item(record)
+            yield self._item(record, self._yielded)
         if self._is_new:
             self._is_new = False
             yield CaughtUp(partitions, self._place, self._yielded)
 
-    def _item(self, record: SampleRecord) -> Item:
-        """What a record of ``factor-changes`` is to a subscriber."""
+    def _item(self, record: SampleRecord, index: int) -> Item:
+        """What a record is to a subscriber."""
+        place = (record.partition, record.offset, self._place, index)
         if record.value is not None:
-            change = decode_change(record.value)
-            return Changed(change, record.partition, record.offset, self._place, self._yielded)
+            if index == _IN_SNAPSHOT:
+                return Current(decode_factors(record.value), *place)
+            return Changed(decode_change(record.value), *place)
         parsed = parse_event_key(record.key)
         if parsed is None:
-            raise ValueError(f"{record.key!r} is no key of factor-changes")
-        application_id, change_id = parsed
-        return Erased(application_id, None, change_id, record.partition, record.offset, self._place, self._yielded)
+            raise ValueError(f"{record.key!r} is no key of {record.topic}")
+        application_id, identity = parsed
+        processor, change_id = (identity, None) if index == _IN_SNAPSHOT else (None, identity)
+        return Erased(application_id, processor, change_id, *place)
 
 
 class _Place:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
-from consolidator import MustRefetch, SnapshotEnd
+from consolidator.testing import SampleSource, sample_change
 from tests.inputs.repository import ROOT
 from tests.integration.subscribers.page import PROGRAMS
 from tests.integration.waiting.publisher import Publisher
@@ -73,6 +75,8 @@ def test_every_program_compiles():
     assert {*PROGRAMS} == {
         "view.py",
         "pricing.py",
+        "price.py",
+        "test_pricing.py",
         "member.py",
         "after.py",
         "factors_view.py",
@@ -92,15 +96,18 @@ def test_the_view_in_15_lines_is_complete_at_the_snapshots_end(start, world):
 
 
 def rows(directory):
-    """What the pricing service has in its table."""
+    """What the service shows in its table, by application."""
     file = directory / "pricing.db"
     if not file.exists():
         return {}
     with closing(sqlite3.connect(file, timeout=LIMIT_S)) as database:
-        if not database.execute("SELECT * FROM sqlite_master WHERE name = 'latest'").fetchall():
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        if not {"latest", "generations"} <= tables:
             return {}
-        found = database.execute("SELECT application_id, outcome, factors, is_old FROM latest").fetchall()
-    return {application: (outcome, factors) for application, outcome, factors, is_old in found if not is_old}
+        columns = {column[1] for column in database.execute("PRAGMA table_info(latest)")}
+        key = "generation = shown AND latest.part = generations.part" if "part" in columns else "generation = shown"
+        found = database.execute(f"SELECT application_id, outcome, factors FROM latest JOIN generations ON {key}")
+        return {application: (outcome, factors) for application, outcome, factors in found}
 
 
 def test_the_pricing_service_keeps_its_table_right(start, world, tmp_path):
@@ -140,21 +147,63 @@ def owner(directory):
         return database.execute("SELECT owner FROM consolidator_position").fetchone()[0]
 
 
-def test_old_rows_are_shown_until_the_new_snapshot_is_complete():
-    """And what it does not show is deleted then."""
-    code = PROGRAMS["pricing.py"].partition("\ndatabase = ")[0]
+@pytest.fixture
+def pricing():
+    """The functions of the pricing service, and its tables in a database without a position."""
     names = {}
-    exec(compile(code, "pricing.py", "exec"), names)
+    exec(compile(PROGRAMS["pricing.py"].partition("\ndatabase = ")[0], "pricing.py", "exec"), names)
+    exec(compile(PROGRAMS["price.py"], "price.py", "exec"), names)
     with closing(sqlite3.connect(":memory:")) as database:
-        for statement in (names["SCHEMA"], names["COMPLETE"]):
+        for statement in names["SCHEMA"]:
             database.execute(statement)
-        for application in ("stays", "goes"):
-            database.execute(names["REPLACE"], (application, "p", "partial", "{}"))
-        names["apply"](database, MustRefetch("because", (0,), None, 0))
-        assert database.execute("SELECT COUNT(*) FROM latest").fetchone() == (2,)
-        database.execute(names["REPLACE"], ("stays", "p", "partial", "{}"))
-        names["apply"](database, SnapshotEnd((0,), None, 0))
-        assert database.execute("SELECT application_id FROM latest").fetchall() == [("stays",)]
+        yield SimpleNamespace(database=database, **names)
+
+
+def test_what_is_shown_never_goes_back(pricing):
+    """A snapshot has older values and erased applications first; readers see the one before it until its end."""
+    source = SampleSource()
+    first = sample_change("stays", "p", factors={"f": Decimal(DIGITS)})
+    source.publish(first)
+    source.publish(sample_change("stays", "p", before=first, factors={"f": 2}))
+    source.publish(sample_change("goes", "p"))
+    subscription = source.subscribe()
+    with pytest.raises(LookupError):
+        pricing.factors_of(pricing.database, "stays", "p")
+    for item in subscription.pending():
+        pricing.apply(pricing.database, item)
+    source.erase("goes")
+    for item in subscription.pending():
+        pricing.apply(pricing.database, item)
+    subscription.refetch()
+    for item in subscription.pending():
+        pricing.apply(pricing.database, item)
+        assert pricing.factors_of(pricing.database, "stays", "p") == ("consolidated", {"f": 2})
+        assert pricing.factors_of(pricing.database, "goes", "p") == (None, None)
+    assert pricing.database.execute("SELECT COUNT(*) FROM latest").fetchone() == (1,)
+
+
+def test_a_new_snapshot_removes_what_it_does_not_show_and_keeps_every_digit(pricing):
+    """The application was erased, and the tombstones are gone as well."""
+    for applications in (("stays", "goes"), ("stays",)):
+        source = SampleSource()
+        for application in applications:
+            source.publish(sample_change(application, "p", factors={"f": Decimal(DIGITS)}))
+        pricing.begin_anew(pricing.database)
+        for item in source.subscribe().pending():
+            pricing.apply(pricing.database, item)
+    assert pricing.factors_of(pricing.database, "stays", "p") == ("consolidated", {"f": Decimal(DIGITS)})
+    assert pricing.factors_of(pricing.database, "goes", "p") == (None, None)
+
+
+def test_readers_notice_that_nobody_keeps_the_table_up_to_date(pricing):
+    """The last sign of the service is older than a minute."""
+    source = SampleSource()
+    source.publish(sample_change("a", "p"))
+    for item in source.subscribe().pending():
+        pricing.apply(pricing.database, item)
+    pricing.database.execute("UPDATE generations SET seen = datetime('now', '-2 minutes')")
+    with pytest.raises(LookupError, match="nobody keeps it up to date"):
+        pricing.factors_of(pricing.database, "a", "p")
 
 
 def test_a_member_keeps_each_partitions_position(start, world, tmp_path):
@@ -162,7 +211,7 @@ def test_a_member_keeps_each_partitions_position(start, world, tmp_path):
     code = PROGRAMS["member.py"].replace("consolidator-subscriber-pricing", f"{world.name}-subscriber-pricing")
     first = start(code)
     wait_until(
-        lambda: rows(tmp_path).get("cleared") == ("cleared", "{}") and "set" in rows(tmp_path),
+        lambda: {"cleared", "set"} <= rows(tmp_path).keys(),
         "the snapshots of all partitions in the table",
         limit_s=LIMIT_S,
         details=lambda: f"{rows(tmp_path)}\n{first.said}",

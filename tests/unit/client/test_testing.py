@@ -127,19 +127,21 @@ def test_a_subscriber_is_tried_as_the_page_shows():
 
 
 def test_a_subscription_yields_a_snapshot_and_then_what_is_published():
-    """Cleared factors are in a snapshot, what was erased is not; a token goes on after its item."""
+    """A snapshot has older values and what was erased first, as before compaction; a token goes on after its item."""
     source = SampleSource()
     first = sample_change("app-1", factors={"f_revenue_monthly_avg": 11000})
     for change in (first, sample_change("app-1", outcome="cleared", before=first), sample_change("app-2")):
         source.publish(change)
     source.erase("app-2")
     subscription = source.subscribe()
-    current, end, caught_up = subscription.pending()
+    older, current, other, gone, end, caught_up = subscription.pending()
+    assert (older.factors.values(), other.factors.application_id) == ({"f_revenue_monthly_avg": 11000}, "app-2")
     assert (current.factors.application_id, current.factors.outcome, current.factors.values()) == (
         "app-1",
         "cleared",
         {},
     )
+    assert (gone.application_id, gone.processor, gone.change_id) == ("app-2", "bank_statement", None)
     assert (type(end), type(caught_up)) == (SnapshotEnd, CaughtUp)
     assert list(subscription.pending()) == []
     source.publish(sample_change("app-3"))
@@ -150,7 +152,8 @@ def test_a_subscription_yields_a_snapshot_and_then_what_is_published():
     assert {each.change_id for each in erased} == {first.id, sample_change("app-1", outcome="cleared", before=first).id}
     again = list(source.subscribe(changed.token).pending())
     assert [type(each) for each in again] == [Erased, Erased, CaughtUp]
-    assert [type(each) for each in source.subscribe(current.token).pending()] == [Current, SnapshotEnd, CaughtUp]
+    again = [type(each) for each in source.subscribe(current.token).pending()]
+    assert again == [Current, Current, Current, Erased, Current, Erased, SnapshotEnd, CaughtUp]
 
 
 def test_a_subscription_begins_anew():
