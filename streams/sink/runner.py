@@ -32,6 +32,7 @@ from streams.sink.membership import Membership
 from streams.sink.ownership import Installed, database_id
 from streams.sink.service import SinkService
 from streams.sink.watching.probe import SinkProbe
+from streams.sink.watching.waits import Waits
 from streams.sink.writing import CutWriter
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
@@ -77,7 +78,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
     engine = open_for_writing(url)
-    known = _patiently(engine, lambda: _prepared(engine, installed))
+    known = _patiently(engine, lambda: _prepared(engine, installed), Waits(probe.figures))
     writer = CutWriter(
         engine,
         topics,
@@ -149,18 +150,18 @@ def _prepared(engine: Engine, installed: Installed) -> str:
     return database_id(engine, installed, uuid4().hex[:12])
 
 
-def _patiently(engine: Engine, ask: Callable[[], _T]) -> _T:
+def _patiently(engine: Engine, ask: Callable[[], _T], waits: Waits) -> _T:
     """Ask a database that may still be starting, until it answers."""
-    told = False
     while True:
         try:
-            return ask()
+            found = ask()
         except DatabaseAwayError as error:
-            if not told:
-                _log.warning("database is away: waiting for it", error=str(error))
-                told = True
+            waits.database_away(error)
             engine.dispose()
             time.sleep(_AGAIN_S)
+        else:
+            waits.database_answered()
+            return found
 
 
 def beginnings_of(cluster: Cluster, topics: Topics, partitions: Collection[int]) -> dict[int, Cursor]:
