@@ -335,9 +335,11 @@ class SinkService:
         for outcome in outcomes:
             cut, result = outcome.planned.cut, outcome.result
             partition = cut.partition
+            lane, owned = self._lanes.get(partition, (None, None))
+            if owned is not outcome.planned.owned:
+                lane = None
             if isinstance(result, FencedError):
-                served = self._lanes.get(partition)
-                if served is not None and served[1] is outcome.planned.owned:
+                if lane is not None:
                     self.fenced(partition)
                 else:
                     # A thawed process may have lost the partition in its group before its cut met the fence.
@@ -348,6 +350,9 @@ class SinkService:
                 continue
             moved[partition] = cut.after.next
             self._figures.written(outcome)
+            if lane is not None:
+                # Counted before: whoever sees that nothing is behind sees what was written as well.
+                lane.has_written(cut)
             if result.refused:
                 _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=result.refused)
         self._membership.commit(moved)
