@@ -99,6 +99,7 @@ class Lane:
             the topics.
         exact: the bound is the place of other rows, to which these come exactly: offsets without a record are not moved
             over.
+        written: where its rows are.
     """
 
     partition: int
@@ -111,8 +112,14 @@ class Lane:
     events: deque[Record] = field(default_factory=deque)
     changes: deque[Change] = field(default_factory=deque)
     letters: deque[Letter] = field(default_factory=deque)
+    written: Cursor = field(init=False)
     _last_version: int = -1
     _last_letter: int = -1
+    # Of each cut that was handed over and is not known to be written: its end, and its first record's time.
+    _under_way: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.written = self.at
 
     def take_change(self, record: Record) -> None:
         """Take a record of ``factor-changes``, in the order of the topic.
@@ -226,9 +233,29 @@ class Lane:
             _times(taken),
         )
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """The broker's time of the first record that was read and not written; None: there is none. From any thread."""
+        try:
+            return self._under_way[0][1]
+        except IndexError:
+            pass
+        try:
+            return self.events[0].timestamp_ms
+        except IndexError:
+            return None
+
+    def has_written(self, cut: Cut) -> None:
+        """A cut's rows are in the database."""
+        while self._under_way and self._under_way[0][0] <= cut.after.next:
+            self._under_way.popleft()
+        self.written = cut.after
+
     def moved(self, cut: Cut) -> None:
         """The rows are, or will be, at a cut's end."""
         self.at = cut.after
+        if cut.times:
+            self._under_way.append((cut.after.next, cut.times[0][0]))
         while self.events and self.events[0].offset < cut.after.next:
             self.events.popleft()
         for _ in cut.changes:

@@ -31,7 +31,9 @@ from streams.sink.lane import Cursor
 from streams.sink.membership import Membership
 from streams.sink.ownership import Installed, database_id
 from streams.sink.service import SinkService
+from streams.sink.watching.figures import SinkFigures
 from streams.sink.watching.probe import SinkProbe
+from streams.sink.watching.waits import Waits
 from streams.sink.writing import CutWriter
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
 from topics.cluster.authorization import require_permissions
@@ -41,6 +43,7 @@ from topics.reading.erasures import ConfirmedErasures
 from topics.reading.following import Follower
 from topics.reading.progress import GroupProgress
 from topics.reading.rulesets import read_rulesets
+from topics.records.adoptions import KnownRulesets
 
 __all__ = ["absence_ms_of", "beginnings_of", "installed_of", "keeping_of", "run_sink"]
 
@@ -77,15 +80,8 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
     engine = open_for_writing(url)
-    known = _patiently(engine, lambda: _prepared(engine, installed))
-    writer = CutWriter(
-        engine,
-        topics,
-        max_event_bytes=settings.max_event_bytes,
-        authority=ConfirmedErasures(config, topics),
-        keeping=lambda digest: keeping_of(config, topics, digest),
-        rulesets=lambda: read_rulesets(config, topics, settled=range(topics.partitions)),
-    )
+    known = _patiently(engine, lambda: _prepared(engine, installed), Waits(probe.figures))
+    writer = _writer(engine, config, topics, settings.max_event_bytes, probe.figures)
     group = f"{settings.app_id}-sink-{known}"
     _log.info("sink started", database=url.render_as_string(hide_password=True), group=group)
     with (
@@ -110,16 +106,36 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
         service.run()
 
 
-def keeping_of(config: Mapping[str, str | int], topics: Topics, digest: str) -> Collection[str]:
+def _writer(
+    engine: Engine, config: Mapping[str, str | int], topics: Topics, max_event_bytes: int, figures: SinkFigures
+) -> CutWriter:
+    """Writes cuts. The loop asks Kafka what it has to know for one: a sink that waits for the answer is not blocked."""
+
+    def rulesets() -> KnownRulesets:
+        return figures.asking(lambda: read_rulesets(config, topics, settled=range(topics.partitions)))
+
+    return CutWriter(
+        engine,
+        topics,
+        max_event_bytes=max_event_bytes,
+        authority=ConfirmedErasures(config, topics, figures.asking),
+        keeping=lambda digest: keeping_of(rulesets, digest),
+        rulesets=rulesets,
+    )
+
+
+def keeping_of(rulesets: Callable[[], KnownRulesets], digest: str) -> Collection[str]:
     """Which processors keep what a failed rerun replaces elsewhere, under the ruleset with a digest.
+
+    Args:
+        rulesets: reads what Kafka keeps of rulesets; not called where the digest is the settings' catalogue's.
+        digest: the ruleset's.
 
     Raises:
         ContractError: that catalogue is not in Kafka.
         InfrastructureError: Kafka does not answer.
     """
-    book = RuleBook(
-        Rules(load_catalogue(None)), lambda: read_rulesets(config, topics, settled=range(topics.partitions))
-    )
+    book = RuleBook(Rules(load_catalogue(None)), rulesets)
     catalogue = load_catalogue(None) if digest == book.configured.digest else book.kept(digest)
     return [name for name, rule in catalogue.processors.items() if rule.on_failed_rerun is RerunPolicy.KEEP_PREVIOUS]
 
@@ -149,18 +165,18 @@ def _prepared(engine: Engine, installed: Installed) -> str:
     return database_id(engine, installed, uuid4().hex[:12])
 
 
-def _patiently(engine: Engine, ask: Callable[[], _T]) -> _T:
+def _patiently(engine: Engine, ask: Callable[[], _T], waits: Waits) -> _T:
     """Ask a database that may still be starting, until it answers."""
-    told = False
     while True:
         try:
-            return ask()
+            found = ask()
         except DatabaseAwayError as error:
-            if not told:
-                _log.warning("database is away: waiting for it", error=str(error))
-                told = True
+            waits.database_away(error)
             engine.dispose()
             time.sleep(_AGAIN_S)
+        else:
+            waits.database_answered()
+            return found
 
 
 def beginnings_of(cluster: Cluster, topics: Topics, partitions: Collection[int]) -> dict[int, Cursor]:

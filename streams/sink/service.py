@@ -19,6 +19,7 @@ from streams.sink.pipeline import Pipeline
 from streams.sink.ports import Assignment, Progress, Reading
 from streams.sink.schema import CURRENT, Tables
 from streams.sink.watching.figures import SinkFigures
+from streams.sink.watching.waits import Waits
 from streams.sink.writing import CutWriter
 from topics.contract.declared import Topics
 from topics.reading.following import Place
@@ -51,7 +52,6 @@ CONNECTIONS: Final = 2
 
 _IDLE_POLL_S: Final = 0.05
 _AGAIN_S: Final = 1.0
-_REMIND_S: Final = 30.0
 _TOUCH_S: Final = 60.0
 
 _log = structlog.get_logger()
@@ -107,6 +107,7 @@ class SinkService:
         self._exact = exact
         self._now_ms = now_ms
         self._figures = figures or SinkFigures()
+        self._waits = Waits(self._figures)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[int, tuple[Lane, Ownership]] = {}
         # SQLite has one writer.
@@ -116,8 +117,6 @@ class SinkService:
         self._left_alone: dict[int, float] = {}
         self._asked = -_STALE_S
         self._touched = time.monotonic()
-        self._away_since: float | None = None
-        self._reminded = 0.0
 
     def run(self) -> None:
         """Serve for ever; a database or brokers that are away are waited for.
@@ -196,9 +195,11 @@ class SinkService:
                 self._leave(partition)
                 _log.info("partition left", partition=partition)
         now = time.monotonic()
-        for partition in sorted(assigned - self._lanes.keys()):
-            if now < self._left_alone.get(partition, 0.0):
-                continue
+        wanted = [one for one in sorted(assigned - self._lanes.keys()) if now >= self._left_alone.get(one, 0.0)]
+        if not wanted:
+            # A database that was lost took every lane with it: only a partition to be taken over asks it again.
+            self._waits.database_unasked()
+        for partition in wanted:
             try:
                 beginning = self._figures.asking(partial(self._beginnings, partition))
             except InfrastructureError as error:
@@ -228,9 +229,7 @@ class SinkService:
         self._figures.taken_over(partition)
         self._asked = -_STALE_S
         _log.info("partition taken over", partition=partition, offset=place.next, epoch=owned.epoch)
-        if self._away_since is not None:
-            _log.info("database is back", away_s=round(time.monotonic() - self._away_since, 1))
-            self._away_since = None
+        self._waits.database_answered()
 
     def _leave(self, partition: int) -> None:
         del self._lanes[partition]
@@ -336,9 +335,11 @@ class SinkService:
         for outcome in outcomes:
             cut, result = outcome.planned.cut, outcome.result
             partition = cut.partition
+            lane, owned = self._lanes.get(partition, (None, None))
+            if owned is not outcome.planned.owned:
+                lane = None
             if isinstance(result, FencedError):
-                served = self._lanes.get(partition)
-                if served is not None and served[1] is outcome.planned.owned:
+                if lane is not None:
                     self.fenced(partition)
                 else:
                     # A thawed process may have lost the partition in its group before its cut met the fence.
@@ -349,6 +350,9 @@ class SinkService:
                 continue
             moved[partition] = cut.after.next
             self._figures.written(outcome)
+            if lane is not None:
+                # Counted before: whoever sees that nothing is behind sees what was written as well.
+                lane.has_written(cut)
             if result.refused:
                 _log.error("rows quarantined", partition=partition, before_offset=cut.after.next, rows=result.refused)
         self._membership.commit(moved)
@@ -376,23 +380,15 @@ class SinkService:
 
     def _wait_for_database(self, error: DatabaseAwayError) -> None:
         """What was read is dropped: where it goes on stands in the database."""
-        self._figures.database_lost()
+        self._waits.database_away(error)
         for partition in [*self._lanes]:
             self._leave(partition)
         self._pipeline.settle()
         self._pipeline.take_finished()
-        if self._away_since is None:
-            self._away_since = time.monotonic()
         self._engine.dispose()
-        self._remind("database is away: waiting for it", error)
         time.sleep(_AGAIN_S)
 
     def _wait_for_kafka(self, error: InfrastructureError) -> None:
         """Nothing is dropped: what was asked is asked again."""
-        self._remind("Kafka does not answer", error)
+        self._waits.kafka_silent(error)
         time.sleep(_AGAIN_S)
-
-    def _remind(self, what: str, error: Exception) -> None:
-        if time.monotonic() - self._reminded >= _REMIND_S or self._reminded == 0.0:
-            self._reminded = time.monotonic()
-            _log.warning(what, error=str(error))

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from streams.sink.lane import Cursor
 from streams.sink.service import SinkService
+from streams.sink.watching.figures import SinkFigures
 from streams.sink.writing import CutWriter
 from tests.oracle.folds import MAX_EVENT_BYTES
 from tests.simulation.sink import ABSENCE_MS, START, SimulatedTopics
@@ -103,19 +104,20 @@ class SimulatedMembership:
         self._consumers.commit(offsets)
 
 
-def run_service(
+def simulated_service(
     engine: Engine,
     topics: list[SimulatedTopics],
-    until: Callable[[], bool],
+    consumers: SimulatedConsumers,
     writer: type[CutWriter] = CutWriter,
     *,
+    membership: SimulatedMembership | None = None,
+    figures: SinkFigures | None = None,
     beginnings: Callable[[int], Cursor] = lambda _: START,
     keeping: Callable[[str], Collection[str]] = lambda _: (),
     rulesets: Callable[[], Any] | None = None,
-) -> SimulatedConsumers:
-    """Run a sink until it is to end; the last three arguments are questions that brokers answer."""
-    consumers = SimulatedConsumers(topics, until)
-    service = SinkService(
+) -> SinkService:
+    """A sink that does not run yet; the last three arguments are questions that brokers answer."""
+    return SinkService(
         engine,
         writer(
             engine,
@@ -126,13 +128,26 @@ def run_service(
             rulesets=rulesets or (lambda: topics[0].rulesets),
         ),
         topics[0].topics,
-        SimulatedMembership(consumers),  # type: ignore[arg-type] # of the same form
+        membership or SimulatedMembership(consumers),  # type: ignore[arg-type] # of the same form
         consumers,  # type: ignore[arg-type]
         consumers,  # type: ignore[arg-type]
         beginnings=beginnings,
         absence_ms=ABSENCE_MS * 1_000_000,
         fenced_s=FENCED_S,
+        figures=figures,
     )
+
+
+def run_service(
+    engine: Engine,
+    topics: list[SimulatedTopics],
+    until: Callable[[], bool],
+    writer: type[CutWriter] = CutWriter,
+    **more: Any,
+) -> SimulatedConsumers:
+    """Run a sink until it is to end; further arguments are :func:`simulated_service`'s."""
+    consumers = SimulatedConsumers(topics, until)
+    service = simulated_service(engine, topics, consumers, writer, **more)
     try:
         service.run()
     except Ended:

@@ -6,7 +6,7 @@ readable before its entry. But the entry was *written* before the commit. So a r
 entries' partition up to its present high watermark, and waits for the transactions that are open before it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from consolidator.keys import partition_of
@@ -18,6 +18,9 @@ from topics.records.erasures import Erasure, Forgotten, entries_in, forgotten_in
 __all__ = ["ConfirmedErasures", "read_entries", "read_forgotten"]
 
 _NONE: Final[Mapping[int, Erasure]] = {}
+
+_Entries = dict[int, dict[int, Erasure]]
+"""By partition and by offset."""
 
 
 def read_entries(
@@ -57,11 +60,18 @@ class ConfirmedErasures:
     Args:
         config: for librdkafka.
         topics: the declared topics.
+        asking: asks Kafka what is given to it, for who wants to know when it is waited for; None: nobody does.
     """
 
-    def __init__(self, config: Mapping[str, str | int], topics: Topics) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        topics: Topics,
+        asking: Callable[[Callable[[], _Entries]], _Entries] | None = None,
+    ) -> None:
         self._config = config
         self._topics = topics
+        self._asking = asking
         self._fetched: dict[int, int] = {}
         self._looked_up: dict[int, int] = {}
         self._entries: dict[int, Mapping[int, Erasure]] = {}
@@ -75,7 +85,7 @@ class ConfirmedErasures:
         if offset >= self._looked_up.get(partition, 0):
             # Taken before the entries are read: the entry of a record that is read meanwhile may be missing.
             through = max(self._fetched.get(partition, 0), offset + 1)
-            self._entries |= read_entries(self._config, self._topics, [partition])
+            self._entries |= self._read([partition])
             self._looked_up[partition] = through
         return self._entries.get(partition, _NONE).get(offset) == erasure
 
@@ -83,6 +93,11 @@ class ConfirmedErasures:
         """The last erasure of an application, as of the first request for its partition, or later."""
         if partition not in self._entries:
             # Read the entries of all partitions at once: further requests are likely to be about other applications.
-            self._entries = read_entries(self._config, self._topics, range(self._topics.partitions)) | self._entries
+            self._entries = self._read(range(self._topics.partitions)) | self._entries
         entries = self._entries[partition]
         return forgotten_in(entries, partition, application_id) if entries else None
+
+    def _read(self, partitions: Collection[int]) -> _Entries:
+        if self._asking is None:
+            return read_entries(self._config, self._topics, partitions)
+        return self._asking(lambda: read_entries(self._config, self._topics, partitions))

@@ -73,6 +73,10 @@ def open_log(settings: Settings, config: Mapping[str, str | int]) -> Iterator[Lo
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
     first = beginnings_of(cluster, topics, range(topics.partitions))
+
+    def rulesets() -> KnownRulesets:
+        return read_rulesets(config, topics, settled=range(topics.partitions))
+
     with Follower(config) as follower, GroupProgress(config, settings.app_id, topics) as progress:
         yield Log(
             topics,
@@ -82,7 +86,7 @@ def open_log(settings: Settings, config: Mapping[str, str | int]) -> Iterator[Lo
             first=first,
             max_event_bytes=settings.max_event_bytes,
             authority=ConfirmedErasures(config, topics),
-            keeping=lambda digest: keeping_of(config, topics, digest),
-            rulesets=lambda: read_rulesets(config, topics, settled=range(topics.partitions)),
+            keeping=lambda digest: keeping_of(rulesets, digest),
+            rulesets=rulesets,
             now_ms=system_ms,
         )

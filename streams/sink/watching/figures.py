@@ -31,7 +31,7 @@ class SinkFigures:
         clock: the time in seconds.
         beat: called each time that the sink's loop goes round.
         waits_for: what the loop waits for at this moment, if it may take any time; None: nothing.
-        database_lost_at: since when the database does not answer; None: it answers.
+        database_lost_at: since when the database does not answer; None: it answers, or nothing is asked of it.
         moved_at: when a cut of each partition was last written, or the partition taken over.
         cuts: cuts written.
         events: events written.
@@ -92,9 +92,17 @@ class SinkFigures:
         if self.database_lost_at is None:
             self.database_lost_at = self.clock()
 
+    def database_answered(self) -> None:
+        """The database has answered."""
+        self.waits_for = self.database_lost_at = None
+
+    def database_unasked(self) -> None:
+        """Nothing is asked of the database: whether it answers is no matter of this sink's."""
+        self.database_lost_at = None
+
     def taken_over(self, partition: int) -> None:
         """A partition was taken over, so the database answers."""
-        self.waits_for = self.database_lost_at = None
+        self.database_answered()
         self.moved_at[partition] = self.clock()
 
     def left(self, partition: int) -> None:

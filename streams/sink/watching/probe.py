@@ -99,8 +99,8 @@ class SinkProbe:
         )
 
     def _view(self, partition: int, lane: Lane) -> Partition:
-        now, at, bound = self.clock(), lane.at, lane.bound
-        lag = None if bound is None else max(bound.consolidated - at.next, 0)
+        now, written, bound = self.clock(), lane.written, lane.bound
+        lag = None if bound is None else max(bound.consolidated - written.next, 0)
         behind_since = self._movement.behind_since(partition, lag, now)
         moved = self.figures.moved_at.get(partition, now)
         still_s = 0.0 if behind_since is None else now - max(behind_since, moved)
@@ -112,10 +112,10 @@ class SinkProbe:
             partition,
             standing.state.value,
             lane.events_end,
-            at.next,
+            written.next,
             None if bound is None else bound.consolidated,
             lag,
-            self._lag_s(lane, lag, behind_since, now),
+            self._lag_s(lane, lag, still_s),
             now - moved,
             standing.waits_for,
         )
@@ -137,17 +137,15 @@ class SinkProbe:
         return "the database: a cut is being written"
 
     @staticmethod
-    def _lag_s(lane: Lane, lag: int | None, behind_since: float | None, now: float) -> float | None:
-        if lag is None:
-            return None
+    def _lag_s(lane: Lane, lag: int | None, still_s: float) -> float | None:
+        """How long the oldest record waits; at least since the last cut, where it was not even read.
+
+        A sink that is always some cuts behind has had something to do for hours, and no record waits so long.
+        """
         if not lag:
-            return 0.0
-        seen_s = 0.0 if behind_since is None else now - behind_since
-        try:
-            first_ms = lane.events[0].timestamp_ms
-        except IndexError:
-            return seen_s
-        return max(seen_s, (system_ms() - first_ms) / 1000)
+            return None if lag is None else 0.0
+        oldest_ms = lane.oldest_ms
+        return still_s if oldest_ms is None else max(still_s, (system_ms() - oldest_ms) / 1000)
 
     def _database(self) -> Check:
         lost_at = self.figures.database_lost_at
@@ -165,7 +163,7 @@ class SinkProbe:
         source, topics = self._topics.executions.name, self._topics
         behind: list[Labelled] = []
         for partition, lane in lanes.items():
-            bound, at, name = lane.bound, lane.at, str(partition)
+            bound, at, name = lane.bound, lane.written, str(partition)
             if bound is not None:
                 behind += [
                     ((source, name), float(max(bound.consolidated - at.next, 0))),

@@ -9,14 +9,16 @@ from sqlalchemy import Engine, select
 
 from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
+from streams.runtime.contact import KafkaContact
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.ownership import claim
 from streams.sink.schema import CURRENT
+from streams.sink.watching.probe import SinkProbe
 from streams.sink.writing import CutWriter, Planned, Written
 from tests.inputs.cases import ok, one_factor
 from tests.oracle.folds import record_of
 from tests.simulation.sink import ABSENCE_MS, START, SimulatedTopics
-from tests.simulation.sink_service import run_service
+from tests.simulation.sink_service import Ended, SimulatedConsumers, run_service, simulated_service
 
 LIMIT_S = 60.0
 EVENTS = 300
@@ -159,6 +161,27 @@ def test_a_sink_that_is_ended_leaves_nothing_half_done(database):
     assert count(database, CURRENT.lifecycle_events) == sum(positions.values()) < EVENTS
     run_service(database, topics, through(database, topics))
     check(database, topics)
+
+
+def test_a_sink_that_is_idle_has_its_rows_in_the_database(database, tmp_path):
+    """And has counted them: what is only handed over is still behind."""
+    topics = all_topics()
+    probe = SinkProbe("app", topics[0].topics, KafkaContact(), tmp_path)
+    deadline = time.monotonic() + LIMIT_S
+
+    def idle() -> bool:
+        assert time.monotonic() < deadline, "the sink does not come to its end"
+        if [one.state for one in probe.look().partitions] != ["idle"] * PARTITIONS:
+            return False
+        check(database, topics)
+        assert probe.figures.rows["lifecycle_events"] == EVENTS
+        return True
+
+    consumers = SimulatedConsumers(topics, idle)
+    service = simulated_service(database, topics, consumers, SlowWriter, figures=probe.figures)
+    probe.attach(lambda: service.lanes)
+    with pytest.raises(Ended):
+        service.run()
 
 
 class SilentOnce:

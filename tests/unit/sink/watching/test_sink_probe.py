@@ -6,6 +6,7 @@ from models.errors import InfrastructureError
 from streams.health.awake import AwakeClock
 from streams.health.exposition import metrics
 from streams.health.probes import livez, readyz
+from streams.runtime.clock import system_ms
 from streams.runtime.contact import KafkaContact
 from streams.sink.lane import Cursor, Lane
 from streams.sink.pipeline import Outcome
@@ -15,6 +16,7 @@ from tests.oracle.folds import topics_of
 from tests.simulation.clock import Clock
 from tests.unit.sink.test_pipeline import cut_to
 from topics.reading.progress import Published
+from topics.records.record import Record
 
 
 @pytest.fixture
@@ -50,9 +52,53 @@ def state(probe):
 
 def test_a_sink_that_keeps_up_is_idle(probe, lane):
     """Everything that the worker has consolidated is written."""
-    lane.at = Cursor(10, 20, 0)
+    lane.at = lane.written = Cursor(10, 20, 0)
     assert state(probe) == ("idle", None)
     assert livez(probe.look()).status == readyz(probe.look()).status == 200
+
+
+def handed_over(lane):
+    """Its next cut is being written; its first record came to the broker five seconds ago."""
+    came_ms = system_ms() - 5_000
+    lane.events += [Record("executions", 0, offset, came_ms + offset, b"app-1", b"{}", ()) for offset in range(10)]
+    lane.events_end, lane.changes_end = 10, 20
+    cut = lane.next_cut(100)
+    lane.moved(cut)
+    return cut
+
+
+def test_what_is_being_written_is_still_behind(probe, lane, clock):
+    """Nobody sees rows in the database before their transaction's end, however long that takes."""
+    cut = handed_over(lane)
+    assert lane.is_done
+    [seen] = probe.look().partitions
+    assert (seen.state, seen.position, seen.committed, seen.lag) == ("running", 10, 0, 10)
+    assert 5 <= seen.lag_seconds < 60
+    body = metrics(probe.look()).body.decode()
+    assert 'consolidator_sink_lag_records{partition="0",topic="executions"} 10.0' in body
+    assert 'consolidator_sink_lag_records{partition="0",topic="factor-changes"} 20.0' in body
+    pass_time(probe, clock, 12)
+    assert state(probe) == ("stalled", "the database: a cut is being written")
+    lane.has_written(cut)
+    assert state(probe) == ("idle", None)
+    body = metrics(probe.look()).body.decode()
+    assert 'consolidator_sink_lag_records{partition="0",topic="executions"} 0.0' in body
+    assert 'consolidator_sink_lag_seconds{partition="0"} 0.0' in body
+    assert lane.oldest_ms is None
+
+
+def test_a_sink_that_is_always_a_little_behind_is_not_late(probe, lane, clock):
+    """One cut after the other is written, and something is under way at each look: no record waits for minutes."""
+    for offset in range(10, 1_000, 10):
+        lane.bound = Published(offset + 10, 20, 0)
+        [seen] = probe.look().partitions
+        assert (seen.state, seen.lag) == ("running", 20)
+        assert seen.lag_seconds < 3
+        pass_time(probe, clock, 1)
+        planned = cut_to(offset)
+        object.__setattr__(planned, "changes", _Changes())
+        probe.figures.written(Outcome(planned, Written(10, 0, 0), 0.2))
+        lane.has_written(planned.cut)
 
 
 def test_without_an_answer_of_kafka_nobody_knows_how_far_the_workers_are(probe, lane):
@@ -118,7 +164,7 @@ def test_what_is_written_is_counted(probe, lane):
     object.__setattr__(planned, "changes", _Changes())
     object.__setattr__(planned, "letters", [("row",), None])
     probe.figures.written(Outcome(planned, Written(7, 4, 2), 0.2))
-    lane.at = Cursor(10, 20, 0)
+    lane.at = lane.written = Cursor(10, 20, 0)
     body = metrics(probe.look()).body.decode()
     assert "consolidator_sink_cuts_total 1.0" in body
     assert 'consolidator_sink_rows_total{table="lifecycle_events"} 7.0' in body
