@@ -153,7 +153,9 @@ def open_transactions(facts: Facts, kafka: KafkaFacts) -> Check:
     brokers = known(kafka.brokers)
     long = [pin for pin in facts.status.pins if (pin.age_s(now_ms) or 0) > PINNED_S]
     findings = tuple(_pinned(pin, brokers, facts) for pin in long)
-    return Check("open transactions", "" if long else f"none for more than {PINNED_S:.0f} s", findings)
+    not_asked = tuple(filter(None, [facts.status.ages_not_asked]))
+    says = "" if long or not_asked else f"none for more than {PINNED_S:.0f} s"
+    return Check("open transactions", says, findings, not_asked)
 
 
 def _pinned(pin: Pin, brokers: BrokerFacts | None, facts: Facts) -> Finding:

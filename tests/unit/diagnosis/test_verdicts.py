@@ -79,7 +79,6 @@ WELL = {
         status=stands(400) | {"health": health(states={3: "recovering"})},
     ),
     "a transaction under way": facts_of(status={"pins": (Pin("factors", 0, 7, 3, NOW_MS - 900),)}),
-    "a transaction whose time is not known": facts_of(status={"pins": (Pin("factors", 0, 7, 3, None),)}),
     "an adoption under way": facts_of(
         status={
             "rulesets": LiveRulesets(
@@ -260,6 +259,18 @@ def test_a_transaction_that_stays_open(age_s, holder, severity, says):
     [finding] = [one for check in checks for one in check.findings]
     assert (finding.severity, says in finding.what) == (severity, True), finding.what
     assert "abort --topic factors --partition 1 --start-offset 7" in finding.to_do
+
+
+def test_a_transaction_whose_age_was_not_looked_up_is_not_well():
+    """It may be one that hangs: exit code 3; what is known of the others is a finding all the same."""
+    young = [Pin("factors", partition, 7, 3, None) for partition in range(6)]
+    facts = facts_of(status={"pins": (Pin("executions", 1, 7, 30, NOW_MS - 95_000), *young)})
+    checks = judge(facts)
+    [check] = [one for one in checks if one.name == "open transactions"]
+    assert (check.says, len(check.findings), exit_code(checks)) == ("", 1, 3)
+    [reason] = check.not_asked
+    assert "factors partition 0, factors partition 1" in reason
+    assert reason.endswith("and 2 more")
 
 
 def test_what_is_not_permitted_is_not_well():
