@@ -157,8 +157,9 @@ def clock(facts: Facts, kafka: KafkaFacts) -> Check:
     if isinstance(read, Clock):
         behind_ms, ahead_ms = read.broker_ms - read.after_ms, read.before_ms - read.broker_ms
     else:
-        # A record cannot be newer than the broker's clock, so this machine is behind by at least as much.
-        behind_ms, ahead_ms = 0 if change is None else change.timestamp_ms - facts.status.at_ms, 0
+        # A record cannot be newer than the broker's clock, so this machine is behind by at least as much. Its clock
+        # at the beginning of the look would not do: records that came since then are later, however right it is.
+        behind_ms, ahead_ms = 0 if change is None else change.timestamp_ms - change.seen_ms, 0
     skew_ms = max(behind_ms, ahead_ms)
     if skew_ms > SKEW_MS:
         way = "behind" if behind_ms > ahead_ms else "ahead of"

@@ -15,6 +15,7 @@ from streams.diagnosis.reading.layout import Layout, Place
 from streams.diagnosis.reading.pins import Holder, Pin
 from streams.diagnosis.reading.progress import PartitionProgress
 from streams.diagnosis.reading.rulesets import LiveRulesets
+from streams.diagnosis.reading.times import Newest
 from streams.diagnosis.reading.trial import Trial
 from streams.diagnosis.status import Database
 from streams.sink.upkeep.status import PartitionStatus
@@ -96,6 +97,10 @@ WELL = {
     ),
     "no permission on the cluster": facts_of(
         kafka={"brokers": replace(BROKERS, clock=Unanswered("no", is_refused=True))}
+    ),
+    "a look that takes long, and a change meanwhile": facts_of(
+        status={"change": Newest(2, 1_500, NOW_MS + 19_000, NOW_MS + 20_000)},
+        kafka={"brokers": replace(BROKERS, clock=Unanswered("no", is_refused=True))},
     ),
     "a transaction was tried": facts_of(kafka={"trial": Trial(is_fenced=True, said="ILLEGAL_GENERATION")}),
     "a sink that keeps up": facts_of(status=stored()),
@@ -181,6 +186,13 @@ ILL = {
     "ahead of the broker's clock": (
         facts_of(kafka={"brokers": replace(BROKERS, clock=Clock(NOW_MS - 60_000, NOW_MS, NOW_MS + 1_000))}),
         ("clock", "warning", "this machine's clock is 60 s ahead of the broker's"),
+    ),
+    "behind the newest record": (
+        facts_of(
+            status={"change": Newest(2, 1_500, NOW_MS + 80_000, NOW_MS + 20_000)},
+            kafka={"brokers": replace(BROKERS, clock=Unanswered("no", is_refused=True))},
+        ),
+        ("clock", "warning", "this machine's clock is 60 s behind the broker's"),
     ),
     "producers' times": (
         facts_of(kafka={"found": found_with("executions", "message.timestamp.type", "CreateTime")}),
