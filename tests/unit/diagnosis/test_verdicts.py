@@ -171,6 +171,10 @@ ILL = {
         facts_of(kafka={"trial": Trial(is_fenced=False, said="accepted")}),
         ("broker", "critical", "tried: the broker takes offsets of a generation that the group never had"),
     ),
+    "transactions that fail": (
+        facts_of(kafka={"trial": Trial(is_fenced=False, said="not supported", works=False)}),
+        ("broker", "critical", "tried: a transaction fails: not supported"),
+    ),
     "no coordinator": (
         facts_of(kafka={"brokers": replace(BROKERS, transactions=Unanswered("CoordinatorNotAvailable"))}),
         ("broker", "critical", "no broker coordinates the workers' transactions: CoordinatorNotAvailable"),
@@ -301,6 +305,16 @@ def test_what_is_not_permitted_is_not_well():
     assert [one for check in checks for one in check.findings] == []
     said = "\n".join(reason for check in checks for reason in check.not_asked)
     assert all(str(one) in said for one in (*missing, ROLE[-1]))
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_a_trial_that_could_not_be_made_is_no_finding(is_refused):
+    """It says nothing about transactions: its reason is told, and the exit code is 3."""
+    reason = "a transaction was not tried: not permitted: Write on transactional id lending-doctor"
+    checks = judge(facts_of(kafka={"trial": Unanswered(reason, is_refused=is_refused)}))
+    assert [one for check in checks for one in check.findings] == []
+    assert [(check.name, check.not_asked) for check in checks if check.not_asked] == [("broker", (reason,))]
+    assert exit_code(checks) == 3
 
 
 def test_without_kafka_this_machine_is_judged():
