@@ -6,6 +6,7 @@ import os
 import tarfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, unquote_plus
@@ -21,7 +22,7 @@ from streams.diagnosis.reading.answer import Unanswered, known
 from streams.diagnosis.status import moment
 from topics.contract.drift import Found
 
-__all__ = ["bundle_of", "require_new", "settings_without_secrets", "write_bundle"]
+__all__ = ["bundle_of", "name_at", "require_new", "settings_without_secrets", "write_bundle"]
 
 _LEFT_OUT: Final = "(left out)"
 _SET: Final = "(set, left out)"
@@ -172,6 +173,15 @@ def _text_without(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, _LEFT_OUT)
     return text
+
+
+def name_at(milliseconds: int) -> str:
+    """The name of a bundle that is given none, by the time in UTC.
+
+    Args:
+        milliseconds: the time, since the epoch.
+    """
+    return f"consolidator-support-{datetime.fromtimestamp(milliseconds // 1_000, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
 
 
 def require_new(file: Path) -> None:

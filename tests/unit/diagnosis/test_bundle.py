@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import SettingsError
 from streams.configuration.settings import Settings, load_settings
-from streams.diagnosis.bundle import bundle_of, require_new, settings_without_secrets, write_bundle
+from streams.diagnosis.bundle import bundle_of, name_at, require_new, settings_without_secrets, write_bundle
 from streams.diagnosis.doctor import judge
 from streams.diagnosis.reading.answer import Unanswered
 from tests.inputs.diagnosed import TOPICS, facts_of
@@ -113,3 +113,8 @@ def test_only_its_owner_may_read_it(tmp_path):
         require_new(file)
     with pytest.raises(FileExistsError):
         write_bundle({}, file)
+
+
+def test_a_bundle_without_a_name_is_named_after_the_time():
+    """In UTC, whatever this machine's zone."""
+    assert name_at(1_772_000_000_999) == "consolidator-support-20260225T061320Z.tar.gz"
