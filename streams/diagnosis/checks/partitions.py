@@ -125,7 +125,7 @@ def partition_members(status: Status) -> list[dict[str, object]]:
                 "host": None if owner is None else owner.host,
                 "committed": one.committed,
                 "end": one.end,
-                "lag_records": one.lag,
+                "lag_offsets": one.lag,
                 "lag_seconds": round(one.waits_s(status.at_ms), 3),
             }
         )

@@ -126,6 +126,12 @@ def test_what_is_not_known_is_said():
     assert partition_members(status)[0]["owner"] is None
 
 
+def test_the_lag_is_named_after_what_it_counts():
+    """Offsets, and none where no record is among them."""
+    status = status_of(progress=(progress_of(0), progress_of(1, waits_s=4, lag=7)))
+    assert [(one["lag_offsets"], one["lag_seconds"]) for one in partition_members(status)] == [(0, 0), (7, 4)]
+
+
 def test_a_pinned_partition_is_no_idle_one():
     """Nothing behind the transaction can be read, so no lag shows."""
     status = status_of(pins=(Pin("executions", 1, 7, 30, NOW_MS - 95_000),))
