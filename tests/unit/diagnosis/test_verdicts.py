@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from streams.diagnosis.checks.partitions import problems
 from streams.diagnosis.doctor import judge
 from streams.diagnosis.finding import exit_code
 from streams.diagnosis.reading.answer import Unanswered
@@ -20,7 +21,7 @@ from streams.diagnosis.reading.trial import Trial
 from streams.diagnosis.status import Database
 from streams.sink.upkeep.status import PartitionStatus
 from streams.sink.upkeep.status import Status as DatabaseStatus
-from tests.inputs.diagnosed import CATALOGUE, NOW_MS, STATE, TOPICS, facts_of, kafka_facts, progress_of
+from tests.inputs.diagnosed import CATALOGUE, NOW_MS, STATE, TOPICS, facts_of, kafka_facts, progress_of, status_of
 from topics.contract.permissions import Resource, Role, permissions
 
 GIB = 2**30
@@ -226,6 +227,13 @@ ILL = {
         facts_of(status={"health": health(is_alive=False, is_ready=False, wrong=("loop: blocked for 20 s",))}),
         ("health", "critical", "worker at h:1 is not alive: loop: blocked for 20 s"),
     ),
+    "a worker that is not alive because of what stands still": (
+        facts_of(
+            status=stands(95)
+            | {"health": health(is_alive=False, is_ready=False, wrong=("log: 3 lines",), states={3: "stuck"})}
+        ),
+        ("group", "critical", "partition 3 stands still at offset 1204; its owner is c4d5e6f70819 at 10.0.0.6"),
+    ),
     "nobody at the address": (
         facts_of(status={"health": {"h:1": Unanswered("nobody answers at h:1: refused")}}),
         ("health", "warning", "nobody answers at h:1: refused"),
@@ -246,6 +254,24 @@ def test_what_is_ill_is_named(name):
     assert found == [expected]
     assert all(one.means and one.to_do for check in checks for one in check.findings)
     assert exit_code(checks) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"wrong": ("event_loop: blocked",), "states": {3: "stuck"}},
+        {"states": {2: "stuck", 3: "stuck"}},
+        {"role": "sink", "states": {3: "stuck"}},
+        {"states": {3: "running"}},
+    ],
+)
+def test_another_cause_of_a_workers_end_is_told(said):
+    """Something else hangs, or a partition that no other finding names: that is a critical finding of its own."""
+    ill = stands(95) | {"health": health(is_alive=False, is_ready=False, **said)}
+    checks = judge(facts_of(status=ill))
+    [found] = [one for check in checks if check.name == "health" for one in check.findings]
+    assert found.severity == "critical"
+    assert [one for one in problems(status_of(**ill)) if "is not alive" in one]
 
 
 @pytest.mark.parametrize(
