@@ -5,9 +5,11 @@ import json
 import os
 import tarfile
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, unquote, unquote_plus
 
 from pydantic import SecretStr
 
@@ -20,7 +22,7 @@ from streams.diagnosis.reading.answer import Unanswered, known
 from streams.diagnosis.status import moment
 from topics.contract.drift import Found
 
-__all__ = ["bundle_of", "require_new", "settings_without_secrets", "write_bundle"]
+__all__ = ["bundle_of", "name_at", "require_new", "settings_without_secrets", "write_bundle"]
 
 _LEFT_OUT: Final = "(left out)"
 _SET: Final = "(set, left out)"
@@ -72,10 +74,16 @@ def bundle_of(settings: Settings, facts: Facts, checks: Iterable[Check], log: Pa
         },
     }
     readme = _README.format(version=facts.versions.get("consolidator", "?"), at=moment(status.at_ms))
-    texts = {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in found.items()}
-    texts |= {"README.txt": readme} | ({} if log is None else {"log.txt": _tail(log)})
     secrets = _secrets_of(settings)
-    return {name: _without(text, secrets).encode() for name, text in texts.items()}
+    # They are left out before it becomes JSON: in its text a secret may be escaped, and digits of one may be a number.
+    texts = {
+        name: json.dumps(_without(content, secrets), indent=2, ensure_ascii=False) + "\n"
+        for name, content in found.items()
+    }
+    texts["README.txt"] = _text_without(readme, secrets)
+    if log is not None:
+        texts["log.txt"] = _text_without(_tail(log), secrets)
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def settings_without_secrets(settings: Settings) -> list[dict[str, object]]:
@@ -125,18 +133,55 @@ def _tail(log: Path) -> str:
 
 
 def _secrets_of(settings: Settings) -> list[str]:
-    """Every secret that this process knows, the longest first; of the database's URL its password as well."""
+    """Every secret that this process knows, in each form in which a text may have it; the longest first."""
     values = [getattr(settings, field) for field in type(settings).model_fields]
     secrets = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
-    secrets |= {secret.partition("://")[2].partition("@")[0].partition(":")[2] for secret in secrets if "@" in secret}
-    return sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+    secrets |= {each for secret in secrets for each in _passwords_in(secret)}
+    forms = {form for secret in secrets for form in _forms_of(secret)}
+    return sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
-def _without(text: str, secrets: Iterable[str]) -> str:
+def _passwords_in(url: str) -> Iterator[str]:
+    """The passwords in the database's URL, as they stand there: before its host, and among its parameters."""
+    _, separator, rest = url.partition("://")
+    if separator:
+        yield rest.partition("@")[0].partition(":")[2] if "@" in rest else ""
+        parameters = (each.partition("=") for each in rest.partition("?")[2].split("&"))
+        yield from (value for name, _, value in parameters if "pass" in name.lower())
+
+
+def _forms_of(secret: str) -> Iterator[str]:
+    """A secret as it is, percent-encoded and decoded, and each of these as a line of JSON has it."""
+    for form in (secret, unquote(secret), unquote_plus(secret), quote(secret, safe="")):
+        yield form
+        yield from (json.dumps(form, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+
+
+def _without(content: object, secrets: Sequence[str]) -> object:
+    """What becomes JSON, without secrets in its texts: an error may quote one."""
+    if isinstance(content, str):
+        return _text_without(content, secrets)
+    if isinstance(content, Mapping):
+        return {_without(name, secrets): _without(value, secrets) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without(value, secrets) for value in content]
+    return content
+
+
+def _text_without(text: str, secrets: Iterable[str]) -> str:
     """The text without secrets, wherever they come from: a log may quote one."""
     for secret in secrets:
         text = text.replace(secret, _LEFT_OUT)
     return text
+
+
+def name_at(milliseconds: int) -> str:
+    """The name of a bundle that is given none, by the time in UTC.
+
+    Args:
+        milliseconds: the time, since the epoch.
+    """
+    return f"consolidator-support-{datetime.fromtimestamp(milliseconds // 1_000, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
 
 
 def require_new(file: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streams.diagnosis.reading.answer import Unanswered, known
 from streams.diagnosis.reading.group import Group
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from streams.sink.upkeep.status import Status as DatabaseStatus
 
 __all__ = ["Database", "Status", "Where", "moment"]
+
+_MOST_NAMED: Final = 4
+"""So many partitions fit into a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,18 @@ class Status:
             **({} if self.database is None else {f"the database {self.database.name}": self.database.status}),
         }
         yield from ((name, part.reason) for name, part in parts.items() if isinstance(part, Unanswered))
+        if self.ages_not_asked is not None:
+            yield "the ages of open transactions", self.ages_not_asked
+
+    @property
+    def ages_not_asked(self) -> str | None:
+        """The open transactions whose ages were not looked up, in a line; None: there are none."""
+        without = [pin for pin in known(self.pins) or () if pin.since_ms is None]
+        if not without:
+            return None
+        told = ", ".join(f"{pin.topic} partition {pin.partition}" for pin in without[:_MOST_NAMED])
+        more = f" and {len(without) - _MOST_NAMED} more" if len(without) > _MOST_NAMED else ""
+        return f"too many are open to look up since when; not known of {told}{more}"
 
     def own_state(self, partition: int) -> str | None:
         """What the worker that has a partition says of its state; None: no worker says anything."""

@@ -57,7 +57,7 @@ def status_of(**changes: Any) -> Status:
         pins=(),
         rulesets=LiveRulesets({_DIGEST: CATALOGUE.ruleset.name}, dict.fromkeys(range(4), _DIGEST), "lending"),
         letters=OpenLetters({}, is_complete=True),
-        change=Newest(2, 1_500, NOW_MS - 2_000),
+        change=Newest(2, 1_500, NOW_MS - 2_000, NOW_MS + 10),
         sinks=(),
         database=None,
         health={},

@@ -72,7 +72,7 @@ def status(
 
     The lag in offsets is 0 where no record is among them. Nothing is changed, and no group is joined.
 
-    JSON is one object: problems, partitions (state, owner, committed, end, lag_records, lag_seconds), group, rulesets,
+    JSON is one object: problems, partitions (state, owner, committed, end, lag_offsets, lag_seconds), group, rulesets,
     dead_letters, last_change, open_transactions, sinks, database, health, and not_known with reasons.
     """
     settings = load_settings(sink_url=url, app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)

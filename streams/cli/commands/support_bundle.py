@@ -17,9 +17,10 @@ from streams.cli.options import (
 from streams.cli.output.console import note, print_json, say
 from streams.configuration.connection import topics_of
 from streams.configuration.settings import load_settings
-from streams.diagnosis.bundle import bundle_of, require_new, write_bundle
+from streams.diagnosis.bundle import bundle_of, name_at, require_new, write_bundle
 from streams.diagnosis.doctor import examine, judge
 from streams.diagnosis.reading.answer import ask
+from streams.runtime.clock import system_ms
 from streams.runtime.exit_codes import FAILED
 
 __all__ = ["support_bundle"]
@@ -28,6 +29,7 @@ __all__ = ["support_bundle"]
 @click.command(
     epilog="""\b
 Examples:
+  consolidator support-bundle
   consolidator support-bundle case-17.tar.gz
   consolidator support-bundle case-17.tar.gz --log /var/log/consolidator.log --health 127.0.0.1:9404
 
@@ -35,7 +37,7 @@ Exit codes: 0 written, whatever is wrong in it; 2 wrong usage or settings, or th
 could not be asked; or the file cannot be written.
 """
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @log_option
 @health_option
 @url_option
@@ -45,7 +47,7 @@ could not be asked; or the file cannot be written.
 @format_option
 def support_bundle(
     *,
-    file: Path,
+    file: Path | None,
     log: Path | None,
     health: tuple[str, ...],
     url: str | None,
@@ -56,6 +58,8 @@ def support_bundle(
 ) -> None:
     """Write what a helper needs to know into FILE, a .tar.gz that only you may read.
 
+    Without FILE it is consolidator-support-YYYYMMDDTHHMMSSZ.tar.gz in the present directory, by the time in UTC.
+
     In it are the settings without their secrets, versions, what `status` and `doctor` say, the topics with their
     settings, and the groups. No event, no factor and no change is in it. With --log the last 2,000 lines of a log are;
     a log names applications: docs/security.md.
@@ -65,6 +69,7 @@ def support_bundle(
     JSON is one object: file, bytes, files and not_asked.
     """
     settings = load_settings(sink_url=url, app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)
+    file = file or Path(name_at(system_ms()))
     require_new(file)
     topics = topics_of(settings)
     answer = ask(lambda: reached(settings))

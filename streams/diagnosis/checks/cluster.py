@@ -8,6 +8,7 @@ from streams.diagnosis.finding import Check, Finding, Severity
 from streams.diagnosis.reading.answer import Unanswered, known
 from streams.diagnosis.reading.brokers import BrokerFacts, Clock
 from streams.diagnosis.reading.layout import Layout, Place
+from streams.diagnosis.reading.trial import Trial
 from topics.contract.declared import Topics
 from topics.contract.drift import PARTITIONS, REPLICATION, Drift, drifts
 from topics.contract.permissions import Resource, Role, permissions
@@ -50,8 +51,11 @@ def broker(facts: Facts, kafka: KafkaFacts) -> Check:
     else:
         findings += _protocol(kafka.brokers)
         says += [] if findings else ["transactions", "fenced commits"]
-    findings += _trial(kafka)
-    says += ["a transaction was tried"] if kafka.trial is not None and not isinstance(kafka.trial, Unanswered) else []
+    if isinstance(kafka.trial, Unanswered):
+        not_asked.append(kafka.trial.reason)
+    elif kafka.trial is not None:
+        findings += _trial(kafka.trial)
+        says += ["a transaction was tried"]
     if isinstance(kafka.ids, Unanswered):
         not_asked.append(kafka.ids.reason)
     elif without := [name for name, topic_id in kafka.ids.items() if not topic_id]:
@@ -99,10 +103,12 @@ def _protocol(brokers: BrokerFacts) -> Iterator[Finding]:
         )
 
 
-def _trial(kafka: KafkaFacts) -> Iterator[Finding]:
-    if isinstance(kafka.trial, Unanswered):
-        yield Finding(Severity.CRITICAL, f"tried: {kafka.trial.reason}", "nothing can be committed", _REPLACE)
-    elif kafka.trial is not None and not kafka.trial.is_fenced:
+def _trial(trial: Trial) -> Iterator[Finding]:
+    if not trial.works:
+        yield Finding(
+            Severity.CRITICAL, f"tried: a transaction fails: {trial.said}", "nothing can be committed", _REPLACE
+        )
+    elif not trial.is_fenced:
         yield Finding(
             Severity.CRITICAL,
             "tried: the broker takes offsets of a generation that the group never had",
@@ -157,8 +163,9 @@ def clock(facts: Facts, kafka: KafkaFacts) -> Check:
     if isinstance(read, Clock):
         behind_ms, ahead_ms = read.broker_ms - read.after_ms, read.before_ms - read.broker_ms
     else:
-        # A record cannot be newer than the broker's clock, so this machine is behind by at least as much.
-        behind_ms, ahead_ms = 0 if change is None else change.timestamp_ms - facts.status.at_ms, 0
+        # A record cannot be newer than the broker's clock, so this machine is behind by at least as much. Its clock
+        # at the beginning of the look would not do: records that came since then are later, however right it is.
+        behind_ms, ahead_ms = 0 if change is None else change.timestamp_ms - change.seen_ms, 0
     skew_ms = max(behind_ms, ahead_ms)
     if skew_ms > SKEW_MS:
         way = "behind" if behind_ms > ahead_ms else "ahead of"

@@ -4,10 +4,22 @@ from collections.abc import Iterator
 from typing import Final
 
 from streams.diagnosis.reading.answer import Unanswered, known
+from streams.diagnosis.reading.health import Health
 from streams.diagnosis.reading.progress import PartitionProgress
 from streams.diagnosis.status import Status
 
-__all__ = ["IDLE", "PINNED_S", "STANDS_S", "STATES", "partition_members", "problems", "ranges", "state_of"]
+__all__ = [
+    "IDLE",
+    "PINNED_S",
+    "STANDS_S",
+    "STATES",
+    "is_told_already",
+    "partition_members",
+    "problems",
+    "ranges",
+    "standing",
+    "state_of",
+]
 
 STANDS_S: Final = 30.0
 """A record that waits longer, in a partition that does not move, is stuck: a round takes seconds at most, a rebalance
@@ -26,7 +38,8 @@ _UNKNOWN: Final = "unknown"
 STATES: Final = (IDLE, _RUNNING, _STUCK, _UNOWNED, _PINNED)
 """The states as they are seen from outside; docs/commands.md explains each."""
 
-_ILL: Final = frozenset({_UNOWNED, _STUCK, _PINNED, "stalled"})
+_STANDS: Final = frozenset({_STUCK, "stalled"})
+_ILL: Final = frozenset({_UNOWNED, _PINNED}) | _STANDS
 _LEGITIMATE: Final = frozenset({"fencing", "recovering", "waiting", "adopting"})
 """States of a worker in which nothing is committed, and nothing is wrong: it says for how long itself."""
 
@@ -78,14 +91,22 @@ def _of_group(status: Status) -> Iterator[str]:
         )
 
 
+def standing(status: Status) -> tuple[PartitionProgress, ...]:
+    """The partitions that stand still."""
+    return tuple(one for one in known(status.progress) or () if state_of(status, one) in _STANDS)
+
+
+def is_told_already(status: Status, answer: Health) -> bool:
+    """Whether a worker is not alive, and that only because of partitions that are told to stand still: one cause."""
+    return bool(answer.stuck) and answer.stuck <= {one.partition for one in standing(status)}
+
+
 def _of_partitions(status: Status) -> Iterator[str]:
-    for one in known(status.progress) or ():
-        state, waits_s = state_of(status, one), one.waits_s(status.at_ms)
-        if state in {_STUCK, "stalled"}:
-            yield (
-                f"partition {one.partition} stands still at offset {one.committed or 0}: its first record waits for "
-                f"{waits_s:,.0f} s"
-            )
+    for one in standing(status):
+        yield (
+            f"partition {one.partition} stands still at offset {one.committed or 0}: its first record waits for "
+            f"{one.waits_s(status.at_ms):,.0f} s"
+        )
 
 
 def _of_pins(status: Status) -> Iterator[str]:
@@ -102,7 +123,7 @@ def _of_health(status: Status) -> Iterator[str]:
     for address, answer in status.health.items():
         if isinstance(answer, Unanswered):
             yield answer.reason
-        elif not answer.is_alive:
+        elif not answer.is_alive and not is_told_already(status, answer):
             yield f"{answer.role or 'the program'} at {address} is not alive: {answer.reasons}"
 
 
@@ -125,7 +146,7 @@ def partition_members(status: Status) -> list[dict[str, object]]:
                 "host": None if owner is None else owner.host,
                 "committed": one.committed,
                 "end": one.end,
-                "lag_records": one.lag,
+                "lag_offsets": one.lag,
                 "lag_seconds": round(one.waits_s(status.at_ms), 3),
             }
         )

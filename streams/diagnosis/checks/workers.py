@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, TypeGuard
 
-from streams.diagnosis.checks.partitions import PINNED_S, STANDS_S, ranges, state_of
+from streams.diagnosis.checks.partitions import PINNED_S, STANDS_S, is_told_already, ranges, standing
 from streams.diagnosis.facts import Facts, KafkaFacts
 from streams.diagnosis.finding import Check, Finding, Severity
 from streams.diagnosis.reading.answer import Unanswered, known
@@ -114,10 +114,9 @@ def _offsets(status: Status) -> Iterator[Finding]:
 
 
 def _standing(status: Status) -> Iterator[Finding]:
-    people = known(status.group)
+    people, still = known(status.group), standing(status)
     for one in known(status.progress) or ():
-        state = state_of(status, one)
-        if state in {"stuck", "stalled"}:
+        if one in still:
             yield _stands(status, one, people)
         elif one.waits_s(status.at_ms) > STANDS_S and status.has_moved(one):
             yield Finding(
@@ -153,7 +152,9 @@ def open_transactions(facts: Facts, kafka: KafkaFacts) -> Check:
     brokers = known(kafka.brokers)
     long = [pin for pin in facts.status.pins if (pin.age_s(now_ms) or 0) > PINNED_S]
     findings = tuple(_pinned(pin, brokers, facts) for pin in long)
-    return Check("open transactions", "" if long else f"none for more than {PINNED_S:.0f} s", findings)
+    not_asked = tuple(filter(None, [facts.status.ages_not_asked]))
+    says = "" if long or not_asked else f"none for more than {PINNED_S:.0f} s"
+    return Check("open transactions", says, findings, not_asked)
 
 
 def _pinned(pin: Pin, brokers: BrokerFacts | None, facts: Facts) -> Finding:
@@ -201,7 +202,7 @@ def health(facts: Facts) -> Check | None:
         elif answer.is_alive and answer.is_ready:
             says.append(f"{answer.worker or address} is alive and ready")
         else:
-            findings.append(_unwell(answer))
+            findings.append(_told(answer) if is_told_already(facts.status, answer) else _unwell(answer))
     return Check("health", ", ".join(says), tuple(findings))
 
 
@@ -211,6 +212,16 @@ def _silent(answer: Unanswered) -> Finding:
         answer.reason,
         "the process there does not run, hangs, or has another CONSOLIDATOR_HEALTH_ADDRESS",
         "look whether it runs, and read its log",
+    )
+
+
+def _told(answer: Health) -> Finding:
+    stuck = ranges(sorted(answer.stuck))
+    return Finding(
+        Severity.NOTE,
+        f"{answer.role} at {answer.address} is not alive: partition {stuck} stands still, as the check group says",
+        "it is the same cause, in the worker's own words",
+        "what that finding says",
     )
 
 

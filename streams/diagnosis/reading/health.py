@@ -14,6 +14,11 @@ _MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_PARTITIONS: Final = 4
 """So many reasons fit into a line."""
 
+_HARMLESS: Final = frozenset({"kafka", "group", "disk", "log"})
+"""The worker's checks that say nothing of whether it is alive."""
+
+_STUCK: Final = "stuck"
+
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104 - an address to listen at, not to ask
 
 
@@ -51,6 +56,14 @@ class Health:
             "; ".join(self.wrong or (f"partition {one} waits for {text}" for one, text in waiting))
             or "it gives no reason"
         )
+
+    @property
+    def stuck(self) -> frozenset[int]:
+        """The partitions that stand still, as it says, where it is not alive for that alone; empty: it is otherwise."""
+        wrong = {each.partition(":")[0] for each in self.wrong}
+        if self.is_alive or self.role != "worker" or not wrong <= _HARMLESS:
+            return frozenset()
+        return frozenset(partition for partition, state in self.states.items() if state == _STUCK)
 
     def members(self) -> dict[str, object]:
         """As a JSON object."""

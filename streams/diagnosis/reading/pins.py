@@ -1,7 +1,8 @@
 """Last stable offsets that an open transaction holds back: what is behind them no reader gets."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from confluent_kafka import IsolationLevel, KafkaException
@@ -16,6 +17,9 @@ __all__ = ["MOST_AGED", "Holder", "Pin", "read_pins"]
 
 MOST_AGED: Final = 16
 """For so many partitions the time is looked up, which takes some thirty small requests each; the rest has none."""
+
+_SECOND_LOOK_S: Final = 2.0
+"""A worker's transaction takes less: where many partitions are held back, most of them have moved by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +74,48 @@ def read_pins(admin: AdminClient, topics: Iterable[str], partitions: int, now_ms
     Raises:
         InfrastructureError: Kafka does not answer.
     """
-    found = []
-    for topic in topics:
-        try:
-            # The stable offsets are asked for first: what ends in between then is behind them, and not in front.
-            stable = ends_of(admin, topic, range(partitions), IsolationLevel.READ_COMMITTED, limit_s=REACH_TIMEOUT_S)
-            ends = ends_of(admin, topic, range(partitions), IsolationLevel.READ_UNCOMMITTED, limit_s=REACH_TIMEOUT_S)
-            # Records that came in between are no open transaction.
-            again = ends_of(admin, topic, range(partitions), IsolationLevel.READ_COMMITTED, limit_s=REACH_TIMEOUT_S)
-        except KafkaException as error:
-            raise InfrastructureError(f"the ends of {topic}: {error.args[0].str()}") from error
-        found += [
-            (topic, partition, offset, ends[partition] - offset)
-            for partition, offset in stable.items()
-            if offset < ends[partition] and again[partition] == offset
-        ]
+    found = [pin for topic in topics for pin in _held_back(admin, topic, partitions)]
+    if len(found) > MOST_AGED:
+        # Under load most of these are under way. One that hangs must not be left without its age because of them.
+        time.sleep(_SECOND_LOOK_S)
+        found = _still_held_back(admin, found)
     return tuple(
-        Pin(*pinned, written_at_ms(admin, *pinned[:3], now_ms) if number < MOST_AGED else None)
-        for number, pinned in enumerate(found)
+        replace(pin, since_ms=written_at_ms(admin, pin.topic, pin.partition, pin.offset, now_ms))
+        if number < MOST_AGED
+        else pin
+        for number, pin in enumerate(found)
     )
+
+
+def _held_back(admin: AdminClient, topic: str, partitions: int) -> list[Pin]:
+    """The partitions of a topic in which a transaction is open, without their ages."""
+    wanted = range(partitions)
+    # The stable offsets are asked for first: what ends in between then is behind them, and not in front.
+    stable = _ends(admin, topic, wanted, IsolationLevel.READ_COMMITTED)
+    ends = _ends(admin, topic, wanted, IsolationLevel.READ_UNCOMMITTED)
+    # Records that came in between are no open transaction.
+    again = _ends(admin, topic, wanted, IsolationLevel.READ_COMMITTED)
+    return [
+        Pin(topic, partition, offset, ends[partition] - offset, None)
+        for partition, offset in stable.items()
+        if offset < ends[partition] and again[partition] == offset
+    ]
+
+
+def _still_held_back(admin: AdminClient, pins: Iterable[Pin]) -> list[Pin]:
+    """Those whose last stable offset is where it was: another one's transaction has ended."""
+    by_topic: dict[str, list[Pin]] = {}
+    for pin in pins:
+        by_topic.setdefault(pin.topic, []).append(pin)
+    found = []
+    for topic, there in by_topic.items():
+        stable = _ends(admin, topic, [pin.partition for pin in there], IsolationLevel.READ_COMMITTED)
+        found += [pin for pin in there if stable[pin.partition] == pin.offset]
+    return found
+
+
+def _ends(admin: AdminClient, topic: str, partitions: Iterable[int], isolation: IsolationLevel) -> Mapping[int, int]:
+    try:
+        return ends_of(admin, topic, partitions, isolation, limit_s=REACH_TIMEOUT_S)
+    except KafkaException as error:
+        raise InfrastructureError(f"the ends of {topic}: {error.args[0].str()}") from error

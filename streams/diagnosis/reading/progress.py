@@ -33,7 +33,7 @@ class PartitionProgress:
 
     @property
     def lag(self) -> int:
-        """Offsets behind the group's; 0 where no record is among them."""
+        """Offsets behind the group's, those of transaction markers included; 0 where no record is among them."""
         return 0 if self.first_offset is None else self.end - max(self.committed or 0, self.start)
 
     def waits_s(self, now_ms: int) -> float:

@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from consolidator.connecting.ends import offsets_at
 from consolidator.connecting.offsets import ASK_S, ask_for_offsets, told_offset
 from models.errors import InfrastructureError
+from streams.runtime.clock import system_ms
 from topics.cluster.admin_client import REACH_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ class Newest:
         partition: where it is.
         offset: where it is.
         timestamp_ms: when the broker took it, in milliseconds since the epoch.
+        seen_ms: this machine's clock after the answer: the record was there by then.
     """
 
     partition: int
     offset: int
     timestamp_ms: int
+    seen_ms: int
 
 
 def newest(admin: AdminClient, topic: str, partitions: Iterable[int]) -> Newest | None:
@@ -48,13 +51,13 @@ def newest(admin: AdminClient, topic: str, partitions: Iterable[int]) -> Newest 
     """
     question = {TopicPartition(topic, partition): _LATEST for partition in partitions}
 
-    def ask() -> list[Newest]:
+    def ask() -> list[tuple[int, int, int]]:
         answers: dict[TopicPartition, Future[Any]] = admin.list_offsets(
             question, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ASK_S
         )
         # Below 0 there is no record in the partition, or its leader is silent: it then has no newest record to show.
         return [
-            Newest(place.partition, offset, answer.result().timestamp)
+            (place.partition, offset, answer.result().timestamp)
             for place, answer in answers.items()
             if (offset := told_offset(answer)) >= 0
         ]
@@ -63,7 +66,8 @@ def newest(admin: AdminClient, topic: str, partitions: Iterable[int]) -> Newest 
         found = ask_for_offsets(ask, limit_s=REACH_TIMEOUT_S)
     except KafkaException as error:
         raise InfrastructureError(f"the newest record of {topic}: {error.args[0].str()}") from error
-    return max(found, key=lambda one: one.timestamp_ms, default=None)
+    seen_ms = system_ms()
+    return max((Newest(*one, seen_ms) for one in found), key=lambda one: one.timestamp_ms, default=None)
 
 
 def written_at_ms(admin: AdminClient, topic: str, partition: int, offset: int, now_ms: int) -> int:

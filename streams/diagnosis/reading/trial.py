@@ -1,16 +1,17 @@
 """Tries a transaction, and whether the broker refuses offsets of a generation that there is not; commits nothing."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from models.errors import InfrastructureError
+from models.errors import AuthorizationError, InfrastructureError
 from streams.worker.round import Membership
 from streams.worker.transactions.group_metadata import group_metadata
 
-__all__ = ["Trial", "try_transaction"]
+__all__ = ["Trial", "failed_trial", "try_transaction"]
 
 _LIMIT_S: Final = 20.0
 _TIMEOUT_MS: Final = 30_000
@@ -24,6 +25,20 @@ _FENCED: Final = frozenset(
     }
 )
 
+_SILENT: Final = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's names
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""No answer says nothing about transactions; whether a coordinator is found is asked on its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -31,11 +46,13 @@ class Trial:
 
     Attributes:
         is_fenced: offsets under a generation that does not exist were refused.
-        said: Kafka's word for that.
+        said: Kafka's word for that, or for what fails.
+        works: whether a transaction can be begun and aborted at all.
     """
 
     is_fenced: bool
     said: str
+    works: bool = True
 
 
 def try_transaction(config: Mapping[str, str | int], app_id: str, topic: str) -> Trial:
@@ -50,7 +67,8 @@ def try_transaction(config: Mapping[str, str | int], app_id: str, topic: str) ->
         topic: the topic of the offset.
 
     Raises:
-        InfrastructureError: transactions do not work.
+        AuthorizationError: this user may not try it.
+        InfrastructureError: Kafka does not answer.
     """
     name = f"{app_id}-doctor"
     producer = Producer(
@@ -63,12 +81,39 @@ def try_transaction(config: Mapping[str, str | int], app_id: str, topic: str) ->
         try:
             producer.send_offsets_to_transaction([TopicPartition(topic, 0, 0)], metadata, _LIMIT_S)
         except KafkaException as error:
-            cause = error.args[0]
-            if cause.code() not in _FENCED:
-                raise
-            return Trial(is_fenced=True, said=cause.name())
-        finally:
-            producer.abort_transaction(_LIMIT_S)
+            # After a refusal the abort may fail as well: what failed first is to be told.
+            with suppress(KafkaException):
+                producer.abort_transaction(_LIMIT_S)
+            return failed_trial(error.args[0], name, topic)
+        producer.abort_transaction(_LIMIT_S)
     except KafkaException as error:
-        raise InfrastructureError(f"a transaction fails: {error.args[0].str()}") from error
+        return failed_trial(error.args[0], name, topic)
     return Trial(is_fenced=False, said="accepted")
+
+
+def failed_trial(error: KafkaError, name: str, topic: str) -> Trial:
+    """What an error of Kafka says about transactions.
+
+    Args:
+        error: the error.
+        name: of the transactional id and of the group.
+        topic: the topic of the offset.
+
+    Raises:
+        AuthorizationError: this user may not try it: nothing is known.
+        InfrastructureError: Kafka does not answer: nothing is known either.
+    """
+    code = error.code()
+    if code in _FENCED:
+        return Trial(is_fenced=True, said=error.name())
+    needed = {
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: f"Write on transactional id {name}",
+        KafkaError.GROUP_AUTHORIZATION_FAILED: f"Read on group {name}",
+        KafkaError.TOPIC_AUTHORIZATION_FAILED: f"Read on topic {topic}",
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED: "IdempotentWrite on the cluster",
+    }
+    if code in needed:
+        raise AuthorizationError(f"a transaction was not tried: not permitted: {needed[code]}")
+    if error.retriable() or code in _SILENT:
+        raise InfrastructureError(f"a transaction was not tried: {error.str()}")
+    return Trial(is_fenced=False, said=error.str(), works=False)

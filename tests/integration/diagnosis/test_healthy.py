@@ -27,7 +27,7 @@ def test_a_healthy_installation_is_well(installation: Installation) -> None:
     code, known = status_of(installation)
     assert (code, known["problems"]) == (0, [])
     assert {one["state"] for one in known["partitions"]} == {"idle"}
-    assert {one["lag_records"] for one in known["partitions"]} == {0}
+    assert {one["lag_offsets"] for one in known["partitions"]} == {0}
     assert known["dead_letters"]["by_error_class"]["not_an_object"] >= 1
     assert known["last_change"]["offset"] >= 0
     [ruleset] = {one["ruleset"] for one in known["rulesets"]["partitions"]}

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import SettingsError
 from streams.configuration.settings import Settings, load_settings
-from streams.diagnosis.bundle import bundle_of, require_new, settings_without_secrets, write_bundle
+from streams.diagnosis.bundle import bundle_of, name_at, require_new, settings_without_secrets, write_bundle
 from streams.diagnosis.doctor import judge
 from streams.diagnosis.reading.answer import Unanswered
 from tests.inputs.diagnosed import TOPICS, facts_of
@@ -51,6 +51,38 @@ def test_secrets_are_left_out_of_a_log(settings, tmp_path):
     assert not [secret for secret in (*SECRETS.values(), "canary-4f1") if secret in everything]
 
 
+QUOTED = 'canary-4f1-"quote" \\back'
+ENCODED = "postgresql://sink:canary-4f1%2Fslash%40at@db/model?sslpassword=canary-4f1%20key"
+UNLIKE = ("canary-4f1", "quote", "back", "slash")
+"""Parts of these secrets that no other text of a bundle has."""
+
+
+def test_a_secret_is_found_however_a_text_has_it(monkeypatch, tmp_path):
+    """With a quote and a backslash; percent-encoded, and decoded; in a log as a line of JSON has it, too."""
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", QUOTED)
+    monkeypatch.setenv("CONSOLIDATOR_SINK_URL", ENCODED)
+    settings = load_settings(app_id="lending")
+    decoded = "canary-4f1/slash@at"
+    said = [QUOTED, ENCODED, "canary-4f1%2Fslash%40at", decoded, "canary-4f1 key"]
+    log = tmp_path / "worker.log"
+    log.write_text("\n".join([*said, *(json.dumps({"error": one}) for one in said), "the end"]) + "\n")
+    facts = facts_of(kafka=Unanswered(f"refused: {' and '.join(said)}"))
+    bundle = bundle_of(settings, facts, judge(facts), log)
+    everything = b"".join(bundle.values()).decode()
+    assert [part for part in UNLIKE if part in everything] == []
+    assert json.loads(bundle["topics.json"])["not_known"].startswith("refused: (left out) and ")
+    assert bundle["log.txt"].decode().splitlines()[-1] == "the end"
+
+
+def test_a_password_of_digits_leaves_the_numbers(monkeypatch):
+    """It is left out where it is a text, and the files are JSON still."""
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "1204")
+    facts = facts_of(kafka=Unanswered("refused: 1204"))
+    bundle = bundle_of(load_settings(app_id="lending"), facts, judge(facts), None)
+    assert json.loads(bundle["topics.json"]) == {"not_known": "refused: (left out)"}
+    assert [one["committed"] for one in json.loads(bundle["status.json"])["partitions"]] == [1_204] * 4
+
+
 def test_it_has_what_is_known(settings):
     """As JSON, with and without Kafka."""
     facts = facts_of()
@@ -81,3 +113,8 @@ def test_only_its_owner_may_read_it(tmp_path):
         require_new(file)
     with pytest.raises(FileExistsError):
         write_bundle({}, file)
+
+
+def test_a_bundle_without_a_name_is_named_after_the_time():
+    """In UTC, whatever this machine's zone."""
+    assert name_at(1_772_000_000_999) == "consolidator-support-20260225T061320Z.tar.gz"

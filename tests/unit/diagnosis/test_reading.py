@@ -16,6 +16,7 @@ from streams.diagnosis.reading.health import ask_health
 from streams.diagnosis.reading.machine import look_at_directory, versions
 from streams.diagnosis.reading.protocol import leader_clock_ms
 from streams.diagnosis.reading.rulesets import live_of
+from streams.diagnosis.reading.trial import Trial, failed_trial
 from streams.rulesets.catalogue_file import catalogue_json, parse_catalogue
 from tests.inputs.diagnosed import CATALOGUE
 from topics.records.adoptions import Adoption, KnownRulesets
@@ -178,3 +179,30 @@ def test_a_directory_is_tried_and_left_as_it_was(tmp_path):
 def test_versions_are_of_what_is_installed():
     """Of this program and of what it stands on."""
     assert {"consolidator", "python", "librdkafka", "confluent-kafka", "compiled"} <= versions().keys()
+
+
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [
+        (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "Write on transactional id lending-doctor"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "Read on group lending-doctor"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "Read on topic executions"),
+    ],
+)
+def test_a_trial_that_is_refused_names_what_is_needed(code, needed):
+    """It is a question that may not be asked, and says nothing about transactions."""
+    answer = ask(lambda: failed_trial(KafkaError(code), "lending-doctor", "executions"))
+    assert answer == Unanswered(f"a transaction was not tried: not permitted: {needed}", is_refused=True)
+
+
+def test_what_an_error_says_about_transactions():
+    """A refused generation: they are fenced; no answer: nothing; anything else: they do not work."""
+
+    def tried(error):
+        return ask(lambda: failed_trial(error, "lending-doctor", "executions"))
+
+    assert tried(KafkaError(KafkaError.ILLEGAL_GENERATION)) == Trial(is_fenced=True, said="ILLEGAL_GENERATION")
+    silent = tried(KafkaError(KafkaError._TIMED_OUT, "no coordinator"))
+    assert silent == Unanswered("a transaction was not tried: no coordinator")
+    unknown = tried(KafkaError(KafkaError._UNSUPPORTED_FEATURE, "not supported"))
+    assert unknown == Trial(is_fenced=False, said="not supported", works=False)

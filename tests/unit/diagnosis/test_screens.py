@@ -126,6 +126,31 @@ def test_what_is_not_known_is_said():
     assert partition_members(status)[0]["owner"] is None
 
 
+def test_one_cause_is_one_problem():
+    """A worker that is not alive because a partition stands still is not told once more; its line shows it."""
+    worker = Health("h:1", is_alive=False, is_ready=False, role="worker", worker="w", version="1", states={3: "stuck"})
+    status = status_of(
+        progress=(*map(progress_of, range(3)), progress_of(3, waits_s=95)),
+        other=dict.fromkeys(range(4), 1_204),
+        health={"h:1": worker},
+    )
+    assert [problem.split(":")[0] for problem in problems(status)] == ["partition 3 stands still at offset 1204"]
+    assert "health         worker w at h:1: NOT ALIVE, NOT READY" in shown(status)
+    found = {check.name: check.findings for check in judge(replace(facts_of(), status=status))}
+    [note] = found["health"]
+    assert (note.severity, note.what) == (
+        "note",
+        "worker at h:1 is not alive: partition 3 stands still, as the check group says",
+    )
+    assert [one.severity for one in found["group"]] == ["critical"]
+
+
+def test_the_lag_is_named_after_what_it_counts():
+    """Offsets, and none where no record is among them."""
+    status = status_of(progress=(progress_of(0), progress_of(1, waits_s=4, lag=7)))
+    assert [(one["lag_offsets"], one["lag_seconds"]) for one in partition_members(status)] == [(0, 0), (7, 4)]
+
+
 def test_a_pinned_partition_is_no_idle_one():
     """Nothing behind the transaction can be read, so no lag shows."""
     status = status_of(pins=(Pin("executions", 1, 7, 30, NOW_MS - 95_000),))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from streams.diagnosis.checks.partitions import problems
 from streams.diagnosis.doctor import judge
 from streams.diagnosis.finding import exit_code
 from streams.diagnosis.reading.answer import Unanswered
@@ -15,11 +16,12 @@ from streams.diagnosis.reading.layout import Layout, Place
 from streams.diagnosis.reading.pins import Holder, Pin
 from streams.diagnosis.reading.progress import PartitionProgress
 from streams.diagnosis.reading.rulesets import LiveRulesets
+from streams.diagnosis.reading.times import Newest
 from streams.diagnosis.reading.trial import Trial
 from streams.diagnosis.status import Database
 from streams.sink.upkeep.status import PartitionStatus
 from streams.sink.upkeep.status import Status as DatabaseStatus
-from tests.inputs.diagnosed import CATALOGUE, NOW_MS, STATE, TOPICS, facts_of, kafka_facts, progress_of
+from tests.inputs.diagnosed import CATALOGUE, NOW_MS, STATE, TOPICS, facts_of, kafka_facts, progress_of, status_of
 from topics.contract.permissions import Resource, Role, permissions
 
 GIB = 2**30
@@ -79,7 +81,6 @@ WELL = {
         status=stands(400) | {"health": health(states={3: "recovering"})},
     ),
     "a transaction under way": facts_of(status={"pins": (Pin("factors", 0, 7, 3, NOW_MS - 900),)}),
-    "a transaction whose time is not known": facts_of(status={"pins": (Pin("factors", 0, 7, 3, None),)}),
     "an adoption under way": facts_of(
         status={
             "rulesets": LiveRulesets(
@@ -97,6 +98,10 @@ WELL = {
     ),
     "no permission on the cluster": facts_of(
         kafka={"brokers": replace(BROKERS, clock=Unanswered("no", is_refused=True))}
+    ),
+    "a look that takes long, and a change meanwhile": facts_of(
+        status={"change": Newest(2, 1_500, NOW_MS + 19_000, NOW_MS + 20_000)},
+        kafka={"brokers": replace(BROKERS, clock=Unanswered("no", is_refused=True))},
     ),
     "a transaction was tried": facts_of(kafka={"trial": Trial(is_fenced=True, said="ILLEGAL_GENERATION")}),
     "a sink that keeps up": facts_of(status=stored()),
@@ -167,6 +172,10 @@ ILL = {
         facts_of(kafka={"trial": Trial(is_fenced=False, said="accepted")}),
         ("broker", "critical", "tried: the broker takes offsets of a generation that the group never had"),
     ),
+    "transactions that fail": (
+        facts_of(kafka={"trial": Trial(is_fenced=False, said="not supported", works=False)}),
+        ("broker", "critical", "tried: a transaction fails: not supported"),
+    ),
     "no coordinator": (
         facts_of(kafka={"brokers": replace(BROKERS, transactions=Unanswered("CoordinatorNotAvailable"))}),
         ("broker", "critical", "no broker coordinates the workers' transactions: CoordinatorNotAvailable"),
@@ -182,6 +191,13 @@ ILL = {
     "ahead of the broker's clock": (
         facts_of(kafka={"brokers": replace(BROKERS, clock=Clock(NOW_MS - 60_000, NOW_MS, NOW_MS + 1_000))}),
         ("clock", "warning", "this machine's clock is 60 s ahead of the broker's"),
+    ),
+    "behind the newest record": (
+        facts_of(
+            status={"change": Newest(2, 1_500, NOW_MS + 80_000, NOW_MS + 20_000)},
+            kafka={"brokers": replace(BROKERS, clock=Unanswered("no", is_refused=True))},
+        ),
+        ("clock", "warning", "this machine's clock is 60 s behind the broker's"),
     ),
     "producers' times": (
         facts_of(kafka={"found": found_with("executions", "message.timestamp.type", "CreateTime")}),
@@ -211,6 +227,13 @@ ILL = {
         facts_of(status={"health": health(is_alive=False, is_ready=False, wrong=("loop: blocked for 20 s",))}),
         ("health", "critical", "worker at h:1 is not alive: loop: blocked for 20 s"),
     ),
+    "a worker that is not alive because of what stands still": (
+        facts_of(
+            status=stands(95)
+            | {"health": health(is_alive=False, is_ready=False, wrong=("log: 3 lines",), states={3: "stuck"})}
+        ),
+        ("group", "critical", "partition 3 stands still at offset 1204; its owner is c4d5e6f70819 at 10.0.0.6"),
+    ),
     "nobody at the address": (
         facts_of(status={"health": {"h:1": Unanswered("nobody answers at h:1: refused")}}),
         ("health", "warning", "nobody answers at h:1: refused"),
@@ -231,6 +254,24 @@ def test_what_is_ill_is_named(name):
     assert found == [expected]
     assert all(one.means and one.to_do for check in checks for one in check.findings)
     assert exit_code(checks) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"wrong": ("event_loop: blocked",), "states": {3: "stuck"}},
+        {"states": {2: "stuck", 3: "stuck"}},
+        {"role": "sink", "states": {3: "stuck"}},
+        {"states": {3: "running"}},
+    ],
+)
+def test_another_cause_of_a_workers_end_is_told(said):
+    """Something else hangs, or a partition that no other finding names: that is a critical finding of its own."""
+    ill = stands(95) | {"health": health(is_alive=False, is_ready=False, **said)}
+    checks = judge(facts_of(status=ill))
+    [found] = [one for check in checks if check.name == "health" for one in check.findings]
+    assert found.severity == "critical"
+    assert [one for one in problems(status_of(**ill)) if "is not alive" in one]
 
 
 @pytest.mark.parametrize(
@@ -262,6 +303,18 @@ def test_a_transaction_that_stays_open(age_s, holder, severity, says):
     assert "abort --topic factors --partition 1 --start-offset 7" in finding.to_do
 
 
+def test_a_transaction_whose_age_was_not_looked_up_is_not_well():
+    """It may be one that hangs: exit code 3; what is known of the others is a finding all the same."""
+    young = [Pin("factors", partition, 7, 3, None) for partition in range(6)]
+    facts = facts_of(status={"pins": (Pin("executions", 1, 7, 30, NOW_MS - 95_000), *young)})
+    checks = judge(facts)
+    [check] = [one for one in checks if one.name == "open transactions"]
+    assert (check.says, len(check.findings), exit_code(checks)) == ("", 1, 3)
+    [reason] = check.not_asked
+    assert "factors partition 0, factors partition 1" in reason
+    assert reason.endswith("and 2 more")
+
+
 def test_what_is_not_permitted_is_not_well():
     """Each permission is named, a topic that may not be seen is not missing, and the exit code is 3."""
     missing = tuple(one for one in ROLE if one.name == "factors" or one.resource is Resource.GROUP)
@@ -278,6 +331,16 @@ def test_what_is_not_permitted_is_not_well():
     assert [one for check in checks for one in check.findings] == []
     said = "\n".join(reason for check in checks for reason in check.not_asked)
     assert all(str(one) in said for one in (*missing, ROLE[-1]))
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_a_trial_that_could_not_be_made_is_no_finding(is_refused):
+    """It says nothing about transactions: its reason is told, and the exit code is 3."""
+    reason = "a transaction was not tried: not permitted: Write on transactional id lending-doctor"
+    checks = judge(facts_of(kafka={"trial": Unanswered(reason, is_refused=is_refused)}))
+    assert [one for check in checks for one in check.findings] == []
+    assert [(check.name, check.not_asked) for check in checks if check.not_asked] == [("broker", (reason,))]
+    assert exit_code(checks) == 3
 
 
 def test_without_kafka_this_machine_is_judged():
