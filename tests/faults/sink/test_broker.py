@@ -11,6 +11,7 @@ from tests.fault_runs.scale import scale
 from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
+from tests.real_kafka.worker_process import tails
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -55,7 +56,7 @@ def test_the_broker_is_restarted(scene, database, broker_directory, kafka_cache_
         recovery_s.append(time.monotonic() - begun)
     scene.erase()
     assert len(sinks.alive) == SINKS
-    assert all(worker.exit_code is None for worker in workers)
+    assert all(worker.exit_code is None for worker in workers), tails(workers)
     scene.conclude(
         f"broker restarted beside sinks, {database}",
         "the broker restarted in order, beside two workers and two sinks",
