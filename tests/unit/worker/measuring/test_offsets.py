@@ -43,7 +43,7 @@ class Installation:
         self.partitions = [0]
         self.answers = True
 
-    def ends_of(self, admin, topic, partitions, isolation, *, limit_s):
+    def ends_of(self, _admin, _topic, partitions, isolation, **_):
         """Where partitions end."""
         if not self.answers:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
