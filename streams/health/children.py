@@ -1,7 +1,8 @@
 """The health of several processes under one address: the parent asks its children through pairs of sockets.
 
 A request is a number, and the answer repeats it. A child that hangs is not waited for twice: while its answer is
-missing it gets no second request, and its last answer stands in for it, with its age.
+missing it gets no second request, and its last answer stands in for it, with its age. So does the last answer of a
+child that makes a mistake when it looks: its counters must not fall.
 """
 
 import select
@@ -32,7 +33,7 @@ _DEAD_S: Final = 15.0
 """How long a child that has answered before may be silent."""
 
 _START_S: Final = 120.0
-"""How long it may be silent before its first answer: Faust is imported."""
+"""How long it may be silent before its first answer, from the first question on: Faust is imported."""
 
 _READ_BYTES: Final = 262_144
 
@@ -53,19 +54,21 @@ def answer_parent(link: socket.socket, look: Callable[[], Snapshot]) -> None:
             while len(request := link.recv(_HEAD.size, socket.MSG_WAITALL)) == _HEAD.size:
                 number, _ = _HEAD.unpack(request)
                 with promptly():
-                    body = encode(_looked(look))
+                    body = _encoded(look, encode)
                 link.sendall(_HEAD.pack(number, len(body)) + body)
 
     threading.Thread(target=serve, name="health", daemon=True).start()
 
 
-def _looked(look: Callable[[], Snapshot]) -> Snapshot:
+def _encoded(look: Callable[[], Snapshot], encode: Callable[[Snapshot], bytes]) -> bytes:
+    """A snapshot; after a mistake one without a role, which has nothing but the check that says so."""
     try:
-        return look()
+        return encode(look())
     except Exception as error:  # noqa: BLE001 - a mistake here must not look like a process that hangs
         _log.warning("health cannot be told", error=repr(error), exc_info=error)
         says = f"a mistake of this program: {type(error).__name__}"
-        return Snapshot("", "", "", "", [Check("looking", ok=False, says=says)])
+        # Deadly, as the 500 is with which a single process answers.
+        return encode(Snapshot("", "", "", "", [Check("looking", ok=False, says=says, deadly=True, needed=True)]))
 
 
 class _Child:
@@ -74,20 +77,21 @@ class _Child:
     Args:
         number: its number.
         link: the parent's end.
-        now: the present time.
 
     Attributes:
         number: its number.
         link: the parent's end.
-        latest: its last answer; None: there was none yet.
-        silent_since: since when an answer is missing, from its start on; None: none is.
+        has_answered: whether it has ever answered.
+        silent_since: since when an answer is missing; None: none is.
     """
 
-    def __init__(self, number: int, link: socket.socket, now: float) -> None:
+    def __init__(self, number: int, link: socket.socket) -> None:
         self.number = number
         self.link = link
-        self.latest: Snapshot | None = None
-        self.silent_since: float | None = now
+        self.has_answered = False
+        self.silent_since: float | None = None
+        self._latest: Snapshot | None = None
+        self._mistakes: list[Check] = []
         self._waits_for: int | None = None
         self._received = b""
         link.setblocking(False)  # noqa: FBT003 - the signature of sockets
@@ -96,11 +100,23 @@ class _Child:
         """Send a request, unless an answer is missing."""
         if self._waits_for is not None:
             return
+        if not self.has_answered and self.silent_since is None:
+            # Nobody may have asked for hours. Before that it was not silent, and may have started long ago.
+            self.silent_since = now
         with suppress(OSError):
             # Otherwise it has ended, and everything is about to end.
             if self.link.send(_HEAD.pack(number, 0)) == _HEAD.size:
                 self._waits_for = number
                 self.silent_since = now if self.silent_since is None else self.silent_since
+
+    def shown(self, empty: Snapshot) -> Snapshot:
+        """What is known of it: its last picture of itself, and that it could not make another one, if that is so.
+
+        Args:
+            empty: the picture of a child that has made none yet.
+        """
+        latest = self._latest or empty
+        return msgspec.structs.replace(latest, checks=[*latest.checks, *self._mistakes])
 
     def hear(self, decode: Callable[[bytes], Snapshot]) -> int | None:
         """Take what has come; return the number of the request that is answered by it, if any.
@@ -124,8 +140,13 @@ class _Child:
         end = _HEAD.size + size
         if len(self._received) < end:
             return None
-        self.latest, self._received = decode(self._received[_HEAD.size : end]), self._received[end:]
+        answer, self._received = decode(self._received[_HEAD.size : end]), self._received[end:]
+        self.has_answered = True
         self.silent_since = self._waits_for = None
+        if answer.role:
+            self._latest, self._mistakes = answer, []
+        else:
+            self._mistakes = answer.checks
         return number
 
 
@@ -150,14 +171,14 @@ class Children:
         self._clock = clock
         self._limit_s = limit_s
         self._empty = empty
-        self._children = [_Child(number, link, clock()) for number, link in enumerate(links)]
+        self._children = [_Child(number, link) for number, link in enumerate(links)]
         self._decode = msgspec.msgpack.Decoder(Snapshot).decode
         self._asked = 0
 
     def look(self) -> Snapshot:
         """The children's health as one."""
         self._ask_all()
-        known = [(child.number, child.latest) for child in self._children if child.latest is not None]
+        known = [(child.number, child.shown(self._empty)) for child in self._children if child.has_answered]
         found = merged(known or [(0, self._empty)])
         found.checks = [*found.checks, self._check(self._clock())]
         return found
@@ -192,11 +213,11 @@ class Children:
         """Whether all processes answer."""
         silent = {child: now - child.silent_since for child in self._children if child.silent_since is not None}
         for child, silent_s in silent.items():
-            if silent_s > (_START_S if child.latest is None else _DEAD_S):
+            if silent_s > (_DEAD_S if child.has_answered else _START_S):
                 said = f"process {child.number} has not answered for {silent_s:.0f} s: it hangs"
                 return Check("processes", ok=False, says=said, deadly=True, needed=True)
         for child, silent_s in silent.items():
-            if child.latest is None:
+            if not child.has_answered:
                 return Check("processes", ok=False, says=f"process {child.number} is starting", needed=True)
             said = f"process {child.number} has not answered for {silent_s:.0f} s, its last answer is shown"
             return Check("processes", ok=True, says=said, deadly=True, needed=True)

@@ -58,7 +58,7 @@ class Metric(NamedTuple):
 
 
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
-_BOTH, _WORKER, _SINK = Role.BOTH, Role.WORKER, Role.SINK
+_BOTH, _SINK = Role.BOTH, Role.SINK
 _SUM, _MAX, _MIN = Merged.SUM, Merged.MAX, Merged.MIN
 _PARTITION = ("partition",)
 
@@ -241,14 +241,14 @@ _PARTITIONS: Final = (
         "consolidator_adoption_done_records",
         _GAUGE,
         _PARTITION,
-        "Records folded with the ruleset that is being adopted; absent: no adoption is under way",
+        "The offset, no number of records, before which it is folded with the ruleset being adopted; absent: none is",
         merged=_MAX,
     ),
     Metric(
         "consolidator_adoption_expected_records",
         _GAUGE,
         _PARTITION,
-        "Records to be folded for it",
+        "The offset before which it has to be folded for that",
         merged=_MAX,
     ),
 )

@@ -67,11 +67,6 @@ class ProcessFigures:
         """The age of the last beat, in seconds; 0 before the first one."""
         return 0.0 if self._beaten is None else max(0.0, self._clock() - self._beaten)
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the loop has not run for too long."""
-        return self.silent_s > BLOCKED_S
-
     def checks(self) -> list[Check]:
         """The checks of every process."""
         return [self._loop_check(), self._kafka(), *self._disk(), self._log()]

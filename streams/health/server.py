@@ -2,17 +2,19 @@
 
 Python lets one thread run at a time. Each time that this one waits for the network, it has to get the interpreter back
 from threads that are busy, which takes up to the switch interval. So a request takes as few steps as possible, and the
-interval is short while one is answered.
+interval is short while one is answered. It is not while a client is waited for: the worker's speed is no client's to
+take.
 """
 
 import ipaddress
 import os
+import select
 import signal
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
+from time import monotonic
 from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,8 +31,8 @@ __all__ = ["HealthServer", "listening_at"]
 _VARIABLE: Final = "CONSOLIDATOR_HEALTH_ADDRESS"
 
 _CLIENT_S: Final = 2
-"""How long a client may take to send its request, or to take the answer. Prometheus and Kubernetes send theirs with the
-connection."""
+"""How long a client may take to send its whole request, and then to take the whole answer. Prometheus and Kubernetes
+send theirs with the connection."""
 
 _REQUEST_BYTES: Final = 8192
 _BACKLOG: Final = 64
@@ -109,21 +111,26 @@ class HealthServer:
                 _log.warning("a request about health could not be taken", error=os.strerror(error.errno or 0))
                 threading.Event().wait(1.0)
                 continue
-            with client, promptly():
-                self._answer(client)
+            self._serve_one(client)
 
-    def _answer(self, client: socket.socket) -> None:
-        # The kernel limits the time: a limit of Python's would cost another step for each call.
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _CLIENT_S, 0))
+    def _serve_one(self, client: socket.socket) -> None:
+        """Answer a client, and let nothing that it causes end the thread: others would get no answer any more."""
         try:
-            request = _request(client)
-            answer = _bad_request() if request is None else self._answer_to(*request)
-            client.sendall(_response(answer, with_body=request is None or request[0] != "HEAD"))
-            client.shutdown(socket.SHUT_WR)
+            with client:
+                self._answer(client)
         except OSError:
             # It has gone, or takes too long.
             return
+        except Exception as error:  # noqa: BLE001 - a thread that ends may end the process, because of one request
+            _log.warning("a request about health could not be answered", error=repr(error), exc_info=error)
+
+    def _answer(self, client: socket.socket) -> None:
+        request = _request(client)
+        with promptly():
+            answer = _bad_request() if request is None else self._answer_to(*request)
+            response = _response(answer, with_body=request is None or request[0] != "HEAD")
+        _send(client, response)
+        client.shutdown(socket.SHUT_WR)
 
     def _answer_to(self, method: str, target: str) -> Answer:
         """The answer to a request.
@@ -132,7 +139,11 @@ class HealthServer:
             method: of HTTP.
             target: the path, with its parameters.
         """
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            # Two slashes begin a host, and one like this there cannot be: //[
+            return _bad_request()
         if method not in {"GET", "HEAD"}:
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered")
         as_json = parse_qs(parts.query).get("format") == ["json"]
@@ -155,15 +166,61 @@ class HealthServer:
 
 
 def _request(client: socket.socket) -> tuple[str, str] | None:
-    """The method and the target; None: it is no request of HTTP."""
+    """The method and the target; None: it is no request of HTTP.
+
+    Raises:
+        TimeoutError: it has not come in time.
+    """
+    until = monotonic() + _CLIENT_S
     received = b""
     while b"\r\n\r\n" not in received:
-        more = client.recv(_DRAIN_BYTES)
+        try:
+            with promptly():
+                more = client.recv(_DRAIN_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            _wait(client, select.POLLIN, until)
+            continue
         received += more
         if not more or len(received) > _REQUEST_BYTES:
             return None
     words = received.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
     return (words[0], words[1]) if len(words) == 3 and words[2].startswith("HTTP/1.") else None  # noqa: PLR2004 - words
+
+
+def _send(client: socket.socket, response: bytes) -> None:
+    """Send a whole answer.
+
+    Raises:
+        TimeoutError: the client has not taken it in time.
+    """
+    until = monotonic() + _CLIENT_S
+    left = memoryview(response)
+    while left:
+        try:
+            with promptly():
+                left = left[client.send(left, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            _wait(client, select.POLLOUT, until)
+
+
+def _wait(client: socket.socket, event: int, until: float) -> None:
+    """Wait until a client lets something be done.
+
+    The time is that of all its steps together: one that sends a byte now and then would hold up everybody else.
+
+    Args:
+        client: the client.
+        event: what is waited for, in the words of ``poll``.
+        until: when its time is up.
+
+    Raises:
+        TimeoutError: its time is up.
+    """
+    left_s = until - monotonic()
+    poll = select.poll()
+    poll.register(client, event)
+    if left_s <= 0 or not poll.poll(left_s * 1000):
+        raise TimeoutError
 
 
 def _response(answer: Answer, *, with_body: bool) -> bytes:

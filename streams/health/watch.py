@@ -7,7 +7,7 @@ import structlog
 
 from streams.health.awake import TICK_S, AwakeClock
 
-__all__ = ["call_regularly", "keep_time"]
+__all__ = ["call_regularly", "guarded", "keep_time"]
 
 _log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ def keep_time(clock: AwakeClock, *calls: Callable[[], object]) -> None:
         while not never.wait(TICK_S):
             clock.tick()
             for call in calls:
-                _guarded(call)
+                guarded(call)
 
     threading.Thread(target=run, name="health-clock", daemon=True).start()
 
@@ -42,13 +42,13 @@ def call_regularly(call: Callable[[], object], interval_s: float, name: str) -> 
     def run() -> None:
         never = threading.Event()
         while True:
-            _guarded(call)
+            guarded(call)
             never.wait(interval_s)
 
     threading.Thread(target=run, name=name, daemon=True).start()
 
 
-def _guarded(call: Callable[[], object]) -> None:
+def guarded(call: Callable[[], object]) -> None:
     """Call a function; a mistake in it must neither stop the time nor end the process that is looked at."""
     try:
         call()

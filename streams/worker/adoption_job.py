@@ -109,7 +109,7 @@ class AdoptionJob:
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """The records that are folded again, and those that are to be; None: the partition has gone over."""
+        """The offset before which it is folded again, and where the source ends; None: the partition has gone over."""
         return None if self._is_over else (self._refold.progress.done, self._refold.progress.end)
 
     def takes(self, batch: Batch, membership: Membership) -> bool:

@@ -95,8 +95,8 @@ class Lane:
         """What is known of the partition. May be called from any thread.
 
         Args:
-            adoption: the records that are folded again for an adoption, and those that are to be; None: none is under
-                way.
+            adoption: the offset before which it is folded again for an adoption, and the one before which it has to be;
+                None: none is under way.
         """
         under_way, committing = list(self._under_way), self.committing
         return Facts(

@@ -9,6 +9,7 @@ from streams.health.awake import AwakeClock
 from streams.health.process_figures import ProcessFigures, program_version
 from streams.health.report import Check, Labelled, Partition, Snapshot, State
 from streams.health.summary import Totals
+from streams.health.watch import guarded
 from streams.runtime.clock import system_ms
 from streams.runtime.contact import KafkaContact
 from streams.worker.app import ConsolidatorApp
@@ -76,7 +77,8 @@ class WorkerProbe:
     def beat(self) -> None:
         """Note that the event loop runs, and what it knows; to be called from it, every second."""
         if self._app is not None:
-            self._views.note(group_facts(self._app), self.clock())
+            # It reads private parts of Faust and aiokafka, and who calls this may not end for that.
+            guarded(self._note_group)
         self.process.beat()
 
     def owned(self) -> list[int]:
@@ -119,6 +121,10 @@ class WorkerProbe:
             max((one.lag_seconds or 0.0 for one in partitions), default=0.0),
             [one.partition for one in partitions if one.state in {State.STALLED, State.STUCK}],
         )
+
+    def _note_group(self) -> None:
+        if self._app is not None:
+            self._views.note(group_facts(self._app), self.clock())
 
     def _surroundings(self) -> Surroundings:
         lost = self._contact.lost()

@@ -1,4 +1,7 @@
-"""Counts of events and changes by processor. No lock: the event loop's thread writes, and any thread reads.
+"""Counts of events and changes by processor. No lock: each number has one writer, and any thread reads.
+
+The event loop's thread writes all of them but ``adopted``: a thread of an executor goes over to a ruleset, and counts
+that.
 
 The observer is called for thousands of events a second. Each costs one look-up and one addition here; what follows from
 other counts is computed when somebody asks.
@@ -22,6 +25,10 @@ __all__ = ["EventCounts", "ProcessorCounts"]
 _OTHER: Final = "other"
 _UNKNOWN: Final = "unknown"
 _NO_CODE: Final = "none"
+
+_RESERVED: Final = frozenset({_OTHER, _UNKNOWN})
+"""Labels with a meaning. A processor that is called so is counted among the others: under its own name it would be a
+second series with the same labels, and Prometheus refuses a scrape that has one."""
 
 _UNDECLARED_NAMES: Final = 100
 """Processors beside those of the catalogue that are counted by name; a producer may send any number of names."""
@@ -49,6 +56,7 @@ class ProcessorCounts:
         copies: the same, of copies.
         outcomes: changes by their outcome.
         with_factors: changes after which there are factors.
+        without_factors: changes that settle a consolidation, after which there are none.
         present: the factors that there are after all changes together.
         codes: failed executions by their code.
         issues: quality issues by their kind.
@@ -65,6 +73,7 @@ class ProcessorCounts:
         "present",
         "rejected",
         "with_factors",
+        "without_factors",
     )
 
     def __init__(self, expected: int | None) -> None:
@@ -73,6 +82,7 @@ class ProcessorCounts:
         self.copies = [0] * _STATUSES
         self.outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
         self.with_factors = 0
+        self.without_factors = 0
         self.present = 0
         self.codes: Counter[str] = Counter()
         self.issues: Counter[str] = Counter()
@@ -96,16 +106,17 @@ class EventCounts:
         declared: the number of declared factors of each processor of the catalogue.
 
     Attributes:
-        known: the counts of the processors that are counted by name; see :meth:`of`.
+        known: the counts of the processors that are counted by name, without reserved ones; see :meth:`of`.
         republished: records that were published again under their canonical key.
         erased: applications that were erased.
         adopted: partitions that went over to another ruleset.
     """
 
     def __init__(self, declared: Mapping[str, int]) -> None:
-        self.known = {name: ProcessorCounts(expected) for name, expected in declared.items()}
+        self.known = {name: ProcessorCounts(expected) for name, expected in declared.items() if name not in _RESERVED}
         self._most = len(self.known) + _UNDECLARED_NAMES
         self._other = ProcessorCounts(None)
+        self._has_others = False
         self._defects: dict[Defect, int] = dict.fromkeys(Defect, 0)
         self._rejected = 0
         self.republished = 0
@@ -113,11 +124,12 @@ class EventCounts:
         self.adopted = 0
 
     def of(self, processor: str) -> ProcessorCounts:
-        """The counts of a processor; those beyond the limit share one."""
+        """The counts of a processor; those beyond the limit share one, with those whose name is reserved."""
         found = self.known.get(processor)
         if found is not None:
             return found
-        if len(self.known) >= self._most:
+        if len(self.known) >= self._most or processor in _RESERVED:
+            self._has_others = True
             return self._other
         return self.known.setdefault(processor, ProcessorCounts(None))
 
@@ -137,6 +149,8 @@ class EventCounts:
             if factors:
                 counts.with_factors += number
                 counts.present += factors * number
+            elif outcome in _SETTLED:
+                counts.without_factors += number
 
     def rejected(self, error: BadEventError) -> None:
         """Count a dead letter, by its reason, and by the processor that it names."""
@@ -217,7 +231,7 @@ class EventCounts:
         for name, counts in named:
             results = (
                 ("with_factors", counts.with_factors),
-                ("without_factors", counts.settled - counts.with_factors),
+                ("without_factors", counts.without_factors),
                 ("rejected", counts.rejected),
             )
             found += [((name, result), float(number)) for result, number in results]
@@ -226,7 +240,8 @@ class EventCounts:
     def _named(self) -> list[tuple[str, ProcessorCounts]]:
         """The processors, in the order of their names; the others last, if there are any."""
         found = sorted(self.known.items())
-        return [*found, (_OTHER, self._other)] if len(found) >= self._most else found
+        has_others = self._has_others or len(found) >= self._most
+        return [*found, (_OTHER, self._other)] if has_others else found
 
 
 def _codes(counts: ProcessorCounts) -> list[tuple[str, int]]:

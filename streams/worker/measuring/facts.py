@@ -19,7 +19,8 @@ class Facts:
         committed: the offset before which it is committed.
         oldest_ms: the broker's time of the oldest record under way; None: none is.
         is_busy: whether a batch is under way.
-        adoption: of an adoption that is under way, the records that are folded again, and those that are to be.
+        adoption: of an adoption that is under way, the offset before which it is folded again, and the one
+            before which it has to be.
     """
 
     partition: int

@@ -29,6 +29,7 @@ class Pins:
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, int], tuple[int, float]] = {}
+        self._looked: dict[str, float] = {}
 
     def seen(self, topic: str, stable: Mapping[int, int], written: Mapping[int, int], now: float) -> None:
         """Take the answers about one topic.
@@ -45,11 +46,20 @@ class Pins:
         for partition, offset in pinned.items():
             if self._since.get((topic, partition), (-1, now))[0] != offset:
                 self._since[topic, partition] = (offset, now)
+        self._looked[topic] = now
 
-    def oldest_s(self, topic: str, now: float) -> float:
-        """For how long the oldest transaction of a topic has been seen open, in seconds; 0: there is none."""
+    def clear(self) -> None:
+        """Forget everything: others have the partitions now."""
+        self._since.clear()
+
+    def oldest_s(self, topic: str) -> float:
+        """For how long the oldest transaction of a topic has been seen open, in seconds; 0: there is none.
+
+        That is until the last answer: while there is none, nobody knows whether it is still open.
+        """
         since = [since for (name, _), (_, since) in list(self._since.items()) if name == topic]
-        return now - min(since) if since else 0.0
+        # An answer that is being taken in has not moved the time yet.
+        return max(0.0, self._looked.get(topic, 0.0) - min(since)) if since else 0.0
 
 
 class OffsetWatch:
@@ -75,7 +85,7 @@ class OffsetWatch:
         # log_level 2: librdkafka would print each failed attempt.
         self._admin = AdminClient({**config, "log_level": 2})
         self._source = topics.executions.name
-        others = (topics.factor_changes, topics.factors, topics.dlq, topics.rulesets, topics.changelog)
+        others = (topics.factor_changes, topics.factors, topics.dlq, topics.rulesets, topics.changelog, topics.erasures)
         self._topics = (self._source, *(topic.name for topic in others))
         self._partitions = partitions
         self._clock = clock
@@ -87,6 +97,7 @@ class OffsetWatch:
         partitions = self._partitions()
         if not partitions:
             self.ends = {}
+            self._pins.clear()
             return
         for topic in self._topics:
             try:
@@ -101,9 +112,6 @@ class OffsetWatch:
 
     def values(self) -> dict[str, list[Labelled]]:
         """The metrics about open transactions."""
-        now = self._clock()
         return {
-            "consolidator_open_transaction_seconds": [
-                ((topic,), self._pins.oldest_s(topic, now)) for topic in self._topics
-            ]
+            "consolidator_open_transaction_seconds": [((topic,), self._pins.oldest_s(topic)) for topic in self._topics]
         }

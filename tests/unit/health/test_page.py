@@ -29,7 +29,7 @@ def test_the_page_says_what_each_state_means(state):
     assert re.search(rf"^\| `{state.value}` \|", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("check", ["event_loop", "processes", "kafka", "group", "database", "disk", "log"])
+@pytest.mark.parametrize("check", ["event_loop", "processes", "looking", "kafka", "group", "database", "disk", "log"])
 def test_the_page_says_when_each_check_fails(check):
     """In a row of the table of checks; what the checks are called is tested where they are made."""
     assert re.search(rf"^\| `{check}` \|", PAGE, re.MULTILINE)

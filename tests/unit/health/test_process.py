@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -92,8 +93,16 @@ def test_a_full_disk_is_said(process, tmp_path, monkeypatch):
     """It ends the worker at its next write; whoever looks before that is told."""
     assert [one for one in process.checks() if one.name == "disk"] == []
     process.directory = tmp_path
-    free = os.statvfs(tmp_path)
-    assert check(process, "disk").ok == (free.f_bavail * free.f_frsize >= 256 * 1024 * 1024)
+    for free_mib, is_enough in ((1, False), (255, False), (256, True), (18_223, True)):
+        # As root sees it, all is free: what counts is what the worker may have.
+        disk = SimpleNamespace(f_bavail=free_mib * 256, f_bfree=10**9, f_frsize=4_096, f_bsize=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "statvfs", lambda _, disk=disk: disk)
+            found = check(process, "disk")
+            assert process.values()["consolidator_disk_free_bytes"] == [((), free_mib * 1_048_576)]
+        assert (found.ok, found.says) == (is_enough, f"{free_mib:,} MiB are free at {tmp_path}")
+        # It is said, and nothing is done: neither a restart nor another worker makes room.
+        assert (found.deadly, found.needed) == (False, False)
     process.directory = tmp_path / "gone"
     assert process.values()["consolidator_disk_free_bytes"] == []
 

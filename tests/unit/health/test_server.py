@@ -2,19 +2,27 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 
 import pytest
 
 from models.errors import SettingsError
 from streams.health.report import State
-from streams.health.server import HealthServer, listening_at
+from streams.health.server import HealthServer, _send, listening_at
 from tests.unit.health.snapshots import large, partition, snapshot
 
 LIMIT_S = 60.0
+
+CLIENT_S = 0.5
+"""How long a client is waited for where a test says so."""
+
+BUSY_S = 0.02
+"""The switch interval of a worker."""
 
 
 class Looking:
@@ -23,8 +31,10 @@ class Looking:
     def __init__(self):
         self.next = snapshot(partition(0))
         self.error = None
+        self.intervals = []
 
     def __call__(self):
+        self.intervals.append(sys.getswitchinterval())
         if self.error is not None:
             raise self.error
         return self.next
@@ -50,10 +60,15 @@ def asked(server, path, method="GET"):
         return error.code, error.headers["Content-Type"], error.read().decode()
 
 
+def connected(server):
+    """A client of its own."""
+    host, port = server.address.split(":")
+    return socket.create_connection((host, int(port)), LIMIT_S)
+
+
 def said(server, request):
     """What comes back for bytes."""
-    host, port = server.address.split(":")
-    with socket.create_connection((host, int(port)), LIMIT_S) as client:
+    with connected(server) as client:
         client.sendall(request)
         found = b""
         while more := client.recv(65_536):
@@ -84,7 +99,16 @@ def test_what_is_not_there_and_what_is_not_allowed(server):
     assert said(server, b"HEAD /livez HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
 
 
-@pytest.mark.parametrize("request_", [b"\r\n\r\n", b"nonsense\r\n\r\n", b"GET /livez\r\n\r\n", b"x" * 9_000])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /livez\r\n\r\n",
+        b"x" * 9_000,
+        b"GET //[ HTTP/1.1\r\n\r\n",
+    ],
+)
 def test_nonsense_is_refused_and_the_next_one_is_answered(server, looking, request_):
     """Whatever comes, the thread goes on."""
     looking.next = snapshot(partition(0))
@@ -95,13 +119,100 @@ def test_nonsense_is_refused_and_the_next_one_is_answered(server, looking, reque
 def test_slow_clients_and_such_as_say_nothing_hold_others_up_for_seconds_at_most(server, looking):
     """Connections without a request, and half a request: others are answered."""
     looking.next = snapshot(partition(0))
-    host, port = server.address.split(":")
-    silent = [socket.create_connection((host, int(port)), LIMIT_S) for _ in range(5)]
-    slow = socket.create_connection((host, int(port)), LIMIT_S)
+    silent = [connected(server) for _ in range(5)]
+    slow = connected(server)
     slow.sendall(b"GET /livez HTTP/1.1\r\n")
     assert asked(server, "/livez")[0] == 200
     for client in (*silent, slow):
         client.close()
+    assert asked(server, "/livez")[0] == 200
+
+
+class Dripping:
+    """A client that sends a byte now and then, and comes again as soon as it is sent away.
+
+    Attributes:
+        turns: how many bytes each of its connections could send before it was closed.
+    """
+
+    PAUSE_S = CLIENT_S / 5
+
+    def __init__(self, server):
+        self.turns = []
+        self._server = server
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._drip, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        while not self.turns:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join(LIMIT_S)
+
+    def _drip(self):
+        while not self._ended.is_set():
+            with connected(self._server) as client, suppress(OSError):
+                # A connection is accepted with its first byte.
+                client.sendall(b"x")
+                self.turns.append(1)
+                while not self._ended.wait(self.PAUSE_S):
+                    client.sendall(b"x")
+                    self.turns[-1] += 1
+
+
+def test_a_client_that_drips_gets_one_turn_and_no_more(server, looking, monkeypatch):
+    """Each byte comes in time, the request never: meanwhile others wait for one such turn, and not for its end.
+
+    Turns are counted, and bytes: a machine that is busy makes everybody slow.
+    """
+    monkeypatch.setattr("streams.health.server._CLIENT_S", CLIENT_S)
+    looking.next = snapshot(partition(0))
+    waited = []
+    with Dripping(server) as dripping:
+        for _ in range(3):
+            before = len(dripping.turns)
+            assert asked(server, "/livez")[0] == 200
+            waited.append(len(dripping.turns) - before)
+    # The turn under way ends, and the next one is begun behind the question. One more if the connection came late.
+    assert max(waited) <= 2
+    assert max(dripping.turns) <= 100, "of 8,192 that a request may have"
+
+
+def test_a_client_that_takes_an_answer_in_drips_is_left(monkeypatch):
+    """It takes some each time, and never all: its time is that of the whole answer."""
+    monkeypatch.setattr("streams.health.server._CLIENT_S", CLIENT_S)
+    ours, theirs = socket.socketpair()
+    answer = b"x" * 100_000_000
+    taken = []
+
+    def take():
+        while more := theirs.recv(65_536):
+            taken.append(len(more))
+            time.sleep(CLIENT_S / 10)
+
+    taking = threading.Thread(target=take, daemon=True)
+    with theirs:
+        taking.start()
+        with ours, pytest.raises(TimeoutError):
+            _send(ours, answer)
+        taking.join(LIMIT_S)
+    assert 0 < sum(taken) < len(answer)
+
+
+def test_what_one_request_causes_is_not_the_end(server, looking, monkeypatch):
+    """Whatever is wrong with an answer: this client gets none, and the next one does."""
+    looking.next = snapshot(partition(0))
+
+    def broken(*_, **__):
+        raise KeyError("any")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("streams.health.server._response", broken)
+        assert said(server, b"GET /livez HTTP/1.1\r\n\r\n") == b""
     assert asked(server, "/livez")[0] == 200
 
 
@@ -121,26 +232,56 @@ def test_an_address_that_is_taken_is_named_with_its_setting(server):
         listening_at(server.address)
 
 
-def test_a_busy_process_answers_before_its_threads_are_done(server, looking):
-    """Threads that hold the interpreter for 20 ms at a time, as a recovery does: a scrape of 64 partitions is answered.
-
-    How long it takes is measured by ``benchmarks/health.py``; here only that it does not wait for the threads' end.
-    """
-    looking.next = large()
+@pytest.fixture
+def busy():
+    """Threads that hold the interpreter for 20 ms at a time, as a recovery does."""
     done = threading.Event()
 
-    def busy():
+    def hold():
         while not done.is_set():
             sum(range(1_000))
 
-    threads = [threading.Thread(target=busy, daemon=True) for _ in range(2)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(BUSY_S)
+    threads = [threading.Thread(target=hold, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
-    try:
-        since = time.monotonic()
-        status, _, body = asked(server, "/metrics")
-        assert time.monotonic() - since < LIMIT_S
-    finally:
-        done.set()
+    yield
+    done.set()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    sys.setswitchinterval(before)
+
+
+def test_a_busy_process_answers_promptly_and_is_left_alone_afterwards(server, looking, busy):
+    """A scrape of 64 partitions: its threads have to let go of the interpreter 40 times as often, and then no more.
+
+    How long it takes is measured by ``benchmarks/health.py``.
+    """
+    looking.next = large()
+    looking.intervals.clear()
+    status, _, body = asked(server, "/metrics")
     assert status == 200
     assert body.count("consolidator_partition_state{") == 64 * len(State)
+    assert looking.intervals == [pytest.approx(BUSY_S / 40)]
+    # The client has the answer before the server's thread has left the block.
+    deadline = time.monotonic() + LIMIT_S
+    while sys.getswitchinterval() != pytest.approx(BUSY_S):
+        assert time.monotonic() < deadline
+
+
+def test_a_client_that_is_waited_for_does_not_slow_a_busy_process(server, looking, busy):
+    """Half a request takes seconds of the server's thread, and nothing of the others' speed."""
+    looking.next = snapshot(partition(0))
+    seen = []
+    with connected(server) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\n")
+        client.settimeout(0.01)
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline:
+            seen.append(sys.getswitchinterval())
+            with suppress(TimeoutError):
+                assert client.recv(1) == b"", "it is closed without an answer"
+                break
+    long = sum(interval == pytest.approx(BUSY_S) for interval in seen)
+    assert long > len(seen) / 2

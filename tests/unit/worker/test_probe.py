@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from streams.health.probes import livez, readyz
 from streams.health.report import State
@@ -53,6 +54,26 @@ def test_a_worker_that_is_not_in_its_group_says_so(probe, tmp_path):
     assert "group: NOT OK, waits for the consumer group" in readyz(found).body.decode()
     assert found.values["consolidator_open_transaction_seconds"] == [(("executions",), 3.0)]
     assert sum(found.histograms["consolidator_fold_seconds"][0]) == 0
+
+
+def test_a_mistake_about_the_group_does_not_end_the_watch(probe, tmp_path, monkeypatch):
+    """It reads private parts of libraries, in a task whose end is the worker's: the loop's sign is given still."""
+
+    def broken(_app):
+        raise AttributeError("_coordinator")
+
+    monkeypatch.setattr("streams.worker.probe.group_facts", broken)
+
+    async def scenario():
+        async with idle_app(tmp_path) as app:
+            probe.attach(app, Offsets())
+            probe.beat()
+            return probe.look()
+
+    with capture_logs() as lines:
+        found = asyncio.run(scenario())
+    assert [line["error"] for line in lines if "error" in line] == ["AttributeError('_coordinator')"]
+    assert "event_loop: ok, last sign" in livez(found).body.decode()
 
 
 def test_the_metrics_of_a_partition_are_those_of_its_view(probe, tmp_path, monkeypatch):

@@ -1,9 +1,12 @@
 """Counts of events and changes: through the real fold, bounded by names, and consistent with each other."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from models.errors import Defect
+from models.errors import BadEventError, Defect
 from models.events import Status
+from models.outcomes import Outcome
 from models.rows import MAX_EXECUTIONS
 from streams.runtime.logs import EventLog
 from streams.worker.logging_observer import LoggingObserver
@@ -76,6 +79,64 @@ def test_names_without_end_are_counted_together():
     assert len([code for processor, code in failures if processor == "p"]) == 51
     assert failures["p", "other"] == 101
     assert counts.folded == 150
+
+
+@pytest.mark.parametrize("name", ["other", "unknown"])
+@pytest.mark.parametrize("declared", [{}, {"other": 3, "unknown": 3}])
+def test_a_processor_that_is_called_as_a_label_is_one_of_the_others(name, declared):
+    """Otherwise there would be two series with the same labels, in a catalogue's processors as in a producer's."""
+    counts = EventCounts({"p": 1} | declared)
+    assert ("other", "started") not in dict(counts.values()["consolidator_executions_total"])
+    counts.of(name).by_status[Status.STARTED] += 1
+    counts.rejected(BadEventError(Defect.EMPTY, "any"))
+    named = BadEventError(Defect.EMPTY, "any")
+    named.processor = name
+    counts.rejected(named)
+    for number in range(150):
+        counts.of(f"q{number}").by_status[Status.STARTED] += 1
+    assert value(counts, "consolidator_executions_total", "other", "started") == 51
+    assert value(counts, "consolidator_consolidations_total", "other", "rejected") == 1
+    assert value(counts, "consolidator_consolidations_total", "unknown", "rejected") == 1
+    assert counts.folded == 151
+    for metric, found in counts.values().items():
+        assert len(dict(found)) == len(found), metric
+
+
+def test_one_reserved_name_is_enough_for_others_to_be_shown():
+    """Whatever is counted is shown, and the sums agree with the parts."""
+    counts = EventCounts({"p": 1})
+    counts.of("unknown").by_status[Status.STARTED] += 1
+    assert value(counts, "consolidator_executions_total", "other", "started") == counts.folded == 1
+
+
+class ReadMeanwhile(dict):
+    """Outcomes during whose reading something happens."""
+
+    def __init__(self, outcomes, happens):
+        super().__init__(outcomes)
+        self._happens = happens
+
+    def __getitem__(self, outcome):
+        found = super().__getitem__(outcome)
+        if outcome is Outcome.CLEARED:
+            self._happens()
+        return found
+
+
+def change(outcome, factors):
+    """A change in the output of a batch, with the key of its row."""
+    return b"key", SimpleNamespace(processor="p", after=SimpleNamespace(outcome=outcome, factors=factors))
+
+
+def test_a_change_between_two_readings_lets_no_count_fall():
+    """Another thread reads while the event loop counts: Prometheus takes a fall for a restart."""
+    counts = EventCounts({"p": 1})
+    counts.changed([change(Outcome.CLEARED, {}), change(Outcome.IN_PROGRESS, {})])
+    assert value(counts, "consolidator_consolidations_total", "p", "without_factors") == 1
+    of_p = counts.of("p")
+    of_p.outcomes = ReadMeanwhile(of_p.outcomes, lambda: counts.changed([change(Outcome.CONSOLIDATED, {"x": 1})]))
+    assert value(counts, "consolidator_consolidations_total", "p", "without_factors") == 1
+    assert of_p.with_factors > 0
 
 
 def test_a_dead_letter_of_an_event_that_could_be_read_names_its_processor(observer):
