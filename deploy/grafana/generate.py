@@ -1,6 +1,7 @@
 """Writes the dashboards of Grafana: ``python deploy/grafana/generate.py``. A test compares them with what this makes.
 
-Each query chooses the installation by ``job=~"$job"``; no data source is named.
+Each query chooses the installation by ``job=~"$job"``, but for verification and canary, which are in text files: their
+job is that of the files' collector. No data source is named.
 """
 
 import json
@@ -19,10 +20,10 @@ FOLDER: Final = Path(__file__).parent / "dashboards"
 _J: Final = 'job=~"$job"'
 
 
-def _quantiles(metric: str) -> tuple[Query, ...]:
+def _quantiles(metric: str, by: str = "le", chosen: str = f"{{{_J}}}", of: str = "") -> tuple[Query, ...]:
     """The median and the 99th percentile of a histogram, over all workers."""
-    buckets = f"sum by (le) (rate({metric}_bucket{{{_J}}}[$__rate_interval]))"
-    return tuple(Query(f"histogram_quantile({share}, {buckets})", legend) for share, legend in _SHARES)
+    buckets = f"sum by ({by}) (rate({metric}_bucket{chosen}[$__rate_interval]))"
+    return tuple(Query(f"histogram_quantile({share}, {buckets})", of + legend) for share, legend in _SHARES)
 
 
 _SHARES: Final = ((0.5, "median"), (0.99, "99 %"))
@@ -129,16 +130,23 @@ OVERVIEW: Final = Dashboard(
         Panel(
             "Canary",
             "s",
-            _quantiles("consolidator_canary_seconds"),
+            _quantiles("consolidator_canary_seconds", "le, app_id", "", "{{app_id}} "),
             "From the publication of an event to the moment at which its change can be read. Empty: no canary runs.",
-            width=12,
+            width=8,
         ),
         Panel(
             "Canary: rounds lost in 30 minutes",
             "short",
-            (Query(f"sum by (job) (increase(consolidator_canary_lost_total{{{_J}}}[30m]))", "{{job}}"),),
+            (Query("sum by (app_id) (increase(consolidator_canary_lost_total[30m]))", "{{app_id}}"),),
             "Runbook ConsolidatorCanaryFailing.",
-            width=12,
+            width=8,
+        ),
+        Panel(
+            "Canary: partitions whose last round was lost",
+            "short",
+            (Query("max by (app_id) (consolidator_canary_lost_partitions)", "{{app_id}}"),),
+            "Above 0 for 15 minutes it is an alert: runbook ConsolidatorCanaryFailing.",
+            width=8,
         ),
     ),
 )

@@ -87,7 +87,7 @@ def _installation() -> dict[str, Any]:
         "label": "Installation",
         "type": "query",
         "datasource": _SOURCE,
-        "query": {"query": "label_values(consolidator_build_info, job)", "refId": "job"},
+        "query": {"query": 'label_values(consolidator_build_info{role!="canary"}, job)', "refId": "job"},
         "refresh": 2,
         "sort": 1,
     }

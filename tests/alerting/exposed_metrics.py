@@ -50,9 +50,12 @@ _OF_COMMANDS: Final = {
     "consolidator_verification_differences": Metric("gauge", {}),
     "consolidator_verification_finished_timestamp_seconds": Metric("gauge", {}),
     # The canary; compared with what it exports by tests/unit/canary/.
-    "consolidator_canary_seconds": Metric("histogram", {}),
-    "consolidator_canary_lost_total": Metric("counter", {}),
-    "consolidator_canary_last_success_timestamp_seconds": Metric("gauge", {}),
+    "consolidator_canary_seconds": Metric("histogram", {"app_id": None}),
+    "consolidator_canary_lost_total": Metric("counter", {"app_id": None}),
+    "consolidator_canary_lost_partitions": Metric("gauge", {"app_id": None}),
+    "consolidator_canary_last_success_timestamp_seconds": Metric("gauge", {"app_id": None}),
+    "consolidator_canary_last_round_timestamp_seconds": Metric("gauge", {"app_id": None}),
+    "consolidator_canary_interval_seconds": Metric("gauge", {"app_id": None}),
 }
 
 

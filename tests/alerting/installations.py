@@ -25,11 +25,13 @@ _RESTART: Final = 5 * 60
 
 _STATES: Final = ("fencing", "recovering", "waiting", "running", "adopting", "stalled", "stuck", "idle")
 _JOB: Final = 'job="consolidator"'
+_NODE: Final = 'job="node"'
+"""What commands leave in text files has the job, and the instance, of the node_exporter that collects them."""
 
 
-def _line(name: str, labels: str, value: Callable[[int], float | None]) -> Series:
+def _line(name: str, labels: str, value: Callable[[int], float | None], job: str = _JOB) -> Series:
     texts = ["_" if one is None else f"{one:.10g}" for one in map(value, range(MINUTES + 1))]
-    joined = f"{_JOB}, {labels}" if labels else _JOB
+    joined = f"{job}, {labels}" if labels else job
     is_constant = len(set(texts)) == 1
     return f"{name}{{{joined}}}", f"{texts[0]}x{MINUTES}" if is_constant else " ".join(texts)
 
@@ -89,18 +91,33 @@ def _busy() -> Iterator[Series]:
         yield from _busy_worker(number)
     yield from _busy_partitions()
     yield from _busy_sink()
-    canary = 'instance="canary-0:9404"'
-    yield _line("up", canary, lambda _: 1)
-    yield _line("consolidator_build_info", f'{canary}, role="canary"', lambda _: 1)
-    yield _line("consolidator_canary_last_success_timestamp_seconds", canary, lambda minute: 60.0 * minute)
-    yield _line("consolidator_canary_lost_total", canary, lambda minute: float(minute > _RESTART))
+    yield from _busy_text_files()
+
+
+def _busy_text_files() -> Iterator[Series]:
+    """A canary with a round a minute, one of which is lost while a worker is restarted; and a verification an hour."""
+    canary = 'instance="watch:9100", app_id="consolidator"'
+
+    def is_lost(minute: int) -> bool:
+        return minute == _RESTART
+
+    yield _line("consolidator_build_info", f'{canary}, role="canary"', lambda _: 1, _NODE)
+    success = "consolidator_canary_last_success_timestamp_seconds"
+    yield _line(success, canary, lambda minute: 60.0 * (minute - is_lost(minute)), _NODE)
+    yield _line("consolidator_canary_last_round_timestamp_seconds", canary, lambda minute: 60.0 * minute, _NODE)
+    yield _line("consolidator_canary_interval_seconds", canary, lambda _: 60, _NODE)
+    yield _line("consolidator_canary_lost_total", canary, lambda minute: float(minute >= _RESTART), _NODE)
+    # Until the next turn of the partition, of four.
+    lost_now = "consolidator_canary_lost_partitions"
+    yield _line(lost_now, canary, lambda minute: float(_RESTART <= minute < _RESTART + 4), _NODE)
     for suffix in ("count", "sum"):
-        yield _line(f"consolidator_canary_seconds_{suffix}", canary, float)
+        yield _line(f"consolidator_canary_seconds_{suffix}", canary, float, _NODE)
     for bound in _OTHER_BOUNDS:
-        yield _line("consolidator_canary_seconds_bucket", f'{canary}, le="{bound}"', float)
-    yield _line("consolidator_verification_differences", 'instance="auditor:9100"', lambda _: 0)
+        yield _line("consolidator_canary_seconds_bucket", f'{canary}, le="{bound}"', float, _NODE)
+    auditor = 'instance="auditor:9100"'
+    yield _line("consolidator_verification_differences", auditor, lambda _: 0, _NODE)
     finished = "consolidator_verification_finished_timestamp_seconds"
-    yield _line(finished, 'instance="auditor:9100"', lambda minute: 3600.0 * (minute // 60))
+    yield _line(finished, auditor, lambda minute: 3600.0 * (minute // 60), _NODE)
 
 
 def _busy_worker(number: int) -> Iterator[Series]:

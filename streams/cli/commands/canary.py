@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -27,7 +28,6 @@ from streams.configuration.settings import Settings, load_settings
 from streams.runtime.exit_codes import FOUND
 
 if TYPE_CHECKING:
-    from streams.canary.figures import CanaryFigures
     from streams.canary.residue import Residue
     from streams.canary.rounds import Canary, Round
 
@@ -75,6 +75,8 @@ def run(
     500 rounds of a partition, and at the end; what a killed one has left is erased at the next start. Ids begin with
     consolidator-canary/, and the processor is consolidator-canary. Needs the permissions of the role eraser.
 
+    The file of --metrics-file is there while the canary runs. An end in order takes it away.
+
     JSON is one object a line: partition, seconds (null: the round is lost) and problem, for a round that is lost.
     """
     settings = load_settings(app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)
@@ -86,9 +88,10 @@ def run(
             _erase(bird, as_json=as_json)
         lost = 0
         try:
-            for one in islice(_rounds(bird, topics_of(settings).partitions, interval, metrics_file), rounds):
-                lost += one.seconds is None
-                _tell(one, as_json=as_json)
+            with _Metrics(metrics_file, settings.app_id, max(interval, lost_after)) as metrics:
+                for one in islice(_rounds(bird, topics_of(settings).partitions, interval, metrics), rounds):
+                    lost += one.seconds is None
+                    _tell(one, as_json=as_json)
         finally:
             _erase(bird, as_json=as_json)
     if lost:
@@ -123,27 +126,55 @@ def _canary(settings: Settings, limit_s: float, stack: ExitStack) -> tuple["Cana
     return Canary(steps, residue, topics.partitions), residue
 
 
-def _rounds(bird: "Canary", partitions: int, interval_s: float, metrics_file: Path | None) -> Iterator["Round"]:
-    """Rounds without end, each counted; a round begins an interval after the one before it began, at the earliest."""
-    from streams.canary.figures import CanaryFigures  # noqa: PLC0415 - as above
-    from streams.cli.output.operations.metrics_file import write_metrics  # noqa: PLC0415
+class _Metrics:
+    """The file of metrics, while there are rounds.
 
-    figures = CanaryFigures()
-    write_metrics(metrics_file, figures.collect())
+    At an end in order the file is taken away: nobody goes on with it, and its last success would grow old. After a
+    mistake it stays, as after a kill: its age says that the canary has gone.
+
+    Args:
+        path: the file; None: none is wanted.
+        app_id: the workers' application id.
+        interval_s: for how long a round and the pause after it take at most, in order.
+    """
+
+    def __init__(self, path: Path | None, app_id: str, interval_s: float) -> None:
+        from streams.canary.figures import CanaryFigures  # noqa: PLC0415 - as in _canary
+
+        self._path = path
+        self._figures = CanaryFigures(app_id, interval_s, time.time())
+
+    def __enter__(self) -> Self:
+        self._write()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from streams.cli.output.operations.metrics_file import remove_metrics  # noqa: PLC0415 - as in _canary
+
+        if not isinstance(error, Exception):
+            remove_metrics(self._path)
+
+    def count(self, one: "Round") -> None:
+        """Count a round, and write the file anew."""
+        self._figures.count(one, time.time())
+        self._write()
+
+    def _write(self) -> None:
+        from streams.cli.output.operations.metrics_file import write_metrics  # noqa: PLC0415 - as in _canary
+
+        write_metrics(self._path, self._figures.collect())
+
+
+def _rounds(bird: "Canary", partitions: int, interval_s: float, metrics: _Metrics) -> Iterator["Round"]:
+    """Rounds without end, each counted; a round begins an interval after the one before it began, at the earliest."""
     for number in count():
         began = time.monotonic()
         one = bird.round(number % partitions)
-        _count(figures, one)
-        write_metrics(metrics_file, figures.collect())
+        metrics.count(one)
         yield one
         time.sleep(max(0.0, began + interval_s - time.monotonic()))
-
-
-def _count(figures: "CanaryFigures", one: "Round") -> None:
-    if one.seconds is None:
-        figures.lost()
-    else:
-        figures.succeeded(one.seconds, time.time())
 
 
 def _tell(one: "Round", *, as_json: bool) -> None:

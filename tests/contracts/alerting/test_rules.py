@@ -50,7 +50,7 @@ def test_an_alert_says_what_where_and_what_first(alert) -> None:
     assert alert.annotations["runbook_url"] == f"docs/runbooks/{alert.name}.md"
     assert "\n" not in alert.annotations["summary"].strip()
     assert re.search(r"First: consolidator [a-z]+", alert.annotations["description"])
-    assert "$labels" in alert.annotations["description"] or alert.expression.startswith("absent(")
+    assert "$labels" in alert.annotations["description"] or alert.expression.startswith("absent_over_time(")
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)

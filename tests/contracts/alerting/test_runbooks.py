@@ -48,6 +48,17 @@ def test_an_unknown_command_or_option_would_be_noticed() -> None:
             require_usage(arguments)
 
 
+def test_a_canary_by_hand_does_not_meet_the_one_that_runs() -> None:
+    """Two of them with one state directory: the second exits with 2. And each partition is tried."""
+    pages = {command.page for command in EVERY if command.text.startswith("consolidator canary run")}
+    assert pages
+    for page in RUNBOOKS:
+        if page.stem in pages:
+            text = page.read_text(encoding="utf-8")
+            assert "CONSOLIDATOR_STATE_DIR" in text
+            assert "`--rounds` as many as" in text
+
+
 def test_every_placeholder_is_used() -> None:
     """The list of placeholders has no other names."""
     assert [name for name in PLACEHOLDERS if not any(name in command.text for command in EVERY)] == []

@@ -1,5 +1,8 @@
 """The file of what has to be erased: whole after a kill, and used by one canary at a time."""
 
+import errno
+import os
+
 import pytest
 
 from models.errors import ContractError, InfrastructureError
@@ -64,3 +67,78 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "canary").write_text("a file")
     with pytest.raises(InfrastructureError, match=str(tmp_path / "canary")):
         Residue(tmp_path / "canary" / "app.jsonl")
+
+
+def test_a_kill_while_the_file_is_replaced_loses_nothing(path, monkeypatch):
+    """What was there stays until the new file is whole: also when the disk takes no more."""
+    with Residue(path) as residue:
+        kept, gone = residue.begin("a", 0), residue.begin("b", 1)
+        residue.note(kept, b"a/round-1", b"a/c1")
+        before = path.read_bytes()
+
+        class KilledError(BaseException):
+            """The process ends here."""
+
+        def killed(*_):
+            raise KilledError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", killed)
+            with pytest.raises(KilledError):
+                residue.forget(gone)
+        assert path.read_bytes() == before
+    assert noted(path) == {"a": (0, {b"a/round-1": b"a/c1"}), "b": (1, {})}
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(path, monkeypatch):
+    """The system may take fewer bytes than it is given."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda number, content: write(number, bytes(content)[:3]))
+    with Residue(path) as residue:
+        residue.note(residue.begin("a", 0), b"a/round-1", b"a/c1")
+    assert noted(path) == {"a": (0, {b"a/round-1": b"a/c1"})}
+
+
+def test_half_a_line_on_a_full_disk_spoils_no_other_one(path, monkeypatch):
+    """An event that could not be noted is not there; later ones are, and the next start reads the file."""
+    with Residue(path) as residue:
+        remains = residue.begin("a", 0)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", full_after(10))
+            with pytest.raises(InfrastructureError, match=str(path)):
+                residue.note(remains, b"a/round-1", b"a/c1")
+            with pytest.raises(InfrastructureError, match=str(path)):
+                residue.begin("b", 1)
+        assert residue.remains == {"a": remains}
+        residue.note(remains, b"a/round-2", b"a/c2")
+    assert noted(path) == {"a": (0, {b"a/round-2": b"a/c2"})}
+
+
+def full_after(number_of_bytes):
+    """What writes until the disk is full."""
+    write, rest = os.write, [number_of_bytes]
+
+    def limited(number, content):
+        part = bytes(content)[: rest[0]]
+        if not part:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rest[0] -= len(part)
+        return write(number, part)
+
+    return limited
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"application":"a","ke{"application"', b"\xff", b"[]", b'{"application":"b","key":"k","change":"c"}']
+)
+def test_a_line_that_cannot_be_read_is_named(path, line):
+    """With what to do, and the file stays as it is; after that the lock is free."""
+    with Residue(path) as residue:
+        residue.begin("a", 0)
+    content = path.read_bytes()
+    path.write_bytes(content + line + b"\n")
+    with pytest.raises(InfrastructureError, match=r"app\.jsonl: line 2 cannot be read.*To do: .*consolidator erase"):
+        Residue(path)
+    assert path.read_bytes() == content + line + b"\n"
+    path.write_bytes(content)
+    assert noted(path) == {"a": (0, {})}

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import write_to_textfile
 from prometheus_client.registry import Collector, CollectorRegistry
 
-__all__ = ["verification_metrics", "write_metrics"]
+__all__ = ["remove_metrics", "verification_metrics", "write_metrics"]
 
 
 class _Made(Collector):
@@ -34,6 +34,20 @@ def write_metrics(path: Path | None, metrics: Iterable[Metric]) -> None:
         write_to_textfile(str(path), registry)
     except OSError as error:
         raise click.UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def remove_metrics(path: Path | None) -> None:
+    """Take the file away, if there is one: nobody writes it any more.
+
+    Raises:
+        click.UsageError: it cannot be removed.
+    """
+    if path is None:
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"cannot remove {path}: {error.strerror}") from error
 
 
 def verification_metrics(differences: int, finished_at: float) -> list[Metric]:
