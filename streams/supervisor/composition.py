@@ -12,7 +12,6 @@ from consolidator.connecting.secret_files import FILE_SUFFIX
 from streams.broker.ports import free_port
 from streams.configuration.settings import Settings, variable_of
 from streams.supervisor.children import CommandProcess
-from streams.supervisor.health import health_variable
 
 __all__ = ["SINK", "WORKER", "command_processes", "instance_of"]
 
@@ -47,8 +46,7 @@ def command_processes(
         with_sink: whether there is a sink.
 
     Returns:
-        The processes in the order of their start; and the ports of their health addresses, by name. Empty: this
-        version's commands have none.
+        The processes in the order of their start; and the ports of their health addresses, by name.
     """
     names = [WORKER, SINK] if with_sink else [WORKER]
     ports = _health_ports(names)
@@ -76,8 +74,6 @@ def instance_of(state_dir: Path) -> str:
 
 
 def _health_ports(names: list[str]) -> dict[str, int]:
-    if health_variable() is None:
-        return {}
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = free_port(other_than=frozenset(ports.values()))
@@ -86,7 +82,7 @@ def _health_ports(names: list[str]) -> dict[str, int]:
 
 def _environment(name: str, settings: Settings, servers: str, ports: Mapping[str, int]) -> dict[str, str]:
     values = {field: getattr(settings, field) for field in _PASSED_ON}
-    values |= {"bootstrap_servers": servers, "log_format": "json"}
+    values |= {"bootstrap_servers": servers, "log_format": "json", "health_address": f"127.0.0.1:{ports[name]}"}
     values["instance_id"] = (settings.instance_id or instance_of(settings.state_dir)) if name == WORKER else None
     environment = dict(os.environ)
     for field, value in values.items():
@@ -97,7 +93,4 @@ def _environment(name: str, settings: Settings, servers: str, ports: Mapping[str
             environment.pop(variable, None)
         else:
             environment[variable] = value.get_secret_value() if field == "sink_url" else str(value)
-    health = health_variable()
-    if health is not None:
-        environment[health] = f"127.0.0.1:{ports[name]}"
     return environment

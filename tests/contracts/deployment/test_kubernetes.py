@@ -17,7 +17,6 @@ from jsonschema import Draft202012Validator
 from streams.cli.main import COMMANDS
 from streams.configuration.settings import SECRETS, Settings, variable_of
 from streams.runtime.grace import GRACE_S
-from tests.inputs.deployment import HEALTH_VARIABLE
 from tests.inputs.repository import ROOT
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -26,7 +25,7 @@ OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
 SCHEMAS = json.loads(
     gzip.decompress((Path(__file__).parent / "kubernetes_schemas" / "kubernetes-1.32.json.gz").read_bytes())
 )
-VARIABLES = {variable_of(field) for field in Settings.model_fields} | HEALTH_VARIABLE
+VARIABLES = {variable_of(field) for field in Settings.model_fields}
 VARIABLES |= {f"{variable_of(field)}_FILE" for field in SECRETS}
 HEALTH_PORT = 9404
 
