@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ from typing import Final
 
 from consolidator.connecting.secret_files import FILE_SUFFIX
 from streams.broker.ports import free_port
-from streams.configuration.settings import Settings, variable_of
+from streams.configuration.settings import Settings, name_of, variable_of
 from streams.supervisor.children import CommandProcess
 
-__all__ = ["SINK", "WORKER", "command_processes", "instance_of"]
+__all__ = ["SINK", "WORKER", "command_processes", "instance_of", "looked_at_with"]
 
 WORKER: Final = "worker"
 SINK: Final = "sink"
@@ -71,6 +72,24 @@ def instance_of(state_dir: Path) -> str:
     """
     place = f"{socket.gethostname()} {state_dir.absolute()}"
     return f"up-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def looked_at_with(user: Settings, settings: Settings, command: str) -> str:
+    """A command with the variables that make it look at an installation, as one line for a shell.
+
+    Args:
+        user: what the user's environment and flags say.
+        settings: of the installation.
+        command: the name of the command.
+    """
+    # A flag of ``up`` is not in the environment of other commands.
+    fields = [name for name in ("bootstrap_servers", "state_dir") if name_of(user, name) != variable_of(name)]
+    values = {name: getattr(settings, name) for name in ("topic_prefix", "app_id", *fields)}
+    if settings.sink_url is not None and settings.sink_url != user.sink_url:
+        # The installation's own, which has no password; the user's stays in the environment.
+        values["sink_url"] = settings.sink_url.get_secret_value()
+    words = [f"{variable_of(name)}={shlex.quote(str(value))}" for name, value in values.items()]
+    return " ".join([*words, "consolidator", command])
 
 
 def _health_ports(names: list[str]) -> dict[str, int]:
