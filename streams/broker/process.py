@@ -14,12 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.errors import InfrastructureError
+from streams.broker.process_group import group_in_words, kill_group
 from streams.runtime.signals import deferred_signals
 
 _POLL_S = 0.05
 # running_pid takes the lock, shared, for some microseconds. A start that meets it then tries again, for this long.
 _LOCK_PATIENCE_S = 1.0
-_KILL_LIMIT_S = 10.0
+KILL_LIMIT_S = 10.0
+"""How long a process may take to be gone after SIGKILL."""
 
 
 @contextmanager
@@ -96,8 +98,10 @@ def running_pid(pid_file: Path) -> int | None:
 def terminate(pid_file: Path, *, grace_s: float, on_progress: Callable[[str], None] | None = None) -> bool:
     """End the process of this pid file: SIGTERM first, SIGKILL after the grace period. True if one was running.
 
+    SIGTERM is for the process itself, which tells what it has forked; SIGKILL is for all of them.
+
     Raises:
-        InfrastructureError: the process survived even SIGKILL (the disk hangs), or is not the one that was started.
+        InfrastructureError: one of them survived even SIGKILL (the disk hangs), or is not the one that was started.
     """
     found = _running(pid_file)
     if found is None:
@@ -107,9 +111,9 @@ def terminate(pid_file: Path, *, grace_s: float, on_progress: Callable[[str], No
     if not ended_within(pid_file, grace_s):
         if on_progress is not None:
             on_progress(f"process {pid} did not stop within {grace_s:.0f} s of SIGTERM: killing it")
-        _signal(pid, signal.SIGKILL, last_argument)
-        if not ended_within(pid_file, _KILL_LIMIT_S):
-            raise InfrastructureError(f"process {pid} is still there {_KILL_LIMIT_S:.0f} s after SIGKILL")
+        kill_group(pid, last_argument)
+        if not ended_within(pid_file, KILL_LIMIT_S):
+            raise InfrastructureError(f"still there {KILL_LIMIT_S:.0f} s after SIGKILL: {group_in_words(pid)}")
     with suppress(ChildProcessError):
         # If it is a child of this process, it has to be reaped: otherwise it would stay a zombie.
         os.waitpid(pid, 0)

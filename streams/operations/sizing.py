@@ -24,8 +24,11 @@ _BATCH_BYTES: Final = 75
 _MARKER_BYTES: Final = 78
 """The record that ends a transaction in each partition and topic that it wrote to. Slow traffic has one an event."""
 
-_ENVELOPE_BYTES: Final = 130
-"""Of a record of ``executions`` besides its value: the framing, and a key with two ids of a UUID's length or less."""
+_KEY_BYTES: Final = 2 * 36 + 1
+"""The key of a record of ``executions``: two ids of a UUID's length or less, and what parts them."""
+
+_ENVELOPE_BYTES: Final = _BATCH_BYTES + _KEY_BYTES
+"""Of a record of ``executions`` besides its value: the framing and the key."""
 
 _SUPERSEDED_SHARE: Final = 0.1
 """Of ``factors`` and the changelog, what compaction has not removed yet: ``min.cleanable.dirty.ratio`` of both."""

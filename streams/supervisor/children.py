@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from streams.broker.embedded import broker_status, start_broker
-from streams.broker.process import ended_within, running_pid, spawn, terminate
+from models.errors import InfrastructureError
+from streams.broker.config import PID_FILE
+from streams.broker.embedded import start_broker
+from streams.broker.process import KILL_LIMIT_S, ended_within, running_pid, spawn, terminate
+from streams.broker.process_group import group_in_words, kill_group
+from streams.supervisor.last_error import last_error
 
-__all__ = ["BrokerProcess", "Child", "CommandProcess", "Ended"]
-
-_LAST_LINES: Final = 5
-_LINE_CHARACTERS: Final = 500
-_READ_BYTES: Final = 64 * 1024
+__all__ = ["BrokerProcess", "Child", "CommandProcess", "Ended", "end_leftover", "pid_file_of"]
 
 _COMMAND_GRACE_S: Final = 40.0
 """A worker ends by itself within 30 s (``streams.runtime.grace``), and a sink after its cut."""
@@ -47,9 +47,15 @@ class Ended:
 
 
 class Child(Protocol):
-    """A process that the supervisor starts, watches and stops."""
+    """A process that the supervisor starts, watches and stops.
+
+    Attributes:
+        name: what it is called in messages.
+        log_file: where its log is.
+    """
 
     name: str
+    log_file: Path
 
     @property
     def pid(self) -> int | None:
@@ -67,13 +73,17 @@ class Child(Protocol):
         """
 
     def look(self) -> Ended | None:
-        """Its end, once it is gone completely; None: it runs, or it is starting. Waits for nothing."""
+        """Its end, once it is gone completely; None: it runs, or it is starting. Waits for nothing.
+
+        Raises:
+            InfrastructureError: something of it is left that cannot be ended.
+        """
 
     def stop(self, tell: Callable[[str], None]) -> None:
         """End it in order; after a time limit by force. Does nothing if it does not run."""
 
-    def last_lines(self) -> str:
-        """The end of its log, for an error's message."""
+    def last_error(self) -> str:
+        """What its log says of an error, without ids of applications and values; empty: nothing."""
 
 
 class CommandProcess:
@@ -92,10 +102,12 @@ class CommandProcess:
         self.name = name
         self._command = list(command)
         self._environment = dict(environment)
-        self.pid_file = directory / f"{name}.pid"
+        self.pid_file = pid_file_of(name, directory)
         self.log_file = directory / f"{name}.log"
         self._pid: int | None = None
+        self._group: int | None = None
         self._code: int | None = None
+        self._ended_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -114,41 +126,38 @@ class CommandProcess:
             InfrastructureError: it cannot be started.
         """
         self._pid = spawn(self._command, pid_file=self.pid_file, log_file=self.log_file, environment=self._environment)
+        self._group = self._pid
 
     def look(self) -> Ended | None:
-        """Its end, once it and what it has forked are gone."""
+        """Its end, once it and what it has forked are gone; what does not go by itself is killed.
+
+        Raises:
+            InfrastructureError: something of it is there even after SIGKILL.
+        """
         if self._pid is not None:
             is_reaped, code = _reaped(self._pid)
             if is_reaped:
-                self._pid, self._code = None, code
-        # A worker with --processes that was killed leaves processes that are about to end; they hold the lock.
-        if self._pid is not None or not ended_within(self.pid_file, 0):
+                self._pid, self._code, self._ended_at = None, code, time.monotonic()
+        if self._pid is not None:
             return None
-        return Ended(self._code)
-
-    def end_leftover(self, tell: Callable[[str], None]) -> None:
-        """End the process of an earlier supervisor that was killed, if it is still there.
-
-        Raises:
-            InfrastructureError: it cannot be ended.
-        """
-        pid = running_pid(self.pid_file)
-        if pid is not None:
-            tell(f"Ending the {self.name} that an earlier `consolidator up` has left (process {pid})")
-            terminate(self.pid_file, grace_s=_COMMAND_GRACE_S, on_progress=tell)
-        self.pid_file.unlink(missing_ok=True)
+        # A worker with --processes that was killed leaves processes that are about to end; they hold the lock.
+        if ended_within(self.pid_file, 0):
+            return Ended(self._code)
+        if self._group is not None:
+            self._end_forked(self._group)
+        return None
 
     def stop(self, tell: Callable[[str], None]) -> None:
         """Send SIGTERM, and wait for its end; the pid file is removed."""
         terminate(self.pid_file, grace_s=_COMMAND_GRACE_S, on_progress=tell)
         if self._pid is not None:
-            _end_child(self._pid)
+            _end_child(self._pid, self._command[-1])
         self._pid = None
         self.pid_file.unlink(missing_ok=True)
 
-    def last_lines(self) -> str:
-        """The end of its log."""
-        return _tail_of(self.log_file)
+    def last_error(self) -> str:
+        """What its log says of an error."""
+        return last_error(self.log_file)
 
     def keep_log_small(self) -> None:
         """Begin the log anew when it is large; the process goes on to write at its new end."""
@@ -156,6 +165,18 @@ class CommandProcess:
             if self.log_file.stat().st_size > _LOG_BYTES:
                 shutil.copyfile(self.log_file, self.log_file.with_name(f"{self.log_file.name}.1"))
                 os.truncate(self.log_file, 0)
+
+    def _end_forked(self, group: int) -> None:
+        """Kill what it has forked, and what hangs so that it does not notice the end; not before it had its time."""
+        late_s = time.monotonic() - self._ended_at - _COMMAND_GRACE_S
+        if late_s < 0:
+            return
+        if late_s > KILL_LIMIT_S:
+            raise InfrastructureError(
+                f"the {self.name} has ended, and is not started again, as some of it is still there "
+                f"{KILL_LIMIT_S:.0f} s after SIGKILL: {group_in_words(group)}"
+            )
+        kill_group(group, self._command[-1])
 
 
 class BrokerProcess:
@@ -171,7 +192,8 @@ class BrokerProcess:
     def __init__(self, data_dir: Path, cache_dir: Path) -> None:
         self._data_dir = data_dir.absolute()
         self._cache_dir = cache_dir
-        self._pid_file = self._data_dir / "broker.pid"
+        self._pid_file = self._data_dir / PID_FILE
+        self.log_file = self._data_dir / "broker.log"
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._pid: int | None = None
@@ -189,8 +211,7 @@ class BrokerProcess:
 
     def found(self) -> int | None:
         """The process id of the broker that is running in this directory, if there is one."""
-        running = broker_status(self._data_dir)
-        return None if running is None else running.pid
+        return running_pid(self._pid_file)
 
     def open(self, tell: Callable[[str], None]) -> str:
         """Start it, or find it running; returns when it answers, which takes a download the first time.
@@ -242,15 +263,39 @@ class BrokerProcess:
         self._pid = None
         self._pid_file.unlink(missing_ok=True)
 
-    def last_lines(self) -> str:
-        """Why its last start failed, or the end of its log."""
-        return str(self._error) if self._error is not None else _tail_of(self._data_dir / "broker.log")
+    def last_error(self) -> str:
+        """Why its last start failed; its log is Kafka's own, and is not quoted."""
+        return "" if self._error is None else str(self._error)
 
     def _start(self) -> None:
         try:
             self._pid = start_broker(self._data_dir, self._cache_dir, self._port).pid
         except Exception as error:  # noqa: BLE001 - whatever it is: the supervisor reports it, and tries again
             self._error = error
+
+
+def end_leftover(name: str, directory: Path, tell: Callable[[str], None]) -> None:
+    """End the command of an earlier supervisor that was killed, if it is still there.
+
+    Args:
+        name: as of :class:`CommandProcess`.
+        directory: likewise.
+        tell: called with a text about what takes time.
+
+    Raises:
+        InfrastructureError: it cannot be ended.
+    """
+    pid_file = pid_file_of(name, directory)
+    pid = running_pid(pid_file)
+    if pid is not None:
+        tell(f"Ending the {name} that an earlier `consolidator up` has left (process {pid})")
+        terminate(pid_file, grace_s=_COMMAND_GRACE_S, on_progress=tell)
+    pid_file.unlink(missing_ok=True)
+
+
+def pid_file_of(name: str, directory: Path) -> Path:
+    """The pid file of a command."""
+    return directory / f"{name}.pid"
 
 
 def _reaped(pid: int) -> tuple[bool, int | None]:
@@ -262,23 +307,27 @@ def _reaped(pid: int) -> tuple[bool, int | None]:
     return (True, os.waitstatus_to_exitcode(status)) if found else (False, None)
 
 
-def _end_child(pid: int) -> None:
-    """End a child of this process that its pid file does not name any more, as somebody has removed that."""
-    deadline = time.monotonic() + _COMMAND_GRACE_S
-    number = signal.SIGTERM
+def _end_child(pid: int, argument: str) -> None:
+    """End a child of this process that its pid file does not name any more, as somebody has removed that.
+
+    Raises:
+        InfrastructureError: it is there even after SIGKILL.
+    """
+    if _reaped(pid)[0]:
+        return
+    # Nobody else can have this id: it is free only once the child is reaped.
+    os.kill(pid, signal.SIGTERM)
+    if _reaped_within(pid, _COMMAND_GRACE_S):
+        return
+    kill_group(pid, argument)
+    if not _reaped_within(pid, KILL_LIMIT_S):
+        raise InfrastructureError(f"still there {KILL_LIMIT_S:.0f} s after SIGKILL: {group_in_words(pid)}")
+
+
+def _reaped_within(pid: int, limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
     while not _reaped(pid)[0]:
-        # Nobody else can have this id: it is free only once the child is reaped.
-        os.kill(pid, number)
-        time.sleep(_POLL_S)
         if time.monotonic() >= deadline:
-            number = signal.SIGKILL
-
-
-def _tail_of(log_file: Path) -> str:
-    try:
-        with log_file.open("rb") as file:
-            file.seek(max(0, log_file.stat().st_size - _READ_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError as error:
-        return f"(its log cannot be read: {error.strerror})"
-    return "\n".join(line[:_LINE_CHARACTERS] for line in text.splitlines()[-_LAST_LINES:])
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Mapping
@@ -10,11 +11,10 @@ from typing import Final
 
 from consolidator.connecting.secret_files import FILE_SUFFIX
 from streams.broker.ports import free_port
-from streams.configuration.settings import Settings, variable_of
+from streams.configuration.settings import Settings, name_of, variable_of
 from streams.supervisor.children import CommandProcess
-from streams.supervisor.health import health_variable
 
-__all__ = ["SINK", "WORKER", "command_processes", "instance_of"]
+__all__ = ["SINK", "WORKER", "command_processes", "instance_of", "looked_at_with"]
 
 WORKER: Final = "worker"
 SINK: Final = "sink"
@@ -47,8 +47,7 @@ def command_processes(
         with_sink: whether there is a sink.
 
     Returns:
-        The processes in the order of their start; and the ports of their health addresses, by name. Empty: this
-        version's commands have none.
+        The processes in the order of their start; and the ports of their health addresses, by name.
     """
     names = [WORKER, SINK] if with_sink else [WORKER]
     ports = _health_ports(names)
@@ -75,9 +74,25 @@ def instance_of(state_dir: Path) -> str:
     return f"up-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
+def looked_at_with(user: Settings, settings: Settings, command: str) -> str:
+    """A command with the variables that make it look at an installation, as one line for a shell.
+
+    Args:
+        user: what the user's environment and flags say.
+        settings: of the installation.
+        command: the name of the command.
+    """
+    # A flag of ``up`` is not in the environment of other commands.
+    fields = [name for name in ("bootstrap_servers", "state_dir") if name_of(user, name) != variable_of(name)]
+    values = {name: getattr(settings, name) for name in ("topic_prefix", "app_id", *fields)}
+    if settings.sink_url is not None and settings.sink_url != user.sink_url:
+        # The installation's own, which has no password; the user's stays in the environment.
+        values["sink_url"] = settings.sink_url.get_secret_value()
+    words = [f"{variable_of(name)}={shlex.quote(str(value))}" for name, value in values.items()]
+    return " ".join([*words, "consolidator", command])
+
+
 def _health_ports(names: list[str]) -> dict[str, int]:
-    if health_variable() is None:
-        return {}
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = free_port(other_than=frozenset(ports.values()))
@@ -86,7 +101,7 @@ def _health_ports(names: list[str]) -> dict[str, int]:
 
 def _environment(name: str, settings: Settings, servers: str, ports: Mapping[str, int]) -> dict[str, str]:
     values = {field: getattr(settings, field) for field in _PASSED_ON}
-    values |= {"bootstrap_servers": servers, "log_format": "json"}
+    values |= {"bootstrap_servers": servers, "log_format": "json", "health_address": f"127.0.0.1:{ports[name]}"}
     values["instance_id"] = (settings.instance_id or instance_of(settings.state_dir)) if name == WORKER else None
     environment = dict(os.environ)
     for field, value in values.items():
@@ -97,7 +112,4 @@ def _environment(name: str, settings: Settings, servers: str, ports: Mapping[str
             environment.pop(variable, None)
         else:
             environment[variable] = value.get_secret_value() if field == "sink_url" else str(value)
-    health = health_variable()
-    if health is not None:
-        environment[health] = f"127.0.0.1:{ports[name]}"
     return environment

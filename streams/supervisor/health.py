@@ -1,25 +1,17 @@
-"""What a child says of itself at its health address, where this version has one (CONSOLIDATOR_HEALTH_ADDRESS)."""
+"""What a child says of itself at its health address."""
 
-import json
 import threading
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
-from streams.configuration.settings import Settings, variable_of
+from models.errors import InfrastructureError
+from streams.health.asking import probed
 
-__all__ = ["HEALTH_FIELD", "HealthWatch", "health_variable", "in_words"]
+__all__ = ["HealthWatch", "in_words"]
 
-HEALTH_FIELD: Final = "health_address"
 _LOOK_S: Final = 1.0
 _LIMIT_S: Final = 2.0
-_MOST_BYTES: Final = 4 * 1024 * 1024
 _END_LIMIT_S: Final = 3.0
-
-
-def health_variable() -> str | None:
-    """The variable that gives a worker its health address; None: this version's workers have none."""
-    return variable_of(HEALTH_FIELD) if HEALTH_FIELD in Settings.model_fields else None
 
 
 class HealthWatch:
@@ -53,22 +45,16 @@ class HealthWatch:
 
 
 def _asked(port: int) -> str:
-    connection = HTTPConnection("127.0.0.1", port, timeout=_LIMIT_S)
     try:
-        connection.request("GET", "/readyz?format=json")
-        answer = json.loads(connection.getresponse().read(_MOST_BYTES))
-    except (OSError, HTTPException, ValueError):
+        _, answer = probed(f"127.0.0.1:{port}", "/readyz", limit_s=_LIMIT_S)
+    except InfrastructureError:
         # It is starting, or has ended, which the supervisor says.
         return ""
-    finally:
-        connection.close()
     return in_words(answer)
 
 
-def in_words(answer: Any) -> str:
+def in_words(answer: Mapping[str, Any]) -> str:
     """The body of ``/readyz`` in a line: ``4 partitions: 3 running, 1 recovering``, and what is not right."""
-    if not isinstance(answer, dict):
-        return ""
     partitions = [one for one in answer.get("partitions") or () if isinstance(one, dict)]
     states: dict[str, int] = {}
     for one in partitions:

@@ -18,8 +18,8 @@ from streams.configuration.settings import Settings
 from streams.demo.feed import DayFeed
 from streams.demo.installation import Installation
 from streams.runtime.signals import deferred_signals
-from streams.supervisor.children import BrokerProcess, Child, CommandProcess
-from streams.supervisor.composition import command_processes
+from streams.supervisor.children import BrokerProcess, Child, CommandProcess, end_leftover
+from streams.supervisor.composition import SINK, WORKER, command_processes, looked_at_with
 from streams.supervisor.health import HealthWatch
 from streams.supervisor.kafka_watch import KafkaWatch, Progress
 from streams.supervisor.supervisor import Report, Row, Supervisor
@@ -54,6 +54,7 @@ class Shown:
         says: what a child says of itself, by its name.
         progress: what Kafka said; None: nothing yet.
         day: how far the demonstration's day is; empty: there is none.
+        look_with: a command with the variables by which others look at the demonstration; empty: there is none.
         logs: the directory of the logs.
     """
 
@@ -63,6 +64,7 @@ class Shown:
     says: dict[str, str]
     progress: Progress | None
     day: str
+    look_with: str
     logs: str
 
 
@@ -85,7 +87,7 @@ class House:
         self._mark = self._directory / "broker-started"
         self._installation = None if demo is None else Installation(settings)
         self._settings = settings if self._installation is None else self._installation.settings
-        if self._installation is not None:
+        if self._installation is not None and with_sink:
             # The user's own database belongs to the user's own topics.
             url = SecretStr(f"sqlite:///{self._installation.directory / 'model.db'}")
             self._settings = self._settings.model_copy(update={"sink_url": url})
@@ -98,13 +100,15 @@ class House:
         self._health = HealthWatch({})
         self._feed: DayFeed | None = None
         self._locked = ExitStack()
+        self._is_alone = False
         self._logs_looked_at = monotonic()
         self._servers = ""
 
     def open(self, tell: Tell) -> None:
         """Bring everything up to the point where :meth:`step` goes on.
 
-        1. Be the only one in this state directory, and end what a killed one has left.
+        1. Be the only one in this state directory, and end what a killed one has left: before anything that can fail,
+           as whoever is told that everything is stopped does not look for it.
         2. The broker, if none is set.
         3. The topics.
         4. The children, which the first steps start; the watches; the day.
@@ -122,16 +126,18 @@ class House:
             self._locked.enter_context(exclusive(self._directory / "up.lock", limit_s=_LOCK_LIMIT_S))
         except InfrastructureError as error:
             raise ContractError(f"another `consolidator up` is at work in {self._user.state_dir}") from error
+        self._is_alone = True
+        self._end_leftovers(tell)
         # 2.
         self._servers = self._open_broker(tell)
         # 3.
         self._open_topics(tell)
+        if self._installation is not None:
+            self._report("info", "the demonstration has topics of its own; look at them with", command=self._look_with)
         # 4.
         self._commands, ports = command_processes(
             self._settings, self._servers, self._directory, with_sink=self._with_sink
         )
-        for command in self._commands:
-            command.end_leftover(tell)
         brokers: list[Child] = [] if self._broker is None else [self._broker]
         self._supervisor = Supervisor([*brokers, *self._commands], self._report, has_broker=self._broker is not None)
         if self._broker is not None:
@@ -170,6 +176,7 @@ class House:
             dict(self._health.says),
             None if self._kafka is None else self._kafka.progress,
             _day_of(self._feed),
+            self._look_with,
             str(self._directory),
         )
 
@@ -189,6 +196,9 @@ class House:
         with deferred_signals(), self._locked, ExitStack() as steps:
             # They run from the last one to the first one, whatever happens in between.
             steps.callback(self._close_broker, tell)
+            if self._is_alone:
+                # A signal may have come before all of it was ended at the start.
+                steps.callback(self._end_left_commands, tell)
             if self._installation is not None:
                 steps.callback(self._installation.close, tell)
             if self._supervisor is not None:
@@ -200,6 +210,32 @@ class House:
             if self._feed is not None:
                 steps.callback(self._feed.close)
         return self._supervisor is not None or self._broker is not None
+
+    @property
+    def _look_with(self) -> str:
+        return "" if self._installation is None else looked_at_with(self._user, self._settings, "status")
+
+    def _end_leftovers(self, tell: Tell) -> None:
+        """End what an earlier one that was killed has left, whatever this one would start itself.
+
+        Its broker is wanted, unless another one is set now.
+        """
+        self._end_left_commands(tell)
+        if self._user.bootstrap_servers is not None:
+            self._end_left_broker(tell)
+
+    def _end_left_commands(self, tell: Tell) -> None:
+        # The broker goes on meanwhile: each has what it needs to finish.
+        for name in (SINK, WORKER):
+            end_leftover(name, self._directory, tell)
+
+    def _end_left_broker(self, tell: Tell) -> None:
+        noted = self._noted_broker()
+        broker = BrokerProcess(data_dir(self._user), cache_dir(self._user))
+        if noted is not None and broker.found() == noted:
+            tell(f"Ending the broker that an earlier `consolidator up` has left (process {noted})")
+            broker.stop(tell)
+        self._mark.unlink(missing_ok=True)
 
     def _open_broker(self, tell: Tell) -> str:
         if self._user.bootstrap_servers is not None:
@@ -225,6 +261,9 @@ class House:
         apply(declared, config)
 
     def _close_broker(self, tell: Tell) -> None:
+        if self._broker is None and self._is_alone:
+            # It ended before it came to the broker that an earlier one has left.
+            self._end_left_broker(tell)
         if self._broker is None or self._keeps_broker:
             return
         tell("Stopping the broker")

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final
 
-__all__ = ["FIRST_PAUSE_S", "LONGEST_PAUSE_S", "MOST_ENDS", "WITHIN_S", "Restarts"]
+__all__ = ["FIRST_PAUSE_S", "MOST_ENDS", "WITHIN_S", "Restarts"]
 
 MOST_ENDS: Final = 5
 """What ends so often within :data:`WITHIN_S` does not get better by being started again."""
@@ -12,8 +12,6 @@ WITHIN_S: Final = 300.0
 
 FIRST_PAUSE_S: Final = 1.0
 """Before the first restart; each further one within :data:`WITHIN_S` waits twice as long as the one before."""
-
-LONGEST_PAUSE_S: Final = 60.0
 
 
 class Restarts:
@@ -35,4 +33,4 @@ class Restarts:
         if len(self._ends) >= MOST_ENDS:
             return None
         self.count += 1
-        return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (len(self._ends) - 1)))
+        return float(FIRST_PAUSE_S * 2 ** (len(self._ends) - 1))

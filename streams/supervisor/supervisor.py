@@ -149,25 +149,28 @@ class Supervisor:
             watched.was_starting, watched.since = False, self._clock()
         ended = watched.child.look()
         if ended is not None:
-            self._ended(watched, ended, watched.child.last_lines())
+            self._ended(watched, ended, watched.child.last_error())
 
-    def _ended(self, watched: _Watched, ended: Ended, lines: str) -> None:
+    def _ended(self, watched: _Watched, ended: Ended, error: str) -> None:
         """Decide what becomes of a child that ended, or that could not be started."""
         name, now = watched.child.name, self._clock()
+        # No more of its log than that: other lines have ids of applications.
+        log = f"its log is in {watched.child.log_file}"
+        told = f"{error}\n{log}" if error else log
         if ended.code == REFUSED:
-            raise ContractError(f"the {name} ended {ended}: what it says has to be mended first\n{lines}")
+            raise ContractError(f"the {name} ended {ended}: what it says has to be mended first\n{told}")
         pause_s = watched.restarts.pause_after_end(now)
         if pause_s is None:
             raise InfrastructureError(
                 f"the {name} ended {MOST_ENDS} times within {WITHIN_S:.0f} s, the last time {ended}: it is not started "
-                f"again, and everything is stopped. The last lines of its log:\n{lines}"
+                f"again, and everything is stopped\n{told}"
             )
         watched.due, watched.since = now + pause_s, now
         self._report(
             "warning",
             f"{name} ended {ended}: it starts again in {pause_s:.0f} s",
             restarts=watched.restarts.count,
-            last_line=lines.rpartition("\n")[2],
+            why=told.partition("\n")[0],
         )
 
     def _state_of(self, watched: _Watched, now: float) -> str:

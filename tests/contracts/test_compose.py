@@ -17,7 +17,6 @@ from packaging.utils import canonicalize_name
 
 from streams.cli.main import COMMANDS
 from streams.configuration.settings import Settings, variable_of
-from tests.inputs.deployment import HEALTH_VARIABLE
 from tests.inputs.locks import LOCK, RUN_LOCK, locked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +24,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
-VARIABLES = {variable_of(field) for field in Settings.model_fields} | HEALTH_VARIABLE
+VARIABLES = {variable_of(field) for field in Settings.model_fields}
 
 
 def requires(name: str) -> list[str]:

@@ -6,7 +6,9 @@ import re
 import pytest
 
 from benchmarks.record_bytes import measured
+from streams.cli.output.operations.size_page import bytes_in_words
 from streams.operations.measured_figures import FIGURES
+from streams.operations.sizing import Plan, size_of
 from tests.inputs.repository import ROOT
 
 PAGES = ROOT / "docs" / "performance"
@@ -57,6 +59,17 @@ def test_a_figure_is_the_one_on_its_page(name):
 def test_every_figure_is_compared():
     """None is left out, and none is compared that is not there."""
     assert ON_PAGES.keys() == FIGURES.keys()
+
+
+def test_what_the_operations_page_says_of_a_million_events_is_what_is_computed():
+    """Disks of brokers and workers, to the digits that the command prints."""
+    size = size_of(Plan(1_000_000))
+    page_of_operations = " ".join((ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split())
+    assert (size.workers.partitions, size.workers.processes, size.workers.standbys) == (8, 2, 1)
+    assert (
+        f"{bytes_in_words(size.brokers.per_broker_bytes)} on each of three brokers after 25 months, eight partitions, "
+        f"two workers with {bytes_in_words(size.workers.disk_bytes_each)} of disk each, one standby"
+    ) in page_of_operations
 
 
 @pytest.mark.slow

@@ -34,6 +34,10 @@ def start(port: int | None, output_format: str) -> None:
     """Start the broker, or find it running; it goes on by itself.
 
     Returns when the broker answers. The first start downloads Apache Kafka (about 45 MB); later ones need no network.
+
+    It is one broker without replicas and without authentication, for trying things out and for tests; its heap is at
+    most 768 MiB. Its data lies in kafka/ below CONSOLIDATOR_STATE_DIR (~/.local/state/consolidator) and survives
+    restarts.
     """
     settings = load_settings()
     with told_progress() as tell:

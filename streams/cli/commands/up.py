@@ -77,10 +77,11 @@ def up(
     the sink (if the extra sql is installed) run beside it. On a terminal their state is shown; elsewhere it is logged.
 
     What ends is started again: after 1 s, then after 2, 4 and 8. What ends five times within five minutes, or with exit
-    code 2, ends everything, with the last lines of its log. At the end the sink, the worker and the broker are stopped
+    code 2, ends everything, with its last error. At the end the sink, the worker and the broker are stopped
     in this order; the data stay. A broker that was running before is used, and left running.
 
-    With --demo the day of `consolidator demo` is published slowly, into topics of its own that are deleted at the end.
+    With --demo the day of `consolidator demo` is published slowly, into topics of its own that are deleted at the end;
+    it says with which variables other commands look at them.
     """
     # State and logs hold data of the topics, so only this user may read them.
     os.umask(0o077)

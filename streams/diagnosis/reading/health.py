@@ -1,16 +1,12 @@
 """What workers and sinks say of themselves at their health addresses (decision 0033)."""
 
-import json
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
-from typing import Any, Final
+from typing import Final
 
-from models.errors import InfrastructureError
+from streams.health.asking import probed
 
 __all__ = ["Health", "ask_health"]
 
-_LIMIT_S: Final = 3.0
-_MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_PARTITIONS: Final = 4
 """So many reasons fit into a line."""
 
@@ -18,8 +14,6 @@ _HARMLESS: Final = frozenset({"kafka", "group", "disk", "log"})
 """The worker's checks that say nothing of whether it is alive."""
 
 _STUCK: Final = "stuck"
-
-_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104 - an address to listen at, not to ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +85,8 @@ def ask_health(address: str) -> Health:
     Raises:
         InfrastructureError: nobody answers there, or not as a worker does.
     """
-    alive, living = _asked(address, "/livez")
-    ready, body = _asked(address, "/readyz")
+    alive, living = probed(address, "/livez")
+    ready, body = probed(address, "/readyz")
     checks = [one for answer in (living, body) for one in answer.get("checks") or [] if isinstance(one, dict)]
     wrong = dict.fromkeys(f"{one.get('name')}: {one.get('says')}" for one in checks if one.get("ok") is False)
     partitions = [one for one in body.get("partitions") or [] if isinstance(one, dict)]
@@ -107,23 +101,3 @@ def ask_health(address: str) -> Health:
         {int(one["partition"]): str(one.get("state")) for one in partitions if "partition" in one},
         {int(one["partition"]): str(one["waits_for"]) for one in partitions if one.get("waits_for")},
     )
-
-
-def _asked(address: str, path: str) -> tuple[bool, dict[str, Any]]:
-    """Whether the probe says yes, and its body."""
-    host, _, port = address.rpartition(":")
-    host = _ANYWHERE.get(host, host).strip("[]")
-    connection = HTTPConnection(host, int(port), timeout=_LIMIT_S)
-    try:
-        connection.request("GET", f"{path}?format=json", headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        body = json.loads(answer.read(_MOST_BYTES))
-        if answer.status not in {200, 503} or not isinstance(body, dict):
-            raise InfrastructureError(f"{address} does not answer as a worker: {path} gives {answer.status}")
-    except OSError as error:
-        raise InfrastructureError(f"nobody answers at {address}: {error.strerror or error}") from error
-    except (HTTPException, ValueError) as error:
-        raise InfrastructureError(f"{address} does not answer as a worker: {type(error).__name__}") from error
-    finally:
-        connection.close()
-    return answer.status == 200, body  # noqa: PLR2004 - HTTP's number

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 
 from streams.cli.main import COMMANDS
 from streams.configuration.settings import SECRETS, Settings, variable_of
+from streams.rulesets.catalogue_file import load_catalogue
 from streams.runtime.grace import GRACE_S
-from tests.inputs.deployment import HEALTH_VARIABLE
 from tests.inputs.repository import ROOT
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -26,7 +26,7 @@ OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
 SCHEMAS = json.loads(
     gzip.decompress((Path(__file__).parent / "kubernetes_schemas" / "kubernetes-1.32.json.gz").read_bytes())
 )
-VARIABLES = {variable_of(field) for field in Settings.model_fields} | HEALTH_VARIABLE
+VARIABLES = {variable_of(field) for field in Settings.model_fields}
 VARIABLES |= {f"{variable_of(field)}_FILE" for field in SECRETS}
 HEALTH_PORT = 9404
 
@@ -68,6 +68,16 @@ def container_of(workload: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
+def built(overlay: Path) -> list[dict[str, Any]]:
+    """What kubectl would send."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("needs kubectl")
+    command = ["kubectl", "kustomize", str(overlay)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    return documents(done.stdout)
+
+
 @pytest.mark.parametrize("file", MANIFESTS)
 def test_a_manifest_is_valid(file):
     """By the strict schema of its kind."""
@@ -96,16 +106,11 @@ def test_a_mistake_is_found(path, value):
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_can_be_built_and_is_valid(overlay):
     """All that kubectl would send, where kubectl is there."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("needs kubectl")
-    command = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay)]
-    built = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
-    assert built.returncode == 0, built.stderr
-    resources = documents(built.stdout)
+    resources = built(KUBERNETES / "overlays" / overlay)
     assert {resource["kind"] for resource in resources} == {one["kind"] for one in MANIFESTS.values()}
     for resource in resources:
         assert problems(resource) == []
-        if resource["kind"] == "ConfigMap":
+        if resource["kind"] == "ConfigMap" and resource["metadata"]["name"] == "consolidator-settings":
             assert set(resource["data"]) <= VARIABLES
         if "template" in resource.get("spec", {}):
             names = {volume["name"] for volume in pod_of(resource).get("volumes", [])}
@@ -119,9 +124,43 @@ def test_a_kustomization_names_files_that_exist(folder):
     directory = KUBERNETES / folder
     config = yaml.safe_load((directory / "kustomization.yaml").read_text(encoding="utf-8"))
     named = [*config["resources"], *(patch["path"] for patch in config.get("patches", []) if "path" in patch)]
-    assert [name for name in named if not (directory / name).exists()] == []
+    generated = [name for one in config.get("configMapGenerator", []) for name in one["files"]]
+    assert [name for name in named + generated if not (directory / name).exists()] == []
     beside = {file.name for file in directory.glob("*.yaml")} - {"kustomization.yaml"}
     assert beside == {name for name in named if name.endswith(".yaml")}
+
+
+def catalogue_of(resources: list[dict[str, Any]]) -> tuple[str, str, str | None]:
+    """The name of the catalogue's ConfigMap in the workers' pods, its content, and which ruleset is adopted."""
+    [worker] = [one for one in resources if one["kind"] == "StatefulSet"]
+    [volume] = [one for one in pod_of(worker)["volumes"] if one["name"] == "catalogue"]
+    name = volume["configMap"]["name"]
+    [found] = [one for one in resources if one["kind"] == "ConfigMap" and one["metadata"]["name"] == name]
+    variables = {one["name"]: one.get("value") for one in container_of(worker)["env"]}
+    [mount] = [one for one in container_of(worker)["volumeMounts"] if one["name"] == "catalogue"]
+    [file] = found["data"]
+    assert variables["CONSOLIDATOR_CATALOGUE"] == f"{mount['mountPath']}/{file}"
+    return name, found["data"][file], variables.get("CONSOLIDATOR_ADOPT_RULESET")
+
+
+def test_another_catalogue_and_the_consent_to_it_are_one_rollout(tmp_path):
+    """By the steps of docs/operations.md: the pods' template changes once; the former ConfigMap is not altered."""
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    overlay = tmp_path / "kubernetes" / "overlays" / "production"
+    first, content, adopted = catalogue_of(built(overlay))
+    rules = load_catalogue(overlay / "catalogue.toml")
+    assert adopted is None
+    (overlay / "catalogue.toml").write_text(content.replace(f'"{rules.version}"', '"2"'), encoding="utf-8")
+    worker = (overlay / "worker.yaml").read_text(encoding="utf-8")
+    uncommented = re.sub(r"# (- name: CONSOLIDATOR_ADOPT_RULESET\n *)# ( +value:)", r"\1\2", worker)
+    assert uncommented != worker
+    (overlay / "worker.yaml").write_text(uncommented, encoding="utf-8")
+    resources = built(overlay)
+    second, _, adopted = catalogue_of(resources)
+    assert first != second
+    assert first not in {one["metadata"]["name"] for one in resources}
+    assert adopted == f"{rules.name}/2"
+    assert [problem for one in resources for problem in problems(one)] == []
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

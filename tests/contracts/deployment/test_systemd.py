@@ -11,13 +11,12 @@ from streams.cli.main import COMMANDS
 from streams.configuration.settings import Settings, variable_of
 from streams.runtime.exit_codes import REFUSED
 from streams.runtime.grace import GRACE_S
-from tests.inputs.deployment import HEALTH_VARIABLE
 from tests.inputs.repository import ROOT
 
 SYSTEMD = ROOT / "deploy" / "systemd"
 UNITS = sorted(file.name for file in SYSTEMD.glob("*.service"))
 PROGRAM = "/opt/consolidator/bin/consolidator"
-VARIABLES = {variable_of(field) for field in Settings.model_fields} | HEALTH_VARIABLE
+VARIABLES = {variable_of(field) for field in Settings.model_fields}
 LIMIT_S = 250
 MOST_EXPOSED = 20
 """Of 100, by `systemd-analyze security`; a service without any of these lines has 96."""

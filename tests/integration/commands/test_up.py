@@ -176,6 +176,18 @@ def test_what_a_killed_one_has_left_is_taken_over(place):
     place.nothing_is_left()
 
 
+def test_what_a_killed_one_has_left_is_ended_by_one_that_cannot_start(place):
+    """Topics that differ from their declaration end the next one with exit code 2, and nothing of the first runs on."""
+    first = place.start()
+    runs(first)
+    first.kill()
+    assert None not in {place.pid(name) for name in ("broker", "worker", "sink")}
+    second = place.start(CONSOLIDATOR_PARTITIONS="3")
+    assert second.wait_exit(limit_s=LIMIT_S * slowness()) == REFUSED, second.tail()
+    assert "everything is stopped" in second.log
+    place.nothing_is_left()
+
+
 @pytest.mark.parametrize("moment_s", [0.5, 2.0, 5.0])
 def test_ctrl_c_while_it_starts_leaves_nothing(place, moment_s):
     """Before the broker, while it starts, or after: exit code 0, and everything that was begun is undone."""
@@ -229,11 +241,27 @@ def test_the_demonstration_is_published_slowly_and_leaves_no_topics(place):
 
     assert len(topics()) == 7
     up.wait(lambda: consolidated(up) > 0, "some events to be consolidated", limit_s=LIMIT_S * slowness())
+    [said] = up.entries("the demonstration has topics of its own; look at them with")
+    up.wait(lambda: is_looked_at(place, said["command"]), "its sink to have a database", limit_s=LIMIT_S * slowness())
     stopped(up)
     wait_until(lambda: topics() == [], "the topics to be gone", limit_s=LIMIT_S, details=lambda: str(topics()))
     assert [path.name for path in place.state.glob("demo-*")] == []
     assert place.pid("broker") is not None
     assert (place.pid("worker"), place.pid("sink")) == (None, None)
+
+
+def is_looked_at(place: Place, command: str) -> bool:
+    """Whether a command that `up --demo` has printed finds topics and database; something may wait in them."""
+    looked = subprocess.run(
+        ["sh", "-c", command.replace("consolidator", str(CONSOLIDATOR))],
+        env=os.environ | place.variables | {"KAFKA_BOOTSTRAP_SERVERS": place.servers()},
+        timeout=LIMIT_S * slowness(),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert looked.returncode != REFUSED, looked.stderr
+    return looked.returncode in {0, 1}
 
 
 def consolidated(up: WorkerProcess) -> int:

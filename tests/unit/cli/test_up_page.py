@@ -23,7 +23,7 @@ def shown(**others):
         "rows": ROWS,
         "says": {"worker": "4 partitions: 4 running"},
     }
-    return Shown(**facts | {"progress": None, "day": "", "logs": "/state/up"} | others)
+    return Shown(**facts | {"progress": None, "day": "", "look_with": "", "logs": "/state/up"} | others)
 
 
 def text_of(page):
@@ -42,6 +42,13 @@ def test_the_page_has_every_child_and_what_it_says():
     assert "90 of 100 offsets consolidated, 10 waiting, 13 a second" in text
     assert "the day: 1 of 2 events published" in text
     assert "logs: /state/up" in text
+
+
+def test_the_page_of_a_demonstration_says_how_to_look_at_it():
+    """Its topics are its own; of an installation without one there is nothing to say."""
+    command = "CONSOLIDATOR_TOPIC_PREFIX=demo-1- consolidator status"
+    assert f"look at it with: {command}" in text_of(page_of(shown(look_with=command)))
+    assert "look at it" not in text_of(page_of(shown()))
 
 
 def test_what_a_child_says_cannot_steer_the_terminal():

@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consolidator.keys import event_key
 from streams.cli.output.operations.size_page import bytes_in_words, size_json
 from streams.configuration.settings import Settings
 from streams.operations.sizing import Plan, size_of
@@ -35,8 +38,8 @@ def test_a_million_events_a_day():
     assert (A_MILLION.days, A_MILLION.kept_events, A_MILLION.applications) == (761, 761_000_000, 38_050_000)
     assert pytest.approx(149_460_400, abs=1) == A_MILLION.pairs
     assert topics_of(size) == {
-        # 761 million of 450 + 130 bytes.
-        "executions": 441_380_000_000,
+        # 761 million of 450 + 75 + 73 bytes.
+        "executions": 455_078_000_000,
         # 0.4674 changes an event, of 1,089.1 bytes and 75 + 78 of framing.
         "factor-changes": pytest.approx(441_804_287_940, abs=10),
         # The pairs of 717.4 + 153 bytes, a tenth of the log superseded, and an hour of 208,333 events on top.
@@ -46,11 +49,11 @@ def test_a_million_events_a_day():
         # Of 30 days a thousandth, of 450 + 1,000 bytes.
         "executions.dlq": 43_500_000,
     }
-    assert size.brokers.bytes == pytest.approx(1_151_762_902_429, abs=3_000)
-    assert size.brokers.bytes_with_replicas == pytest.approx(3_455_288_707_287, abs=10_000)
+    assert size.brokers.bytes == pytest.approx(1_165_460_902_429, abs=3_000)
+    assert size.brokers.bytes_with_replicas == pytest.approx(3_496_382_707_287, abs=10_000)
     # 30 % stay free.
-    assert size.brokers.to_provide_bytes == pytest.approx(4_936_126_724_696, abs=20_000)
-    assert size.brokers.per_broker_bytes == pytest.approx(1_645_375_574_899, abs=10_000)
+    assert size.brokers.to_provide_bytes == pytest.approx(4_994_832_438_986, abs=20_000)
+    assert size.brokers.per_broker_bytes == pytest.approx(1_664_944_146_329, abs=10_000)
 
 
 def test_the_workers_of_a_million_events_a_day():
@@ -69,12 +72,22 @@ def test_the_workers_of_a_million_events_a_day():
     assert size_of(A_MILLION).brokers.cores_at_peak == pytest.approx(0.4404, abs=0.0001)
 
 
+def test_a_record_of_executions_is_never_larger_than_said():
+    """Kafka's own writer packs an event alone in its batch, with a key of two UUIDs, into no more than that."""
+    key, value = event_key(str(UUID(int=1)), str(UUID(int=2))), bytes(450)
+    batch = DefaultRecordBatchBuilder(2, 0, 1, 1, 1, 0, 1 << 20)
+    batch.append(offset=0, timestamp=1_700_000_000_000, key=key, value=value, headers=[])
+    plan = Plan(1, event_bytes=len(value), retention_months=1)
+    assert topics_of(size_of(plan))["executions"] == plan.days * (450 + 75 + len(key))
+    assert len(batch.build()) <= 450 + 75 + len(key)
+
+
 def test_a_busy_month():
     """By hand: 28,935 events/s at the peak are three processes at half of 23,742 each, with 16 partitions."""
     size = size_of(Plan(500_000_000, 10_000_000, event_bytes=1_000, retention_months=1, replicas=1))
     assert size.plan.days == 31
     assert (size.workers.processes, size.workers.partitions) == (3, 16)
-    assert topics_of(size)["executions"] == 500_000_000 * 31 * 1_130
+    assert topics_of(size)["executions"] == 500_000_000 * 31 * 1_148
     assert size.plan.applications == 310_000_000
     # 13,524 changes/s at the peak, at half of 8,095 each.
     assert size.sinks.processes == 4
@@ -139,8 +152,8 @@ def test_it_computes_with_what_is_declared():
         (1_023, "1023 B"),
         (1_024, "1 KiB"),
         (1_536, "1.5 KiB"),
-        (441_380_000_000, "411 GiB"),
-        (1_645_375_574_899, "1.5 TiB"),
+        (455_078_000_000, "424 GiB"),
+        (1_664_944_146_329, "1.51 TiB"),
         (2**70, "1,024 EiB"),
     ],
 )

@@ -22,7 +22,6 @@ RUNNING = {"healthy": True, "checks": [], "partitions": [{"state": "running"}, {
             {"partitions": [], "checks": [{"ok": False, "says": "Kafka does not answer"}, {"ok": True, "says": "x"}]},
             "no partitions; Kafka does not answer",
         ),
-        ([], ""),
         ({}, "no partitions"),
         ({"partitions": None, "checks": None}, "no partitions"),
     ],

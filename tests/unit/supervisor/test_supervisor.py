@@ -1,5 +1,7 @@
 """Children are started in order, started again when they end, given up if that is too often, and stopped together."""
 
+from pathlib import Path
+
 import pytest
 
 from models.errors import ContractError, InfrastructureError
@@ -13,6 +15,8 @@ class Made:
 
     def __init__(self, name, *, slow=False):
         self.name = name
+        self.log_file = Path(f"/logs/{name}.log")
+        self.error = f"{name} halted: why\nto do: that"
         self.pid = None
         self.is_starting = False
         self.ended = None
@@ -38,8 +42,8 @@ class Made:
         self.stopped.append(self.name)
         self.pid = None
 
-    def last_lines(self):
-        return f"first line of {self.name}\nlast line of {self.name}"
+    def last_error(self):
+        return self.error
 
 
 class Scene:
@@ -87,7 +91,7 @@ def test_what_ends_is_started_again_after_the_pause():
     assert warning == (
         "warning",
         "worker ended by signal 9: it starts again in 1 s",
-        {"restarts": 1, "last_line": "last line of worker"},
+        {"restarts": 1, "why": "worker halted: why"},
     )
     scene.tick(0.9)
     assert worker.starts == 1
@@ -116,7 +120,7 @@ def test_a_broker_that_ended_holds_back_only_what_is_not_running():
 
 
 def test_what_ends_too_often_ends_everything_and_says_why():
-    """The error names the child, how it ended, and the end of its log."""
+    """The error names the child, how it ended, its last error, and where its log is."""
     worker = Made("worker")
     scene = Scene(worker)
     for _ in range(MOST_ENDS - 1):
@@ -128,8 +132,23 @@ def test_what_ends_too_often_ends_everything_and_says_why():
     with pytest.raises(InfrastructureError) as raised:
         scene.tick()
     assert "the worker ended 5 times within 300 s, the last time with exit code 3" in str(raised.value)
-    assert str(raised.value).endswith("last line of worker")
+    assert str(raised.value).endswith("\nworker halted: why\nto do: that\nits log is in /logs/worker.log")
     assert worker.starts == MOST_ENDS
+
+
+def test_where_a_log_has_no_error_its_place_is_said():
+    """Of what was killed, the other lines say nothing; and they have ids."""
+    worker = Made("worker")
+    worker.error = ""
+    scene = Scene(worker)
+    scene.tick()
+    worker.end(-9)
+    scene.tick()
+    assert scene.reported[-1][2]["why"] == "its log is in /logs/worker.log"
+    scene.tick(10)
+    worker.end(2)
+    with pytest.raises(ContractError, match=r"mended first\nits log is in /logs/worker\.log$"):
+        scene.tick()
 
 
 def test_a_contract_that_is_broken_is_not_tried_again():
@@ -149,7 +168,7 @@ def test_a_start_that_fails_counts_as_an_end():
     worker.refuses = InfrastructureError("no space left")
     scene.tick()
     assert scene.states() == {"worker": "starts again in 1 s"}
-    assert scene.reported[-1][2]["last_line"] == "no space left"
+    assert scene.reported[-1][2]["why"] == "no space left"
     worker.refuses = None
     scene.tick(1)
     assert scene.states() == {"worker": "running"}

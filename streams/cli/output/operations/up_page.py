@@ -60,7 +60,8 @@ class _Screen:
     def report(self, level: str, event: str, **facts: Any) -> None:
         told = ", ".join(f"{name} {value}" for name, value in facts.items() if value not in {"", None})
         text = f"{event} ({told})" if told else event
-        self._live.console.print(cell(text, "yellow" if level == "warning" else ""))
+        # The terminal wraps it, so that a command in it can be copied.
+        self._live.console.print(cell(text, "yellow" if level == "warning" else ""), soft_wrap=True)
 
     def tell(self, text: str) -> None:
         from rich.text import Text  # noqa: PLC0415 - see above
@@ -122,6 +123,8 @@ def page_of(shown: Shown) -> "Group":
             cell(shown.servers if row.name == "broker" else shown.says.get(row.name, "")),
         )
     lines = [progress_line(shown.progress, monotonic()), *([f"the day: {shown.day}"] if shown.day else [])]
+    if shown.look_with:
+        lines.append(f"look at it with: {shown.look_with}")
     lines.append(f"logs: {shown.logs}   Ctrl-C stops everything")
     return Group(table, *(cell(line) for line in lines))
 
