@@ -9,7 +9,7 @@ from tests.inputs import generated_consumer
 from tests.inputs.repository import ROOT
 from tests.inputs.workloads import believable
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 APPLICATIONS = 800
 RECORDS = 10_000

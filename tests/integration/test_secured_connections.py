@@ -8,7 +8,7 @@ from tests.real_kafka.secured_broker import KEY_PASSWORD, PASSWORD
 from tests.real_kafka.secured_installation import SecuredInstallation, require_no_secret
 from topics.contract.permissions import Role
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 REFUSED = 2
 FAST_S = 30.0

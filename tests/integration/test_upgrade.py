@@ -13,7 +13,7 @@ from tests.inputs.workloads import parse_json, to_json
 from tests.real_kafka.stored_table import table_of_changelog, table_on_disk
 from tests.upgrade.kept_installation import KeptInstallation, kept_installation
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough]
 
 COMMIT = "d333f77"
 WIPED = "local state wiped, it is rebuilt from the changelog"

@@ -14,7 +14,7 @@ from tests.databases.model import LIMIT_S
 from tests.inputs.workloads import parse_json
 from tests.real_kafka.worker_process import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.thorough]
 
 NOBODY_LISTENS = "127.0.0.1:1"
 EVENT = {"processor": "credit_check", "occurred_at": "2025-03-04T09:00:00Z", "status": "completed"}

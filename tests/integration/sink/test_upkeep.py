@@ -13,7 +13,7 @@ from streams.sink.schema import CURRENT
 from tests.inputs.workloads import Rates, believable
 from tests.real_kafka.worker_process import CONSOLIDATOR
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.thorough]
 
 LIMIT_S = 120
 
