@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from consolidator import CaughtUp, Changed, Current, SnapshotEnd, StalledError
+from consolidator import CaughtUp, Changed, Current, Progress, SnapshotEnd, StalledError
 from consolidator.connecting.ends import ends_of
 from consolidator.records import FactorChange, decode_change, decode_factors
 from consolidator.subscribing.cluster import COMMITTED, EVERYTHING
@@ -209,9 +209,10 @@ def test_a_tail_says_what_it_waits_for(published, subscribed):
         with published.stranger(published.names[0], PARTITION):
             published.change(published.application(PARTITION, 1))
 
-            def words() -> Callable[[], bool] | bool:
-                return any(item.waits_for and "a transaction is open" in item.waits_for for item in watched.items[3:])
+            def is_named() -> bool:
+                reports = (item.waits_for for item in watched.items if isinstance(item, Progress))
+                return any(words and "a transaction is open" in words for words in reports)
 
-            watched.wait_for(lambda: bool(words()), "a report of the open transaction")
+            watched.wait_for(is_named, "a report of the open transaction")
         watched.wait_kind(Changed)
     assert View().take(watched.items).agrees(published.expected)
