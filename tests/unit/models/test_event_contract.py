@@ -1,6 +1,7 @@
 """The documented event: what its schema can say, and the lengths and times that it cannot."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
@@ -32,3 +33,14 @@ def test_a_time_is_a_short_text(time):
 def test_a_leap_second_is_the_next_second():
     """It is valid RFC 3339, and datetime has none."""
     assert documented(occurred_at="2016-12-31T23:59:60Z").occurred_at == datetime(2017, 1, 1, tzinfo=UTC)
+
+
+def test_a_number_keeps_its_digits_and_a_float_is_refused():
+    """A float may have lost some already."""
+    completed = event("a", "completed", 1)
+    exact = to_json(completed | {"output": {"factors": {"f_revenue_monthly": "DIGITS"}}})
+    found = LifecycleEventContract.from_json(exact.replace(b'"DIGITS"', b"12345678901234567.12"))
+    assert found.output is not None
+    assert found.output.factors["f_revenue_monthly"] == Decimal("12345678901234567.12")
+    with pytest.raises(ValidationError, match="a float may have lost digits"):
+        LifecycleEventContract.model_validate(completed | {"output": {"factors": {"f_revenue_monthly": 0.1}}})
