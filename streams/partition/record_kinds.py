@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from consolidator.keys import application_prefix, parse_event_key, partition_of
-from consolidator.source_records import ERASURE_HEADER
+from consolidator.source_records import ADOPTION_PREFIX, CONTROL_PREFIXES, ERASURE_HEADER, ERASURE_PREFIX
 from models.errors import BadEventError, Defect
 from models.events import LifecycleEvent
 from models.lengths import MAX_ID_BYTES, fits
@@ -15,16 +15,11 @@ from models.values import Value
 from streams.core.rules import Rules
 from streams.partition.batch import SourceRecord
 from streams.partition.ruleset_switches import RulesetSwitches
-from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.decoding import decode_event
 from topics.records.erasure_authority import ErasureAuthority, confirmed_erasure
-from topics.records.erasures import ERASURE_PREFIX, Erasure
+from topics.records.erasures import Erasure
 
 __all__ = ["Adopted", "Edge", "Foreign", "ForeignRemoval", "Kind", "Tombstone", "is_adoption", "is_control"]
-
-_CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
-"""The prefixes of control records' keys. They start with a slash, with which no application's key can start, because
-its id is not empty."""
 
 _NO_KEY: Final = b""
 
@@ -73,7 +68,7 @@ bad."""
 
 def is_control(key: bytes | None) -> bool:
     """Whether a record with this key counts only if an entry in another topic confirms it."""
-    return key is not None and key.startswith(_CONTROL_PREFIXES)
+    return key is not None and key.startswith(CONTROL_PREFIXES)
 
 
 def is_adoption(key: bytes | None) -> bool:
@@ -118,7 +113,7 @@ class Edge:
             kind: Kind
             try:
                 key, value = record.key, record.value
-                if value is None or (key is not None and key.startswith(_CONTROL_PREFIXES)):
+                if value is None or (key is not None and key.startswith(CONTROL_PREFIXES)):
                     kind = self._without_event(record, switches, authority)
                 else:
                     event = decode_event(value, max_bytes=max_bytes, recorded_at=record.timestamp * 1000)

@@ -6,14 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from consolidator.source_records import ADOPTION_PREFIX
 from topics.records.bindings import Binding
 from topics.records.record import Record
 from topics.records.schema_version import require_known_version
 
 __all__ = ["ADOPTION_PREFIX", "CATALOGUE_PREFIX", "Adoption", "KnownRulesets", "adoptions_in"]
-
-ADOPTION_PREFIX: Final = b"/ruleset/"
-"""The prefix of adoptions' keys in ``executions``. It cannot be an application's, whose id is not empty."""
 
 CATALOGUE_PREFIX: Final = b"catalogue/"
 _ADOPTION: Final = b"adoption/"

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from consolidator.keys import application_prefix
+from consolidator.source_records import ERASURE_PREFIX
 from models.errors import BadEventError, Defect
 from topics.records.adoptions import ADOPTION_PREFIX
 from topics.records.record import Record
@@ -33,9 +34,6 @@ __all__ = [
     "parse_erasure",
     "salted_hash",
 ]
-
-ERASURE_PREFIX: Final = b"/erasure/"
-"""The prefix of these records' keys. An application's id is not empty, so no application's key starts with a ``/``."""
 
 SALT_BYTES: Final = 16
 

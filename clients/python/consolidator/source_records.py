@@ -2,7 +2,26 @@
 
 from typing import Final
 
-__all__ = ["DEAD_LETTER_CLASS", "DEAD_LETTER_MESSAGE", "ERASURE_HEADER", "dlq_key", "parse_dlq_key"]
+__all__ = [
+    "ADOPTION_PREFIX",
+    "CONTROL_PREFIXES",
+    "DEAD_LETTER_CLASS",
+    "DEAD_LETTER_MESSAGE",
+    "ERASURE_HEADER",
+    "ERASURE_PREFIX",
+    "dlq_key",
+    "parse_dlq_key",
+]
+
+ERASURE_PREFIX: Final = b"/erasure/"
+"""With this the key of a confirmed erasure starts."""
+
+ADOPTION_PREFIX: Final = b"/ruleset/"
+"""With this the key of an adoption of a ruleset starts."""
+
+CONTROL_PREFIXES: Final = (ERASURE_PREFIX, ADOPTION_PREFIX)
+"""With these the keys of records start that are no events. No canonical key starts with a slash, as an application's id
+is not empty; but producers choose their keys, so a slash alone says nothing."""
 
 DEAD_LETTER_CLASS: Final = "dlq_error_class"
 """The header of a dead letter that names its defect, for programs."""

@@ -1,6 +1,7 @@
 """Positions in the subscriber's own database: with their effects or not at all, and for one owner at a time."""
 
 import asyncio
+import re
 import sqlite3
 import threading
 from contextlib import asynccontextmanager, closing
@@ -297,8 +298,29 @@ def test_an_unknown_connection_needs_its_style():
         with pytest.raises(ValueError, match="paramstyle='qmark' or"):
             TABLE.load(connection)
         assert PositionTable("underwriting", paramstyle="qmark").load(connection).owner == 1
-        # SQLite takes numbers as well.
-        assert PositionTable("underwriting", paramstyle="numeric").load(connection).owner == 2
+
+
+def test_a_driver_may_number_its_parameters():
+    """What is executed has numbers; SQLite writes them with another sign, and refuses the colon."""
+    executed = []
+
+    class Numbering(sqlite3.Cursor):
+        def execute(self, text, parameters=()):
+            executed.append(text)
+            return super().execute(re.sub(r":(\d)", r"?\1", text), parameters)
+
+    class Wrapped:
+        def __init__(self):
+            self._connection = sqlite3.connect(":memory:")
+            self.close = self._connection.close
+
+        def cursor(self):
+            return self._connection.cursor(Numbering)
+
+    with closing(Wrapped()) as connection:
+        connection.cursor().execute(TABLE.create)
+        assert PositionTable("underwriting", paramstyle="numeric").load(connection).owner == 1
+    assert any(":1" in text and ":2" in text for text in executed)
 
 
 @pytest.mark.parametrize("options", [{"table": "positions; DROP TABLE x"}, {"table": 'a"b'}, {"paramstyle": "named"}])

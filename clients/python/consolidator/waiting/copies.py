@@ -11,12 +11,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from consolidator.keys import application_prefix, event_key, parse_event_key, partition_of
-from consolidator.source_records import ERASURE_HEADER
+from consolidator.source_records import CONTROL_PREFIXES, ERASURE_HEADER
 
 __all__ = ["CopyOf", "SourceRecord", "copy_of"]
-
-_CONTROL: Final = b"/"
-"""With this start the keys of erasures and adoptions: no application's id is empty."""
 
 _DERIVED_ID: Final = re.compile(rb"[0-9a-f]{64}")
 """The id of an event that brings none: the SHA-256 of its canonical content."""
@@ -89,7 +86,7 @@ def copy_of(record: SourceRecord, partitions: int) -> CopyOf | None:
         record: the record.
         partitions: how many partitions the topic has.
     """
-    if record.key.startswith(_CONTROL):
+    if record.key.startswith(CONTROL_PREFIXES):
         return None
     if record.value is None:
         return _copy_of_tombstone(record, partitions)

@@ -5,7 +5,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consolidator.keys import event_key, partition_of
@@ -68,6 +68,7 @@ def annotated(event):
     return {"specversion": "1.0", **event}
 
 
+@example(application_id="a", event_id=None, wrap=plain, keyed_by="/", partition=0, at_home=False)
 @given(
     application_id=IDS,
     event_id=st.one_of(st.none(), IDS),
