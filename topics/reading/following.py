@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 from consolidator.connecting.ends import ends_of
 from consolidator.connecting.offsets import ASK_S
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
+from consolidator.connecting.reading_settings import READING_SETTINGS
 from consolidator.connecting.standstill import Standstill
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.closing import close_consumer
@@ -67,12 +68,7 @@ class Follower:
             **config,
             # librdkafka requires a group id. The group is never joined, and no offset is committed.
             "group.id": "consolidator-reader",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "allow.auto.create.topics": False,
+            **READING_SETTINGS,
             "fetch.wait.max.ms": _FETCH_WAIT_MS,
             "queued.max.messages.kbytes": _QUEUED_KIB,
             "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,

@@ -12,6 +12,7 @@ from consolidator.connecting.addresses import servers_text
 from consolidator.connecting.edges import edges_of
 from consolidator.connecting.offsets import ASK_S, ask_for_offsets, offset_at_time
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
+from consolidator.connecting.reading_settings import READING_SETTINGS
 from consolidator.keys import partition_of
 from models.errors import ContractError, InfrastructureError
 from topics.cluster.admin_client import REACH_TIMEOUT_S, Cluster
@@ -93,12 +94,7 @@ class TopicReader:
             **config,
             # librdkafka requires a group id. The group is never joined, and no offset is committed.
             "group.id": "consolidator-reader",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "allow.auto.create.topics": False,
+            **READING_SETTINGS,
             # At a partition's end, a broker waits for this long before it answers. Meanwhile it takes no request for
             # another partition from the same client, so the default, half a second, would add up over partitions.
             "fetch.wait.max.ms": _FOLLOW_WAIT_MS if follows else _READ_WAIT_MS,

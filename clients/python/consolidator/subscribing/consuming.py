@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consolidator.connecting.permissions import not_permitted
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
+from consolidator.connecting.reading_settings import READING_SETTINGS
 from consolidator.errors import InfrastructureError
 
 __all__ = ["Fetcher", "LostPlaceError"]
@@ -70,13 +71,7 @@ class Fetcher:
             **config,
             # librdkafka requires a group id, even where the group is never joined.
             "group.id": group or "consolidator-subscriber",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            # A position that is not there must be noticed: a reader that goes on elsewhere loses records.
-            "auto.offset.reset": "error",
-            "allow.auto.create.topics": False,
+            **READING_SETTINGS,
             "session.timeout.ms": _SESSION_MS,
             # Only what moves is taken away from a member.
             "partition.assignment.strategy": "cooperative-sticky",

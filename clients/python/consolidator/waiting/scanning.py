@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consolidator.connecting.read_errors import LASTING, UNREADABLE
+from consolidator.connecting.reading_settings import READING_SETTINGS
 from consolidator.errors import UnreadableRecordError
 from consolidator.source_records import DEAD_LETTER_CLASS, parse_dlq_key
 
@@ -156,12 +157,7 @@ class Reading:
             **config,
             # librdkafka wants one. It is never joined, and nothing is committed.
             "group.id": "consolidator-waiter",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "allow.auto.create.topics": False,
+            **READING_SETTINGS,
             "fetch.wait.max.ms": _WAIT_MS,
             "fetch.error.backoff.ms": _RETRY_MS,
         }
