@@ -15,7 +15,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from consolidator.connecting.connection import CLIENT_ID, Connection
+from consolidator.connecting.connection import Connection
 from models.errors import InfrastructureError
 from streams.diagnosis.reading.answer import Unanswered
 from streams.diagnosis.reading.pins import Holder, Pin
@@ -27,6 +27,7 @@ from streams.diagnosis.reading.protocol import (
     leader_clock_ms,
 )
 from streams.runtime.clock import system_ms
+from streams.worker.transactions.asyncio_client import asyncio_client
 from streams.worker.transactions.small_rounds.requests import ApiVersions
 
 __all__ = ["BrokerFacts", "Clock", "ask_brokers"]
@@ -103,16 +104,7 @@ def ask_brokers(connection: Connection, transactional_id: str, pins: Iterable[Pi
 
 
 async def _ask(connection: Connection, transactional_id: str, pins: list[Pin]) -> BrokerFacts:
-    client = AIOKafkaClient(
-        bootstrap_servers=connection.bootstrap_servers,
-        client_id=CLIENT_ID,
-        request_timeout_ms=_REQUEST_MS,
-        security_protocol=connection.security_protocol,
-        ssl_context=connection.tls_context() if connection.uses_tls else None,
-        sasl_mechanism=connection.sasl_mechanism if connection.uses_sasl else "PLAIN",
-        sasl_plain_username=connection.sasl_username,
-        sasl_plain_password=connection.sasl_password,
-    )
+    client = asyncio_client(connection, request_timeout_ms=_REQUEST_MS)
     try:
         await client.bootstrap()
         nodes = sorted(broker.nodeId for broker in client.cluster.brokers())

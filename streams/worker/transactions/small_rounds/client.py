@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import BrokerResponseError
 from aiokafka.errors import KafkaError as ClientError
 from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError
 
-from consolidator.connecting.connection import CLIENT_ID, Connection
+from consolidator.connecting.connection import Connection
+from streams.worker.transactions.asyncio_client import asyncio_client
 from streams.worker.transactions.small_rounds.requests import ApiVersions, is_spoken
 from topics.cluster.authorization import require_credentials
 
@@ -93,16 +94,7 @@ class TransactionClient:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._client = AIOKafkaClient(
-            bootstrap_servers=connection.bootstrap_servers,
-            client_id=CLIENT_ID,
-            request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            security_protocol=connection.security_protocol,
-            ssl_context=connection.tls_context() if connection.uses_tls else None,
-            sasl_mechanism=connection.sasl_mechanism if connection.uses_sasl else "PLAIN",
-            sasl_plain_username=connection.sasl_username,
-            sasl_plain_password=connection.sasl_password,
-        )
+        self._client = asyncio_client(connection, request_timeout_ms=_REQUEST_TIMEOUT_MS)
         self._config = connection.librdkafka()
         self._accepted: asyncio.Task[None] | None = None
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
