@@ -7,6 +7,7 @@ from streams.diagnosis.reading.answer import Unanswered, known
 from streams.diagnosis.reading.health import Health
 from streams.diagnosis.reading.progress import PartitionProgress
 from streams.diagnosis.status import Status
+from streams.health.report import State
 
 __all__ = [
     "IDLE",
@@ -28,19 +29,19 @@ the session's timeout."""
 PINNED_S: Final = 15.0
 """A transaction that is open for longer holds readers back: a worker's takes seconds at most."""
 
-IDLE: Final = "idle"
-_RUNNING: Final = "running"
+IDLE: Final = State.IDLE.value
+_RUNNING: Final = State.RUNNING.value
 _UNOWNED: Final = "unowned"
-_STUCK: Final = "stuck"
+_STUCK: Final = State.STUCK.value
 _PINNED: Final = "pinned"
 _UNKNOWN: Final = "unknown"
 
 STATES: Final = (IDLE, _RUNNING, _STUCK, _UNOWNED, _PINNED)
 """The states as they are seen from outside; docs/commands.md explains each."""
 
-_STANDS: Final = frozenset({_STUCK, "stalled"})
+_STANDS: Final = frozenset({_STUCK, State.STALLED.value})
 _ILL: Final = frozenset({_UNOWNED, _PINNED}) | _STANDS
-_LEGITIMATE: Final = frozenset({"fencing", "recovering", "waiting", "adopting"})
+_LEGITIMATE: Final = frozenset({State.FENCING.value, State.RECOVERING.value, State.WAITING.value, State.ADOPTING.value})
 """States of a worker in which nothing is committed, and nothing is wrong: it says for how long itself."""
 
 

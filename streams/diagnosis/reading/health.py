@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.health.asking import probed
+from streams.health.report import State
 
 __all__ = ["Health", "ask_health"]
 
@@ -12,8 +13,6 @@ _MOST_PARTITIONS: Final = 4
 
 _HARMLESS: Final = frozenset({"kafka", "group", "disk", "log"})
 """The worker's checks that say nothing of whether it is alive."""
-
-_STUCK: Final = "stuck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Health:
         wrong = {each.partition(":")[0] for each in self.wrong}
         if self.is_alive or self.role != "worker" or not wrong <= _HARMLESS:
             return frozenset()
-        return frozenset(partition for partition, state in self.states.items() if state == _STUCK)
+        return frozenset(partition for partition, state in self.states.items() if state == State.STUCK)
 
     def members(self) -> dict[str, object]:
         """As a JSON object."""

@@ -16,7 +16,7 @@ Every item has a :attr:`Item.token`: where to go on after it. It is made when it
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -60,14 +60,30 @@ class Item(msgspec.Struct, frozen=True, gc=False):
         raise UsageError(f"{type(self).__name__} has no token")
 
 
-class _Recorded(Item, frozen=True, gc=False):
+class _Placed:
+    """What has a token, as every item but :class:`Revoked` has. The two fields are the items' own: they come last."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _place: Place
+        _index: int
+
+    @property
+    def token(self) -> str:
+        """See :attr:`Item.token`."""
+        return self._place.token_after(self._index)
+
+
+class _Recorded(_Placed, Item, frozen=True, gc=False):
     """An item that stands for one record."""
 
 
 class Current(_Recorded, frozen=True, gc=False):
     """A record of the snapshot: the current factors of one processor of an application.
 
-    A pair may come several times, where compaction has not been there yet; the last one counts.
+    A pair may come several times, where compaction has not been there yet; the last one counts. The token goes on with
+    the snapshot.
 
     Attributes:
         factors: the value.
@@ -80,11 +96,6 @@ class Current(_Recorded, frozen=True, gc=False):
     offset: int
     _place: Place
     _index: int
-
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`. A token from within a snapshot goes on with the snapshot."""
-        return self._place.token_after(self._index)
 
 
 class Changed(_Recorded, frozen=True, gc=False):
@@ -101,11 +112,6 @@ class Changed(_Recorded, frozen=True, gc=False):
     offset: int
     _place: Place
     _index: int
-
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`."""
-        return self._place.token_after(self._index)
 
 
 class Erased(_Recorded, frozen=True, gc=False):
@@ -130,13 +136,8 @@ class Erased(_Recorded, frozen=True, gc=False):
     _place: Place
     _index: int
 
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`."""
-        return self._place.token_after(self._index)
 
-
-class SnapshotEnd(Item, frozen=True, gc=False):
+class SnapshotEnd(_Placed, Item, frozen=True, gc=False):
     """The snapshot is complete: what it did not show does not exist. Changes follow.
 
     Attributes:
@@ -148,13 +149,8 @@ class SnapshotEnd(Item, frozen=True, gc=False):
     _place: Place
     _index: int
 
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`."""
-        return self._place.token_after(self._index)
 
-
-class CaughtUp(Item, frozen=True, gc=False):
+class CaughtUp(_Placed, Item, frozen=True, gc=False):
     """Everything that was published when the subscription began (or began anew) was yielded. It comes once for each.
 
     Attributes:
@@ -165,13 +161,8 @@ class CaughtUp(Item, frozen=True, gc=False):
     _place: Place
     _index: int
 
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`."""
-        return self._place.token_after(self._index)
 
-
-class Progress(Item, frozen=True, gc=False):
+class Progress(_Placed, Item, frozen=True, gc=False):
     """The subscription is alive; comes every ``progress_s`` seconds, whether or not there are records.
 
     Storing its token keeps a subscriber whose filter lets little through from reading the same records again.
@@ -187,13 +178,8 @@ class Progress(Item, frozen=True, gc=False):
     _place: Place
     _index: int
 
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`."""
-        return self._place.token_after(self._index)
 
-
-class MustRefetch(Item, frozen=True, gc=False):
+class MustRefetch(_Placed, Item, frozen=True, gc=False):
     """What was yielded before may be wrong: an erasure or a change may be missing. A snapshot follows.
 
     Build a new view of what follows, and let it take the old one's place at :class:`SnapshotEnd`. Until then the old
@@ -208,11 +194,6 @@ class MustRefetch(Item, frozen=True, gc=False):
     partitions: tuple[int, ...]
     _place: Place
     _index: int
-
-    @property
-    def token(self) -> str:
-        """See :attr:`Item.token`."""
-        return self._place.token_after(self._index)
 
 
 class Revoked(Item, frozen=True, gc=False):
