@@ -1,12 +1,9 @@
 """What ``status``, ``doctor`` and ``support-bundle`` have in common: how they reach Kafka and the database."""
 
-import os
 from typing import TYPE_CHECKING, Final
 
-from consolidator.connecting.addresses import parse_servers
 from consolidator.connecting.connection import Connection
-from consolidator.connecting.quoting import shown
-from models.errors import InfrastructureError, SettingsError
+from models.errors import InfrastructureError
 from streams.cli.kafka import connection_of
 from streams.cli.sink_database import database_of, is_there, sql_extra
 from streams.configuration.settings import Settings
@@ -18,28 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["health_addresses", "reached", "stored"]
 
-_HEALTH: Final = "CONSOLIDATOR_HEALTH_ADDRESS"
 _ANY_PORT: Final = ":0"
 """A worker with this port takes any free one, which only its log names: it cannot be asked."""
 
 
-def health_addresses(given: tuple[str, ...]) -> tuple[str, ...]:
+def health_addresses(settings: Settings, given: tuple[str, ...]) -> tuple[str, ...]:
     """The addresses to ask: those that were given; else the one at which a worker of this environment answers.
 
     Args:
+        settings: the settings.
         given: with the option.
-
-    Raises:
-        SettingsError: the variable is no address.
     """
-    variable = os.environ.get(_HEALTH, "").strip()
-    if given or not variable or variable.endswith(_ANY_PORT):
-        return given
-    try:
-        [_] = parse_servers(variable)
-    except ValueError:
-        raise SettingsError(f"{_HEALTH} is {shown(variable)}: host:port is wanted, such as 127.0.0.1:9404") from None
-    return (variable,)
+    own = settings.health_address
+    return given if given or own is None or own.endswith(_ANY_PORT) else (own,)
 
 
 def reached(settings: Settings) -> Connection | Unanswered:

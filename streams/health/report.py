@@ -1,10 +1,11 @@
 """What a process says about itself at one moment: checks, partitions and numbers, as values for a socket."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
-__all__ = ["Check", "Partition", "Snapshot", "State"]
+__all__ = ["STANDING_STILL", "Check", "Partition", "Snapshot", "State"]
 
 
 class State(StrEnum):
@@ -84,6 +85,9 @@ class Partition(msgspec.Struct, frozen=True):
         parts = [self.state, *words, *lag, progress, f"waits for {self.waits_for or 'nothing'}"]
         return f"partition {self.partition}: {', '.join(parts)}"
 
+
+STANDING_STILL: Final = frozenset({State.STALLED, State.STUCK})
+"""There is something to do, and it is not being done."""
 
 Labelled = tuple[tuple[str, ...], float]
 """The values of a metric's labels, in their order, and the number."""

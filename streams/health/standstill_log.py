@@ -6,14 +6,12 @@ from typing import Final
 
 import structlog
 
-from streams.health.report import Partition, State
+from streams.health.report import STANDING_STILL, Partition
 
 __all__ = ["LOOK_S", "StandstillLog"]
 
 LOOK_S: Final = 5.0
 """A look at 64 partitions takes milliseconds, and a state is reached after 10 s and more."""
-
-_STANDING: Final = frozenset({State.STALLED, State.STUCK})
 
 _log = structlog.get_logger()
 
@@ -39,7 +37,7 @@ class StandstillLog:
             return
         self._since = now
         partitions = self._partitions()
-        standing = {one.partition: one.state for one in partitions if one.state in _STANDING}
+        standing = {one.partition: one.state for one in partitions if one.state in STANDING_STILL}
         for one in partitions:
             if standing.get(one.partition) != self._standing.get(one.partition):
                 self._say(one, stands_still=one.partition in standing)

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from streams.health.process_figures import resident_bytes
+from streams.health.report import STANDING_STILL, Partition
 
 __all__ = ["SUMMARY_S", "Summary", "Totals"]
 
@@ -38,6 +39,30 @@ class Totals(NamedTuple):
     lag: int
     lag_s: float
     standing_still: Sequence[int]
+
+    @classmethod
+    def of(
+        cls, partitions: Sequence[Partition], *, events: int, changes: int, failures: int, dead_letters: int
+    ) -> "Totals":
+        """The counts, and what follows from the partitions.
+
+        Args:
+            partitions: as they are now.
+            events: events folded, or written into the database.
+            changes: changes published, or written.
+            failures: failed executions handled.
+            dead_letters: dead letters.
+        """
+        return cls(
+            events,
+            changes,
+            failures,
+            dead_letters,
+            [one.partition for one in partitions],
+            sum(one.lag or 0 for one in partitions),
+            max((one.lag_seconds or 0.0 for one in partitions), default=0.0),
+            [one.partition for one in partitions if one.state in STANDING_STILL],
+        )
 
 
 class Summary:

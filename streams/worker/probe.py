@@ -109,17 +109,13 @@ class WorkerProbe:
 
     def totals(self) -> Totals:
         """The numbers of the log's summary."""
-        partitions = self.look().partitions
         counted = self._counted
-        return Totals(
-            counted.folded,
-            counted.changes,
-            counted.failures,
-            counted.dead_letters,
-            [one.partition for one in partitions],
-            sum(one.lag or 0 for one in partitions),
-            max((one.lag_seconds or 0.0 for one in partitions), default=0.0),
-            [one.partition for one in partitions if one.state in {State.STALLED, State.STUCK}],
+        return Totals.of(
+            self.look().partitions,
+            events=counted.folded,
+            changes=counted.changes,
+            failures=counted.failures,
+            dead_letters=counted.dead_letters,
         )
 
     def _note_group(self) -> None:

@@ -72,7 +72,7 @@ def doctor(
         topics_of(settings),
         reached(settings),
         database=stored(settings),
-        health=health_addresses(health),
+        health=health_addresses(settings, health),
         tries=tries,
     )
     checks = judge(facts)

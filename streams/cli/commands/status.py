@@ -76,7 +76,7 @@ def status(
     dead_letters, last_change, open_transactions, sinks, database, health, and not_known with reasons.
     """
     settings = load_settings(sink_url=url, app_id=app_id, state_dir=state_dir, bootstrap_servers=bootstrap_servers)
-    addresses = health_addresses(health)
+    addresses = health_addresses(settings, health)
     if not watch:
         _show_once(settings, addresses, output_format)
         return

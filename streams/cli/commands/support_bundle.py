@@ -73,7 +73,7 @@ def support_bundle(
     require_new(file)
     topics = topics_of(settings)
     answer = ask(lambda: reached(settings))
-    facts = examine(settings, topics, answer, database=stored(settings), health=health_addresses(health))
+    facts = examine(settings, topics, answer, database=stored(settings), health=health_addresses(settings, health))
     checks = judge(facts)
     bundle = bundle_of(settings, facts, checks, log)
     size = write_bundle(bundle, file)

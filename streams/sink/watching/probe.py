@@ -86,16 +86,13 @@ class SinkProbe:
 
     def totals(self) -> Totals:
         """The numbers of the log's summary."""
-        partitions, figures = self.look().partitions, self.figures
-        return Totals(
-            figures.events,
-            figures.changes,
-            0,
-            figures.letters,
-            [one.partition for one in partitions],
-            sum(one.lag or 0 for one in partitions),
-            max((one.lag_seconds or 0.0 for one in partitions), default=0.0),
-            [one.partition for one in partitions if one.state == State.STALLED],
+        figures = self.figures
+        return Totals.of(
+            self.look().partitions,
+            events=figures.events,
+            changes=figures.changes,
+            failures=0,
+            dead_letters=figures.letters,
         )
 
     def _view(self, partition: int, lane: Lane) -> Partition:

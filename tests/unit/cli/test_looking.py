@@ -4,6 +4,7 @@ import pytest
 
 from models.errors import SettingsError
 from streams.cli.looking import health_addresses
+from streams.configuration.settings import load_settings
 
 VARIABLE = "CONSOLIDATOR_HEALTH_ADDRESS"
 
@@ -22,11 +23,11 @@ def test_the_addresses_that_are_asked(monkeypatch, given, variable, asked):
     monkeypatch.delenv(VARIABLE, raising=False)
     if variable is not None:
         monkeypatch.setenv(VARIABLE, variable)
-    assert health_addresses(given) == asked
+    assert health_addresses(load_settings(), given) == asked
 
 
 def test_a_variable_that_is_no_address_is_refused(monkeypatch):
     """By its name."""
     monkeypatch.setenv(VARIABLE, "9404")
     with pytest.raises(SettingsError, match=VARIABLE):
-        health_addresses(())
+        health_addresses(load_settings(), ())
