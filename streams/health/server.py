@@ -1,9 +1,10 @@
 """A thread that answers ``GET /livez``, ``/readyz`` and ``/metrics``, one request after the other.
 
-Python lets one thread run at a time. Each time that this one waits for the network, it has to get the interpreter back
-from threads that are busy, which takes up to the switch interval. So a request takes as few steps as possible, and the
-interval is short while one is answered. It is not while a client is waited for: the worker's speed is no client's to
-take.
+Python lets one thread run at a time. Each time that this one waits for the network or a file, it has to get the
+interpreter back from threads that are busy, which takes up to the switch interval. So a request takes as few steps as
+possible, and the interval is short while a step may wait. It is not while the text is made, which waits for nothing and
+takes a few milliseconds: with a short interval the busy threads would get two thirds of them. Nor is it while a client
+is waited for: the worker's speed is no client's to take.
 """
 
 import ipaddress
@@ -126,9 +127,8 @@ class HealthServer:
 
     def _answer(self, client: socket.socket) -> None:
         request = _request(client)
-        with promptly():
-            answer = _bad_request() if request is None else self._answer_to(*request)
-            response = _response(answer, with_body=request is None or request[0] != "HEAD")
+        answer = _bad_request() if request is None else self._answer_to(*request)
+        response = _response(answer, with_body=request is None or request[0] != "HEAD")
         _send(client, response)
         client.shutdown(socket.SHUT_WR)
 
@@ -159,7 +159,9 @@ class HealthServer:
 
     def _made(self, make: Callable[[Snapshot], Answer]) -> Answer:
         try:
-            return make(self._look())
+            with promptly():
+                snapshot = self._look()
+            return make(snapshot)
         except Exception as error:  # noqa: BLE001 - whoever asks has to get an answer, and the thread has to go on
             _log.warning("health cannot be told", error=repr(error), exc_info=error)
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, f"a mistake of this program: {type(error).__name__}")

@@ -139,11 +139,15 @@ class EventCounts:
         Args:
             pending: the output of a batch, among it changes with the keys of their rows.
         """
-        # Python's own counting of equal keys is several times as fast as additions one by one: a batch has thousands of
-        # changes, and a few dozen different keys.
-        changes: list[Change] = [each[1] for each in pending if type(each) is tuple]
-        keys = [(one.processor, (after := one.after).outcome, len(after.factors)) for one in changes]
-        for (processor, outcome, factors), number in Counter(keys).items():
+        # Equal keys are counted first: a batch has thousands of changes, and a few dozen different keys.
+        numbers: dict[tuple[str, Outcome, int], int] = {}
+        for each in pending:
+            if type(each) is tuple:
+                change: Change = each[1]
+                after = change.after
+                key = (change.processor, after.outcome, len(after.factors))
+                numbers[key] = numbers.get(key, 0) + 1
+        for (processor, outcome, factors), number in numbers.items():
             counts = self.of(processor)
             counts.outcomes[outcome] += number
             if factors:

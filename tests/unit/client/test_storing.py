@@ -301,13 +301,14 @@ def test_an_unknown_connection_needs_its_style():
 
 
 def test_a_driver_may_number_its_parameters():
-    """What is executed has numbers; SQLite writes them with another sign, and refuses the colon."""
+    """What is executed has numbers. SQLite takes them as names, so this driver gives the values by name."""
     executed = []
 
     class Numbering(sqlite3.Cursor):
         def execute(self, text, parameters=()):
             executed.append(text)
-            return super().execute(re.sub(r":(\d)", r"?\1", text), parameters)
+            values = {f"p{number}": value for number, value in enumerate(parameters, start=1)}
+            return super().execute(re.sub(r":(\d)", r":p\1", text), values)
 
     class Wrapped:
         def __init__(self):
