@@ -166,7 +166,7 @@ PARTITIONS: Final = Dashboard(
         Panel(
             "Records that wait",
             "short",
-            (Query(f"partition:consolidator_lag_records:max{{{_J}}}", "partition {{partition}}"),),
+            (Query(f"partition:consolidator_lag_offsets:max{{{_J}}}", "partition {{partition}}"),),
             "Offsets that are not committed yet; transaction markers count.",
         ),
         Panel(
@@ -331,7 +331,7 @@ SINK: Final = Dashboard(
             "short",
             (
                 Query(
-                    f"sum by (topic, partition) (consolidator_sink_lag_records{{{_J}}})",
+                    f"sum by (topic, partition) (consolidator_sink_lag_offsets{{{_J}}})",
                     "{{topic}} {{partition}}",
                 ),
             ),

@@ -200,7 +200,7 @@ _PARTITIONS: Final = (
     ),
     Metric("consolidator_partition_end_offset", _GAUGE, _PARTITION, "Its last stable offset", merged=_MAX),
     Metric(
-        "consolidator_partition_lag_records",
+        "consolidator_partition_lag_offsets",
         _GAUGE,
         _PARTITION,
         "Offsets that are not committed yet; those of transaction markers count",
@@ -263,7 +263,7 @@ _SINKS: Final = (
         _MAX,
     ),
     Metric(
-        "consolidator_sink_lag_records",
+        "consolidator_sink_lag_offsets",
         _GAUGE,
         ("topic", "partition"),
         "Offsets that the worker had published and the database does not show yet",

@@ -123,14 +123,18 @@ class WorkerProbe:
             self._views.note(group_facts(self._app), self.clock())
 
     def _surroundings(self) -> Surroundings:
-        lost = self._contact.lost()
+        offsets = self._offsets
         return Surroundings(
             self.clock(),
             system_ms(),
             self.process.silent_s,
-            None if lost is None else f"an answer of Kafka: {', '.join(lost.brokers)}",
-            {} if self._offsets is None else self._offsets.ends,
+            self._lost() or (None if offsets is None else offsets.leaderless),
+            {} if offsets is None else offsets.ends,
         )
+
+    def _lost(self) -> str | None:
+        lost = self._contact.lost()
+        return None if lost is None else f"an answer of Kafka: {', '.join(lost.brokers)}"
 
     def _group(self) -> Check:
         """Whether the worker is a member of its group, and nothing holds up all of its partitions."""
@@ -177,7 +181,7 @@ def _of_partitions(partitions: Sequence[Partition]) -> dict[str, list[Labelled]]
         "consolidator_partition_position": [one.position for one in partitions],
         "consolidator_partition_committed_offset": [one.committed for one in partitions],
         "consolidator_partition_end_offset": [one.end for one in partitions],
-        "consolidator_partition_lag_records": [one.lag for one in partitions],
+        "consolidator_partition_lag_offsets": [one.lag for one in partitions],
         "consolidator_partition_lag_seconds": [one.lag_seconds for one in partitions],
         "consolidator_partition_last_progress_seconds": [one.last_progress_seconds for one in partitions],
     }

@@ -187,7 +187,7 @@ def _busy_partitions() -> Iterator[Series]:
                 )
             for name, value in {
                 "consolidator_partition_end_offset": lambda m: 1_000.0 * m,
-                "consolidator_partition_lag_records": lambda m: float(lags[m]),
+                "consolidator_partition_lag_offsets": lambda m: float(lags[m]),
                 "consolidator_partition_lag_seconds": lambda m: lags[m] / 100,
             }.items():
                 yield _line(name, of, lambda m, v=value, owns=is_owner: v(m) if owns(m) else None)

@@ -173,7 +173,7 @@ class SinkProbe:
                 for one in partitions
                 for state in State
             ],
-            "consolidator_sink_lag_records": behind,
+            "consolidator_sink_lag_offsets": behind,
             "consolidator_sink_lag_seconds": [
                 ((str(one.partition),), one.lag_seconds) for one in partitions if one.lag_seconds is not None
             ],

@@ -6,7 +6,7 @@ A consumer that has stopped to fetch a partition does not know what it misses. S
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consolidator.connecting.ends import ends_of
@@ -73,6 +73,8 @@ class OffsetWatch:
 
     Attributes:
         ends: the last stable offset of each source partition, as of the last answer.
+        leaderless: what is waited for where leaders of source partitions gave no answer to the last question; None:
+            all did.
     """
 
     def __init__(
@@ -91,12 +93,14 @@ class OffsetWatch:
         self._clock = clock
         self._pins = Pins()
         self.ends: dict[int, int] = {}
+        self.leaderless: str | None = None
 
     def ask(self) -> None:
         """Ask once. While Kafka does not answer, the last answers stay."""
         partitions = self._partitions()
         if not partitions:
             self.ends = {}
+            self.leaderless = None
             self._pins.clear()
             return
         for topic in self._topics:
@@ -104,9 +108,13 @@ class OffsetWatch:
                 stable = ends_of(self._admin, topic, partitions, _COMMITTED, limit_s=ASK_S)
                 if topic == self._source:
                     self.ends = stable
+                    self.leaderless = None
                 written = ends_of(self._admin, topic, partitions, _EVERYTHING, limit_s=ASK_S)
-            except KafkaException:
-                # Whether Kafka answers is for others to say: this client is not needed for the work.
+            except KafkaException as error:
+                # Whether Kafka answers is for others to say: this client is not needed for the work. But where all that
+                # is missing is one leader, all brokers that there are answer.
+                if topic == self._source:
+                    self.leaderless = _leaderless(error.args[0])
                 return
             self._pins.seen(topic, stable, written, self._clock())
 
@@ -115,3 +123,7 @@ class OffsetWatch:
         return {
             "consolidator_open_transaction_seconds": [((topic,), self._pins.oldest_s(topic)) for topic in self._topics]
         }
+
+
+def _leaderless(error: KafkaError) -> str | None:
+    return f"a leader that answers: {error.str()}" if error.code() == KafkaError.LEADER_NOT_AVAILABLE else None

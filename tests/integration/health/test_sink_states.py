@@ -44,7 +44,7 @@ def test_a_sink_is_idle_counts_its_rows_and_answers_no_more_when_it_is_stopped(i
     assert seen.checks["kafka"]
     assert probe.metric("consolidator_sink_rows_total", table="lifecycle_events") == 500
     assert probe.metric("consolidator_sink_cuts_total") > 0
-    assert probe.metric("consolidator_sink_lag_records", topic=installation.topics.executions.name, partition="0") == 0
+    assert probe.metric("consolidator_sink_lag_offsets", topic=installation.topics.executions.name, partition="0") == 0
     assert probe.metric("consolidator_sink_lag_seconds", partition="0") == 0
     assert not [name for name, _ in probe.metrics() if name.startswith("consolidator_partition_")]
     assert all(entry["worker"].endswith("/sink") for entry in sink.entries("partition taken over"))

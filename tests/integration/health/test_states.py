@@ -90,7 +90,7 @@ def test_idle_is_healthy_and_every_metric_is_there(installation, probe):
         assert f"| `{name}` |" in PAGE or f"| `{base}` |" in PAGE, name
     assert probe.metric("consolidator_events_total", disposition="folded") == 400
     assert probe.metric("consolidator_event_age_seconds_count") == 400
-    assert probe.metric("consolidator_partition_lag_records", partition="0") == 0
+    assert probe.metric("consolidator_partition_lag_offsets", partition="0") == 0
     assert probe.metric("consolidator_partition_lag_seconds", partition="0") == 0
     assert probe.metric("consolidator_partition_state", partition="0", state="idle") == 1
     assert probe.metric("consolidator_kafka_lost_seconds") == 0
@@ -130,7 +130,7 @@ def test_a_partition_that_nobody_takes_is_stuck(installation, probe, tmp_path):
     assert f"partition {ill.PARTITION}: stuck" in seen.text
     number = str(ill.PARTITION)
     assert probe.metric("consolidator_partition_state", partition=number, state="stuck") == 1
-    assert probe.metric("consolidator_partition_lag_records", partition=number) > 0
+    assert probe.metric("consolidator_partition_lag_offsets", partition=number) > 0
     file.unlink()
     probe.wait(lambda seen: seen.livez == seen.readyz == 200, "the partition to go on", limit_s=LIMIT_S)
     worker.stop()

@@ -29,7 +29,7 @@ def large(partitions=64):
             "consolidator_partition_position",
             "consolidator_partition_committed_offset",
             "consolidator_partition_end_offset",
-            "consolidator_partition_lag_records",
+            "consolidator_partition_lag_offsets",
             "consolidator_partition_lag_seconds",
             "consolidator_partition_last_progress_seconds",
             "consolidator_recovery_remaining_records",

@@ -31,7 +31,7 @@ def test_counters_are_added_and_of_ages_the_worst_is_taken():
         values={
             "consolidator_dead_letters_total": [(("empty",), 2.0)],
             "consolidator_kafka_lost_seconds": [((), 4.0)],
-            "consolidator_partition_lag_records": [(("2",), 5.0)],
+            "consolidator_partition_lag_offsets": [(("2",), 5.0)],
             "process_start_time_seconds": [((), 100.0)],
         },
         histograms={"consolidator_batch_records": ([1] * 12, 5.0)},
@@ -42,7 +42,7 @@ def test_counters_are_added_and_of_ages_the_worst_is_taken():
         values={
             "consolidator_dead_letters_total": [(("empty",), 3.0), (("too_deep",), 1.0)],
             "consolidator_kafka_lost_seconds": [((), 0.0)],
-            "consolidator_partition_lag_records": [(("1",), 7.0)],
+            "consolidator_partition_lag_offsets": [(("1",), 7.0)],
             "process_start_time_seconds": [((), 90.0)],
         },
         histograms={"consolidator_batch_records": ([2] * 12, 6.0)},
@@ -53,7 +53,7 @@ def test_counters_are_added_and_of_ages_the_worst_is_taken():
     assert {name: dict(values) for name, values in found.values.items()} == {
         "consolidator_dead_letters_total": {("empty",): 5.0, ("too_deep",): 1.0},
         "consolidator_kafka_lost_seconds": {(): 4.0},
-        "consolidator_partition_lag_records": {("2",): 5.0, ("1",): 7.0},
+        "consolidator_partition_lag_offsets": {("2",): 5.0, ("1",): 7.0},
         "process_start_time_seconds": {(): 90.0},
     }
     assert found.histograms == {"consolidator_batch_records": ([3] * 12, 11.0)}

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from streams.health.probes import livez, readyz
 from streams.health.report import State
 from streams.runtime.contact import KafkaContact
+from streams.worker.group_watch import GroupFacts
 from streams.worker.measuring.counts import EventCounts
 from streams.worker.measuring.facts import Facts
 from streams.worker.probe import WorkerProbe
@@ -19,6 +20,7 @@ class Offsets:
     """Where partitions end, without Kafka."""
 
     ends = {0: 12}  # noqa: RUF012 - it is never changed
+    leaderless = None
 
     def values(self):
         return {"consolidator_open_transaction_seconds": [(("executions",), 3.0)]}
@@ -94,10 +96,33 @@ def test_the_metrics_of_a_partition_are_those_of_its_view(probe, tmp_path, monke
     assert values["consolidator_partition_position"]["0",] == 11
     assert values["consolidator_partition_committed_offset"]["0",] == 10
     assert values["consolidator_partition_end_offset"]["0",] == 12
-    assert values["consolidator_partition_lag_records"]["0",] == 2
+    assert values["consolidator_partition_lag_offsets"]["0",] == 2
     assert values["consolidator_partition_state"]["0", "running"] == 1
     assert values["consolidator_partition_state"]["0", "stuck"] == 0
     assert (totals.partitions, totals.lag, totals.standing_still) == ([0], 2, [])
+
+
+def test_a_missing_leader_is_why_a_partition_stands_still(probe, tmp_path, monkeypatch):
+    """Other brokers answer, and the missing one is forgotten: without this a restart would be asked for."""
+    offsets = Offsets()
+    offsets.leaderless = "a leader that answers: executions: Kafka gave no offset for partition 0"
+
+    async def scenario():
+        async with idle_app(tmp_path) as app:
+            facts = Facts(0, State.RUNNING, probe.clock(), position=11, committed=10)
+            monkeypatch.setattr(app, "partition_owner", _Owner(app.partition_owner, [facts]))
+            monkeypatch.setattr("streams.worker.probe.group_facts", lambda _app: GroupFacts(None, is_member=True))
+            probe.attach(app, offsets)
+            probe.beat()
+            probe.look()
+            later = probe.clock() + 3_600
+            monkeypatch.setattr(probe, "clock", lambda: later)
+            found = probe.look()
+            monkeypatch.undo()
+            return found
+
+    [partition] = asyncio.run(scenario()).partitions
+    assert (partition.state, partition.waits_for) == ("stalled", offsets.leaderless)
 
 
 class _Owner:

@@ -75,14 +75,14 @@ def test_what_is_being_written_is_still_behind(probe, lane, clock):
     assert (seen.state, seen.position, seen.committed, seen.lag) == ("running", 10, 0, 10)
     assert 5 <= seen.lag_seconds < 60
     body = metrics(probe.look()).body.decode()
-    assert 'consolidator_sink_lag_records{partition="0",topic="executions"} 10.0' in body
-    assert 'consolidator_sink_lag_records{partition="0",topic="factor-changes"} 20.0' in body
+    assert 'consolidator_sink_lag_offsets{partition="0",topic="executions"} 10.0' in body
+    assert 'consolidator_sink_lag_offsets{partition="0",topic="factor-changes"} 20.0' in body
     pass_time(probe, clock, 12)
     assert state(probe) == ("stalled", "the database: a cut is being written")
     lane.has_written(cut)
     assert state(probe) == ("idle", None)
     body = metrics(probe.look()).body.decode()
-    assert 'consolidator_sink_lag_records{partition="0",topic="executions"} 0.0' in body
+    assert 'consolidator_sink_lag_offsets{partition="0",topic="executions"} 0.0' in body
     assert 'consolidator_sink_lag_seconds{partition="0"} 0.0' in body
     assert lane.oldest_ms is None
 

@@ -3,6 +3,7 @@
 import pytest
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
+from consolidator.connecting.offsets import silence
 from streams.worker.measuring.offsets import OffsetWatch, Pins
 from tests.oracle.folds import topics_of
 from tests.simulation.clock import Clock
@@ -41,12 +42,12 @@ class Installation:
 
     def __init__(self):
         self.partitions = [0]
-        self.answers = True
+        self.error = None
 
     def ends_of(self, _admin, _topic, partitions, isolation, **_):
         """Where partitions end."""
-        if not self.answers:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        if self.error is not None:
+            raise KafkaException(self.error)
         return dict.fromkeys(partitions, 5 if isolation == IsolationLevel.READ_COMMITTED else 7)
 
 
@@ -86,11 +87,11 @@ def test_an_age_does_not_grow_while_nobody_sees_it(watch, installation, clock):
     watch.ask()
     clock.now += 5
     watch.ask()
-    installation.answers = False
+    installation.error = KafkaError(KafkaError._TIMED_OUT)
     clock.now += 3_600
     watch.ask()
     assert set(ages(watch).values()) == {5}
-    installation.answers = True
+    installation.error = None
     watch.ask()
     assert set(ages(watch).values()) == {3_605}
 
@@ -107,3 +108,36 @@ def test_a_worker_without_partitions_has_seen_nothing(watch, installation, clock
     installation.partitions = [0]
     watch.ask()
     assert set(ages(watch).values()) == {0}
+
+
+SILENCE = silence("executions", [0], {})
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (SILENCE, "a leader that answers: executions: Kafka gave no offset for partition 0 (its leader: not known)"),
+        # The whole of Kafka is away, which every client notices; or this user may not ask.
+        (KafkaError(KafkaError._ALL_BROKERS_DOWN), None),
+        (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), None),
+    ],
+)
+def test_a_leader_that_is_missing_is_named_while_other_brokers_answer(watch, installation, error, says):
+    """A partition whose only replica is gone has a reason to stand still; afterwards it has none any more."""
+    watch.ask()
+    assert watch.leaderless is None
+    installation.error = error
+    watch.ask()
+    assert watch.leaderless == says
+    installation.error = None
+    watch.ask()
+    assert watch.leaderless is None
+
+
+def test_a_missing_leader_is_nobodys_without_partitions(watch, installation):
+    """Whoever has them now looks at it."""
+    installation.error = SILENCE
+    watch.ask()
+    installation.partitions = []
+    watch.ask()
+    assert watch.leaderless is None
