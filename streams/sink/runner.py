@@ -1,8 +1,12 @@
 """Puts a sink together, and runs it until it is ended."""
 
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -23,7 +27,11 @@ from streams.health.watch import keep_time
 from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from streams.runtime.contact import KafkaContact
+from streams.runtime.exit_codes import DONE
+from streams.runtime.grace import GRACE_S, Grace, hear_signals
 from streams.runtime.logs import name_process
+from streams.runtime.signals import Interruption
+from streams.runtime.standard_error import flush_standard_error
 from streams.sink.database import migrate, open_for_writing
 from streams.sink.failures import DatabaseAwayError
 from streams.sink.interpreter import set_for_cuts
@@ -56,7 +64,7 @@ _T = TypeVar("_T")
 
 
 def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> None:
-    """Run a sink; returns never.
+    """Run a sink until a signal ends it, which takes a limited time.
 
     Args:
         settings: the settings.
@@ -67,7 +75,23 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
         AuthorizationError: the cluster does not permit it.
         ContractError: topics or tables are not as agreed.
         InfrastructureError: Kafka does not answer at the start, or what is in the log cannot be read.
+        SystemExit: after a signal; exit code 0.
     """
+    hear_signals(Grace(lambda: False, leave=_leave, expired=_leave).begin)
+    with Interruption(code=DONE) as interruption:
+        _serve(settings, config, url, interruption.look)
+
+
+def _leave() -> NoReturn:
+    """End the process although it still waits for something: what is not committed is nothing."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - as Python documents it
+    place = "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    _log.warning("the sink did not end in time: it is ended now", waited_s=GRACE_S, where=place)
+    flush_standard_error()
+    os._exit(DONE)
+
+
+def _serve(settings: Settings, config: Mapping[str, str | int], url: URL, look: Callable[[], None]) -> None:
     topics = topics_of(settings)
     contact = KafkaContact()
     probe = SinkProbe(settings.app_id, topics, contact, settings.state_dir)
@@ -80,7 +104,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
     engine = open_for_writing(url)
-    known = _patiently(engine, lambda: _prepared(engine, installed), Waits(probe.figures))
+    known = _patiently(engine, lambda: _prepared(engine, installed), Waits(probe.figures), look)
     writer = _writer(engine, config, topics, settings.max_event_bytes, probe.figures)
     group = f"{settings.app_id}-sink-{known}"
     _log.info("sink started", database=url.render_as_string(hide_password=True), group=group)
@@ -103,7 +127,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
             figures=probe.figures,
         )
         probe.attach(lambda: service.lanes)
-        service.run()
+        service.run(look)
 
 
 def _writer(
@@ -165,9 +189,10 @@ def _prepared(engine: Engine, installed: Installed) -> str:
     return database_id(engine, installed, uuid4().hex[:12])
 
 
-def _patiently(engine: Engine, ask: Callable[[], _T], waits: Waits) -> _T:
+def _patiently(engine: Engine, ask: Callable[[], _T], waits: Waits, look: Callable[[], None]) -> _T:
     """Ask a database that may still be starting, until it answers."""
     while True:
+        look()
         try:
             found = ask()
         except DatabaseAwayError as error:

@@ -118,8 +118,11 @@ class SinkService:
         self._asked = -_STALE_S
         self._touched = time.monotonic()
 
-    def run(self) -> None:
+    def run(self, look: Callable[[], None]) -> None:
         """Serve for ever; a database or brokers that are away are waited for.
+
+        Args:
+            look: raises where this process was asked to end; called in each turn.
 
         Raises:
             ContractError: something agreed upon does not hold.
@@ -127,6 +130,7 @@ class SinkService:
         """
         try:
             while True:
+                look()
                 self._figures.turns()
                 self._membership.poll()
                 try:

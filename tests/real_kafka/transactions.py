@@ -8,11 +8,10 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.structs import TopicPartition
 from confluent_kafka import Producer
 
+from streams.diagnosis.reading.protocol import DescribeProducers, DescribeTransactions
 from topics.reading.positions import Beginning
 from topics.reading.reader import TopicReader
 
@@ -83,106 +82,8 @@ def behind_an_open_transaction(
 
 _Answer = TypeVar("_Answer")
 
-_TEXT: Final = CompactString("utf-8")
-_TAGS: Final = ("tags", TaggedFields)
 _NOT_FOUND: Final = 105
 """Kafka's TRANSACTIONAL_ID_NOT_FOUND."""
-
-
-class _DescribeResponse(Response):
-    API_KEY = 65
-    API_VERSION = 0
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "transactions",
-            CompactArray(
-                ("error_code", Int16),
-                ("transactional_id", _TEXT),
-                ("state", _TEXT),
-                ("timeout_ms", Int32),
-                ("start_ms", Int64),
-                ("producer_id", Int64),
-                ("producer_epoch", Int16),
-                ("topics", CompactArray(("topic", _TEXT), ("partitions", CompactArray(Int32)), _TAGS)),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
-
-
-class _DescribeRequest(RequestStruct):
-    API_KEY = 65
-    API_VERSION = 0
-    FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _DescribeResponse
-    SCHEMA = Schema(("transactional_ids", CompactArray(_TEXT)), _TAGS)
-
-
-class _Describe(Request[_DescribeRequest]):
-    API_KEY = 65
-
-    def __init__(self, transactional_id: str) -> None:
-        self._transactional_id = transactional_id
-
-    def build(self, request_struct_class: type[_DescribeRequest]) -> _DescribeRequest:
-        return request_struct_class([self._transactional_id], {})
-
-
-class _ProducersResponse(Response):
-    API_KEY = 61
-    API_VERSION = 0
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32),
-                        ("error_code", Int16),
-                        ("error_message", _TEXT),
-                        (
-                            "producers",
-                            CompactArray(
-                                ("producer_id", Int64),
-                                ("producer_epoch", Int32),
-                                ("last_sequence", Int32),
-                                ("last_timestamp", Int64),
-                                ("coordinator_epoch", Int32),
-                                ("current_start_offset", Int64),
-                                _TAGS,
-                            ),
-                        ),
-                        _TAGS,
-                    ),
-                ),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
-
-
-class _ProducersRequest(RequestStruct):
-    API_KEY = 61
-    API_VERSION = 0
-    FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _ProducersResponse
-    SCHEMA = Schema(("topics", CompactArray(("topic", _TEXT), ("partitions", CompactArray(Int32)), _TAGS)), _TAGS)
-
-
-class _Producers(Request[_ProducersRequest]):
-    API_KEY = 61
-
-    def __init__(self, topic: str, partition: int) -> None:
-        self._topic, self._partition = topic, partition
-
-    def build(self, request_struct_class: type[_ProducersRequest]) -> _ProducersRequest:
-        return request_struct_class([(self._topic, [self._partition], {})], {})
 
 
 def remembered_ids(servers: str, transactional_ids: Iterable[str]) -> set[str]:
@@ -197,7 +98,7 @@ def remembered_ids(servers: str, transactional_ids: Iterable[str]) -> set[str]:
         found = set()
         for each in transactional_ids:
             node = await client.coordinator_lookup(CoordinationType.TRANSACTION, each)
-            answer: Any = await client.send(node, _Describe(each))
+            answer: Any = await client.send(node, DescribeTransactions([each]))
             [(code, *_)] = answer.transactions
             assert code in {0, _NOT_FOUND}, f"{each}: error {code}"
             if code == 0:
@@ -219,7 +120,7 @@ def active_producers(servers: str, topic: str, *, partition: int) -> set[int]:
     async def ask(client: AIOKafkaClient) -> set[int]:
         await client.add_topic(topic)
         leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
-        answer: Any = await client.send(leader, _Producers(topic, partition))
+        answer: Any = await client.send(leader, DescribeProducers({topic: [partition]}))
         [(_, [(_, code, _, producers, _)], _)] = answer.topics
         assert code == 0, f"{topic} {partition}: error {code}"
         return {producer_id for producer_id, *_ in producers}

@@ -63,7 +63,8 @@ class WorkerProcess:
         with log.open("xb") as output:
             self._process = subprocess.Popen(
                 command,
-                env=os.environ | dict(variables),
+                # So that one that does not end can be asked what it is doing.
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -168,8 +169,15 @@ class WorkerProcess:
 
     def wait_exit(self, *, limit_s: float = EXIT_LIMIT_S) -> int:
         """Wait until it has ended, and return its exit code."""
-        wait_until(lambda: self.exit_code is not None, "the worker to end", limit_s=limit_s, details=self.tail)
+        wait_until(lambda: self.exit_code is not None, "the worker to end", limit_s=limit_s, details=self._aborted_tail)
         return self._process.returncode
+
+    def _aborted_tail(self) -> str:
+        """The end of its log, with what each thread was doing: Python writes that when it is aborted."""
+        self._process.send_signal(signal.SIGABRT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(EXIT_LIMIT_S)
+        return self.tail()
 
     def kill(self) -> None:
         """``kill -9``."""

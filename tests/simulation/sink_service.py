@@ -149,7 +149,7 @@ def run_service(
     consumers = SimulatedConsumers(topics, until)
     service = simulated_service(engine, topics, consumers, writer, **more)
     try:
-        service.run()
+        service.run(lambda: None)
     except Ended:
         return consumers
     raise AssertionError("a sink runs until it is ended")

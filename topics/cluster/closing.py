@@ -1,34 +1,31 @@
-"""A consumer is closed within a limit: librdkafka waits for a rebalance under way, for minutes if a member is slow."""
+"""A consumer that does not close within the limit is left behind, and a line says so."""
 
-import threading
 from typing import Final
 
 import structlog
 from confluent_kafka import Consumer
 
+from consolidator.connecting import closing
+
 __all__ = ["CLOSE_S", "close_consumer"]
 
-CLOSE_S: Final = 10.0
-"""A group that is well lets a member go in milliseconds."""
+CLOSE_S: Final = closing.CLOSE_S
 
 _log = structlog.get_logger()
 
 
 def close_consumer(consumer: Consumer, what: str, *, limit_s: float = CLOSE_S) -> bool:
-    """Close a consumer. After the limit the process goes on without: the group notices its absence by itself.
+    """Close a consumer, see :func:`consolidator.connecting.closing.close_consumer`.
 
     Args:
-        consumer: the consumer; another thread closes it.
+        consumer: the consumer.
         what: its group or its task, for the log.
         limit_s: how long to wait, in seconds.
 
     Returns:
         Whether it was closed within the limit.
     """
-    closing = threading.Thread(target=consumer.close, name=f"close {what}", daemon=True)
-    closing.start()
-    closing.join(limit_s)
-    if closing.is_alive():
+    is_closed = closing.close_consumer(consumer, what, limit_s=limit_s)
+    if not is_closed:
         _log.warning("a consumer did not close in time: its session ends by itself", consumer=what, waited_s=limit_s)
-        return False
-    return True
+    return is_closed

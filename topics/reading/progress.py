@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consolidator.connecting.closing import close_consumer
 from consolidator.connecting.ends import ends_of
 from consolidator.connecting.offsets import ASK_S, ask_for_offsets, committed_offset
 from models.errors import InfrastructureError
@@ -68,7 +69,7 @@ class GroupProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bystander.close()
+        close_consumer(self._bystander, "progress")
 
     def offsets(self) -> tuple[int, int]:
         """The numbers of consolidated offsets and of all offsets, over all partitions, for a progress bar.

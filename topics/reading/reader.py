@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consolidator.connecting.addresses import servers_text
+from consolidator.connecting.closing import close_consumer
 from consolidator.connecting.edges import edges_of
 from consolidator.connecting.offsets import ASK_S, ask_for_offsets, offset_at_time
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
@@ -119,7 +120,7 @@ class TopicReader:
     def _close(self) -> None:
         consumer: Consumer | None = self.__dict__.pop("_consumer", None)
         if consumer is not None:
-            consumer.close()
+            close_consumer(consumer, "reading")
 
     @cached_property
     def _consumer(self) -> Consumer:

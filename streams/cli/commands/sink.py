@@ -23,6 +23,7 @@ from streams.cli.output.console import say
 from streams.cli.sink_database import database_of, sql_extra
 from streams.configuration.settings import Settings, load_settings
 from streams.runtime.logs import configure_logging
+from streams.runtime.standard_error import queue_standard_error
 
 
 @click.group(
@@ -76,6 +77,8 @@ def run(
     A cleared factor is a deleted row. All rows of a partition stand at one offset, which is in sink_position.
     If the database is away, the sink waits for it; nothing else stops meanwhile.
     """
+    # Set before anything is printed: nobody may read the log, and the sink goes on.
+    queue_standard_error()
     settings = load_logged_settings(
         sink_url=url,
         app_id=app_id,

@@ -163,6 +163,21 @@ def test_a_sink_that_is_ended_leaves_nothing_half_done(database):
     check(database, topics)
 
 
+def test_a_sink_looks_in_each_turn_whether_it_is_to_end(database):
+    """Even where it has nothing to do, and no exception of a signal's has arrived."""
+    topics = all_topics()
+    consumers = SimulatedConsumers(topics, lambda: False)
+    asked = through(database, topics)
+
+    def look() -> None:
+        if asked():
+            raise Ended
+
+    with pytest.raises(Ended):
+        simulated_service(database, topics, consumers).run(look)
+    check(database, topics)
+
+
 def test_a_sink_that_is_idle_has_its_rows_in_the_database(database, tmp_path):
     """And has counted them: what is only handed over is still behind."""
     topics = all_topics()
@@ -181,7 +196,7 @@ def test_a_sink_that_is_idle_has_its_rows_in_the_database(database, tmp_path):
     service = simulated_service(database, topics, consumers, SlowWriter, figures=probe.figures)
     probe.attach(lambda: service.lanes)
     with pytest.raises(Ended):
-        service.run()
+        service.run(lambda: None)
 
 
 class SilentOnce:

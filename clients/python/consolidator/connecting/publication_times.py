@@ -7,6 +7,8 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from consolidator.connecting.closing import close_consumer
+
 __all__ = ["published_at"]
 
 _LOOK_S: Final = 3.0
@@ -47,5 +49,5 @@ def published_at(config: Mapping[str, str | int], topic: str, offsets: Mapping[i
                 if partition is not None and message.error() is None and message.offset() == offsets.get(partition):
                     found[partition] = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
     finally:
-        consumer.close()
+        close_consumer(consumer)
     return found

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consolidator.connecting.closing import close_consumer
 from consolidator.connecting.permissions import not_permitted
 from consolidator.connecting.read_errors import LASTING, UNREADABLE, word_of
 from consolidator.connecting.reading_settings import READING_SETTINGS
@@ -86,7 +87,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close the consumer; a member leaves its group."""
-        self.consumer.close()
+        close_consumer(self.consumer)
 
     def add(self, starts: Mapping[int, int]) -> None:
         """Read further partitions, each from an offset on."""

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     OffsetSpec,
 )
 
+from consolidator.connecting.closing import close_consumer
 from consolidator.connecting.connection_errors import ConnectionErrors
 from consolidator.connecting.offsets import (
     ASK_S,
@@ -101,7 +102,7 @@ class Questions:
 
     def close(self) -> None:
         """Leave the connections."""
-        self._bystander.close()
+        close_consumer(self._bystander)
 
     def partitions(self, deadline: float) -> int:
         """How many partitions the source has. It is asked once, as the number is fixed for a topic's life.

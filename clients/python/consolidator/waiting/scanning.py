@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consolidator.connecting.closing import close_consumer
 from consolidator.connecting.read_errors import LASTING, UNREADABLE
 from consolidator.connecting.reading_settings import READING_SETTINGS
 from consolidator.errors import UnreadableRecordError
@@ -168,7 +169,7 @@ class Reading:
 
     def close(self) -> None:
         """Leave the connections."""
-        self._consumer.close()
+        close_consumer(self._consumer)
 
     def assign(self, places: Iterable[TopicPartition]) -> None:
         """Read from these places on."""
