@@ -9,7 +9,7 @@ from typing import Final
 
 from streams.runtime.signals import ENDING
 
-__all__ = ["GRACE_S", "Grace", "call_at_signals", "hear_signals"]
+__all__ = ["GRACE_S", "Grace", "call_at_signals"]
 
 _SIGNALS_AT_ONCE: Final = 64
 
@@ -53,10 +53,10 @@ class Grace:
             self._expired()
 
 
-def hear_signals(call: Callable[[], object]) -> None:
+def call_at_signals(call: Callable[[], object]) -> None:
     """From now on a thread calls a function at SIGTERM and SIGINT, even if the main thread is blocked.
 
-    Python's own handlers, and asyncio's, run only in the main thread, once it is not blocked. They stay as they are.
+    Python's own handlers, and asyncio's, run only in the main thread, once it is not blocked.
     """
     reading, writing = socket.socketpair()
     writing.setblocking(False)  # noqa: FBT003 - the signature of sockets
@@ -72,11 +72,6 @@ def hear_signals(call: Callable[[], object]) -> None:
     # The descriptor is set before the handlers: a signal that comes in between is not lost, and also runs the earlier
     # handler.
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-
-
-def call_at_signals(call: Callable[[], object]) -> None:
-    """As :func:`hear_signals`; and nothing else happens at these signals any more."""
-    hear_signals(call)
     for number in ENDING:
         signal.signal(number, _nothing)
         # A library's blocking call in C is resumed, and not interrupted.

@@ -28,9 +28,8 @@ from streams.rulesets.catalogue_file import load_catalogue
 from streams.rulesets.rule_book import RuleBook
 from streams.runtime.contact import KafkaContact
 from streams.runtime.exit_codes import DONE
-from streams.runtime.grace import GRACE_S, Grace, hear_signals
+from streams.runtime.grace import Grace, call_at_signals
 from streams.runtime.logs import name_process
-from streams.runtime.signals import Interruption
 from streams.runtime.standard_error import flush_standard_error
 from streams.sink.database import migrate, open_for_writing
 from streams.sink.failures import DatabaseAwayError
@@ -63,8 +62,8 @@ _log = structlog.get_logger()
 _T = TypeVar("_T")
 
 
-def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> None:
-    """Run a sink until a signal ends it, which takes a limited time.
+def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> NoReturn:
+    """Run a sink until a signal ends it, and with it the process, which takes a limited time.
 
     Args:
         settings: the settings.
@@ -75,23 +74,7 @@ def run_sink(settings: Settings, config: Mapping[str, str | int], url: URL) -> N
         AuthorizationError: the cluster does not permit it.
         ContractError: topics or tables are not as agreed.
         InfrastructureError: Kafka does not answer at the start, or what is in the log cannot be read.
-        SystemExit: after a signal; exit code 0.
     """
-    hear_signals(Grace(lambda: False, leave=_leave, expired=_leave).begin)
-    with Interruption(code=DONE) as interruption:
-        _serve(settings, config, url, interruption.look)
-
-
-def _leave() -> NoReturn:
-    """End the process although it still waits for something: what is not committed is nothing."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - as Python documents it
-    place = "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-    _log.warning("the sink did not end in time: it is ended now", waited_s=GRACE_S, where=place)
-    flush_standard_error()
-    os._exit(DONE)
-
-
-def _serve(settings: Settings, config: Mapping[str, str | int], url: URL, look: Callable[[], None]) -> None:
     topics = topics_of(settings)
     contact = KafkaContact()
     probe = SinkProbe(settings.app_id, topics, contact, settings.state_dir)
@@ -104,7 +87,7 @@ def _serve(settings: Settings, config: Mapping[str, str | int], url: URL, look: 
     cluster = Cluster(config)
     installed = installed_of(cluster, topics, settings.app_id)
     engine = open_for_writing(url)
-    known = _patiently(engine, lambda: _prepared(engine, installed), Waits(probe.figures), look)
+    known = _patiently(engine, lambda: _prepared(engine, installed), Waits(probe.figures))
     writer = _writer(engine, config, topics, settings.max_event_bytes, probe.figures)
     group = f"{settings.app_id}-sink-{known}"
     _log.info("sink started", database=url.render_as_string(hide_password=True), group=group)
@@ -127,7 +110,41 @@ def _serve(settings: Settings, config: Mapping[str, str | int], url: URL, look: 
             figures=probe.figures,
         )
         probe.attach(lambda: service.lanes)
-        service.run(look)
+        service.run(_stop_at_signals(service))
+    engine.dispose()
+    _log.info("sink stopped")
+    # At once: the end of Kafka's clients may wait for brokers that do not answer.
+    _end()
+
+
+def _stop_at_signals(service: SinkService) -> threading.Event:
+    """Is set by SIGTERM and SIGINT; and the process ends in limited time then, whatever its threads wait for.
+
+    From here on a signal raises nothing: an exception between the taking of a lock and the block that gives it back
+    would leave it taken, and another thread, or the end of a client of Kafka's, would wait for it without end.
+    """
+    stop = threading.Event()
+    grace = Grace(lambda: service.is_idle, leave=_leave, expired=_leave)
+
+    def asked_to_stop() -> None:
+        grace.begin()
+        stop.set()
+
+    call_at_signals(asked_to_stop)
+    return stop
+
+
+def _leave() -> NoReturn:
+    """End the process although it still waits for something: what is not committed is nothing."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - as Python documents it
+    place = "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    _log.warning("the sink does not end by itself: it is ended", where=place)
+    _end()
+
+
+def _end() -> NoReturn:
+    flush_standard_error()
+    os._exit(DONE)
 
 
 def _writer(
@@ -189,10 +206,9 @@ def _prepared(engine: Engine, installed: Installed) -> str:
     return database_id(engine, installed, uuid4().hex[:12])
 
 
-def _patiently(engine: Engine, ask: Callable[[], _T], waits: Waits, look: Callable[[], None]) -> _T:
+def _patiently(engine: Engine, ask: Callable[[], _T], waits: Waits) -> _T:
     """Ask a database that may still be starting, until it answers."""
     while True:
-        look()
         try:
             found = ask()
         except DatabaseAwayError as error:

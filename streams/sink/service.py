@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -118,19 +119,18 @@ class SinkService:
         self._asked = -_STALE_S
         self._touched = time.monotonic()
 
-    def run(self, look: Callable[[], None]) -> None:
-        """Serve for ever; a database or brokers that are away are waited for.
+    def run(self, stop: threading.Event) -> None:
+        """Serve until this process is asked to end; a database or brokers that are away are waited for.
 
         Args:
-            look: raises where this process was asked to end; called in each turn.
+            stop: is set, by any thread, when it is asked to.
 
         Raises:
             ContractError: something agreed upon does not hold.
             InfrastructureError: what is in the log cannot be read.
         """
         try:
-            while True:
-                look()
+            while not stop.is_set():
                 self._figures.turns()
                 self._membership.poll()
                 try:
@@ -141,6 +141,11 @@ class SinkService:
                     self._wait_for_database(error)
         finally:
             self.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being written; from any thread."""
+        return self._pipeline.is_idle
 
     def close(self) -> None:
         """Write nothing more; a transaction that is under way has a moment to end."""

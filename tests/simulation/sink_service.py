@@ -1,6 +1,7 @@
 """A whole sink without Kafka: the consumers are simulated, the loop, its threads and the database are real."""
 
 import random
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -149,7 +150,7 @@ def run_service(
     consumers = SimulatedConsumers(topics, until)
     service = simulated_service(engine, topics, consumers, writer, **more)
     try:
-        service.run(lambda: None)
+        service.run(threading.Event())
     except Ended:
         return consumers
     raise AssertionError("a sink runs until it is ended")

@@ -1,5 +1,7 @@
 """What a sink says of its database: while it is away at the start or later, and when nothing asks it any more."""
 
+import threading
+
 import pytest
 
 from streams.health.awake import AwakeClock
@@ -60,7 +62,7 @@ def test_a_database_that_is_away_at_the_start_is_said_to_be_away(probe, clock):
         return 7
 
     engine = Engine()
-    assert runner._patiently(engine, ask, Waits(probe.figures), lambda: None) == 7
+    assert runner._patiently(engine, ask, Waits(probe.figures)) == 7
     assert engine.disposed == 2
     assert [AWAY in one for one in seen] == [False, True, True]
     assert probe.figures.waits_for is None
@@ -103,6 +105,6 @@ def test_a_sink_that_has_no_partition_any_more_does_not_wait_for_the_database(pr
     sink = simulated_service(engine, topics, consumers, membership=membership, figures=probe.figures)
     probe.attach(lambda: sink.lanes)
     with pytest.raises(Ended):
-        sink.run(lambda: None)
+        sink.run(threading.Event())
     assert [AWAY in one.body.decode() for one in membership.seen] == [False, True, True, False, False]
     assert [one.status for one in membership.seen] == [200, 503, 503, 200, 200]
