@@ -60,10 +60,10 @@ class HealthProbe:
             return NO_ANSWER, ""
 
     def look(self) -> Seen:
-        """Both probes."""
-        livez, _ = self.asked("/livez")
-        readyz, text = self.asked("/readyz")
+        """Both probes. What conditions are mostly about is asked first: what is asked later knows of it, too."""
         _, body = self.asked("/readyz?format=json")
+        readyz, text = self.asked("/readyz")
+        livez, _ = self.asked("/livez")
         if not body:
             return Seen(livez, readyz, text)
         found: dict[str, Any] = json.loads(body)
