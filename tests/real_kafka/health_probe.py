@@ -15,6 +15,7 @@ __all__ = ["HealthProbe", "Seen"]
 
 _ASK_S = 10.0
 _PAUSE_S = 0.2
+_LOOKS = 5
 
 NO_ANSWER = 0
 """In place of a status where nothing listens, or nobody answers."""
@@ -60,20 +61,22 @@ class HealthProbe:
             return NO_ANSWER, ""
 
     def look(self) -> Seen:
-        """Both probes. What conditions are mostly about is asked first: what is asked later knows of it, too."""
-        _, body = self.asked("/readyz?format=json")
-        readyz, text = self.asked("/readyz")
-        livez, _ = self.asked("/livez")
-        if not body:
-            return Seen(livez, readyz, text)
-        found: dict[str, Any] = json.loads(body)
-        return Seen(
-            livez,
-            readyz,
-            text,
-            {one["partition"]: one["state"] for one in found["partitions"]},
-            {one["name"]: one["ok"] for one in found["checks"]},
-        )
+        """Both probes, at a moment at which nothing changed between one answer and the next."""
+        verdict = self._verdict()
+        for _ in range(_LOOKS):
+            readyz, text = self.asked("/readyz")
+            livez, _ = self.asked("/livez")
+            before, verdict = verdict, self._verdict()
+            if verdict == before and verdict[0] == readyz:
+                break
+        return Seen(livez, readyz, text, *verdict[1:])
+
+    def _verdict(self) -> tuple[int, dict[int, str], dict[str, bool]]:
+        """The status of ``/readyz``, the partitions' states, and which checks hold."""
+        status, body = self.asked("/readyz?format=json")
+        found: dict[str, Any] = json.loads(body) if body else {"partitions": [], "checks": []}
+        states = {one["partition"]: one["state"] for one in found["partitions"]}
+        return status, states, {one["name"]: one["ok"] for one in found["checks"]}
 
     def wait(self, condition: Callable[[Seen], bool], what: str, *, limit_s: float) -> Seen:
         """Look until a condition holds, and return what was seen."""
