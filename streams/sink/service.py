@@ -28,8 +28,7 @@ from topics.reading.following import Place
 __all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService"]
 
 CUT_RECORDS: Final = 16_000
-"""Most events in one cut: some 45,000 rows in one transaction, which take half a second to a few. Only a sink that
-catches up has so many; one that keeps up writes what has come."""
+"""Most events in one cut: some 45,000 rows in one transaction, in half a second to a few. Who catches up has so many."""
 
 _MUCH: Final = 1_000
 """A poll that gives so many records says that more are there."""
@@ -70,8 +69,7 @@ class SinkService:
         progress: of the workers' group.
         beginnings: where the topics of partitions begin.
         absence_ms: how long a sink may have been away.
-        fenced_s: how long a partition that another process has is let alone: a process that was frozen learns within a
-            heartbeat whose it is.
+        fenced_s: how long a partition that another process has is let alone: within a heartbeat a thawed one knows it.
         tables: the set that is written.
         exact: bounds are the places of other rows: nothing behind them is moved over.
         now_ms: this machine's clock, in milliseconds since the epoch.
@@ -325,11 +323,10 @@ class SinkService:
             self._pipeline.put(planned)
             lane.moved(cut)
             progressed = True
-        if progressed:
-            return True
-        if self._pipeline.is_idle:
-            return False
-        self._pipeline.wait(_IDLE_POLL_S)
+        if not progressed:
+            if self._pipeline.is_idle:
+                return False
+            self._pipeline.wait(_IDLE_POLL_S)
         return True
 
     def _take_outcomes(self) -> bool:
