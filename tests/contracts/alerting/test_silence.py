@@ -11,7 +11,7 @@ from tests.alerting.installations import MINUTES, busy, idle
 from tests.alerting.promtool import run
 from tests.alerting.rules import PROMETHEUS, RULE_FILES, alerts, recorded
 
-pytestmark = pytest.mark.promtool
+pytestmark = [pytest.mark.promtool, pytest.mark.thorough]
 
 _FIRED = f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{MINUTES}m]))'
 

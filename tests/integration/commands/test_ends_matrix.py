@@ -28,7 +28,7 @@ from tests.real_kafka.installation import Installation
 from tests.real_kafka.installed import installed
 from tests.real_kafka.worker_process import CONSOLIDATOR
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.thorough]
 
 LIMIT_S = 120
 ONE_IN = 10

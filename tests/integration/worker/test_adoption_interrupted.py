@@ -17,7 +17,7 @@ from tests.real_kafka.adoptions import (
 )
 from tests.real_kafka.installation import LIMIT_S, Installation
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.thorough, pytest.mark.timeout(900)]
 
 APPLICATIONS = 13_000
 """More than go over in one transaction, twice."""
