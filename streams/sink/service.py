@@ -28,7 +28,7 @@ from topics.reading.following import Place
 __all__ = ["CONNECTIONS", "CUT_RECORDS", "SinkService"]
 
 CUT_RECORDS: Final = 16_000
-"""Most events in one cut: some 45,000 rows in one transaction, in half a second to a few, in one that catches up."""
+"""Most events in one cut, of a sink that catches up: some 45,000 rows in one transaction, in up to a few seconds."""
 
 _MUCH: Final = 1_000
 """A poll that gives so many records says that more are there."""
