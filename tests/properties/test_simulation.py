@@ -40,6 +40,21 @@ def test_any_history_is_folded_exactly_once_where_rounds_are_cut(room: int) -> N
     run_state_machine_as_test(machine, settings=settings(stateful_step_count=STEPS))
 
 
+def test_a_worker_that_dies_in_a_batch_that_was_folded_ahead_is_dead() -> None:
+    """Found by the test above: the simulated process went on without that batch, and its change was missing."""
+    event = {"execution_id": "a", "status": "cancelled", "occurred_at": "2025-03-03T09:00:00Z"}
+    machine = Machine()
+    try:
+        machine.begin(cached_pairs=0, lingering=True, owners=(0, 0))
+        machine.fold_ahead(new=[event, event | {"execution_id": "b", "status": "failed"}], pair=PAIRS[1])
+        machine.crash(passes=0, point="produce", seat=0)
+        machine.erase(which=1, application="")
+        machine.fold_ahead(new=[event, event | {"execution_id": "b", "status": "failed"}], pair=PAIRS[0])
+        machine.exactly_once()
+    finally:
+        machine.teardown()
+
+
 # -- planted defects
 
 

@@ -147,4 +147,7 @@ class Worker:
             self.doom = (point, self.doom[1] - 1)
             if self.doom[1] < 0:
                 self.doom = None
-                raise Killed
+                # Of several batches under way it may be one that nobody looks at any more: the process is dead all the
+                # same.
+                self.failure = Killed()
+                raise self.failure
