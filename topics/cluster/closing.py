@@ -1,20 +1,16 @@
 """A consumer that does not close within the limit is left behind, and a line says so."""
 
-from typing import Final
-
 import structlog
 from confluent_kafka import Consumer
 
 from consolidator.connecting import closing
 
-__all__ = ["CLOSE_S", "close_consumer"]
-
-CLOSE_S: Final = closing.CLOSE_S
+__all__ = ["close_consumer"]
 
 _log = structlog.get_logger()
 
 
-def close_consumer(consumer: Consumer, what: str, *, limit_s: float = CLOSE_S) -> bool:
+def close_consumer(consumer: Consumer, what: str, *, limit_s: float = closing.CLOSE_S) -> bool:
     """Close a consumer, see :func:`consolidator.connecting.closing.close_consumer`.
 
     Args:

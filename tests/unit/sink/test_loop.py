@@ -166,9 +166,14 @@ def test_a_sink_that_is_ended_leaves_nothing_half_done(database):
 def test_a_sink_looks_in_each_turn_whether_it_is_to_end(database):
     """No exception is raised in the middle of anything."""
     topics = all_topics()
-    asked, stop = through(database, topics), threading.Event()
-    consumers = SimulatedConsumers(topics, lambda: asked() and bool(stop.set()))
-    service = simulated_service(database, topics, consumers)
+    is_through, stop = through(database, topics), threading.Event()
+
+    def ask_to_end() -> bool:
+        if is_through():
+            stop.set()
+        return False
+
+    service = simulated_service(database, topics, SimulatedConsumers(topics, ask_to_end))
     service.run(stop)
     assert service.is_idle
     check(database, topics)
