@@ -37,8 +37,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 @pytest.fixture(scope="session")
 def kafka_cache_dir() -> Path:
-    """Where the jars of Kafka are kept between test runs: the user's own state directory, read before any test."""
-    return cache_dir(load_settings())
+    """Where the jars of Kafka are kept between test runs: the user's own state directory, read before any test.
+
+    It exists: a test that gives it to a process of its own makes a link to it.
+    """
+    directory = cache_dir(load_settings())
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 @pytest.fixture(scope="session")

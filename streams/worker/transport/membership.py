@@ -71,16 +71,18 @@ def heartbeat(group: str, generation: int, member: str, instance: str | None) ->
     return plain if instance is None else _StaticHeartbeat(plain, instance)
 
 
-def end_when_replaced(coordinator: Any, instance: str, halt: Callable[[ContractError], object]) -> None:
+def end_when_replaced(coordinator: Any, instance: str | None, halt: Callable[[ContractError], object]) -> None:
     """Send the instance id with every heartbeat, and end the worker when the coordinator answers that it was replaced.
 
     (``test_of_two_workers_with_one_instance_id_the_first_one_ends``)
 
     Args:
         coordinator: aiokafka's coordinator of one consumer.
-        instance: the instance id.
+        instance: the instance id; None: the member is not static, and nobody can replace it.
         halt: called with the error.
     """
+    if instance is None:
+        return
     send = coordinator._send_req  # noqa: SLF001 - every request to the group goes through it
 
     async def send_as_instance(request: Any) -> Any:

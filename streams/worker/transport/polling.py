@@ -17,6 +17,7 @@ from models.errors import InfrastructureError
 from streams.partition.batch import Batch
 from streams.worker.round import Membership, Round
 from streams.worker.transport.aiokafka_records import FetchResult, Taken, adapt_aiokafka
+from streams.worker.transport.assigning import assign_known_topics
 from streams.worker.transport.membership import end_when_replaced
 from streams.worker.transport.offset_questions import Asking, ask_for_offsets, ask_once, look_for_leaders
 from streams.worker.transport.pacing import FETCHED_BYTES, fetch_bytes
@@ -123,12 +124,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self.thread_loop.call_soon_threadsafe(self._round_ended.set)
 
     async def on_start(self) -> None:
-        """Start the consumer, and its static membership if it has one."""
+        """Start the consumer. It joins the group later, when Faust subscribes to the topics."""
         self.app.supervision.watch_loop(asyncio.get_running_loop())
         await super().on_start()
-        instance = self.app.conf.consumer_group_instance_id
-        if instance is not None:
-            end_when_replaced(self._ensure_consumer()._coordinator, instance, self._halt)  # noqa: SLF001
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
+        assign_known_topics(coordinator, self.app.batch_options.patience_s, self._halt)
+        end_when_replaced(coordinator, self.app.conf.consumer_group_instance_id, self._halt)
 
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
         """Do nothing: the crash ends the worker, which logs the reason. mode would print a traceback."""

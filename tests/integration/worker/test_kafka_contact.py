@@ -1,12 +1,16 @@
 """Kafka goes and comes back under a worker: the log has a line for each, and hardly another."""
 
+import time
+
 import pytest
 
 from streams.broker.embedded import start_broker, stop_broker
 from tests.inputs.design_workload import design_workload
+from tests.inputs.waiting import slowness
 from tests.real_kafka.discarding import discard_broker
 from tests.real_kafka.installation import LIMIT_S
 from tests.real_kafka.installed import installed
+from tests.real_kafka.worker_process import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -14,8 +18,8 @@ REMINDER_LIMIT_S = 60.0
 MOST_LINES = 10
 """Of the worker during the outage: lost, still lost, back, and what the rebalance after it has to say."""
 
-
 GRACE_S = 30.0
+NO_KAFKA = 3
 
 
 @pytest.fixture
@@ -73,3 +77,33 @@ def test_a_signal_ends_a_worker_that_has_lost_kafka(own_kafka, tmp_path):
         worker.wait(lambda: worker.entries("Kafka is lost"), "Kafka to be lost", limit_s=LIMIT_S)
         worker.terminate()
         assert worker.wait_exit(limit_s=GRACE_S) == 0, worker.tail()
+
+
+@pytest.mark.parametrize(
+    "moment_s", [0.5, pytest.param(1.0, marks=pytest.mark.thorough), pytest.param(1.5, marks=pytest.mark.thorough)]
+)
+def test_a_broker_that_goes_while_a_worker_joins_leaves_it_with_its_partitions(own_kafka, tmp_path, moment_s):
+    """It was never told of the topics, and is the leader that assigns them: it asks for them before that."""
+    servers, directory, start_again = own_kafka
+    with installed(servers, tmp_path / "run", CONSOLIDATOR_SESSION_TIMEOUT_S="10") as installation:
+        installation.publish_messages(design_workload(500, 50, 79))
+        # The group waits for the one that was killed, so the next one joins for some seconds.
+        installation.start().wait_ready(installation.partitions).kill()
+        worker = installation.start()
+        worker.wait(lambda: worker.entries("worker starting"), "the worker to start", limit_s=LIMIT_S)
+        # No condition can be waited for: the client tells nobody when it asks for topics. Any moment must do.
+        time.sleep(moment_s)
+        discard_broker(directory)
+        start_again()
+        wait_until(
+            lambda: worker.exit_code is not None or len(worker.owned()) == installation.partitions,
+            "all partitions to be its own",
+            limit_s=LIMIT_S * slowness(),
+            details=worker.tail,
+        )
+        if worker.exit_code == NO_KAFKA:
+            # On a slow machine it had no answer at all before the broker went; such a start fails.
+            worker = installation.start().wait_ready(installation.partitions)
+        installation.wait_consumed(worker)
+        worker.stop()
+        installation.check_laws()
