@@ -1,5 +1,7 @@
 """A thread that answers ``GET /livez``, ``/readyz`` and ``/metrics``, one request after the other.
 
+It never waits for one client alone: a request that has not come yet, or an answer that is not taken, holds nobody up.
+
 Python lets one thread run at a time. Each time that this one waits for the network or a file, it has to get the
 interpreter back from threads that are busy, which takes up to the switch interval. So a request takes as few steps as
 possible, and the interval is short while a step may wait. It is not while the text is made, which waits for nothing and
@@ -9,11 +11,12 @@ is waited for: the worker's speed is no client's to take.
 
 import ipaddress
 import os
-import select
+import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 from typing import Final, Self
@@ -38,9 +41,30 @@ send theirs with the connection."""
 _REQUEST_BYTES: Final = 8192
 _BACKLOG: Final = 64
 
+_MOST_CLIENTS: Final = 64
+"""Connections that are waited for at a time. One more ends the one whose time is up first."""
+
 _DRAIN_BYTES: Final = 65_536
 
+_Dialogue = Generator[tuple[int, float], None, None]
+"""A request and its answer. It yields what it waits for, in the words of ``selectors``, and until when."""
+
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A client that is waited for.
+
+    Attributes:
+        client: its connection.
+        dialogue: goes on when the client lets something be done.
+        until: when its time is up.
+    """
+
+    client: socket.socket
+    dialogue: _Dialogue
+    until: float
 
 
 def listening_at(address: str) -> socket.socket:
@@ -102,34 +126,62 @@ class HealthServer:
     def _serve(self) -> None:
         # The main thread, or a thread for signals, takes them.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self._listener.setblocking(False)  # noqa: FBT003 - the signature of sockets
+        # It needs no descriptor: others may have taken all of them.
+        selector = selectors.PollSelector()
+        selector.register(self._listener, selectors.EVENT_READ)
         while True:
-            try:
-                client, _ = self._listener.accept()
-            except ConnectionError:
-                continue
-            except OSError as error:
-                # No descriptor is free, for instance. The thread must not end, and must not run hot.
-                _log.warning("a request about health could not be taken", error=os.strerror(error.errno or 0))
-                threading.Event().wait(1.0)
-                continue
-            self._serve_one(client)
+            self._turn(selector)
 
-    def _serve_one(self, client: socket.socket) -> None:
-        """Answer a client, and let nothing that it causes end the thread: others would get no answer any more."""
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Wait until a client lets something be done, or the time of one is up."""
+        until = min((each.until for each in _clients(selector)), default=None)
+        for key, _ in selector.select(None if until is None else max(0.0, until - monotonic())):
+            if key.data is not None:
+                selector.unregister(key.fileobj)
+                self._advance(selector, key.data.client, key.data.dialogue)
+        # After the others: a new client may end one of them.
+        self._accept(selector)
+        for each in _clients(selector):
+            # The time is that of all steps together: one that sends a byte now and then would stay for ever.
+            if each.until <= monotonic():
+                _leave(selector, each)
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        """Take a client, if there is one."""
         try:
-            with client:
-                self._answer(client)
-        except OSError:
-            # It has gone, or takes too long.
+            client, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):
             return
+        except OSError as error:
+            # No descriptor is free, for instance. The thread must not end, and must not run hot.
+            _log.warning("a request about health could not be taken", error=os.strerror(error.errno or 0))
+            threading.Event().wait(1.0)
+            return
+        waiting = _clients(selector)
+        if len(waiting) >= _MOST_CLIENTS:
+            _leave(selector, min(waiting, key=lambda each: each.until))
+        self._advance(selector, client, self._answer(client))
+
+    def _advance(self, selector: selectors.BaseSelector, client: socket.socket, dialogue: _Dialogue) -> None:
+        """Go on with a client, and let nothing that it causes end the thread: others would get no answer any more."""
+        try:
+            event, until = next(dialogue)
+        except (StopIteration, OSError):
+            # It has its answer, or has gone.
+            client.close()
         except Exception as error:  # noqa: BLE001 - a thread that ends may end the process, because of one request
             _log.warning("a request about health could not be answered", error=repr(error), exc_info=error)
+            client.close()
+        else:
+            selector.register(client, event, _Waiting(client, dialogue, until))
 
-    def _answer(self, client: socket.socket) -> None:
-        request = _request(client)
+    def _answer(self, client: socket.socket) -> _Dialogue:
+        client.setblocking(False)  # noqa: FBT003 - the signature of sockets
+        request = yield from _request(client)
         answer = _bad_request() if request is None else self._answer_to(*request)
         response = _response(answer, with_body=request is None or request[0] != "HEAD")
-        _send(client, response)
+        yield from _send(client, response)
         client.shutdown(socket.SHUT_WR)
 
     def _answer_to(self, method: str, target: str) -> Answer:
@@ -167,20 +219,25 @@ class HealthServer:
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, f"a mistake of this program: {type(error).__name__}")
 
 
-def _request(client: socket.socket) -> tuple[str, str] | None:
-    """The method and the target; None: it is no request of HTTP.
+def _clients(selector: selectors.BaseSelector) -> list[_Waiting]:
+    return [key.data for key in selector.get_map().values() if key.data is not None]
 
-    Raises:
-        TimeoutError: it has not come in time.
-    """
+
+def _leave(selector: selectors.BaseSelector, waiting: _Waiting) -> None:
+    selector.unregister(waiting.client)
+    waiting.client.close()
+
+
+def _request(client: socket.socket) -> Generator[tuple[int, float], None, tuple[str, str] | None]:
+    """The method and the target; None: it is no request of HTTP."""
     until = monotonic() + _CLIENT_S
     received = b""
     while b"\r\n\r\n" not in received:
         try:
             with promptly():
-                more = client.recv(_DRAIN_BYTES, socket.MSG_DONTWAIT)
+                more = client.recv(_DRAIN_BYTES)
         except BlockingIOError:
-            _wait(client, select.POLLIN, until)
+            yield selectors.EVENT_READ, until
             continue
         received += more
         if not more or len(received) > _REQUEST_BYTES:
@@ -189,40 +246,16 @@ def _request(client: socket.socket) -> tuple[str, str] | None:
     return (words[0], words[1]) if len(words) == 3 and words[2].startswith("HTTP/1.") else None  # noqa: PLR2004 - words
 
 
-def _send(client: socket.socket, response: bytes) -> None:
-    """Send a whole answer.
-
-    Raises:
-        TimeoutError: the client has not taken it in time.
-    """
+def _send(client: socket.socket, response: bytes) -> _Dialogue:
+    """Send a whole answer."""
     until = monotonic() + _CLIENT_S
     left = memoryview(response)
     while left:
         try:
             with promptly():
-                left = left[client.send(left, socket.MSG_DONTWAIT) :]
+                left = left[client.send(left) :]
         except BlockingIOError:
-            _wait(client, select.POLLOUT, until)
-
-
-def _wait(client: socket.socket, event: int, until: float) -> None:
-    """Wait until a client lets something be done.
-
-    The time is that of all its steps together: one that sends a byte now and then would hold up everybody else.
-
-    Args:
-        client: the client.
-        event: what is waited for, in the words of ``poll``.
-        until: when its time is up.
-
-    Raises:
-        TimeoutError: its time is up.
-    """
-    left_s = until - monotonic()
-    poll = select.poll()
-    poll.register(client, event)
-    if left_s <= 0 or not poll.poll(left_s * 1000):
-        raise TimeoutError
+            yield selectors.EVENT_WRITE, until
 
 
 def _response(answer: Answer, *, with_body: bool) -> bytes:
