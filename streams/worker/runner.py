@@ -69,6 +69,9 @@ _ASK_LIMIT_S = 3.0
 _ASKED_S: Final = 5.0
 """How often the ends of the partitions are asked for while health is served, in seconds."""
 
+_KEEP_AGAIN_S: Final = 5.0
+"""The pause before the ruleset is written to Kafka again, in seconds."""
+
 _log = structlog.get_logger()
 
 
@@ -283,10 +286,18 @@ async def _every_second(watched: _Watched) -> None:
 async def _keep_ruleset(rulesets: Rulesets, accepted: asyncio.Event) -> None:
     """Write the catalogue to Kafka once partitions continue with it, so that a refused catalogue is not written.
 
-    It is needed only when another ruleset is adopted later.
+    It is needed only when another ruleset is adopted later. So where Kafka does not answer, which ends a start, it is
+    tried again: the worker has begun, and its transactions wait for Kafka much longer.
     """
     await accepted.wait()
-    await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
+    while True:
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, rulesets.keep)
+        except InfrastructureError as error:
+            _log.warning("the ruleset could not be kept in Kafka yet; it is tried again", error=str(error))
+            await asyncio.sleep(_KEEP_AGAIN_S)
+        else:
+            return
 
 
 def _lost_lines() -> dict[str, int]:

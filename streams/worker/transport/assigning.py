@@ -42,8 +42,12 @@ def assign_known_topics(coordinator: Any, patience_s: float, halt: Callable[[Inf
     perform = coordinator._perform_assignment  # noqa: SLF001 - aiokafka has no way to an assignor that waits
 
     async def perform_with_topics(response: Any) -> Any:
-        await _wait_for_topics(coordinator, patience_s, halt)
-        return await perform(response)
+        while True:
+            await _wait_for_topics(coordinator, patience_s, halt)
+            assignment = await perform(response)
+            # It waits for metadata that is under way, which may be without the topics again.
+            if not _unknown(coordinator) or coordinator._closing.done():  # noqa: SLF001
+                return assignment
 
     coordinator._perform_assignment = perform_with_topics  # noqa: SLF001
 

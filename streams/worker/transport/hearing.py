@@ -1,5 +1,7 @@
 """Results of connections are reported to :class:`~streams.runtime.contact.KafkaContact`, and not logged.
 
+A broker that is silent is left after some seconds.
+
 aiokafka and librdkafka write a line for each attempt that fails, and none when one succeeds again: 1,389 lines in 27 s
 without a broker (``tests/integration/worker/test_kafka_contact.py``).
 """
@@ -23,6 +25,15 @@ __all__ = ["hear_aiokafka", "heard_connection", "librdkafka_errors", "passes"]
 
 _LONG_ANSWERS: Final = frozenset({11, 14})
 """JoinGroup and SyncGroup are answered only when all members of the group have joined, so a wait for them is normal."""
+
+_ANSWER_S: Final = 15.0
+"""How long any other answer, or a connection, is waited for. The client's own limit has to be longer than JoinGroup may
+take; a broker that is silent would be waited for that long, and so would others: one connection is made at a time."""
+
+_HEARTBEAT: Final = 12
+_HEARTBEAT_S: Final = 5.0
+"""How long the answer to a heartbeat is waited for: the next coordinator has to hear of the member within its session,
+which takes 10 s by default."""
 
 _CLIENT: Final = "aiokafka"
 """The logger of aiokafka's client; all its errors are about connections."""
@@ -67,7 +78,7 @@ def hear_aiokafka(contact: KafkaContact) -> None:
 
 
 def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
-    """A class of connections that report to a contact whether their brokers answer."""
+    """A class of connections that report to a contact whether their brokers answer, and do not wait for long."""
 
     class HeardConnection(AIOKafkaConnection):
         _connecting = False
@@ -76,19 +87,22 @@ def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
             # Connecting takes several requests. The first may be answered and the next one refused, each time, so only
             # a connection that is complete counts as an answer.
             self._connecting = True
-            connected = await self._heard(super().connect())
+            connected = await self._heard(super().connect(), _ANSWER_S)
             self._connecting = False
             return connected
 
         def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's
             answer = super().send(request, expect_response)
-            return answer if self._connecting or request.API_KEY in _LONG_ANSWERS else self._heard(answer)
+            if self._connecting or request.API_KEY in _LONG_ANSWERS:
+                return answer
+            return self._heard(answer, _HEARTBEAT_S if request.API_KEY == _HEARTBEAT else _ANSWER_S)
 
-        async def _heard(self, answer: Any) -> Any:
+        async def _heard(self, answer: Any, limit_s: float) -> Any:
             broker = f"{self._host}:{self._port}"
             contact.asked(broker)
             try:
-                found = await answer
+                async with asyncio.timeout(limit_s):
+                    found = await answer
             except asyncio.CancelledError:
                 contact.left(broker)
                 raise

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -17,8 +17,8 @@ from models.errors import InfrastructureError
 from streams.partition.batch import Batch
 from streams.worker.round import Membership, Round
 from streams.worker.transport.aiokafka_records import FetchResult, Taken, adapt_aiokafka
-from streams.worker.transport.assigning import assign_known_topics
-from streams.worker.transport.membership import end_when_replaced
+from streams.worker.transport.coordinator import adapt_coordinator
+from streams.worker.transport.gathered import Gathered
 from streams.worker.transport.offset_questions import Asking, ask_for_offsets, ask_once, look_for_leaders
 from streams.worker.transport.pacing import FETCHED_BYTES, fetch_bytes
 from streams.worker.transport.read_errors import kept_error, not_unpacked, unreadable
@@ -31,14 +31,12 @@ _CHANGELOG_RECORDS = 10_000
 _CHANGELOG_BYTES = 16 * 1024 * 1024
 """Most bytes of the changelog, in all partitions together, in one poll: a row may have 1.5 MB."""
 
-_QUIET_S = 1.0
-"""How long nothing readable has to come after markers or aborted records before their offsets are committed alone.
-Under load they are committed with the next records. Without load they have to be committed alone, or monitoring would
-show a lag that never becomes zero."""
-
 _FETCH_TOGETHER_MS = 2
 """How long the broker holds a fetch that is not full while events wait for their round anyway. A fetch that ends with
 the first event brings one event, and taking it costs more than folding it."""
+
+_NEVER_MS = 100 * 365 * 24 * 3_600_000
+"""Longer than any worker runs: a hundred years."""
 
 _LOOK_S = 1.0
 """Seconds between two checks that aiokafka's background tasks still run."""
@@ -66,51 +64,13 @@ Polled = dict[TP, Round | ChangelogRead]
 """The result of a poll: for the source, a round by its first partition; for the changelog, the records by partition."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    """Records of a source partition that were read, and are in no batch yet; no record is missing between them.
-
-    Attributes:
-        generation: the group's generation in which they were read.
-        start: the first offset.
-        end: one past the last offset.
-        records: the readable ones; the other offsets are transaction markers, aborted, or removed by compaction.
-        since: when the first record was read, in monotonic seconds.
-        size: the bytes that the records take in memory.
-    """
-
-    generation: int
-    start: int
-    end: int
-    records: Sequence[Any]
-    since: float
-    size: int
-
-    def followed_by(self, later: "_Gathered") -> "_Gathered":
-        """Both joined; or only the later one, if this is empty, or if a seek or a rebalance came between them."""
-        if self.end == self.start or later.generation != self.generation or later.start != self.end:
-            return later
-        return replace(
-            later,
-            start=self.start,
-            records=[*self.records, *later.records],
-            since=self.since,
-            size=self.size + later.size,
-        )
-
-    @property
-    def is_due(self) -> bool:
-        """Whether there is anything that needs a transaction."""
-        return bool(self.records) or (self.end > self.start and monotonic() - self.since >= _QUIET_S)
-
-
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with a read-committed consumer and polls by partition."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
-        self._gathered: dict[TP, _Gathered] = {}
+        self._gathered: dict[TP, Gathered] = {}
         # For each partition with events whose batch may not begin yet: the remaining time, as of the last check.
         self._held_back_s: list[float] = []
         self._changelog_room = 0
@@ -127,9 +87,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Start the consumer. It joins the group later, when Faust subscribes to the topics."""
         self.app.supervision.watch_loop(asyncio.get_running_loop())
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
-        assign_known_topics(coordinator, self.app.batch_options.patience_s, self._halt)
-        end_when_replaced(coordinator, self.app.conf.consumer_group_instance_id, self._halt)
+        adapt_coordinator(
+            self._ensure_consumer()._coordinator,  # noqa: SLF001
+            instance=self.app.conf.consumer_group_instance_id,
+            patience_s=self.app.batch_options.patience_s,
+            halt=self._halt,
+        )
 
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
         """Do nothing: the crash ends the worker, which logs the reason. mode would print a traceback."""
@@ -146,12 +109,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self.parent_loop.call_soon_threadsafe(self.consumer.owner.halt, error)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        """Create the consumer as Faust does, with three differences.
+        """Create the consumer as Faust does, with four differences.
 
         Faust reads uncommitted records, unless its own, broken, ``exactly_once`` is on. It waits 1.5 s in an empty
         fetch, which delays every recovery. Neither can be set. And if an offset is out of range, it silently goes to
         the beginning. Here every position comes from a seek, and an offset that no longer exists is an error.
         (``test_events_removed_before_a_running_worker_read_them_halt_it``)
+
+        A member that takes no records for 1,000 s would leave the group, and not join it again before it takes some.
+        A worker without partitions takes none, and one in a rebalance may wait longer for brokers. Whether a worker
+        gets on is judged by its health instead. (``test_a_spare_worker_is_there_after_a_long_wait``)
         """
         adapt_aiokafka(self.app.conf.tabledir)
         conf = self.app.conf
@@ -171,7 +138,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_poll_interval_ms=_NEVER_MS,
             check_crcs=conf.broker_check_crcs,
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
@@ -264,7 +231,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         end = _position(consumer, tp)
         return None if end is None or end == start else ChangelogRead(start, end, records)
 
-    async def _gather(self, consumer: Any, tp: TP, start: int, generation: int) -> _Gathered | None:
+    async def _gather(self, consumer: Any, tp: TP, start: int, generation: int) -> Gathered | None:
         """Add fetched records, even while the last batch commits: aiokafka fetches no more until they are taken."""
         earlier = self._gathered.get(tp)
         pacing = self.consumer.pacing
@@ -275,7 +242,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         end = _position(consumer, tp)
         if end is None:
             return None
-        later = _Gathered(generation, start, end, records, monotonic(), records.size)
+        later = Gathered(generation, start, end, records, monotonic(), records.size)
         self._gathered[tp] = gathered = later if earlier is None else earlier.followed_by(later)
         return gathered
 

@@ -1,11 +1,13 @@
 """Several workers on one group: shared partitions, a take-over, and a zombie that comes back."""
 
+import time
 from contextlib import suppress
 
 import pytest
 
 from tests.inputs.design_workload import design_workload
 from tests.real_kafka.installation import SESSION_TIMEOUT_S
+from tests.real_kafka.installed import installed
 from tests.real_kafka.stored_table import stored_offsets
 from tests.real_kafka.worker_process import wait_until
 
@@ -14,6 +16,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 SMALL_BATCHES = {"CONSOLIDATOR_BATCH_EVENTS": "200"}
 EXIT_CONTRACT = 2
 TAKE_OVER_LIMIT_S = SESSION_TIMEOUT_S + 40
+
+LONGEST_S = 4
+"""Faust's setting for how long a consumer may take no records; its default is 1,000 s."""
 
 
 def two_workers(installation, **variables):
@@ -110,3 +115,24 @@ def test_of_two_workers_with_one_instance_id_the_first_one_ends(installation):
     assert len(second.entries("partitions acquired")) == 1
     second.stop()
     installation.check_laws(state=second.state())
+
+
+def test_a_spare_worker_is_there_after_a_long_wait(kafka, tmp_path):
+    """It takes no records for longer than a consumer may, because it has no partition. Then it has to take over."""
+    with installed(
+        kafka, tmp_path, CONSOLIDATOR_PARTITIONS="1", BROKER_MAX_POLL_INTERVAL=str(LONGEST_S)
+    ) as installation:
+        workers = [installation.start().wait_ready()]
+        workers.append(installation.start())
+        workers[1].wait(lambda: workers[1].entries("partitions acquired"), "a member", limit_s=TAKE_OVER_LIMIT_S)
+        wait_until(lambda: sum(len(each.owned()) for each in workers) == 1, "an owner", limit_s=TAKE_OVER_LIMIT_S)
+        # The time has to pass: the member would leave the group then, and not come back.
+        time.sleep(3 * LONGEST_S)
+        [owner] = [each for each in workers if each.owned()]
+        [spare] = [each for each in workers if not each.owned()]
+        owner.kill()
+        spare.wait_ready(limit_s=TAKE_OVER_LIMIT_S)
+        installation.publish_messages(design_workload(500, 50, 55))
+        installation.wait_consumed(spare)
+        spare.stop()
+        installation.check_laws()

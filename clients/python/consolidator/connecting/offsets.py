@@ -13,7 +13,8 @@ the question                                               below 0 what it means
 ``Consumer.offsets_for_times``                             -1     no record is that late, unless there is an error
 ``Message.offset`` of a delivered record                   -1001  it is written, but the broker did not say where
 aiokafka's ``end_offsets`` and ``beginning_offsets``       -1     *no answer*; so is a partition that is left out
-aiokafka's ``committed``                                   None   nothing is committed
+aiokafka's ``committed``                                   None   nothing is committed, unless the whole answer is an
+                                                                  error, which the worker's transport looks for
 ========================================================= ====== ====================================================
 
 All other negative numbers mean *no answer*, too. The request is then repeated for as long as the caller waits; after

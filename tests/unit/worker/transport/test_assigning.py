@@ -125,3 +125,21 @@ def test_a_request_that_is_not_answered_does_not_hide_the_end(monkeypatch):
         assert "no broker tells of changelog, executions, " in await refused(coordinator)
 
     asyncio.run(scenario())
+
+
+def test_topics_that_are_lost_again_before_the_assignment_are_waited_for():
+    """An answer that was under way may lack them: the assignment waits for it, too."""
+
+    async def scenario():
+        coordinator = Coordinator(TOPICS)
+        perform, answers = coordinator._perform_assignment, [set(), TOPICS]
+
+        async def performed(response):
+            coordinator.known = answers.pop(0)
+            return await perform(response)
+
+        coordinator._perform_assignment = performed
+        assert await assigned(coordinator) == "members"
+        assert coordinator.assigned == [set(), TOPICS]
+
+    asyncio.run(scenario())

@@ -7,6 +7,7 @@ import logging
 import pytest
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, TopicAuthorizationFailedError
 from aiokafka.errors import KafkaError as AiokafkaError
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
@@ -18,6 +19,9 @@ from streams.worker.transport.hearing import (
     librdkafka_errors,
     passes,
 )
+
+LIMIT_S = 60.0
+JOIN_GROUP, HEARTBEAT = 11, 12
 
 
 def lost(told):
@@ -126,3 +130,71 @@ def test_a_broker_that_greets_and_then_refuses_is_lost(protocol, is_lost):
     with capture_logs() as lines:
         contact.look()
     assert [line["event"] for line in lines] == ["Kafka is lost"] * is_lost
+
+
+async def say_nothing(reader, writer):
+    """A broker that is frozen: its machine takes connections, and nobody answers."""
+    try:
+        await reader.read()
+    finally:
+        writer.close()
+
+
+async def greet_and_say_nothing(reader, writer):
+    """A broker that is frozen after its first answer: it knows heartbeats, and requests to join."""
+    try:
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        request = await reader.readexactly(size)
+        known = b"".join(key.to_bytes(2, "big") + bytes(2) + (2).to_bytes(2, "big") for key in (JOIN_GROUP, HEARTBEAT))
+        answer = request[4:8] + bytes(2) + (2).to_bytes(4, "big") + known
+        writer.write(len(answer).to_bytes(4, "big") + answer)
+        await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A short limit, beside aiokafka's own of a minute and more."""
+    monkeypatch.setattr("streams.worker.transport.hearing._ANSWER_S", 0.5)
+    monkeypatch.setattr("streams.worker.transport.hearing._HEARTBEAT_S", 0.1)
+
+
+def beside(broker, scenario):
+    """Run a scenario, which gets a contact and a connection that is not made yet."""
+    contact = KafkaContact(lambda: 0.0)
+
+    async def run():
+        async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with asyncio.timeout(LIMIT_S):
+                await scenario(heard_connection(contact)("127.0.0.1", port, request_timeout_ms=90_000))
+
+    asyncio.run(run())
+
+
+def test_a_connection_to_a_broker_that_is_silent_is_given_up(impatient):
+    """Nobody else's connection is made meanwhile, not even to the broker that has taken its partitions over."""
+
+    async def scenario(connection):
+        with pytest.raises(TimeoutError):
+            await connection.connect()
+
+    beside(say_nothing, scenario)
+
+
+def test_an_answer_of_a_broker_that_is_silent_is_given_up_but_not_that_to_a_join(impatient):
+    """A heartbeat is asked again, and then of another coordinator. A join waits for the other members."""
+
+    async def scenario(connection):
+        await connection.connect()
+        with pytest.raises(TimeoutError):
+            await connection.send(HeartbeatRequest("group", 1, "me"))
+        join = asyncio.ensure_future(connection.send(JoinGroupRequest("group", 9_000, 9_000, "", None, "consumer", [])))
+        # Longer than either limit.
+        done, _ = await asyncio.wait([join], timeout=1.0)
+        assert not done
+        join.cancel()
+        connection.close()
+
+    beside(greet_and_say_nothing, scenario)
