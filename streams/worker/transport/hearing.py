@@ -107,7 +107,7 @@ def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
                 contact.left(broker)
                 raise
             except Exception as error:
-                contact.failed(broker, _words(error))
+                contact.failed(broker, str(error) or _words(error, limit_s))
                 raise
             contact.answered(broker)
             return found
@@ -135,8 +135,9 @@ def passes(error: BaseException) -> bool:
     return isinstance(error, _NETWORK) or (type(error) is OSError and error.errno in _NETWORK_CODES)
 
 
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _words(error: Exception, limit_s: float) -> str:
+    """What is said of an error without a text of its own."""
+    return f"no answer within {limit_s:.0f} s" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def _names_no_passing_error(record: logging.LogRecord) -> bool:

@@ -156,13 +156,14 @@ async def greet_and_say_nothing(reader, writer):
 @pytest.fixture
 def impatient(monkeypatch):
     """A short limit, beside aiokafka's own of a minute and more."""
-    monkeypatch.setattr("streams.worker.transport.hearing._ANSWER_S", 0.5)
-    monkeypatch.setattr("streams.worker.transport.hearing._HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("streams.worker.transport.hearing._ANSWER_S", 2.0)
+    monkeypatch.setattr("streams.worker.transport.hearing._HEARTBEAT_S", 1.0)
 
 
 def beside(broker, scenario):
-    """Run a scenario, which gets a contact and a connection that is not made yet."""
-    contact = KafkaContact(lambda: 0.0)
+    """Run a scenario, which gets a connection that is not made yet; what is said of the broker some seconds later."""
+    now = 0.0
+    contact = KafkaContact(lambda: now)
 
     async def run():
         async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
@@ -171,6 +172,10 @@ def beside(broker, scenario):
                 await scenario(heard_connection(contact)("127.0.0.1", port, request_timeout_ms=90_000))
 
     asyncio.run(run())
+    now = 5.0
+    with capture_logs() as lines:
+        contact.look()
+    return [line["error"] for line in lines]
 
 
 def test_a_connection_to_a_broker_that_is_silent_is_given_up(impatient):
@@ -180,7 +185,7 @@ def test_a_connection_to_a_broker_that_is_silent_is_given_up(impatient):
         with pytest.raises(TimeoutError):
             await connection.connect()
 
-    beside(say_nothing, scenario)
+    assert beside(say_nothing, scenario) == ["no answer within 2 s"]
 
 
 def test_an_answer_of_a_broker_that_is_silent_is_given_up_but_not_that_to_a_join(impatient):
@@ -192,9 +197,9 @@ def test_an_answer_of_a_broker_that_is_silent_is_given_up_but_not_that_to_a_join
             await connection.send(HeartbeatRequest("group", 1, "me"))
         join = asyncio.ensure_future(connection.send(JoinGroupRequest("group", 9_000, 9_000, "", None, "consumer", [])))
         # Longer than either limit.
-        done, _ = await asyncio.wait([join], timeout=1.0)
+        done, _ = await asyncio.wait([join], timeout=3.0)
         assert not done
         join.cancel()
         connection.close()
 
-    beside(greet_and_say_nothing, scenario)
+    assert beside(greet_and_say_nothing, scenario) == ["no answer within 1 s"]
