@@ -131,7 +131,12 @@ class RuleBook:
 
 
 def book_of(
-    catalogue: Catalogue, config: Mapping[str, str | int], topics: Topics, *, settled: Container[int] = ()
+    catalogue: Catalogue,
+    config: Mapping[str, str | int],
+    topics: Topics,
+    *,
+    settled: Container[int] = (),
+    asking: Callable[[Callable[[], KnownRulesets]], KnownRulesets] = lambda question: question(),
 ) -> RuleBook:
     """The rule book of an installation. Kafka is read when more than the settings' catalogue is first needed.
 
@@ -140,6 +145,7 @@ def book_of(
         config: for librdkafka.
         topics: the declared topics.
         settled: see :func:`~topics.reading.rulesets.read_rulesets`.
+        asking: asks Kafka what is given to it, for who wants to ask again.
 
     Raises:
         ContractError: from its methods, when the topic of rulesets is not there, or has another catalogue under the
@@ -148,7 +154,7 @@ def book_of(
     """
 
     def read() -> KnownRulesets:
-        known = read_rulesets(config, topics, settled=settled)
+        known = asking(lambda: read_rulesets(config, topics, settled=settled))
         require_one_content(known.catalogues, catalogue.digest, catalogue_json(catalogue))
         return known
 

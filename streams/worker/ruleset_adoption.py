@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from streams.partition.ruleset_switches import RulesetSwitches
 from streams.rulesets.binding import require_bound
 from streams.rulesets.catalogue_file import catalogue_json
 from streams.rulesets.rule_book import RuleBook, book_of
+from streams.worker.patience import patiently
 from streams.worker.round import Membership
 from streams.worker.transactions.partition_transactions import PartitionTransactions
 from topics.contract.declared import Topics
@@ -53,6 +55,7 @@ class Rulesets:
         catalogue: what this worker was started with.
         adopt: name and version of the ruleset that partitions with another one adopt; None: such partitions are
             refused.
+        patience_s: how long the worker asks Kafka again, once it has begun (after :meth:`admit`).
 
     Attributes:
         own: the ruleset that this worker was started with.
@@ -65,7 +68,9 @@ class Rulesets:
         InfrastructureError: from every method: Kafka does not answer.
     """
 
-    def __init__(self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: str | None) -> None:
+    def __init__(
+        self, connection: Connection, topics: Topics, catalogue: Catalogue, *, adopt: str | None, patience_s: float
+    ) -> None:
         self.own = Rules(catalogue)
         if adopt not in {None, self.own.name}:
             raise ContractError(
@@ -73,7 +78,8 @@ class Rulesets:
                 "the one that is meant, or leave it out. Nothing was done"
             )
         self._config = connection.librdkafka()
-        self.erasures = ConfirmedErasures(self._config, topics)
+        self._patience_s = patience_s
+        self.erasures = ConfirmedErasures(self._config, topics, partial(patiently, patience_s=patience_s))
         self.taken_over: dict[int, int] = {}
         self._topics = topics
         self._catalogue = catalogue
@@ -197,7 +203,8 @@ class Rulesets:
         return offset
 
     def _book(self, *settled: int) -> RuleBook:
-        return book_of(self._catalogue, self._config, self._topics, settled=settled)
+        asking = partial(patiently, patience_s=self._patience_s)
+        return book_of(self._catalogue, self._config, self._topics, settled=settled, asking=asking)
 
     def _other_adopted(self, adoption: Adoption) -> ContractError:
         return ContractError(

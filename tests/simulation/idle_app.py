@@ -72,7 +72,7 @@ async def idle_app(directory: Path) -> AsyncIterator[ConsolidatorApp]:
         settings,
         connection,
         topics,
-        Rulesets(connection, topics, load_catalogue(None), adopt=None),
+        Rulesets(connection, topics, load_catalogue(None), adopt=None, patience_s=settings.broker_patience_s),
         data_dir=directory,
         observer=LoggingObserver(EventLog("error", "json")),
         supervision=Supervision(unexpected, passes=lambda _error: False),

@@ -20,7 +20,7 @@ class CountedRulesets(Rulesets):
     """Counts how often the topic is read."""
 
     def __init__(self, *adoptions):
-        super().__init__(SimpleNamespace(librdkafka=dict), topics_of(), MAX, adopt=None)
+        super().__init__(SimpleNamespace(librdkafka=dict), topics_of(), MAX, adopt=None, patience_s=60.0)
         self.reads = 0
         self._found = adoptions
 
