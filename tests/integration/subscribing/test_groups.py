@@ -1,15 +1,20 @@
 """A group: partitions are shared, each with its own snapshot and token; positions that are committed, or stored."""
 
 import threading
+import time
 from uuid import uuid4
 
 import pytest
 
 from consolidator import BEGINNING, CaughtUp, Changed, MustRefetch, Progress, Revoked, TokenError, partition_of
+from consolidator.connecting.reading_settings import READING_SETTINGS
 from tests.real_kafka.subscribing import LIMIT_S, Watched, yielded
 from tests.real_kafka.worker_process import wait_until
 
 pytestmark = pytest.mark.kafka
+
+LONGEST_S = 10.0
+"""How long a member may be busy with an item; librdkafka's default is five minutes, and its session the least."""
 
 APPLICATIONS = [f"app-{number}" for number in range(12)]
 
@@ -194,3 +199,30 @@ def test_a_re_created_topic_in_a_group(published, subscribed, group):
             lambda: view.agrees(published), "the view of the new topics", limit_s=LIMIT_S, details=lambda: repr(watched)
         )
         watched.wait_kind(MustRefetch, published.partitions)
+
+
+@pytest.mark.slow
+def test_a_member_that_is_busy_for_longer_than_it_may_be_goes_on(published, subscribed, group, monkeypatch):
+    """Its partitions are given away while it is busy with an item. It gets them again, and nothing is missing."""
+    monkeypatch.setattr(
+        "consolidator.subscribing.consuming.READING_SETTINGS",
+        {**READING_SETTINGS, "max.poll.interval.ms": int(LONGEST_S * 1_000)},
+    )
+    published.change(*APPLICATIONS)
+    view, busy = Members(published.partitions), []
+
+    def take(item):
+        view.take(item)
+        if isinstance(item, CaughtUp) and not busy:
+            busy.append(item)
+            # The time has to pass.
+            time.sleep(LONGEST_S * 1.5)
+
+    with Watched(subscribed(group=group, stored=view.stored), take=take) as watched:
+        watched.wait_for(lambda: bool(busy), "a member that is busy")
+        published.change(*APPLICATIONS)
+        wait_until(lambda: view.agrees(published), "the view", limit_s=LIMIT_S, details=lambda: repr(watched))
+        wait_shared([watched], published.partitions)
+        published.change(*APPLICATIONS)
+        wait_until(lambda: view.agrees(published), "the next changes", limit_s=LIMIT_S, details=lambda: repr(watched))
+    assert "Revoked" in yielded(watched.items)
