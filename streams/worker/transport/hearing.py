@@ -28,7 +28,8 @@ _LONG_ANSWERS: Final = frozenset({11, 14})
 
 _ANSWER_S: Final = 15.0
 """How long any other answer, or a connection, is waited for. The client's own limit has to be longer than JoinGroup may
-take; a broker that is silent would be waited for that long, and so would others: one connection is made at a time."""
+take; a broker that is silent would be waited for that long, and so would others: one connection is made at a time. The
+client's own limit holds for the first connection, because a start without an answer ends the worker."""
 
 _HEARTBEAT: Final = 12
 _HEARTBEAT_S: Final = 5.0
@@ -87,7 +88,7 @@ def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
             # Connecting takes several requests. The first may be answered and the next one refused, each time, so only
             # a connection that is complete counts as an answer.
             self._connecting = True
-            connected = await self._heard(super().connect(), _ANSWER_S)
+            connected = await self._heard(super().connect(), self._limited(_ANSWER_S))
             self._connecting = False
             return connected
 
@@ -95,9 +96,13 @@ def heard_connection(contact: KafkaContact) -> type[AIOKafkaConnection]:
             answer = super().send(request, expect_response)
             if self._connecting or request.API_KEY in _LONG_ANSWERS:
                 return answer
-            return self._heard(answer, _HEARTBEAT_S if request.API_KEY == _HEARTBEAT else _ANSWER_S)
+            return self._heard(answer, self._limited(_HEARTBEAT_S if request.API_KEY == _HEARTBEAT else _ANSWER_S))
 
-        async def _heard(self, answer: Any, limit_s: float) -> Any:
+        def _limited(self, limit_s: float) -> float | None:
+            # aiokafka wants to hear of the end of every connection but the first one.
+            return None if self._on_close_cb is None else limit_s
+
+        async def _heard(self, answer: Any, limit_s: float | None) -> Any:
             broker = f"{self._host}:{self._port}"
             contact.asked(broker)
             try:
@@ -135,9 +140,10 @@ def passes(error: BaseException) -> bool:
     return isinstance(error, _NETWORK) or (type(error) is OSError and error.errno in _NETWORK_CODES)
 
 
-def _words(error: Exception, limit_s: float) -> str:
+def _words(error: Exception, limit_s: float | None) -> str:
     """What is said of an error without a text of its own."""
-    return f"no answer within {limit_s:.0f} s" if isinstance(error, TimeoutError) else type(error).__name__
+    is_silence = isinstance(error, TimeoutError) and limit_s is not None
+    return f"no answer within {limit_s:.0f} s" if is_silence else type(error).__name__
 
 
 def _names_no_passing_error(record: logging.LogRecord) -> bool:

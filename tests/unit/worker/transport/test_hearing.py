@@ -160,7 +160,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr("streams.worker.transport.hearing._HEARTBEAT_S", 1.0)
 
 
-def beside(broker, scenario):
+def beside(broker, scenario, *, is_first=False):
     """Run a scenario, which gets a connection that is not made yet; what is said of the broker some seconds later."""
     now = 0.0
     contact = KafkaContact(lambda: now)
@@ -169,7 +169,8 @@ def beside(broker, scenario):
         async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with asyncio.timeout(LIMIT_S):
-                await scenario(heard_connection(contact)("127.0.0.1", port, request_timeout_ms=90_000))
+                told = None if is_first else lambda _connection, _reason: None
+                await scenario(heard_connection(contact)("127.0.0.1", port, request_timeout_ms=90_000, on_close=told))
 
     asyncio.run(run())
     now = 5.0
@@ -186,6 +187,18 @@ def test_a_connection_to_a_broker_that_is_silent_is_given_up(impatient):
             await connection.connect()
 
     assert beside(say_nothing, scenario) == ["no answer within 2 s"]
+
+
+def test_the_first_connection_of_a_client_has_the_clients_own_limit(impatient):
+    """A start that has no answer ends the worker, so it has longer, and the log says meanwhile what it waits for."""
+
+    async def scenario(connection):
+        connecting = asyncio.ensure_future(connection.connect())
+        done, _ = await asyncio.wait([connecting], timeout=3.0)
+        assert not done
+        connecting.cancel()
+
+    assert beside(say_nothing, scenario, is_first=True) == []
 
 
 def test_an_answer_of_a_broker_that_is_silent_is_given_up_but_not_that_to_a_join(impatient):
