@@ -150,7 +150,8 @@ class HealthServer:
     def _accept(self, selector: selectors.BaseSelector) -> None:
         """Take a client, if there is one."""
         try:
-            client, _ = self._listener.accept()
+            with promptly():
+                client, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
@@ -177,7 +178,6 @@ class HealthServer:
             selector.register(client, event, _Waiting(client, dialogue, until))
 
     def _answer(self, client: socket.socket) -> _Dialogue:
-        client.setblocking(False)  # noqa: FBT003 - the signature of sockets
         request = yield from _request(client)
         answer = _bad_request() if request is None else self._answer_to(*request)
         response = _response(answer, with_body=request is None or request[0] != "HEAD")
@@ -235,7 +235,7 @@ def _request(client: socket.socket) -> Generator[tuple[int, float], None, tuple[
     while b"\r\n\r\n" not in received:
         try:
             with promptly():
-                more = client.recv(_DRAIN_BYTES)
+                more = client.recv(_DRAIN_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             yield selectors.EVENT_READ, until
             continue
@@ -253,7 +253,7 @@ def _send(client: socket.socket, response: bytes) -> _Dialogue:
     while left:
         try:
             with promptly():
-                left = left[client.send(left) :]
+                left = left[client.send(left, socket.MSG_DONTWAIT) :]
         except BlockingIOError:
             yield selectors.EVENT_WRITE, until
 
