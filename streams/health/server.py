@@ -136,12 +136,14 @@ class HealthServer:
     def _turn(self, selector: selectors.BaseSelector) -> None:
         """Wait until a client lets something be done, or the time of one is up."""
         until = min((each.until for each in _clients(selector)), default=None)
-        for key, _ in selector.select(None if until is None else max(0.0, until - monotonic())):
+        ready = [key for key, _ in selector.select(None if until is None else max(0.0, until - monotonic()))]
+        for key in ready:
             if key.data is not None:
                 selector.unregister(key.fileobj)
                 self._advance(selector, key.data.client, key.data.dialogue)
         # After the others: a new client may end one of them.
-        self._accept(selector)
+        if any(key.data is None for key in ready):
+            self._accept(selector)
         for each in _clients(selector):
             # The time is that of all steps together: one that sends a byte now and then would stay for ever.
             if each.until <= monotonic():

@@ -99,12 +99,14 @@ def run_worker(
         catalogue = load_catalogue(settings.catalogue)
         connection = connection_of(settings)
         topics = topics_of(settings)
-        contact, patience_s = KafkaContact(), settings.broker_patience_s
+        contact = KafkaContact()
         declared = {name: len(rule.factors) for name, rule in catalogue.processors.items()}
         observer = LoggingObserver(EventLog(settings.log_level, settings.log_format), EventCounts(declared))
-        probe = WorkerProbe(settings.app_id, topics, contact, observer.counted, patience_s=patience_s)
+        probe = WorkerProbe(settings.app_id, topics, contact, observer.counted, patience_s=settings.broker_patience_s)
         _serve_health(settings, probe, asking)
-        rulesets = Rulesets(connection, topics, catalogue, adopt=settings.adopt_ruleset, patience_s=patience_s)
+        rulesets = Rulesets(
+            connection, topics, catalogue, adopt=settings.adopt_ruleset, patience_s=settings.broker_patience_s
+        )
         require_permissions(permissions(Role.WORKER, topics, settings.app_id), connection.librdkafka())
         _require_topics(topics, connection, settings.app_id)
         rulesets.admit(settings.app_id, settings.topic_prefix)
